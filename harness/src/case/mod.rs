@@ -1,0 +1,1 @@
+//! Case files: the model, its checks, and lowering to a plan.

@@ -1,0 +1,1 @@
+//! Two paths aligned, the differences explained; many kernels as a matrix. Pure.

@@ -1,0 +1,10 @@
+//! rxpath boots pinned Linux kernels in QEMU, runs socket scenarios in them, records the receive path with ftrace and
+//! says what changed between kernels, why, and at what cost. See ARCHITECTURE.md for how the pieces fit.
+
+pub mod case;
+pub mod diff;
+pub mod kernel;
+pub mod path;
+pub mod report;
+pub mod trace;
+pub mod vm;

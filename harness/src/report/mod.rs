@@ -1,0 +1,1 @@
+//! How anything looks. Only this folder knows.

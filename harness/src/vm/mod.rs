@@ -1,0 +1,1 @@
+//! The pinned QEMU and its machines. Only this folder knows QEMU.
