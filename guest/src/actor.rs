@@ -19,20 +19,25 @@ pub struct Stage<'a> {
     pub board: Board,
     /// For markers.
     pub tracing: &'a Tracing,
-    /// Rounds to do in all.
-    pub rounds: u32,
     /// Where its results go.
     pub ledger: &'static [Cell],
 }
 
 /// A result in shared memory: written by one actor once, read by the agent after the actor has ended.
-pub struct Cell(std::cell::UnsafeCell<std::mem::MaybeUninit<OpResult>>, std::sync::atomic::AtomicU32);
+pub struct Cell(
+    std::cell::UnsafeCell<std::mem::MaybeUninit<OpResult>>,
+    std::sync::atomic::AtomicU32,
+);
 
 // SAFETY: a cell is written by exactly one task, before its flag is set with release ordering, and read after it was seen.
 unsafe impl Sync for Cell {}
 
 impl Cell {
+    /// Keeps the first result only: rounds that are run again for milestones are not the ones that are timed.
     fn put(&self, result: OpResult) {
+        if self.1.load(Ordering::Acquire) != 0 {
+            return;
+        }
         // SAFETY: see the Sync impl: nobody reads before the flag below is set, and only one task writes.
         unsafe { (*self.0.get()).write(result) };
         self.1.store(1, Ordering::Release);
@@ -47,21 +52,29 @@ impl Cell {
 
 /// The actor's whole life.
 pub fn live(stage: &Stage) -> Result<(), String> {
-    let Stage { actor, index, board, .. } = *stage;
+    let Stage {
+        actor,
+        index,
+        board,
+        ..
+    } = *stage;
     let me = &board.actors[usize::from(index)];
     sys::set_name(&actor.name);
-    sys::bind_to_cpu(usize::from(actor.cpu)).map_err(|why| format!("actor {}: CPU {}: {why}", actor.name, actor.cpu))?;
+    sys::bind_to_cpu(usize::from(actor.cpu))
+        .map_err(|why| format!("actor {}: CPU {}: {why}", actor.name, actor.cpu))?;
     let (policy, priority) = match actor.policy {
         Policy::Other => (libc::SCHED_OTHER, 0),
         Policy::Fifo(priority) => (libc::SCHED_FIFO, i32::from(priority)),
         Policy::Batch => (libc::SCHED_BATCH, 0),
         Policy::Idle => (libc::SCHED_IDLE, 0),
     };
-    sys::set_policy(policy, priority).map_err(|why| format!("actor {}: {:?}: {why}", actor.name, actor.policy))?;
+    sys::set_policy(policy, priority)
+        .map_err(|why| format!("actor {}: {:?}: {why}", actor.name, actor.policy))?;
     let mut scratch = Scratch::new();
     me.tid.store(sys::gettid(), Ordering::Release);
     board.ring();
-    for round in 0..stage.rounds {
+    // An actor ends only when told: its memory is not to be torn down while others are still recorded.
+    for round in 0.. {
         wait_until_allowed(board, round);
         if board.ending() {
             return Ok(());
@@ -110,7 +123,11 @@ fn take_step(stage: &Stage, at: usize, scratch: &mut Scratch) {
     }
     me.done.store(at as u32 + 1, Ordering::Release);
     // Whoever waits for this step (`after:`) is judged by the controller.
-    if board.actors.iter().any(|actor| actor.asks.load(Ordering::Acquire) != 0) {
+    if board
+        .actors
+        .iter()
+        .any(|actor| actor.asks.load(Ordering::Acquire) != 0)
+    {
         board.ring();
     }
 }
@@ -127,15 +144,34 @@ fn perform(stage: &Stage, at: usize, step: &Step, scratch: &mut Scratch) -> Outc
 
 fn traced(stage: &Stage, at: usize, step: &Step, scratch: &mut Scratch) -> Outcome {
     let iteration = stage.board.common.iteration.load(Ordering::Acquire);
-    let marker = Marker { begin: true, actor: stage.index, step: at as u16, iteration };
+    let marker = Marker {
+        begin: true,
+        actor: stage.index,
+        step: at as u16,
+        iteration,
+    };
     let me = &stage.board.actors[usize::from(stage.index)];
     let call = ops::prepare(&step.op, &stage.board, scratch);
     stage.tracing.mark(marker);
     me.inside.store(at as u32 + 1, Ordering::Release);
     let outcome = call.run();
     me.inside.store(0, Ordering::Release);
-    stage.tracing.mark(Marker { begin: false, ..marker });
-    record(stage, at, step, iteration, OpResult { ret: outcome.ret, errno: outcome.errno, data: outcome.data(), ..EMPTY });
+    stage.tracing.mark(Marker {
+        begin: false,
+        ..marker
+    });
+    record(
+        stage,
+        at,
+        step,
+        iteration,
+        OpResult {
+            ret: outcome.ret,
+            errno: outcome.errno,
+            data: outcome.data(),
+            ..EMPTY
+        },
+    );
     outcome
 }
 
@@ -152,17 +188,41 @@ fn timed(stage: &Stage, at: usize, step: &Step, scratch: &mut Scratch) -> Outcom
     me.inside.store(0, Ordering::Release);
     let cpu_ns = sys::clock_ns(libc::CLOCK_THREAD_CPUTIME_ID) - cpu;
     let switches = sys::context_switches() - switches;
-    let result = OpResult { start_ns, end_ns, cpu_ns, switches, ret: outcome.ret, errno: outcome.errno, data: outcome.data(), ..EMPTY };
+    let result = OpResult {
+        start_ns,
+        end_ns,
+        cpu_ns,
+        switches,
+        ret: outcome.ret,
+        errno: outcome.errno,
+        data: outcome.data(),
+        ..EMPTY
+    };
     record(stage, at, step, iteration, result);
     outcome
 }
 
-const EMPTY: OpResult =
-    OpResult { actor: 0, step: 0, iteration: 0, ret: 0, errno: 0, start_ns: 0, end_ns: 0, cpu_ns: 0, switches: 0, data: 0 };
+const EMPTY: OpResult = OpResult {
+    actor: 0,
+    step: 0,
+    iteration: 0,
+    ret: 0,
+    errno: 0,
+    start_ns: 0,
+    end_ns: 0,
+    cpu_ns: 0,
+    switches: 0,
+    data: 0,
+};
 
 fn record(stage: &Stage, at: usize, _step: &Step, iteration: u32, result: OpResult) {
     let cell = iteration as usize * stage.actor.steps.len() + at;
     if let Some(cell) = stage.ledger.get(cell) {
-        cell.put(OpResult { actor: stage.index, step: at as u16, iteration, ..result });
+        cell.put(OpResult {
+            actor: stage.index,
+            step: at as u16,
+            iteration,
+            ..result
+        });
     }
 }

@@ -3,7 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use rxpath_guest::{ORDER_FW_CFG_NAME, Order, SECTION_ALIGN, SECTION_HEADER, SECTIONS_AT, Tag, WIRE_MAGIC};
+use rxpath_guest::{
+    ORDER_FW_CFG_NAME, Order, SECTION_ALIGN, SECTION_HEADER, SECTIONS_AT, Tag, WIRE_MAGIC,
+};
 
 use crate::sys::{self, Mapping};
 
@@ -32,47 +34,78 @@ fn next_array<const N: usize>() -> [u8; N] {
     out
 }
 
-/// The I/O ports the agent uses.
+/// The I/O ports the agent uses. While a task may use ports, the kernel has more to do at each of its system calls, and
+/// threads inherit that: so nobody may, except for the moment of an access.
 pub struct Ports(());
 
 impl Ports {
     pub fn open() -> Result<Self, String> {
-        [PVPANIC_PORT, EXIT_PORT, FW_CFG_SELECTOR_PORT, FW_CFG_DATA_PORT]
-            .into_iter()
-            .try_for_each(sys::allow_port)
-            .map(|()| Self(()))
-            .map_err(|why| format!("asking for the I/O ports: {why}"))
+        let ports = Self(());
+        ports
+            .allow(true)
+            .and_then(|()| ports.allow(false))
+            .map_err(|why| format!("asking for the I/O ports: {why}"))?;
+        Ok(ports)
+    }
+
+    fn allow(&self, allowed: bool) -> std::io::Result<()> {
+        [
+            PVPANIC_PORT,
+            EXIT_PORT,
+            FW_CFG_SELECTOR_PORT,
+            FW_CFG_DATA_PORT,
+        ]
+        .into_iter()
+        .try_for_each(|port| sys::allow_port(port, allowed))
+    }
+
+    /// Does something with the ports; without permission it would fault, and `open` has seen that it is given.
+    fn with<T>(&self, access: impl FnOnce() -> T) -> T {
+        let _ = self.allow(true);
+        let out = access();
+        let _ = self.allow(false);
+        out
     }
 
     /// Stops the machine at this very instruction; returns when the host lets it (or a copy restored from it) go on.
     pub fn pause_machine(&self) {
-        sys::write_port(PVPANIC_PORT, PVPANIC_PANICKED);
+        self.with(|| sys::write_port(PVPANIC_PORT, PVPANIC_PANICKED));
     }
 
     /// What the host wants done, if it wants anything: the fw_cfg file [`ORDER_FW_CFG_NAME`] (docs/specs/fw_cfg.rst).
     ///
     /// Port I/O, because it is answered by QEMU on the spot: no event of the host's touches the guest's time.
     pub fn take_order(&self) -> Result<Option<Order>, String> {
-        let count = u32::from_be_bytes(read_array(FW_CFG_FILE_DIR));
-        for _ in 0..count {
-            let size = u32::from_be_bytes(next_array());
-            let key = u16::from_be_bytes(next_array());
-            let [_reserved_high, _reserved_low]: [u8; 2] = next_array();
-            let name: [u8; 56] = next_array();
-            if name.split(|byte| *byte == 0).next() == Some(ORDER_FW_CFG_NAME.as_bytes()) {
-                let mut bytes = vec![0; size as usize];
-                sys::write_port_u16(FW_CFG_SELECTOR_PORT, key);
-                sys::read_port_bytes(FW_CFG_DATA_PORT, &mut bytes);
-                return postcard::from_bytes(&bytes).map(Some).map_err(|why| format!("decoding the order: {why}"));
-            }
-        }
-        Ok(None)
+        let bytes = self.with(read_order);
+        bytes
+            .map(|bytes| {
+                postcard::from_bytes(&bytes).map_err(|why| format!("decoding the order: {why}"))
+            })
+            .transpose()
     }
 
     /// Ends QEMU with exit code `2 * code + 1`.
     pub fn end_machine(&self, code: u8) {
-        sys::write_port(EXIT_PORT, code);
+        self.with(|| sys::write_port(EXIT_PORT, code));
     }
+}
+
+/// The order's bytes, if fw_cfg has a file with its name.
+fn read_order() -> Option<Vec<u8>> {
+    let count = u32::from_be_bytes(read_array(FW_CFG_FILE_DIR));
+    for _ in 0..count {
+        let size = u32::from_be_bytes(next_array());
+        let key = u16::from_be_bytes(next_array());
+        let [_reserved_high, _reserved_low]: [u8; 2] = next_array();
+        let name: [u8; 56] = next_array();
+        if name.split(|byte| *byte == 0).next() == Some(ORDER_FW_CFG_NAME.as_bytes()) {
+            let mut bytes = vec![0; size as usize];
+            sys::write_port_u16(FW_CFG_SELECTOR_PORT, key);
+            sys::read_port_bytes(FW_CFG_DATA_PORT, &mut bytes);
+            return Some(bytes);
+        }
+    }
+    None
 }
 
 /// The region shared with the host: BAR 2 of QEMU's `ivshmem-plain` (docs/specs/ivshmem-spec.rst).
@@ -85,8 +118,12 @@ pub struct SharedRegion {
 impl SharedRegion {
     pub fn find() -> Result<Self, String> {
         let bar = find_bar()?;
-        let memory = Mapping::of_file(&bar).map_err(|why| format!("mapping {}: {why}", bar.display()))?;
-        Ok(Self { memory, at: SECTIONS_AT })
+        let memory =
+            Mapping::of_file(&bar).map_err(|why| format!("mapping {}: {why}", bar.display()))?;
+        Ok(Self {
+            memory,
+            at: SECTIONS_AT,
+        })
     }
 
     /// Appends a section.
@@ -147,9 +184,12 @@ impl SharedRegion {
 
 fn find_bar() -> Result<PathBuf, String> {
     let devices = Path::new("/sys/bus/pci/devices");
-    let listing = fs::read_dir(devices).map_err(|why| format!("reading {}: {why}", devices.display()))?;
+    let listing =
+        fs::read_dir(devices).map_err(|why| format!("reading {}: {why}", devices.display()))?;
     for device in listing.flatten() {
-        let is = |file: &str, id: &str| fs::read_to_string(device.path().join(file)).is_ok_and(|text| text.trim() == id);
+        let is = |file: &str, id: &str| {
+            fs::read_to_string(device.path().join(file)).is_ok_and(|text| text.trim() == id)
+        };
         if is("vendor", "0x1af4") && is("device", "0x1110") {
             // Memory decoding may be off until a driver enables the device.
             let _ = fs::write(device.path().join("enable"), "1");

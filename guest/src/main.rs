@@ -43,12 +43,14 @@ fn live() -> Result<(), String> {
     ready::bring_up_network()?;
     ready::quiet_the_kernel();
     let tracing: &'static Tracing = Box::leak(Box::new(Tracing::prepare()?));
+    ready::settle();
     println!("rxpath-agent: ready");
     let start_ns = pause(&ports);
     if let Some(order) = ports.take_order()? {
         return obey(order, &mut region, tracing, start_ns);
     }
     tracing.arm()?;
+    ready::settle();
     println!("rxpath-agent: armed");
     let start_ns = pause(&ports);
     match ports.take_order()? {
@@ -64,12 +66,18 @@ fn pause(ports: &Ports) -> u64 {
     start_ns
 }
 
-fn obey(order: Order, region: &mut SharedRegion, tracing: &'static Tracing, start_ns: u64) -> Result<(), String> {
+fn obey(
+    order: Order,
+    region: &mut SharedRegion,
+    tracing: &'static Tracing,
+    start_ns: u64,
+) -> Result<(), String> {
     match order {
         Order::Facts => tracing.write_facts(region)?,
         Order::Run(plan) => {
             let report = run::run(Box::leak(Box::new(plan)), tracing, region, start_ns)?;
-            let bytes = postcard::to_stdvec(&report).map_err(|why| format!("encoding the report: {why}"))?;
+            let bytes = postcard::to_stdvec(&report)
+                .map_err(|why| format!("encoding the report: {why}"))?;
             region.section(Tag::Report, 0, &bytes)?;
         }
     }

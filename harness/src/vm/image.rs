@@ -91,7 +91,9 @@ impl Images {
         if let Ok(image) = open() {
             return Ok(image);
         }
-        let lock = self.cache.lock(&format!("image-{key}"), &|| booting("another rxpath is booting it"))?;
+        let lock = self.cache.lock(&format!("image-{key}"), &|| {
+            booting("another rxpath is booting it")
+        })?;
         // Whoever held the lock may have made it meanwhile.
         let reason = match open() {
             Ok(image) => return Ok(image),
@@ -110,18 +112,34 @@ impl Images {
             boot,
             digests: Vec::new(),
         };
-        let image =
-            WarmImage { folder: folder.clone(), kernel: kernel.clone(), machine: machine.clone(), qemu: qemu.clone(), info: info.clone() };
+        let image = WarmImage {
+            folder: folder.clone(),
+            kernel: kernel.clone(),
+            machine: machine.clone(),
+            qemu: qemu.clone(),
+            info: info.clone(),
+        };
         let facts = folder.join(FACTS_FILE);
-        fs::write(&facts, run::run_facts(&image, &RunLimits::default())?).map_err(VmError::io("writing", &facts))?;
-        for name in [Stage::Quiet.file(), Stage::Armed.file(), FACTS_FILE, INITRAMFS_FILE] {
-            info.digests.push((name.to_owned(), digest(&folder.join(name))?));
+        fs::write(&facts, run::run_facts(&image, &RunLimits::default())?)
+            .map_err(VmError::io("writing", &facts))?;
+        for name in [
+            Stage::Quiet.file(),
+            Stage::Armed.file(),
+            FACTS_FILE,
+            INITRAMFS_FILE,
+        ] {
+            info.digests
+                .push((name.to_owned(), digest(&folder.join(name))?));
         }
         let description = folder.join(DESCRIPTION_FILE);
         let text = serde_json::to_string_pretty(&info).unwrap_or_default();
         fs::write(&description, text).map_err(VmError::io("writing", &description))?;
         lock.publish(&folder, &place)?;
-        Ok(WarmImage { folder: place, info, ..image })
+        Ok(WarmImage {
+            folder: place,
+            info,
+            ..image
+        })
     }
 
     /// Where images lie.
@@ -137,17 +155,31 @@ enum Unusable {
 }
 
 impl WarmImage {
-    fn open(place: &Path, kernel: &GuestKernel, machine: &Machine, qemu: &QemuProgram) -> Result<Self, Unusable> {
+    fn open(
+        place: &Path,
+        kernel: &GuestKernel,
+        machine: &Machine,
+        qemu: &QemuProgram,
+    ) -> Result<Self, Unusable> {
         let text = fs::read(place.join(DESCRIPTION_FILE)).map_err(|_| Unusable::Absent)?;
         let info: ImageInfo = serde_json::from_slice(&text)
             .map_err(|why| Unusable::Damaged(format!("{DESCRIPTION_FILE}: {why}")))?;
         for (name, expected) in &info.digests {
-            let found = digest(&place.join(name)).map_err(|why| Unusable::Damaged(why.to_string()))?;
+            let found =
+                digest(&place.join(name)).map_err(|why| Unusable::Damaged(why.to_string()))?;
             if found != *expected {
-                return Err(Unusable::Damaged(format!("{name}: its digest is {found}, expected {expected}")));
+                return Err(Unusable::Damaged(format!(
+                    "{name}: its digest is {found}, expected {expected}"
+                )));
             }
         }
-        Ok(Self { folder: place.to_owned(), kernel: kernel.clone(), machine: machine.clone(), qemu: qemu.clone(), info })
+        Ok(Self {
+            folder: place.to_owned(),
+            kernel: kernel.clone(),
+            machine: machine.clone(),
+            qemu: qemu.clone(),
+            info,
+        })
     }
 
     /// The region in which the guest left what is true of its kernel as a whole (see `rxpath_guest::sections`).
@@ -193,12 +225,16 @@ fn digest(path: &Path) -> Result<String, VmError> {
     let mut at = 0;
     while at < length {
         // Beyond the last data there is only a hole (lseek(2): ENXIO); a file system that knows no holes has none.
-        let Ok(from) = rustix::fs::seek(file.as_fd(), SeekFrom::Data(at)) else { break };
+        let Ok(from) = rustix::fs::seek(file.as_fd(), SeekFrom::Data(at)) else {
+            break;
+        };
         let to = rustix::fs::seek(file.as_fd(), SeekFrom::Hole(from)).unwrap_or(length);
         rustix::fs::seek(file.as_fd(), SeekFrom::Start(from)).map_err(|why| read()(why.into()))?;
         let mut left = to - from;
         while left > 0 {
-            let want = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+            let want = buffer
+                .len()
+                .min(usize::try_from(left).unwrap_or(usize::MAX));
             file.read_exact(&mut buffer[..want]).map_err(read())?;
             hash_nonzero(&mut hash, from + (to - from - left), &buffer[..want]);
             left -= want as u64;

@@ -70,7 +70,12 @@ pub struct Machine {
 
 impl Default for Machine {
     fn default() -> Self {
-        Self { cpus: 2, memory_mib: 256, nic: Nic::Loopback, command_line: Vec::new() }
+        Self {
+            cpus: 2,
+            memory_mib: 256,
+            nic: Nic::Loopback,
+            command_line: Vec::new(),
+        }
     }
 }
 
@@ -81,7 +86,11 @@ impl fmt::Display for Machine {
             Nic::Virtio => "virtio",
         };
         write!(f, "{} CPUs, {} MiB, {nic}", self.cpus, self.memory_mib)?;
-        if self.command_line.is_empty() { Ok(()) } else { write!(f, ", {}", self.command_line.join(" ")) }
+        if self.command_line.is_empty() {
+            Ok(())
+        } else {
+            write!(f, ", {}", self.command_line.join(" "))
+        }
     }
 }
 
@@ -90,7 +99,7 @@ const REGION_MIB: u64 = 64;
 
 /// Guest nanoseconds per instruction while booting, as a power of two. Calibration loops and delays wait for guest time to
 /// pass: the faster it passes, the fewer instructions they spin. Runs use one nanosecond an instruction.
-const BOOT_SHIFT: u8 = 4;
+pub(super) const BOOT_SHIFT: u8 = 4;
 
 /// Initcalls that take long, and whose results no case needs: the jitter entropy source (the CPU's random numbers
 /// serve), checking the signatures of built-in certificates, kprobe events. Names a kernel lacks are passed over.
@@ -122,20 +131,34 @@ impl Machine {
     /// QEMU's arguments. `region` is the file that backs the region shared with the guest.
     ///
     /// Boot and run must describe the same machine: only what QEMU does not count as the machine's state may differ.
-    pub(super) fn arguments(&self, kernel: &GuestKernel, region: &Path, purpose: &Purpose) -> Vec<OsString> {
+    pub(super) fn arguments(
+        &self,
+        kernel: &GuestKernel,
+        region: &Path,
+        purpose: &Purpose,
+    ) -> Vec<OsString> {
         let mut out = Arguments::default();
-        out.flag("-nodefaults").flag("-no-user-config").flag("-no-reboot");
+        out.flag("-nodefaults")
+            .flag("-no-user-config")
+            .flag("-no-reboot");
         out.pair("-display", "none");
-        out.pair("-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny");
+        out.pair(
+            "-sandbox",
+            "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
+        );
         out.pair("-name", format!("rxpath-{}", kernel.series));
-        out.pair("-machine", "q35,accel=tcg,hpet=off,usb=off,vmport=off,smbus=off,sata=off");
+        out.pair(
+            "-machine",
+            "q35,accel=tcg,hpet=off,usb=off,vmport=off,smbus=off,sata=off",
+        );
         // Random numbers come from -seed, the same in every process; without a source the guest would wait for entropy.
         out.pair("-cpu", "max,-rdseed");
         out.pair("-smp", format!("cpus={},sockets=1", self.cpus));
         out.pair("-m", format!("{}M", self.memory_mib));
         out.pair("-seed", "1");
         out.pair("-rtc", "base=2025-01-01T00:00:00,clock=vm");
-        let region_size = format!("memory-backend-file,id=region,size={REGION_MIB}M,share=on,mem-path=");
+        let region_size =
+            format!("memory-backend-file,id=region,size={REGION_MIB}M,share=on,mem-path=");
         out.pair("-object", joined(&region_size, region));
         out.pair("-device", "ivshmem-plain,memdev=region,master=on");
         out.pair("-device", "pvpanic");
@@ -155,12 +178,21 @@ impl Machine {
                 // A restored machine then starts by itself instead of standing still as it was saved.
                 out.pair("-global", "migration.store-global-state=off");
             }
-            Purpose::Run { image, order, console, initramfs } => {
+            Purpose::Run {
+                image,
+                order,
+                console,
+                initramfs,
+            } => {
                 out.pair("-icount", "shift=0,sleep=off");
                 out.pair("-initrd", initramfs);
                 out.pair("-serial", joined("file:", console));
                 out.pair("-fw_cfg", joined("name=opt/rxpath/order,file=", order));
                 out.pair("-global", "migration.mapped-ram=on");
+                // A restored machine announces itself to the network by a timer in the host's time, and under icount any such
+                // timer bounds how long a CPU runs before the next one gets its turn (QEMU accel/tcg/icount-common.c,
+                // icount_get_limit): for the half second that it lasts, the interleaving would be the host's.
+                out.pair("-global", "migration.announce-rounds=0");
                 out.pair("-incoming", joined("file:", image));
             }
         }
@@ -194,6 +226,8 @@ impl Machine {
             "panic=-1".to_owned(),
             "oops=panic".to_owned(),
             "rdinit=/init".to_owned(),
+            // Self-tests of ciphers go on for seconds after the boot, in threads of their own.
+            "cryptomgr.notests=1".to_owned(),
             format!("initcall_blacklist={SKIPPED_INITCALLS}"),
         ];
         words.extend(self.command_line.iter().cloned());
@@ -203,7 +237,14 @@ impl Machine {
     /// A digest of everything that goes into a warm image of this machine, as hexadecimal text.
     pub(super) fn image_key(&self, kernel: &GuestKernel, qemu: &QemuProgram) -> String {
         let nowhere = Path::new("x");
-        let boot = self.arguments(kernel, nowhere, &Purpose::Boot { initramfs: nowhere, monitor: nowhere });
+        let boot = self.arguments(
+            kernel,
+            nowhere,
+            &Purpose::Boot {
+                initramfs: nowhere,
+                monitor: nowhere,
+            },
+        );
         let mut digest = Sha256::new();
         let mut add = |bytes: &[u8]| {
             digest.update((bytes.len() as u64).to_le_bytes());
@@ -216,7 +257,10 @@ impl Machine {
             add(module.name.as_bytes());
         }
         // Paths differ from machine to machine, the rest of the command line must not.
-        for argument in boot.iter().filter(|argument| *argument != kernel.vmlinux.as_os_str()) {
+        for argument in boot
+            .iter()
+            .filter(|argument| *argument != kernel.vmlinux.as_os_str())
+        {
             add(argument.as_encoded_bytes());
         }
         hex::encode(&digest.finalize()[..16])

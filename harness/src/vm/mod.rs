@@ -11,11 +11,12 @@ mod initramfs;
 mod launcher;
 mod machine;
 mod qmp;
+mod rebase;
 mod run;
 
 pub use console::{Splat, SplatKind};
 pub use error::{FaultKind, GuestFault, VmError};
-pub use image::{Images, ImageInfo, Stage, WarmImage};
+pub use image::{ImageInfo, Images, Stage, WarmImage};
 pub use launcher::intercept;
 pub use machine::{GuestKernel, KernelModule, Machine, Nic, QemuProgram};
 pub use run::{RunLimits, run_facts, run_plan};
