@@ -6,10 +6,10 @@
 //! has written its entry record, and would not compare with kernels that lack it.
 
 use super::{
-    Forest, Forests, Node, TaskKey, What,
+    Forest, Forests, Node, TaskKey, TooDeep, What,
     decode::{CaptureText, CpuEvents, CpuPages, DecodeError, Layout, Stamped},
-    event::{Common, Event, Switch},
-    losses::{self, Losses},
+    event::{Common, Event, Exit, Switch},
+    losses,
 };
 use std::collections::{BTreeMap, HashMap};
 
@@ -38,15 +38,16 @@ pub fn build(layout: &Layout, cpus: &[CpuPages<'_>]) -> Result<Forests, DecodeEr
             stream.head = stream.events.step()?;
         }
     }
-    let mut losses = builder.losses;
+    let mut losses = Vec::new();
     for (stream, cpu) in streams.iter().zip(cpus) {
         let pages = cpu.pages.len() / layout.page_size().max(1);
         losses::of_pages(&mut losses, cpu.cpu, pages, stream.events.missed());
         losses::of_stats(&mut losses, cpu.cpu, cpu.stats);
     }
+    losses::of_shadow_stacks(&mut losses, &builder.too_deep);
     let by_task = builder.tasks.into_iter().map(|task| (task.forest.task, task.forest)).collect();
     let comms = builder.comms.into_iter().map(|(pid, comm)| (pid, comm_text(&comm))).collect();
-    Ok(Forests { by_task, comms, losses: losses.into_words() })
+    Ok(Forests { by_task, comms, losses, too_deep: builder.too_deep })
 }
 
 /// One CPU's events, the first of them looked at.
@@ -87,6 +88,8 @@ struct Open {
 struct Task {
     forest: Forest,
     open: Vec<Open>,
+    /// The shadow stack's overrun by the last exit record; `None` before the first.
+    overrun: Option<u64>,
 }
 
 #[derive(Default)]
@@ -94,7 +97,7 @@ struct Builder {
     tasks: Vec<Task>,
     places: HashMap<TaskKey, usize>,
     comms: BTreeMap<i32, [u8; COMM_LEN]>,
-    losses: Losses,
+    too_deep: Vec<TooDeep>,
 }
 
 /// `TASK_COMM_LEN` of `include/linux/sched.h`.
@@ -116,10 +119,11 @@ impl Builder {
         match event {
             Event::Entry(entry) => self.tasks[place].enter(at, entry.func, entry.depth),
             Event::Exit(exit) => {
-                if exit.overrun != 0 {
-                    self.losses.shadow_stack_overrun(common.pid, exit.overrun);
+                let task = &mut self.tasks[place];
+                if task.overrun != Some(exit.overrun) {
+                    self.too_deep.extend(task.count_overrun(*time, exit));
                 }
-                self.tasks[place].leave(*time, exit.func, exit.depth);
+                task.leave(*time, exit.func, exit.depth);
             }
             Event::Switch(switch) => self.switch(at, switch),
             Event::Waking { pid, comm } => {
@@ -150,7 +154,7 @@ impl Builder {
 
     fn place(&mut self, key: TaskKey) -> usize {
         *self.places.entry(key).or_insert_with(|| {
-            self.tasks.push(Task { forest: Forest { task: key, nodes: Vec::new() }, open: Vec::new() });
+            self.tasks.push(Task { forest: Forest { task: key, nodes: Vec::new() }, open: Vec::new(), overrun: None });
             self.tasks.len() - 1
         })
     }
@@ -164,6 +168,9 @@ impl Builder {
         self.comms.insert(pid, name);
     }
 }
+
+/// `FTRACE_RETFUNC_DEPTH` of `include/linux/ftrace.h`, up to 6.10; the shadow stack of later kernels is deeper.
+const SHADOW_STACK_DEPTH: i64 = 50;
 
 /// When and where a record was made.
 #[derive(Clone, Copy)]
@@ -193,6 +200,21 @@ impl Task {
         {
             *end = Some(time);
         }
+    }
+
+    /// Notes a new count of calls without room on the shadow stack, and tells what was lost since the one before.
+    ///
+    /// The count runs since the task began, recorded or not. So the first one seen tells of a loss only if the stack may
+    /// have been full just now, before any exit was recorded.
+    #[cold]
+    fn count_overrun(&mut self, time: u64, exit: &Exit) -> Option<TooDeep> {
+        let before = self.overrun.replace(exit.overrun);
+        let calls = match before {
+            Some(before) => exit.overrun.checked_sub(before)?,
+            None if exit.depth.saturating_add(1) >= SHADOW_STACK_DEPTH => exit.overrun,
+            None => 0,
+        };
+        (calls != 0).then_some(TooDeep { task: self.forest.task, time, func: exit.func, calls })
     }
 
     #[inline]

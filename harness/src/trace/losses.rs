@@ -1,36 +1,27 @@
 //! The three faces of loss, told in words: overwritten or dropped records by the page, by the CPU's own statistics, and
 //! calls that did not fit on a task's shadow stack.
 
-use super::page::Missed;
+use super::{TaskKey, TooDeep, page::Missed};
 use std::collections::BTreeMap;
 
-/// What was lost, gathered while decoding.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Losses {
-    words: Vec<String>,
-    /// Most calls missing by one task's own count.
-    shadow_stacks: BTreeMap<i32, u64>,
-}
-
-impl Losses {
-    /// A task's count of calls that had no room on its shadow stack (the exit record's `overrun`).
-    #[cold]
-    pub(super) fn shadow_stack_overrun(&mut self, pid: i32, calls: u64) {
-        let most = self.shadow_stacks.entry(pid).or_default();
-        *most = calls.max(*most);
+/// Adds what the tasks' own counts (the exit record's `overrun`) say.
+pub(super) fn of_shadow_stacks(words: &mut Vec<String>, too_deep: &[TooDeep]) {
+    let mut tasks: BTreeMap<TaskKey, u64> = BTreeMap::new();
+    for loss in too_deep {
+        let calls = tasks.entry(loss.task).or_default();
+        *calls = calls.saturating_add(loss.calls);
     }
-
-    /// All of it, one sentence each.
-    pub(super) fn into_words(self) -> Vec<String> {
-        let stacks = self.shadow_stacks.into_iter().map(|(pid, calls)| {
-            format!("task {pid}: {calls} calls were nested too deep for its shadow stack and not recorded")
-        });
-        self.words.into_iter().chain(stacks).collect()
+    for (task, calls) in tasks {
+        let task = match task {
+            TaskKey::Task(pid) => format!("task {pid}"),
+            TaskKey::Idle(cpu) => format!("idle task of cpu {cpu}"),
+        };
+        words.push(format!("{task}: {calls} calls were nested too deep for its shadow stack and not recorded"));
     }
 }
 
 /// Adds what the pages of one CPU say was missed before them.
-pub(super) fn of_pages(losses: &mut Losses, cpu: u16, pages: usize, missed: &[(usize, Missed)]) {
+pub(super) fn of_pages(words: &mut Vec<String>, cpu: u16, pages: usize, missed: &[(usize, Missed)]) {
     let Some((first, _)) = missed.first() else { return };
     let counts = missed.iter().map(|(_, missed)| match missed {
         Missed::Records(count) => Some(*count),
@@ -43,13 +34,13 @@ pub(super) fn of_pages(losses: &mut Losses, cpu: u16, pages: usize, missed: &[(u
         (false, known) => format!("at least {known} records"),
     };
     let places = missed.len();
-    losses.words.push(format!(
+    words.push(format!(
         "cpu {cpu}: {records} were overwritten before they were read, at {places} of {pages} pages, first before page {first}"
     ));
 }
 
 /// Adds what `per_cpu/cpuN/stats` counts (kernel: `tracing_stats_read` in `kernel/trace/trace.c`).
-pub(super) fn of_stats(losses: &mut Losses, cpu: u16, stats: &str) {
+pub(super) fn of_stats(words: &mut Vec<String>, cpu: u16, stats: &str) {
     for line in stats.lines() {
         let Some((name, count)) = line.split_once(':') else { continue };
         let Ok(count) = count.trim().parse::<u64>() else { continue };
@@ -60,7 +51,7 @@ pub(super) fn of_stats(losses: &mut Losses, cpu: u16, stats: &str) {
             _ => continue,
         };
         if count != 0 {
-            losses.words.push(format!("cpu {cpu}: {count} {what}, by the kernel's own count (stats: {})", name.trim()));
+            words.push(format!("cpu {cpu}: {count} {what}, by the kernel's own count (stats: {})", name.trim()));
         }
     }
 }

@@ -9,6 +9,7 @@ mod format;
 mod losses;
 mod page;
 mod symbols;
+mod tracedat;
 mod tree;
 
 pub use build::*;
@@ -17,4 +18,5 @@ pub use event::*;
 pub use format::*;
 pub use page::*;
 pub use symbols::*;
+pub use tracedat::*;
 pub use tree::*;
