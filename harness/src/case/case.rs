@@ -158,6 +158,8 @@ pub struct CaseStep {
     pub operation: &'static str,
     /// Where it stands.
     pub at: Location,
+    /// Where what it waits for stands; the step itself, if it waits for nothing.
+    pub waits_at: Location,
     /// What the guest does.
     pub step: rxpath_guest::Step,
 }

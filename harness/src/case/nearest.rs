@@ -1,12 +1,17 @@
 //! The nearest valid spelling of a name that is not one.
 
+/// How alike (Jaro-Winkler, 0 to 1) a name must be that has too many wrong letters to be a slip: `recieve` and `recv`.
+const ALIKE: f64 = 0.85;
+
 /// Up to three of `candidates` that could have been meant by `found`, nearest first.
 pub fn nearest<'a>(found: &str, candidates: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
     let folded = found.to_lowercase();
     // A third of the letters may be wrong; one always may.
     let allowed = (found.chars().count() / 3).max(1);
-    let mut scored: Vec<(usize, &str)> = candidates
-        .into_iter()
+    let all: Vec<&str> = candidates.into_iter().collect();
+    let mut scored: Vec<(usize, &str)> = all
+        .iter()
+        .copied()
         .filter(|candidate| candidate.len().abs_diff(found.len()) <= allowed.max(4))
         .filter_map(|candidate| {
             let lower = candidate.to_lowercase();
@@ -15,6 +20,11 @@ pub fn nearest<'a>(found: &str, candidates: impl IntoIterator<Item = &'a str>) -
             (distance <= allowed || extends).then_some((distance, candidate))
         })
         .collect();
+    if scored.is_empty() {
+        let alike = |candidate: &str| strsim::jaro_winkler(&folded, &candidate.to_lowercase());
+        let best = all.into_iter().map(|candidate| (alike(candidate), candidate)).filter(|(score, _)| *score >= ALIKE);
+        return best.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, candidate)| candidate).into_iter().collect();
+    }
     scored.sort();
     scored.dedup();
     scored.into_iter().map(|(_, candidate)| candidate).take(3).collect()

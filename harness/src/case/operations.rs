@@ -66,7 +66,7 @@ macro_rules! operations {
         /// A step: one operation, and when it happens.
         #[derive(Debug, Default, Deserialize, JsonSchema)]
         #[serde(deny_unknown_fields, default)]
-        #[schemars(extend("x-what" = "a step"), extend("x-keys" = "operation"))]
+        #[schemars(extend("x-what" = "a step"), extend("x-keys" = "operation or key"))]
         pub struct StepFile {
             /// The step's name, by which others refer to it; the operation's, if nothing is said.
             pub name: Option<String>,

@@ -11,11 +11,13 @@ pub struct PhraseError {
     pub message: String,
     /// What was expected.
     pub expected: String,
+    /// What to do about it.
+    pub help: Option<String>,
 }
 
 impl PhraseError {
     fn new(part: &str, message: impl Into<String>, expected: impl Into<String>) -> Self {
-        Self { part: part.to_owned(), message: message.into(), expected: expected.into() }
+        Self { part: part.to_owned(), message: message.into(), expected: expected.into(), help: None }
     }
 }
 

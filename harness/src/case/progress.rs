@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 
 use rxpath_guest::{Address, Condition, Op, Slot};
 
-use super::case::{Case, StepRef};
+use super::case::{Case, CaseActor, StepRef};
 use super::place::Findings;
 
 /// MSG_DONTWAIT and MSG_ERRQUEUE (`linux/socket.h`): with either, recv never sleeps.
@@ -25,12 +25,21 @@ pub fn check(case: &Case, findings: &mut Findings) {
         let message = format!("a cycle: {} waits for {}", names[0], names[1..].join(", which waits for "));
         let message = format!("{message}, which waits for {}", names[0]);
         let help = "take one of these `after:` or `when:` away".to_owned();
-        report(case, findings, cycle[0], message, "never begins", Some(help));
+        let first = &case.actors[usize::from(cycle[0].actor)].steps[usize::from(cycle[0].step)];
+        findings.add_at(first.waits_at.span.clone(), message, "never happens", Some(help));
     }
     // Steps that could not be understood would only seem to hang.
     if cycles.is_empty() && findings.is_empty() {
         report_stuck(case, findings);
     }
+}
+
+/// The steps that send the counting pattern.
+pub fn senders(actors: &[CaseActor]) -> HashSet<StepRef> {
+    let all = actors.iter().enumerate().flat_map(|(actor, body)| {
+        body.steps.iter().enumerate().map(move |(step, body)| (StepRef { actor: actor as u16, step: step as u16 }, &body.step.op))
+    });
+    all.filter(|(_, op)| matches!(op, Op::Send { .. })).map(|(step, _)| step).collect()
 }
 
 fn report(case: &Case, findings: &mut Findings, step: StepRef, message: String, label: &str, help: Option<String>) {

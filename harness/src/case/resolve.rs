@@ -1,5 +1,7 @@
 //! From what a file says to a case: names become indices, phrases become values, and all that makes no sense is told.
 
+use std::collections::HashSet;
+
 use indexmap::IndexMap;
 use rxpath_guest::{ActorKind, Condition, Policy, Slot, Step};
 
@@ -27,9 +29,11 @@ pub fn resolve(file: &CaseFile, name: String, parameters: Vec<(String, String)>,
     let root = Place::default();
     let machine = machine(&file.machine, findings);
     let kernels = kernels(&file.machine.kernels, &root.key("machine").key("kernels"), findings);
-    let mut resolver = Resolver { slots: slots(file, findings), steps: step_names(file, findings), findings };
+    let (slots, steps) = (slots(file, findings), step_names(file, findings));
+    let mut resolver = Resolver { slots, steps, senders: HashSet::new(), findings };
     let setup = resolver.setup(file);
     let actors = resolver.actors(file, machine.cpus);
+    resolver.senders = progress::senders(&actors);
     let expectations = resolver.expectations(file);
     let measures = resolver.measures(file);
     let milestones = resolver.milestones(file);
@@ -131,7 +135,7 @@ fn gate(
 
 fn blame(findings: &mut Findings, place: &Place, error: &PhraseError) {
     let underline = if error.part.is_empty() { Underline::Value } else { Underline::Part(&error.part) };
-    findings.add(place, underline, error.message.clone(), error.expected.clone(), None);
+    findings.add(place, underline, error.message.clone(), error.expected.clone(), error.help.clone());
 }
 
 /// The steps of setup with their places; those of a preset all have the place of its name, and are marked so.
@@ -235,6 +239,7 @@ struct Resolver<'a> {
     findings: &'a mut Findings,
     slots: IndexMap<String, Slot>,
     steps: IndexMap<String, Vec<String>>,
+    senders: HashSet<StepRef>,
 }
 
 impl Resolver<'_> {
@@ -245,9 +250,9 @@ impl Resolver<'_> {
         let mut out = Vec::new();
         for (nth, (step, place, is_preset)) in all.iter().enumerate() {
             let mut not_yet = by_actors.clone();
-            not_yet.extend(
-                all[nth..].iter().filter_map(|(later, ..)| later.into.clone()).filter(|name| !name.starts_with('_')),
-            );
+            // A preset is in order by itself; its names may only be taken twice, which has been told.
+            let later = if *is_preset { &[][..] } else { &all[nth..] };
+            not_yet.extend(later.iter().filter_map(|(later, ..)| later.into.clone()));
             for (key, given) in [("when", !step.when.0.is_empty()), ("after", !step.after.0.is_empty())] {
                 if given {
                     let message = format!("`{key}` has no meaning in setup: there are no actors yet");
@@ -372,7 +377,9 @@ impl Resolver<'_> {
         let into = file.into.as_ref().and_then(|name| self.slots.get(name)).copied();
         let step = Step { when, op, into, recorded: file.record.unwrap_or(true) };
         let at = self.findings.location(&place.key(operation), Underline::Key);
-        Some(CaseStep { name, operation, at, step })
+        let waits = if file.after.0.is_empty() { "when" } else { "after" };
+        let waits_at = self.findings.location(&place.key(waits), Underline::Value);
+        Some(CaseStep { name, operation, at, waits_at, step })
     }
 
     fn conditions(&mut self, step: &StepFile, actor: &str, place: &Place) -> Vec<Condition> {
@@ -607,7 +614,14 @@ impl Resolver<'_> {
     }
 
     fn steps_named(&mut self, texts: &OneOrMany<Text>, place: &Place) -> Vec<Gated<StepRef>> {
-        let all = self.gated(texts, place, |this, text, place| Ok(this.step_ref(text, place)));
+        let all = self.gated(texts, place, |this, text, place| {
+            let step = this.step_ref(text, place);
+            if step.is_some_and(|step| !this.senders.contains(&step)) && this.findings.is_empty() {
+                let message = format!("`{text}` sends nothing");
+                this.findings.add(place, Underline::Part(text), message, "expected a step that sends", None);
+            }
+            Ok(step)
+        });
         all.into_iter().filter_map(|one| Some(Gated { gate: one.gate, value: one.value?, at: one.at })).collect()
     }
 
@@ -666,11 +680,8 @@ fn is_numbered(name: &str, operation: &str) -> bool {
 fn errno(text: &str) -> Result<i32, PhraseError> {
     let number = constants::number(constants::ERRNOS, text).map(|number| number as i32);
     number.ok_or_else(|| {
-        let near = suggestion(text, constants::ERRNOS.iter().map(|(name, _)| *name));
-        PhraseError {
-            part: text.to_owned(),
-            message: format!("unknown error `{text}`"),
-            expected: near.unwrap_or_else(|| "expected an error's name, like EAGAIN".to_owned()),
-        }
+        let help = suggestion(text, constants::ERRNOS.iter().map(|(name, _)| *name));
+        let message = format!("unknown error `{text}`");
+        PhraseError { part: text.to_owned(), message, expected: "expected an error's name, like EAGAIN".to_owned(), help }
     })
 }

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde_json::Value as Json;
 use serde_yaml::Value as Yaml;
 
-use super::nearest::{any_of, suggestion};
+use super::nearest::{any_of, nearest, suggestion};
 use super::place::{Findings, Place, Underline};
 use super::yaml::{Content, Node};
 
@@ -222,7 +222,8 @@ impl<'a> Reader<'a> {
                 }
             }
         }
-        self.add_missing(schema, &mut out, what, place);
+        let unknown = pairs.iter().filter_map(|(key, _)| key.text()).filter(|name| !out.contains_key(*name)).collect();
+        self.add_missing(schema, &mut out, unknown, what, place);
         Yaml::Mapping(out)
     }
 
@@ -238,22 +239,19 @@ impl<'a> Reader<'a> {
         );
     }
 
-    fn add_missing(&mut self, schema: &'a Json, out: &mut serde_yaml::Mapping, what: &str, place: &Place) {
+    fn add_missing(&mut self, schema: &'a Json, out: &mut serde_yaml::Mapping, unknown: Vec<&str>, what: &str, place: &Place) {
         let required = schema.get("required").and_then(Json::as_array).into_iter().flatten().filter_map(Json::as_str);
         for name in required {
             if out.contains_key(name) {
                 continue;
             }
             let property = schema.get("properties").and_then(|all| all.get(name)).unwrap_or(&Json::Null);
-            // A wrong key in the same mapping may well be this one: it has been told already.
-            let help = described(property).map(|text| format!("{name}: {text}"));
-            self.findings.add(
-                place,
-                Underline::Key,
-                format!("{what} needs `{name}`"),
-                format!("no `{name}` here"),
-                help,
-            );
+            // An unknown key in the same mapping may well be this one misspelt: that has been told.
+            if !unknown.iter().any(|key| nearest(key, [name]).contains(&name)) {
+                let help = described(property).map(|text| format!("{name}: {text}"));
+                let label = format!("no `{name}` here");
+                self.findings.add(place, Underline::Key, format!("{what} needs `{name}`"), label, help);
+            }
             let filled = self.filled(property, &place.key(name));
             out.insert(Yaml::String(name.to_owned()), filled);
         }
@@ -324,7 +322,7 @@ fn described(schema: &Json) -> Option<String> {
 }
 
 fn choice_label(choices: &[&str]) -> String {
-    if choices.len() <= 6 { any_of(choices.iter().copied()) } else { "another name".to_owned() }
+    if choices.len() <= 6 { any_of(choices.iter().copied()) } else { "one of the names that are valid here".to_owned() }
 }
 
 fn kind_in_words(kind: &str) -> &str {
