@@ -110,3 +110,9 @@ pub fn sections(region: &[u8]) -> Result<Vec<Section<'_>>, RegionError> {
     }
     Ok(out)
 }
+
+/// What the agent writes to the exit port when the capture is complete; QEMU's exit code is `2 * code + 1`, and these
+/// give ones that QEMU itself never ends with.
+pub const EXIT_DONE: u8 = 0x30;
+/// What the agent writes when it gave up; its last words are on the console.
+pub const EXIT_FAILED: u8 = 0x31;
