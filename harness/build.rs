@@ -8,15 +8,9 @@ use std::process::Command;
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
 fn main() {
-    let root =
-        PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR"));
+    let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR"));
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
-    for input in [
-        "guest/src",
-        "guest/Cargo.toml",
-        "Cargo.lock",
-        "harness/build.rs",
-    ] {
+    for input in ["guest/src", "guest/Cargo.toml", "Cargo.lock", "harness/build.rs"] {
         println!("cargo::rerun-if-changed={}", root.join(input).display());
     }
     let target_dir = out.join("guest");
@@ -31,15 +25,7 @@ fn build_agent(root: &Path, target_dir: &Path) {
     let mut build = Command::new(cargo);
     build
         .current_dir(root)
-        .args([
-            "build",
-            "--package",
-            "rxpath-guest",
-            "--bin",
-            "rxpath-guest",
-            "--features",
-            "agent",
-        ])
+        .args(["build", "--package", "rxpath-guest", "--bin", "rxpath-guest", "--features", "agent"])
         .args(["--profile", "agent", "--target", TARGET, "--target-dir"])
         .arg(target_dir)
         // No dynamic loader in the guest, and nothing of this machine's folders in the agent's bytes.
@@ -57,11 +43,6 @@ fn build_agent(root: &Path, target_dir: &Path) {
         .env_remove("RUSTC_WORKSPACE_WRAPPER")
         .env_remove("RUSTC_WRAPPER")
         .env_remove("CARGO_BUILD_TARGET");
-    let status = build
-        .status()
-        .unwrap_or_else(|why| panic!("running {build:?}: {why}"));
-    assert!(
-        status.success(),
-        "building the guest agent failed ({status}); the command was {build:?}"
-    );
+    let status = build.status().unwrap_or_else(|why| panic!("running {build:?}: {why}"));
+    assert!(status.success(), "building the guest agent failed ({status}); the command was {build:?}");
 }

@@ -24,10 +24,7 @@ pub struct Stage<'a> {
 }
 
 /// A result in shared memory: written by one actor once, read by the agent after the actor has ended.
-pub struct Cell(
-    std::cell::UnsafeCell<std::mem::MaybeUninit<OpResult>>,
-    std::sync::atomic::AtomicU32,
-);
+pub struct Cell(std::cell::UnsafeCell<std::mem::MaybeUninit<OpResult>>, std::sync::atomic::AtomicU32);
 
 // SAFETY: a cell is written by exactly one task, before its flag is set with release ordering, and read after it was seen.
 unsafe impl Sync for Cell {}
@@ -52,12 +49,7 @@ impl Cell {
 
 /// The actor's whole life.
 pub fn live(stage: &Stage) -> Result<(), String> {
-    let Stage {
-        actor,
-        index,
-        board,
-        ..
-    } = *stage;
+    let Stage { actor, index, board, .. } = *stage;
     let me = &board.actors[usize::from(index)];
     sys::set_name(&actor.name);
     sys::bind_to_cpu(usize::from(actor.cpu))
@@ -68,8 +60,7 @@ pub fn live(stage: &Stage) -> Result<(), String> {
         Policy::Batch => (libc::SCHED_BATCH, 0),
         Policy::Idle => (libc::SCHED_IDLE, 0),
     };
-    sys::set_policy(policy, priority)
-        .map_err(|why| format!("actor {}: {:?}: {why}", actor.name, actor.policy))?;
+    sys::set_policy(policy, priority).map_err(|why| format!("actor {}: {:?}: {why}", actor.name, actor.policy))?;
     let mut scratch = Scratch::new();
     me.tid.store(sys::gettid(), Ordering::Release);
     board.ring();
@@ -123,11 +114,7 @@ fn take_step(stage: &Stage, at: usize, scratch: &mut Scratch) {
     }
     me.done.store(at as u32 + 1, Ordering::Release);
     // Whoever waits for this step (`after:`) is judged by the controller.
-    if board
-        .actors
-        .iter()
-        .any(|actor| actor.asks.load(Ordering::Acquire) != 0)
-    {
+    if board.actors.iter().any(|actor| actor.asks.load(Ordering::Acquire) != 0) {
         board.ring();
     }
 }
@@ -144,33 +131,20 @@ fn perform(stage: &Stage, at: usize, step: &Step, scratch: &mut Scratch) -> Outc
 
 fn traced(stage: &Stage, at: usize, step: &Step, scratch: &mut Scratch) -> Outcome {
     let iteration = stage.board.common.iteration.load(Ordering::Acquire);
-    let marker = Marker {
-        begin: true,
-        actor: stage.index,
-        step: at as u16,
-        iteration,
-    };
+    let marker = Marker { begin: true, actor: stage.index, step: at as u16, iteration };
     let me = &stage.board.actors[usize::from(stage.index)];
     let call = ops::prepare(&step.op, &stage.board, scratch);
     stage.tracing.mark(marker);
     me.inside.store(at as u32 + 1, Ordering::Release);
     let outcome = call.run();
     me.inside.store(0, Ordering::Release);
-    stage.tracing.mark(Marker {
-        begin: false,
-        ..marker
-    });
+    stage.tracing.mark(Marker { begin: false, ..marker });
     record(
         stage,
         at,
         step,
         iteration,
-        OpResult {
-            ret: outcome.ret,
-            errno: outcome.errno,
-            data: outcome.data(),
-            ..EMPTY
-        },
+        OpResult { ret: outcome.ret, errno: outcome.errno, data: outcome.data(), ..EMPTY },
     );
     outcome
 }
@@ -218,11 +192,6 @@ const EMPTY: OpResult = OpResult {
 fn record(stage: &Stage, at: usize, _step: &Step, iteration: u32, result: OpResult) {
     let cell = iteration as usize * stage.actor.steps.len() + at;
     if let Some(cell) = stage.ledger.get(cell) {
-        cell.put(OpResult {
-            actor: stage.index,
-            step: at as u16,
-            iteration,
-            ..result
-        });
+        cell.put(OpResult { actor: stage.index, step: at as u16, iteration, ..result });
     }
 }

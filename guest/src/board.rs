@@ -67,9 +67,7 @@ impl Board {
 
     /// What a slot holds.
     pub fn get(&self, slot: Slot) -> i64 {
-        self.slots
-            .get(usize::from(slot))
-            .map_or(-1, |slot| slot.load(Ordering::Acquire))
+        self.slots.get(usize::from(slot)).map_or(-1, |slot| slot.load(Ordering::Acquire))
     }
 
     /// Fills a slot.
@@ -104,8 +102,7 @@ impl Board {
 
 /// Zeroed memory as board fields: all of them are made of atomics.
 fn shared<T>(count: usize) -> Result<&'static [T], String> {
-    let memory = Mapping::shared((count * size_of::<T>()).max(1))
-        .map_err(|why| format!("mapping the board: {why}"))?;
+    let memory = Mapping::shared((count * size_of::<T>()).max(1)).map_err(|why| format!("mapping the board: {why}"))?;
     // SAFETY: every type used here consists of atomics only, for which zero is valid and which synchronise themselves.
     Ok(unsafe { memory.leak_as::<T>(count) })
 }

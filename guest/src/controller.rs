@@ -30,41 +30,20 @@ pub struct Stuck(pub Vec<(ActorIndex, StepIndex)>);
 impl<'a> Controller<'a> {
     pub fn new(plan: &'a Plan, board: Board) -> Self {
         let deadline_ns = sys::clock_ns(libc::CLOCK_MONOTONIC) + plan.deadline_ns;
-        Self {
-            plan,
-            board,
-            states: Vec::new(),
-            deadline_ns,
-        }
+        Self { plan, board, states: Vec::new(), deadline_ns }
     }
 
     /// Waits until every actor has started and opens their state files.
     pub fn meet_actors(&mut self) -> Result<(), Stuck> {
-        while self
-            .board
-            .actors
-            .iter()
-            .any(|actor| actor.tid.load(Ordering::Acquire) == 0)
-        {
+        while self.board.actors.iter().any(|actor| actor.tid.load(Ordering::Acquire) == 0) {
             let bell = self.board.common.bell.load(Ordering::Acquire);
             self.check_deadline()?;
-            if self
-                .board
-                .actors
-                .iter()
-                .any(|actor| actor.tid.load(Ordering::Acquire) == 0)
-            {
+            if self.board.actors.iter().any(|actor| actor.tid.load(Ordering::Acquire) == 0) {
                 sys::futex_wait_for(&self.board.common.bell, bell, DOZE_NS);
             }
         }
-        let tids = self
-            .board
-            .actors
-            .iter()
-            .map(|actor| actor.tid.load(Ordering::Acquire));
-        self.states = tids
-            .map(|tid| File::open(format!("/proc/{tid}/stat")).ok())
-            .collect();
+        let tids = self.board.actors.iter().map(|actor| actor.tid.load(Ordering::Acquire));
+        self.states = tids.map(|tid| File::open(format!("/proc/{tid}/stat")).ok()).collect();
         self.wait_until_all_sleep()
     }
 
@@ -79,12 +58,7 @@ impl<'a> Controller<'a> {
         sys::futex_wake(&common.allowed);
         loop {
             let bell = common.bell.load(Ordering::Acquire);
-            if self
-                .board
-                .actors
-                .iter()
-                .all(|actor| actor.rounds.load(Ordering::Acquire) >= round)
-            {
+            if self.board.actors.iter().all(|actor| actor.rounds.load(Ordering::Acquire) >= round) {
                 return self.wait_until_all_sleep();
             }
             self.check_deadline()?;
@@ -124,24 +98,15 @@ impl<'a> Controller<'a> {
         let queue = |slot, request| sys::queue_length(self.board.get(slot) as i32, request).ok();
         match *condition {
             Condition::Sleeps { actor, step } => {
-                let inside = self.board.actors[usize::from(actor)]
-                    .inside
-                    .load(Ordering::Acquire);
+                let inside = self.board.actors[usize::from(actor)].inside.load(Ordering::Acquire);
                 let there = step.map_or(inside != 0, |step| inside == u32::from(step) + 1);
                 there && self.sleeps(usize::from(actor))
             }
             Condition::After { actor, step } => {
-                self.board.actors[usize::from(actor)]
-                    .done
-                    .load(Ordering::Acquire)
-                    > u32::from(step)
+                self.board.actors[usize::from(actor)].done.load(Ordering::Acquire) > u32::from(step)
             }
-            Condition::QueueIn { socket, bytes } => {
-                queue(socket, libc::FIONREAD).is_some_and(|held| held >= bytes)
-            }
-            Condition::QueueOut { socket, bytes } => {
-                queue(socket, libc::TIOCOUTQ).is_some_and(|held| held <= bytes)
-            }
+            Condition::QueueIn { socket, bytes } => queue(socket, libc::FIONREAD).is_some_and(|held| held >= bytes),
+            Condition::QueueOut { socket, bytes } => queue(socket, libc::TIOCOUTQ).is_some_and(|held| held <= bytes),
         }
     }
 
@@ -149,19 +114,11 @@ impl<'a> Controller<'a> {
     /// command's closing parenthesis.
     fn sleeps(&self, actor: usize) -> bool {
         let mut text = [0; 64];
-        let Some(Ok(count)) = self.states[actor]
-            .as_ref()
-            .map(|file| file.read_at(&mut text, 0))
-        else {
+        let Some(Ok(count)) = self.states[actor].as_ref().map(|file| file.read_at(&mut text, 0)) else {
             return false;
         };
-        let after = text[..count]
-            .iter()
-            .rposition(|byte| *byte == b')')
-            .map(|at| at + 2);
-        after
-            .and_then(|at| text[..count].get(at))
-            .is_some_and(|state| matches!(state, b'S' | b'D'))
+        let after = text[..count].iter().rposition(|byte| *byte == b')').map(|at| at + 2);
+        after.and_then(|at| text[..count].get(at)).is_some_and(|state| matches!(state, b'S' | b'D'))
     }
 
     /// Between rounds every actor is parked; what they left running ends before the next one starts.
@@ -176,9 +133,7 @@ impl<'a> Controller<'a> {
 
     fn ended(&self, actor: usize) -> bool {
         let mut text = [0; 64];
-        self.states[actor]
-            .as_ref()
-            .is_none_or(|file| file.read_at(&mut text, 0).is_err())
+        self.states[actor].as_ref().is_none_or(|file| file.read_at(&mut text, 0).is_err())
     }
 
     fn check_deadline(&self) -> Result<(), Stuck> {
@@ -186,16 +141,8 @@ impl<'a> Controller<'a> {
             return Ok(());
         }
         let round = self.board.common.allowed.load(Ordering::Acquire);
-        let stuck = self
-            .board
-            .actors
-            .iter()
-            .enumerate()
-            .filter(|(_, actor)| actor.rounds.load(Ordering::Acquire) < round);
-        Err(Stuck(
-            stuck
-                .map(|(index, actor)| (index as u16, actor.done.load(Ordering::Acquire) as u16))
-                .collect(),
-        ))
+        let stuck =
+            self.board.actors.iter().enumerate().filter(|(_, actor)| actor.rounds.load(Ordering::Acquire) < round);
+        Err(Stuck(stuck.map(|(index, actor)| (index as u16, actor.done.load(Ordering::Acquire) as u16)).collect()))
     }
 }

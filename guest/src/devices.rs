@@ -3,9 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use rxpath_guest::{
-    ORDER_FW_CFG_NAME, Order, SECTION_ALIGN, SECTION_HEADER, SECTIONS_AT, Tag, WIRE_MAGIC,
-};
+use rxpath_guest::{ORDER_FW_CFG_NAME, Order, SECTION_ALIGN, SECTION_HEADER, SECTIONS_AT, Tag, WIRE_MAGIC};
 
 use crate::sys::{self, Mapping};
 
@@ -49,14 +47,9 @@ impl Ports {
     }
 
     fn allow(&self, allowed: bool) -> std::io::Result<()> {
-        [
-            PVPANIC_PORT,
-            EXIT_PORT,
-            FW_CFG_SELECTOR_PORT,
-            FW_CFG_DATA_PORT,
-        ]
-        .into_iter()
-        .try_for_each(|port| sys::allow_port(port, allowed))
+        [PVPANIC_PORT, EXIT_PORT, FW_CFG_SELECTOR_PORT, FW_CFG_DATA_PORT]
+            .into_iter()
+            .try_for_each(|port| sys::allow_port(port, allowed))
     }
 
     /// Does something with the ports; without permission it would fault, and `open` has seen that it is given.
@@ -77,11 +70,7 @@ impl Ports {
     /// Port I/O, because it is answered by QEMU on the spot: no event of the host's touches the guest's time.
     pub fn take_order(&self) -> Result<Option<Order>, String> {
         let bytes = self.with(read_order);
-        bytes
-            .map(|bytes| {
-                postcard::from_bytes(&bytes).map_err(|why| format!("decoding the order: {why}"))
-            })
-            .transpose()
+        bytes.map(|bytes| postcard::from_bytes(&bytes).map_err(|why| format!("decoding the order: {why}"))).transpose()
     }
 
     /// Ends QEMU with exit code `2 * code + 1`.
@@ -118,12 +107,8 @@ pub struct SharedRegion {
 impl SharedRegion {
     pub fn find() -> Result<Self, String> {
         let bar = find_bar()?;
-        let memory =
-            Mapping::of_file(&bar).map_err(|why| format!("mapping {}: {why}", bar.display()))?;
-        Ok(Self {
-            memory,
-            at: SECTIONS_AT,
-        })
+        let memory = Mapping::of_file(&bar).map_err(|why| format!("mapping {}: {why}", bar.display()))?;
+        Ok(Self { memory, at: SECTIONS_AT })
     }
 
     /// Appends a section.
@@ -184,12 +169,10 @@ impl SharedRegion {
 
 fn find_bar() -> Result<PathBuf, String> {
     let devices = Path::new("/sys/bus/pci/devices");
-    let listing =
-        fs::read_dir(devices).map_err(|why| format!("reading {}: {why}", devices.display()))?;
+    let listing = fs::read_dir(devices).map_err(|why| format!("reading {}: {why}", devices.display()))?;
     for device in listing.flatten() {
-        let is = |file: &str, id: &str| {
-            fs::read_to_string(device.path().join(file)).is_ok_and(|text| text.trim() == id)
-        };
+        let is =
+            |file: &str, id: &str| fs::read_to_string(device.path().join(file)).is_ok_and(|text| text.trim() == id);
         if is("vendor", "0x1af4") && is("device", "0x1110") {
             // Memory decoding may be off until a driver enables the device.
             let _ = fs::write(device.path().join("enable"), "1");

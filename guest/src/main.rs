@@ -66,18 +66,12 @@ fn pause(ports: &Ports) -> u64 {
     start_ns
 }
 
-fn obey(
-    order: Order,
-    region: &mut SharedRegion,
-    tracing: &'static Tracing,
-    start_ns: u64,
-) -> Result<(), String> {
+fn obey(order: Order, region: &mut SharedRegion, tracing: &'static Tracing, start_ns: u64) -> Result<(), String> {
     match order {
         Order::Facts => tracing.write_facts(region)?,
         Order::Run(plan) => {
             let report = run::run(Box::leak(Box::new(plan)), tracing, region, start_ns)?;
-            let bytes = postcard::to_stdvec(&report)
-                .map_err(|why| format!("encoding the report: {why}"))?;
+            let bytes = postcard::to_stdvec(&report).map_err(|why| format!("encoding the report: {why}"))?;
             region.section(Tag::Report, 0, &bytes)?;
         }
     }

@@ -15,8 +15,7 @@ pub fn mount_all() -> Result<(), String> {
         ("tracefs", "/sys/kernel/tracing", "tracefs"),
     ] {
         fs::create_dir_all(target).map_err(|why| format!("creating {target}: {why}"))?;
-        sys::mount(source, target, kind)
-            .map_err(|why| format!("mounting {kind} on {target}: {why}"))?;
+        sys::mount(source, target, kind).map_err(|why| format!("mounting {kind} on {target}: {why}"))?;
     }
     Ok(())
 }
@@ -29,8 +28,7 @@ pub fn load_modules() -> Result<(), String> {
     let mut paths: Vec<_> = listing.flatten().map(|entry| entry.path()).collect();
     paths.sort();
     for path in paths {
-        let file =
-            fs::File::open(&path).map_err(|why| format!("opening {}: {why}", path.display()))?;
+        let file = fs::File::open(&path).map_err(|why| format!("opening {}: {why}", path.display()))?;
         sys::load_module(&file).map_err(|why| format!("loading {}: {why}", path.display()))?;
         // Saved pages of a file that nobody needs any more would only make the warm image larger.
         let _ = fs::remove_file(&path);
@@ -64,11 +62,7 @@ pub fn settle() {
     const MOST_LOOKS: u32 = 2_000;
     let mut quiet = 0;
     for _ in 0..MOST_LOOKS {
-        quiet = if has_settled_clock() && runnable_tasks() <= 1 {
-            quiet + 1
-        } else {
-            0
-        };
+        quiet = if has_settled_clock() && runnable_tasks() <= 1 { quiet + 1 } else { 0 };
         if quiet == QUIET_LOOKS {
             return;
         }
@@ -79,16 +73,12 @@ pub fn settle() {
 
 /// Early clock sources are replaced once, a second or so into the boot (tsc-early by tsc).
 fn has_settled_clock() -> bool {
-    let name =
-        fs::read_to_string("/sys/devices/system/clocksource/clocksource0/current_clocksource");
+    let name = fs::read_to_string("/sys/devices/system/clocksource/clocksource0/current_clocksource");
     name.is_ok_and(|name| !name.contains("early") && !name.contains("jiffies"))
 }
 
 /// Runnable tasks, this one included: the fourth field of /proc/loadavg (proc_loadavg(5)), before its slash.
 fn runnable_tasks() -> u32 {
     let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    text.split_whitespace()
-        .nth(3)
-        .and_then(|pair| pair.split('/').next()?.parse().ok())
-        .unwrap_or(u32::MAX)
+    text.split_whitespace().nth(3).and_then(|pair| pair.split('/').next()?.parse().ok()).unwrap_or(u32::MAX)
 }

@@ -41,19 +41,9 @@ impl Tag {
     /// The tag with this number, if there is one.
     pub fn from_number(number: u32) -> Option<Self> {
         use Tag::*;
-        [
-            Report,
-            Pages,
-            Stats,
-            HeaderPage,
-            Format,
-            Symbols,
-            Traceable,
-            Log,
-            MilestonePages,
-        ]
-        .into_iter()
-        .find(|tag| *tag as u32 == number)
+        [Report, Pages, Stats, HeaderPage, Format, Symbols, Traceable, Log, MilestonePages]
+            .into_iter()
+            .find(|tag| *tag as u32 == number)
     }
 }
 
@@ -85,10 +75,7 @@ pub enum RegionError {
 impl std::fmt::Display for RegionError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Unfinished => write!(
-                f,
-                "the guest never finished writing its capture (no magic at its start)"
-            ),
+            Self::Unfinished => write!(f, "the guest never finished writing its capture (no magic at its start)"),
             Self::Malformed { at, why } => {
                 write!(f, "malformed section at byte {at} of the capture: {why}")
             }
@@ -108,49 +95,21 @@ pub fn sections(region: &[u8]) -> Result<Vec<Section<'_>>, RegionError> {
         .ok()
         .and_then(|length| SECTIONS_AT.checked_add(length))
         .filter(|end| *end <= region.len())
-        .ok_or(RegionError::Malformed {
-            at: 16,
-            why: "it says it is longer than the region",
-        })?;
+        .ok_or(RegionError::Malformed { at: 16, why: "it says it is longer than the region" })?;
     let mut out = Vec::new();
     let mut at = SECTIONS_AT;
     while at < end {
-        let header = region
-            .get(at..at + SECTION_HEADER)
-            .ok_or(RegionError::Malformed {
-                at,
-                why: "no room for a header",
-            })?;
-        let word = |from: usize| {
-            u32::from_le_bytes([
-                header[from],
-                header[from + 1],
-                header[from + 2],
-                header[from + 3],
-            ])
-        };
-        let tag = Tag::from_number(word(0)).ok_or(RegionError::Malformed {
-            at,
-            why: "unknown tag",
-        })?;
-        let length =
-            usize::try_from(u64::from(word(8)) | u64::from(word(12)) << 32).map_err(|_| {
-                RegionError::Malformed {
-                    at,
-                    why: "length beyond memory",
-                }
-            })?;
+        let header =
+            region.get(at..at + SECTION_HEADER).ok_or(RegionError::Malformed { at, why: "no room for a header" })?;
+        let word =
+            |from: usize| u32::from_le_bytes([header[from], header[from + 1], header[from + 2], header[from + 3]]);
+        let tag = Tag::from_number(word(0)).ok_or(RegionError::Malformed { at, why: "unknown tag" })?;
+        let length = usize::try_from(u64::from(word(8)) | u64::from(word(12)) << 32)
+            .map_err(|_| RegionError::Malformed { at, why: "length beyond memory" })?;
         let from = at + SECTION_HEADER;
         let to = from.checked_add(length).filter(|to| *to <= end);
-        let to = to.ok_or(RegionError::Malformed {
-            at,
-            why: "longer than what is left",
-        })?;
-        out.push(Section {
-            tag,
-            cpu: word(4),
-            bytes: &region[from..to],
-        });
+        let to = to.ok_or(RegionError::Malformed { at, why: "longer than what is left" })?;
+        out.push(Section { tag, cpu: word(4), bytes: &region[from..to] });
         at = to.next_multiple_of(SECTION_ALIGN);
     }
     Ok(out)

@@ -86,18 +86,11 @@ impl Marker {
     /// Reads what [`Marker::to_bytes`] wrote, id included; `None` if it is not one of ours.
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let bytes: &[u8; Self::LEN] = bytes.get(..Self::LEN)?.try_into().ok()?;
-        let u32_at = |at: usize| {
-            u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
-        };
+        let u32_at = |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
         let u16_at = |at: usize| u16::from_le_bytes([bytes[at], bytes[at + 1]]);
         if u32_at(0) != MARKER_ID || u32_at(4) > 1 {
             return None;
         }
-        Some(Self {
-            begin: u32_at(4) == 1,
-            actor: u16_at(8),
-            step: u16_at(10),
-            iteration: u32_at(12),
-        })
+        Some(Self { begin: u32_at(4) == 1, actor: u16_at(8), step: u16_at(10), iteration: u32_at(12) })
     }
 }

@@ -29,24 +29,16 @@ pub fn run(
 ) -> Result<RunReport, String> {
     // The agent keeps to the last CPU, so that actors have the others to themselves.
     let cpus = std::thread::available_parallelism().map_or(1, |count| count.get());
-    sys::bind_to_cpu(cpus - 1)
-        .map_err(|why| format!("binding the agent to CPU {}: {why}", cpus - 1))?;
+    sys::bind_to_cpu(cpus - 1).map_err(|why| format!("binding the agent to CPU {}: {why}", cpus - 1))?;
     apply_settings(plan)?;
     let board = Board::new(plan.actors.len(), usize::from(plan.slots))?;
-    let mut report = RunReport {
-        agent_tids: vec![sys::gettid()],
-        ..RunReport::default()
-    };
+    let mut report = RunReport { agent_tids: vec![sys::gettid()], ..RunReport::default() };
     sys::sleep_until(start_ns);
     set_up(plan, board)?;
     report.clock_overhead_ns = clock_overhead(libc::CLOCK_MONOTONIC_RAW);
     report.cpu_overhead_ns = clock_overhead(libc::CLOCK_THREAD_CPUTIME_ID);
 
-    let ledgers = plan
-        .actors
-        .iter()
-        .map(|actor| ledger(plan, actor.steps.len()))
-        .collect::<Result<Vec<_>, _>>()?;
+    let ledgers = plan.actors.iter().map(|actor| ledger(plan, actor.steps.len())).collect::<Result<Vec<_>, _>>()?;
     let stage = |index: usize| Stage {
         actor: &plan.actors[index],
         index: index as u16,
@@ -54,14 +46,11 @@ pub fn run(
         tracing,
         ledger: ledgers[index],
     };
-    let of_kind =
-        |kind| (0..plan.actors.len()).filter(move |index| plan.actors[*index].kind == kind);
+    let of_kind = |kind| (0..plan.actors.len()).filter(move |index| plan.actors[*index].kind == kind);
     // Processes first: a fork copies only the calling thread, so there had better be no other.
     let mut children = Vec::new();
     for index in of_kind(ActorKind::Process) {
-        match sys::fork()
-            .map_err(|why| format!("forking actor {}: {why}", plan.actors[index].name))?
-        {
+        match sys::fork().map_err(|why| format!("forking actor {}: {why}", plan.actors[index].name))? {
             Forked::Child => sys::exit_now(i32::from(actor::live(&stage(index)).is_err())),
             Forked::Parent(pid) => children.push(pid),
         }
@@ -77,25 +66,14 @@ pub fn run(
         Ok(()) => {
             controller.dismiss();
             children.into_iter().for_each(sys::wait_for);
-            report.errors.extend(
-                threads
-                    .into_iter()
-                    .filter_map(|thread| thread.join().ok()?.err()),
-            );
+            report.errors.extend(threads.into_iter().filter_map(|thread| thread.join().ok()?.err()));
         }
         // Actors that are stuck cannot be joined; the machine ends with them still there.
         Err(Stop::Stuck(Stuck(stuck))) => report.stuck = stuck,
         Err(Stop::Failed(why)) => report.errors.push(why),
     }
-    report.actor_tids = board
-        .actors
-        .iter()
-        .map(|actor| actor.tid.load(Ordering::Acquire))
-        .collect();
-    report.results = ledgers
-        .iter()
-        .flat_map(|ledger| ledger.iter().filter_map(Cell::get))
-        .collect();
+    report.actor_tids = board.actors.iter().map(|actor| actor.tid.load(Ordering::Acquire)).collect();
+    report.results = ledgers.iter().flat_map(|ledger| ledger.iter().filter_map(Cell::get)).collect();
     Ok(report)
 }
 
@@ -140,14 +118,7 @@ fn all_rounds(
             let refused = tracing.arm_milestones(milestones)?;
             report.refused_milestones = refused;
             warm_up(controller, MILESTONE_WARMUP)?;
-            traced_rounds(
-                controller,
-                plan,
-                board,
-                tracing,
-                region,
-                Tag::MilestonePages,
-            )
+            traced_rounds(controller, plan, board, tracing, region, Tag::MilestonePages)
         }
     }
 }
@@ -202,17 +173,15 @@ fn set_up(plan: &Plan, board: Board) -> Result<(), String> {
 
 fn ledger(plan: &Plan, steps: usize) -> Result<&'static [Cell], String> {
     let count = plan.iterations as usize * steps;
-    let memory = Mapping::shared((count * size_of::<Cell>()).max(1))
-        .map_err(|why| format!("mapping a ledger: {why}"))?;
+    let memory =
+        Mapping::shared((count * size_of::<Cell>()).max(1)).map_err(|why| format!("mapping a ledger: {why}"))?;
     // SAFETY: a cell is valid when all zero (its flag then says that nothing was written) and synchronises by its flag.
     Ok(unsafe { memory.leak_as::<Cell>(count) })
 }
 
 /// What reading a clock twice in a row shows, median of many: the share of every measured time that is not the call's.
 fn clock_overhead(clock: libc::clockid_t) -> u64 {
-    let mut times: Vec<u64> = (0..64)
-        .map(|_| sys::clock_ns(clock).abs_diff(sys::clock_ns(clock)))
-        .collect();
+    let mut times: Vec<u64> = (0..64).map(|_| sys::clock_ns(clock).abs_diff(sys::clock_ns(clock))).collect();
     times.sort_unstable();
     times[times.len() / 2]
 }

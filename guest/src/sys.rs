@@ -18,29 +18,15 @@ pub fn check(ret: impl Into<i64>) -> Result<i64> {
 
 /// mount(2).
 pub fn mount(source: &str, target: &str, kind: &str) -> Result<()> {
-    let (source, target, kind) = (
-        CString::new(source)?,
-        CString::new(target)?,
-        CString::new(kind)?,
-    );
+    let (source, target, kind) = (CString::new(source)?, CString::new(target)?, CString::new(kind)?);
     // SAFETY: the three strings are NUL-terminated and outlive the call; no data argument is passed.
-    check(unsafe {
-        libc::mount(
-            source.as_ptr(),
-            target.as_ptr(),
-            kind.as_ptr(),
-            0,
-            std::ptr::null(),
-        )
-    })
-    .map(drop)
+    check(unsafe { libc::mount(source.as_ptr(), target.as_ptr(), kind.as_ptr(), 0, std::ptr::null()) }).map(drop)
 }
 
 /// finit_module(2), without parameters.
 pub fn load_module(file: &File) -> Result<()> {
     // SAFETY: the descriptor is open and the parameter string is NUL-terminated.
-    check(unsafe { libc::syscall(libc::SYS_finit_module, file.as_raw_fd(), c"".as_ptr(), 0) })
-        .map(drop)
+    check(unsafe { libc::syscall(libc::SYS_finit_module, file.as_raw_fd(), c"".as_ptr(), 0) }).map(drop)
 }
 
 /// Powers the machine off; the last resort when the exit port did not work.
@@ -54,16 +40,10 @@ pub fn power_off() -> ! {
 /// Brings a network interface up (SIOCSIFFLAGS).
 pub fn interface_up(name: &str) -> Result<()> {
     // SAFETY: takes no pointers.
-    let socket =
-        check(unsafe { libc::socket(libc::AF_INET, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0) })?
-            as c_int;
+    let socket = check(unsafe { libc::socket(libc::AF_INET, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0) })? as c_int;
     // SAFETY: an all-zero ifreq is a valid value of that plain C structure.
     let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
-    for (to, from) in request
-        .ifr_name
-        .iter_mut()
-        .zip(name.bytes().take(libc::IFNAMSIZ - 1))
-    {
+    for (to, from) in request.ifr_name.iter_mut().zip(name.bytes().take(libc::IFNAMSIZ - 1)) {
         *to = from as libc::c_char;
     }
     request.ifr_ifru.ifru_flags = (libc::IFF_UP | libc::IFF_RUNNING) as i16;
@@ -83,9 +63,7 @@ pub fn allow_port(port: u16, allowed: bool) -> Result<()> {
 /// Writes two bytes to an I/O port that [`allow_port`] has allowed.
 pub fn write_port_u16(port: u16, value: u16) {
     // SAFETY: the instruction touches no memory; without permission it faults, which ends the process.
-    unsafe {
-        std::arch::asm!("out dx, ax", in("dx") port, in("ax") value, options(nomem, nostack, preserves_flags))
-    };
+    unsafe { std::arch::asm!("out dx, ax", in("dx") port, in("ax") value, options(nomem, nostack, preserves_flags)) };
 }
 
 /// Reads bytes, one by one, from an I/O port that [`allow_port`] has allowed.
@@ -103,9 +81,7 @@ pub fn read_port_bytes(port: u16, to: &mut [u8]) {
 /// Writes a byte to an I/O port that [`allow_port`] has allowed.
 pub fn write_port(port: u16, value: u8) {
     // SAFETY: the instruction touches no memory; without permission it faults, which ends the process.
-    unsafe {
-        std::arch::asm!("out dx, al", in("dx") port, in("al") value, options(nomem, nostack, preserves_flags))
-    };
+    unsafe { std::arch::asm!("out dx, al", in("dx") port, in("al") value, options(nomem, nostack, preserves_flags)) };
 }
 
 /// The calling thread's id.
@@ -134,9 +110,7 @@ pub fn bind_to_cpu(cpu: usize) -> Result<()> {
 
 /// Sets the calling task's scheduling policy.
 pub fn set_policy(policy: c_int, priority: c_int) -> Result<()> {
-    let parameter = libc::sched_param {
-        sched_priority: priority,
-    };
+    let parameter = libc::sched_param { sched_priority: priority };
     // SAFETY: `parameter` is valid for the call.
     check(unsafe { libc::sched_setscheduler(0, policy, &parameter) }).map(drop)
 }
@@ -144,10 +118,7 @@ pub fn set_policy(policy: c_int, priority: c_int) -> Result<()> {
 /// A clock's reading, in nanoseconds.
 #[inline]
 pub fn clock_ns(clock: libc::clockid_t) -> u64 {
-    let mut time = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: `time` is valid for the call.
     unsafe { libc::clock_gettime(clock, &mut time) };
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
@@ -155,20 +126,11 @@ pub fn clock_ns(clock: libc::clockid_t) -> u64 {
 
 /// Sleeps until this reading of CLOCK_MONOTONIC, in nanoseconds.
 pub fn sleep_until(ns: u64) {
-    let time = libc::timespec {
-        tv_sec: (ns / 1_000_000_000) as i64,
-        tv_nsec: (ns % 1_000_000_000) as c_long,
-    };
+    let time = libc::timespec { tv_sec: (ns / 1_000_000_000) as i64, tv_nsec: (ns % 1_000_000_000) as c_long };
     loop {
         // SAFETY: `time` is valid for the call; no remainder is asked for.
-        let ret = unsafe {
-            libc::clock_nanosleep(
-                libc::CLOCK_MONOTONIC,
-                libc::TIMER_ABSTIME,
-                &time,
-                std::ptr::null_mut(),
-            )
-        };
+        let ret =
+            unsafe { libc::clock_nanosleep(libc::CLOCK_MONOTONIC, libc::TIMER_ABSTIME, &time, std::ptr::null_mut()) };
         if ret != libc::EINTR {
             return;
         }
@@ -188,32 +150,15 @@ pub fn context_switches() -> u32 {
 pub fn futex_wait(word: &AtomicU32, expected: u32) {
     // SAFETY: `word` is a live, aligned 32-bit word; no timeout is given.
     unsafe {
-        libc::syscall(
-            libc::SYS_futex,
-            word.as_ptr(),
-            libc::FUTEX_WAIT,
-            expected,
-            std::ptr::null::<libc::timespec>(),
-        )
+        libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAIT, expected, std::ptr::null::<libc::timespec>())
     };
 }
 
 /// Like [`futex_wait`], for at most `ns` nanoseconds.
 pub fn futex_wait_for(word: &AtomicU32, expected: u32, ns: u64) {
-    let time = libc::timespec {
-        tv_sec: (ns / 1_000_000_000) as i64,
-        tv_nsec: (ns % 1_000_000_000) as c_long,
-    };
+    let time = libc::timespec { tv_sec: (ns / 1_000_000_000) as i64, tv_nsec: (ns % 1_000_000_000) as c_long };
     // SAFETY: `word` is a live, aligned 32-bit word and `time` outlives the call.
-    unsafe {
-        libc::syscall(
-            libc::SYS_futex,
-            word.as_ptr(),
-            libc::FUTEX_WAIT,
-            expected,
-            &time,
-        )
-    };
+    unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAIT, expected, &time) };
 }
 
 /// Wakes everyone who waits on `word`.
@@ -287,14 +232,7 @@ impl Mapping {
                 0,
             )
         };
-        if start == libc::MAP_FAILED {
-            Err(Error::last_os_error())
-        } else {
-            Ok(Self {
-                start: start.cast(),
-                len,
-            })
-        }
+        if start == libc::MAP_FAILED { Err(Error::last_os_error()) } else { Ok(Self { start: start.cast(), len }) }
     }
 
     /// Zeroed memory that children of fork share, every page touched.
@@ -310,14 +248,7 @@ impl Mapping {
                 0,
             )
         };
-        if start == libc::MAP_FAILED {
-            Err(Error::last_os_error())
-        } else {
-            Ok(Self {
-                start: start.cast(),
-                len,
-            })
-        }
+        if start == libc::MAP_FAILED { Err(Error::last_os_error()) } else { Ok(Self { start: start.cast(), len }) }
     }
 
     /// Length in bytes.
@@ -342,9 +273,7 @@ impl Mapping {
     /// # Safety
     /// Every bit pattern of zeros is a valid `T`, and `T` synchronises all access to itself.
     pub unsafe fn leak_as<T>(self, count: usize) -> &'static [T] {
-        assert!(
-            count * size_of::<T>() <= self.len && self.start.align_offset(align_of::<T>()) == 0
-        );
+        assert!(count * size_of::<T>() <= self.len && self.start.align_offset(align_of::<T>()) == 0);
         // SAFETY: in range and aligned (checked), never unmapped, valid as the caller promises.
         unsafe { std::slice::from_raw_parts(self.start.cast(), count) }
     }

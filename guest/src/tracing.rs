@@ -48,15 +48,9 @@ impl Tracing {
         write("tracing_on", "0")?;
         write("buffer_size_kb", BUFFER_KB)?;
         let open = |name: &str| {
-            File::options()
-                .write(true)
-                .open(path(name))
-                .map_err(|why| format!("opening {ROOT}/{name}: {why}"))
+            File::options().write(true).open(path(name)).map_err(|why| format!("opening {ROOT}/{name}: {why}"))
         };
-        Ok(Self {
-            on: open("tracing_on")?,
-            marker: open("trace_marker_raw")?,
-        })
+        Ok(Self { on: open("tracing_on")?, marker: open("trace_marker_raw")? })
     }
 
     /// Switches function_graph and the events on, with recording still off. Patches every traceable function.
@@ -74,10 +68,7 @@ impl Tracing {
         write("set_ftrace_filter", "")?;
         for name in names {
             let added = File::options().append(true).open(path("set_ftrace_filter"));
-            if added
-                .and_then(|mut file| file.write_all(name.as_bytes()))
-                .is_err()
-            {
+            if added.and_then(|mut file| file.write_all(name.as_bytes())).is_err() {
                 refused.push(name.clone());
             }
         }
@@ -95,9 +86,7 @@ impl Tracing {
 
     /// Starts or stops recording.
     pub fn record(&self, on: bool) -> Result<(), String> {
-        (&self.on)
-            .write_all(if on { b"1" } else { b"0" })
-            .map_err(|why| format!("writing tracing_on: {why}"))
+        (&self.on).write_all(if on { b"1" } else { b"0" }).map_err(|why| format!("writing tracing_on: {why}"))
     }
 
     /// Writes a marker into the ring buffer of the calling task's CPU.
@@ -109,9 +98,7 @@ impl Tracing {
     /// Sends every CPU's records and loss counters.
     pub fn drain(&self, region: &mut SharedRegion, pages: Tag) -> Result<(), String> {
         let mut cpu = 0;
-        while let Some(folder) =
-            Some(path(&format!("per_cpu/cpu{cpu}"))).filter(|folder| folder.exists())
-        {
+        while let Some(folder) = Some(path(&format!("per_cpu/cpu{cpu}"))).filter(|folder| folder.exists()) {
             let mut raw = File::options()
                 .read(true)
                 .custom_flags(libc::O_NONBLOCK)
@@ -133,12 +120,10 @@ impl Tracing {
                 region.section(Tag::Format, 0, &format)?;
             }
         }
-        for (tag, file) in [
-            (Tag::Symbols, PathBuf::from("/proc/kallsyms")),
-            (Tag::Traceable, path("available_filter_functions")),
-        ] {
-            let mut file =
-                File::open(&file).map_err(|why| format!("opening {}: {why}", file.display()))?;
+        for (tag, file) in
+            [(Tag::Symbols, PathBuf::from("/proc/kallsyms")), (Tag::Traceable, path("available_filter_functions"))]
+        {
+            let mut file = File::open(&file).map_err(|why| format!("opening {}: {why}", file.display()))?;
             region.section_from(tag, 0, |room| {
                 // Larger reads make the kernel allocate larger buffers, to no gain.
                 let room_len = room.len().min(64 * 1024);

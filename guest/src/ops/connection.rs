@@ -8,14 +8,7 @@ use super::{Call, Scratch};
 use crate::board::Board;
 
 pub fn socket(domain: i32, kind: i32, protocol: i32) -> Call {
-    Call::new(
-        libc::SYS_socket,
-        [
-            c_long::from(domain),
-            c_long::from(kind),
-            c_long::from(protocol),
-        ],
-    )
+    Call::new(libc::SYS_socket, [c_long::from(domain), c_long::from(kind), c_long::from(protocol)])
 }
 
 pub fn bind(board: &Board, scratch: &mut Scratch, socket: Slot, to: &Address) -> Call {
@@ -33,10 +26,7 @@ pub fn connect(board: &Board, scratch: &mut Scratch, socket: Slot, to: &Address)
 }
 
 pub fn accept(board: &Board, socket: Slot, flags: i32) -> Call {
-    Call::new(
-        libc::SYS_accept4,
-        [board.get(socket), 0, 0, c_long::from(flags)],
-    )
+    Call::new(libc::SYS_accept4, [board.get(socket), 0, 0, c_long::from(flags)])
 }
 
 pub fn shutdown(board: &Board, socket: Slot, how: i32) -> Call {

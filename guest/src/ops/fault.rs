@@ -17,10 +17,7 @@ pub fn provoke(fault: Fault) -> Call {
         // `WARN` in the kernel prints its splat; a line of the same shape on the kernel log goes through the same console.
         Fault::Warn => {
             let _ = fs::write("/dev/kmsg", "<4>------------[ cut here ]------------\n");
-            let _ = fs::write(
-                "/dev/kmsg",
-                "<4>WARNING: CPU: 0 PID: 1 at rxpath/fault.rs\n",
-            );
+            let _ = fs::write("/dev/kmsg", "<4>WARNING: CPU: 0 PID: 1 at rxpath/fault.rs\n");
         }
         Fault::Spin => loop {
             std::hint::spin_loop();

@@ -29,22 +29,13 @@ impl Scratch {
     pub fn new() -> Self {
         let outgoing = (0..TRANSFER).map(|at| at as u8).collect();
         // Not `vec![0; …]`, whose pages would come from the kernel only when they are first written.
-        Self {
-            arena: vec![0xff; ARENA],
-            used: 0,
-            outgoing,
-            incoming: vec![0xff; TRANSFER],
-        }
+        Self { arena: vec![0xff; ARENA], used: 0, outgoing, incoming: vec![0xff; TRANSFER] }
     }
 
     /// Puts bytes where the next system call can point to them, 16-byte aligned; gives their address.
     pub fn place(&mut self, bytes: &[u8]) -> c_long {
         let from = self.used.next_multiple_of(16);
-        let from = if from + bytes.len() > self.arena.len() {
-            0
-        } else {
-            from
-        };
+        let from = if from + bytes.len() > self.arena.len() { 0 } else { from };
         self.arena[from..from + bytes.len()].copy_from_slice(bytes);
         self.used = from + bytes.len();
         self.arena[from..].as_ptr() as c_long
@@ -87,19 +78,12 @@ impl Call {
     pub fn new<const N: usize>(number: c_long, arguments: [c_long; N]) -> Self {
         let mut all = [0; 6];
         all[..N].copy_from_slice(&arguments);
-        Self {
-            number,
-            arguments: all,
-            received: None,
-        }
+        Self { number, arguments: all, received: None }
     }
 
     /// The return value counts bytes that were received at this address.
     pub fn receiving(self, at: c_long) -> Self {
-        Self {
-            received: Some(at),
-            ..self
-        }
+        Self { received: Some(at), ..self }
     }
 
     /// A call that can only fail, with EFAULT: what it was asked for has no place in the actor's memory.
@@ -114,16 +98,8 @@ impl Call {
         // SAFETY: pointers among the arguments were made by the operation's own file from the actor's scratch memory,
         // which outlives the call, with lengths that fit; deliberately bad ones make the kernel answer EFAULT.
         let ret = unsafe { libc::syscall(self.number, a, b, c, d, e, f) };
-        let errno = if ret == -1 {
-            std::io::Error::last_os_error().raw_os_error().unwrap_or(0)
-        } else {
-            0
-        };
-        Outcome {
-            ret,
-            errno,
-            received: self.received,
-        }
+        let errno = if ret == -1 { std::io::Error::last_os_error().raw_os_error().unwrap_or(0) } else { 0 };
+        Outcome { ret, errno, received: self.received }
     }
 }
 
@@ -138,9 +114,7 @@ impl Outcome {
         }
         // SAFETY: `received` is the scratch memory's room, `count` bytes of which the kernel has just filled.
         let bytes = unsafe { std::slice::from_raw_parts(at as *const u8, count) };
-        bytes.iter().fold(0x811c_9dc5, |hash, byte| {
-            (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193)
-        })
+        bytes.iter().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
     }
 }
 
@@ -148,33 +122,18 @@ impl Outcome {
 pub fn prepare(op: &Op, board: &Board, scratch: &mut Scratch) -> Call {
     scratch.rewind();
     match op {
-        Op::Socket {
-            domain,
-            kind,
-            protocol,
-        } => connection::socket(*domain, *kind, *protocol),
+        Op::Socket { domain, kind, protocol } => connection::socket(*domain, *kind, *protocol),
         Op::Bind { socket, to } => connection::bind(board, scratch, *socket, to),
         Op::Listen { socket, backlog } => connection::listen(board, *socket, *backlog),
         Op::Connect { socket, to } => connection::connect(board, scratch, *socket, to),
         Op::Accept { socket, flags } => connection::accept(board, *socket, *flags),
         Op::Close { socket } => connection::close(board, *socket),
         Op::Shutdown { socket, how } => connection::shutdown(board, *socket, *how),
-        Op::Send {
-            socket,
-            bytes,
-            flags,
-        } => transfer::send(board, scratch, *socket, *bytes, *flags),
-        Op::Recv {
-            socket,
-            bytes,
-            flags,
-        } => transfer::recv(board, scratch, *socket, *bytes, *flags),
-        Op::SetSockOpt {
-            socket,
-            level,
-            name,
-            value,
-        } => options::setsockopt(board, scratch, *socket, *level, *name, value),
+        Op::Send { socket, bytes, flags } => transfer::send(board, scratch, *socket, *bytes, *flags),
+        Op::Recv { socket, bytes, flags } => transfer::recv(board, scratch, *socket, *bytes, *flags),
+        Op::SetSockOpt { socket, level, name, value } => {
+            options::setsockopt(board, scratch, *socket, *level, *name, value)
+        }
         Op::Fault(fault) => fault::provoke(*fault),
     }
 }

@@ -11,38 +11,14 @@ pub fn send(board: &Board, scratch: &Scratch, socket: Slot, bytes: u32, flags: i
     let Some(from) = scratch.outgoing(bytes) else {
         return Call::impossible();
     };
-    Call::new(
-        libc::SYS_sendto,
-        [
-            board.get(socket),
-            from,
-            c_long::from(bytes),
-            c_long::from(flags),
-            0,
-            0,
-        ],
-    )
+    Call::new(libc::SYS_sendto, [board.get(socket), from, c_long::from(bytes), c_long::from(flags), 0, 0])
 }
 
 pub fn recv(board: &Board, scratch: &mut Scratch, socket: Slot, bytes: u32, flags: i32) -> Call {
     let Some(to) = scratch.incoming(bytes) else {
         return Call::impossible();
     };
-    let call = Call::new(
-        libc::SYS_recvfrom,
-        [
-            board.get(socket),
-            to,
-            c_long::from(bytes),
-            c_long::from(flags),
-            0,
-            0,
-        ],
-    );
+    let call = Call::new(libc::SYS_recvfrom, [board.get(socket), to, c_long::from(bytes), c_long::from(flags), 0, 0]);
     // With MSG_TRUNC, TCP discards: nothing is stored, though the return value counts it.
-    if flags & libc::MSG_TRUNC == 0 {
-        call.receiving(to)
-    } else {
-        call
-    }
+    if flags & libc::MSG_TRUNC == 0 { call.receiving(to) } else { call }
 }

@@ -37,7 +37,10 @@ pub fn check(case: &Case, findings: &mut Findings) {
 /// The steps that send the counting pattern.
 pub fn senders(actors: &[CaseActor]) -> HashSet<StepRef> {
     let all = actors.iter().enumerate().flat_map(|(actor, body)| {
-        body.steps.iter().enumerate().map(move |(step, body)| (StepRef { actor: actor as u16, step: step as u16 }, &body.step.op))
+        body.steps
+            .iter()
+            .enumerate()
+            .map(move |(step, body)| (StepRef { actor: actor as u16, step: step as u16 }, &body.step.op))
     });
     all.filter(|(_, op)| matches!(op, Op::Send { .. })).map(|(step, _)| step).collect()
 }

@@ -682,6 +682,11 @@ fn errno(text: &str) -> Result<i32, PhraseError> {
     number.ok_or_else(|| {
         let help = suggestion(text, constants::ERRNOS.iter().map(|(name, _)| *name));
         let message = format!("unknown error `{text}`");
-        PhraseError { part: text.to_owned(), message, expected: "expected an error's name, like EAGAIN".to_owned(), help }
+        PhraseError {
+            part: text.to_owned(),
+            message,
+            expected: "expected an error's name, like EAGAIN".to_owned(),
+            help,
+        }
     })
 }

@@ -21,9 +21,7 @@ impl Apt {
     /// Writes a configuration for apt below `folder`: everything apt keeps is kept there, and of the host's configuration
     /// only what says how to reach the network is taken over (no hooks: those may change the host).
     pub fn private(folder: &Path) -> Result<Self, KernelError> {
-        let make = |path: &Path| {
-            fs::create_dir_all(path).map_err(|error| KernelError::cache("create", path, error))
-        };
+        let make = |path: &Path| fs::create_dir_all(path).map_err(|error| KernelError::cache("create", path, error));
         for part in ["state/lists/partial", "cache/archives/partial"] {
             make(&folder.join(part))?;
         }
@@ -44,14 +42,9 @@ impl Apt {
              Acquire::Languages \"none\";\n\
              APT::Sandbox::User \"\";\n"
         );
-        text.extend(
-            network_settings(&run_on_host("apt-config", ["dump", "Acquire"])?)
-                .map(|line| line + "\n"),
-        );
+        text.extend(network_settings(&run_on_host("apt-config", ["dump", "Acquire"])?).map(|line| line + "\n"));
         write("apt.conf", &text)?;
-        Ok(Self {
-            config: folder.join("apt.conf"),
-        })
+        Ok(Self { config: folder.join("apt.conf") })
     }
 
     /// The folder with the configuration and everything apt keeps.
@@ -61,50 +54,25 @@ impl Apt {
 
     /// The command `program` of apt with this configuration, not yet started. Its messages are in English.
     pub fn command<A: AsRef<OsStr>>(&self, program: &str, arguments: &[A]) -> duct::Expression {
-        let program = if program == "apt-helper" {
-            HELPER
-        } else {
-            program
-        };
+        let program = if program == "apt-helper" { HELPER } else { program };
         let arguments: Vec<&OsStr> = arguments.iter().map(AsRef::as_ref).collect();
-        duct::cmd(program, arguments)
-            .env("APT_CONFIG", &self.config)
-            .env("LC_ALL", "C")
-            .stdin_null()
+        duct::cmd(program, arguments).env("APT_CONFIG", &self.config).env("LC_ALL", "C").stdin_null()
     }
 
     /// What a command of apt prints, if it succeeds.
-    pub fn read<A: AsRef<OsStr>>(
-        &self,
-        program: &str,
-        arguments: &[A],
-    ) -> Result<String, KernelError> {
-        let output = self
-            .command(program, arguments)
-            .stdout_capture()
-            .stderr_capture()
-            .unchecked()
-            .run();
+    pub fn read<A: AsRef<OsStr>>(&self, program: &str, arguments: &[A]) -> Result<String, KernelError> {
+        let output = self.command(program, arguments).stdout_capture().stderr_capture().unchecked().run();
         finished(program, output)
     }
 }
 
 /// The settings of the host's apt that say how to reach the network: proxies, certificates, time-outs, retries.
 fn network_settings(dump: &str) -> impl Iterator<Item = String> {
-    const OURS: [&str; 7] = [
-        "IndexTargets",
-        "Changelogs",
-        "Languages",
-        "CompressionTypes",
-        "GzipIndexes",
-        "cdrom",
-        "PDiffs",
-    ];
+    const OURS: [&str; 7] =
+        ["IndexTargets", "Changelogs", "Languages", "CompressionTypes", "GzipIndexes", "cdrom", "PDiffs"];
     dump.lines().filter_map(|line| {
         let (name, value) = line.strip_prefix("Acquire::")?.split_once(' ')?;
-        let ours = OURS
-            .iter()
-            .any(|ours| name == *ours || name.starts_with(&format!("{ours}::")));
+        let ours = OURS.iter().any(|ours| name == *ours || name.starts_with(&format!("{ours}::")));
         // A value with a quote in it cannot be written back (apt.conf(5) has no escape for it); "" is the default.
         let plain = value.matches('"').count() == 2 && value.ends_with("\";") && value != "\"\";";
         (!ours && plain).then(|| line.to_owned())
@@ -125,18 +93,12 @@ impl Mirrors {
         let debian = from_environment("RXPATH_MIRROR")?;
         let security = from_environment("RXPATH_SECURITY_MIRROR")?;
         if let (Some(debian), Some(_)) = (&debian, &security) {
-            return Ok(Self {
-                debian: debian.clone(),
-                debian_security: security,
-            });
+            return Ok(Self { debian: debian.clone(), debian_security: security });
         }
         if let Some(debian) = debian {
             // One mirror given and the other not: its neighbour, as on a complete mirror, rather than the host's.
             let debian_security = security.or_else(|| neighbour(&debian));
-            return Ok(Self {
-                debian,
-                debian_security,
-            });
+            return Ok(Self { debian, debian_security });
         }
         let mut found = Self::among(&index_targets()?)?;
         found.debian_security = security.or(found.debian_security);
@@ -146,38 +108,23 @@ impl Mirrors {
     /// The mirrors among the host's index targets.
     fn among(targets: &[IndexTarget]) -> Result<Self, KernelError> {
         let usable = |security: bool| {
-            let mut fitting: Vec<&IndexTarget> = targets
-                .iter()
-                .filter(|target| target.fits(security))
-                .collect();
+            let mut fitting: Vec<&IndexTarget> = targets.iter().filter(|target| target.fits(security)).collect();
             fitting.sort_by_key(|target| std::cmp::Reverse(target.likelihood()));
-            fitting
-                .into_iter()
-                .find_map(|target| usable_address(&target.address))
+            fitting.into_iter().find_map(|target| usable_address(&target.address))
         };
-        let debian = usable(false).ok_or(KernelError::NoMirror {
-            archive: "debian",
-            variable: "RXPATH_MIRROR",
-        })?;
+        let debian = usable(false).ok_or(KernelError::NoMirror { archive: "debian", variable: "RXPATH_MIRROR" })?;
         let debian_security = usable(true).or_else(|| neighbour(&debian));
-        Ok(Self {
-            debian,
-            debian_security,
-        })
+        Ok(Self { debian, debian_security })
     }
 
     /// The address of an archive.
     pub fn address(&self, archive: Archive) -> Result<&str, KernelError> {
         match archive {
             Archive::Debian => Ok(&self.debian),
-            Archive::DebianSecurity => {
-                self.debian_security
-                    .as_deref()
-                    .ok_or(KernelError::NoMirror {
-                        archive: "debian-security",
-                        variable: "RXPATH_SECURITY_MIRROR",
-                    })
-            }
+            Archive::DebianSecurity => self
+                .debian_security
+                .as_deref()
+                .ok_or(KernelError::NoMirror { archive: "debian-security", variable: "RXPATH_SECURITY_MIRROR" }),
         }
     }
 }
@@ -211,18 +158,9 @@ impl IndexTarget {
             "experimental",
         ];
         match &self.label {
-            Some(label) => {
-                label
-                    == if security {
-                        "Debian-Security"
-                    } else {
-                        "Debian"
-                    }
-            }
+            Some(label) => label == if security { "Debian-Security" } else { "Debian" },
             None => {
-                let (name, rest) = self
-                    .release
-                    .split_at(self.release.find(['-', '/']).unwrap_or(self.release.len()));
+                let (name, rest) = self.release.split_at(self.release.find(['-', '/']).unwrap_or(self.release.len()));
                 NAMES.contains(&name)
                     && if security {
                         ["-security", "/updates"].contains(&rest)
@@ -236,22 +174,13 @@ impl IndexTarget {
     /// Other vendors' archives use Debian's code names too; before an index is there, only the address can tell.
     fn likelihood(&self) -> (bool, bool) {
         let last = self.address.trim_end_matches('/').rsplit('/').next();
-        (
-            self.label.is_some(),
-            matches!(last, Some("debian" | "debian-security")),
-        )
+        (self.label.is_some(), matches!(last, Some("debian" | "debian-security")))
     }
 }
 
 fn index_targets() -> Result<Vec<IndexTarget>, KernelError> {
     let list = |format: &str, extra: &[&str]| -> Result<String, KernelError> {
-        let mut arguments = vec![
-            "indextargets",
-            "--format",
-            format,
-            "-o",
-            "Dir::Cache::pkgcache=",
-        ];
+        let mut arguments = vec!["indextargets", "--format", format, "-o", "Dir::Cache::pkgcache="];
         arguments.extend(["-o", "Dir::Cache::srcpkgcache=", "Created-By: Packages"]);
         arguments.extend(extra);
         run_on_host("apt-get", arguments)
@@ -264,11 +193,7 @@ fn index_targets() -> Result<Vec<IndexTarget>, KernelError> {
             let mut fields = line.splitn(4, '|');
             let (release, origin, label) = (fields.next()?, fields.next()?, fields.next()?);
             let label = if origin == "Debian" { label } else { "" };
-            Some(IndexTarget {
-                release: release.into(),
-                label: Some(label.into()),
-                address: fields.next()?.into(),
-            })
+            Some(IndexTarget { release: release.into(), label: Some(label.into()), address: fields.next()?.into() })
         })
         .collect();
     let all = list("$(RELEASE)|$(REPO_URI)", &["--no-release-info"])?;
@@ -276,11 +201,7 @@ fn index_targets() -> Result<Vec<IndexTarget>, KernelError> {
         if let Some((release, address)) = line.split_once('|') {
             let same = |known: &IndexTarget| known.release == release && known.address == address;
             if !targets.iter().any(same) {
-                targets.push(IndexTarget {
-                    release: release.into(),
-                    label: None,
-                    address: address.into(),
-                });
+                targets.push(IndexTarget { release: release.into(), label: None, address: address.into() });
             }
         }
     }
@@ -293,10 +214,7 @@ fn usable_address(address: &str) -> Option<String> {
         // Debian's cloud images name a file that lists mirrors, best first (apt-transport-mirror(1)).
         Some(list) => {
             let list = fs::read_to_string(list.trim_end_matches('/')).ok()?;
-            let first = list
-                .lines()
-                .map(str::trim)
-                .find(|line| !line.is_empty() && !line.starts_with('#'))?;
+            let first = list.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#'))?;
             first.split_whitespace().next()?.to_owned()
         }
         None => address.to_owned(),
@@ -309,17 +227,12 @@ fn is_address(text: &str) -> bool {
         let plain = |byte: u8| byte.is_ascii_lowercase() || byte == b'+';
         !scheme.is_empty() && scheme.bytes().all(plain) && rest.starts_with('/')
     });
-    scheme
-        && !text.starts_with("cdrom:")
-        && !text.starts_with("mirror")
-        && !text.contains(char::is_whitespace)
+    scheme && !text.starts_with("cdrom:") && !text.starts_with("mirror") && !text.contains(char::is_whitespace)
 }
 
 /// The security archive beside a main archive, where both have their usual names.
 fn neighbour(debian: &str) -> Option<String> {
-    debian
-        .ends_with("/debian")
-        .then(|| format!("{debian}-security"))
+    debian.ends_with("/debian").then(|| format!("{debian}-security"))
 }
 
 fn from_environment(name: &'static str) -> Result<Option<String>, KernelError> {
@@ -340,31 +253,19 @@ fn run_on_host<A: IntoIterator<Item = S>, S: Into<std::ffi::OsString>>(
     program: &str,
     arguments: A,
 ) -> Result<String, KernelError> {
-    let command = duct::cmd(program, arguments)
-        .env("LC_ALL", "C")
-        .stdin_null();
-    finished(
-        program,
-        command.stdout_capture().stderr_capture().unchecked().run(),
-    )
+    let command = duct::cmd(program, arguments).env("LC_ALL", "C").stdin_null();
+    finished(program, command.stdout_capture().stderr_capture().unchecked().run())
 }
 
 /// The output of a program that ran, or an error with the end of what it complained.
 fn finished(program: &str, output: std::io::Result<Output>) -> Result<String, KernelError> {
-    let failed = |problem| KernelError::Tool {
-        program: program.to_owned(),
-        problem,
-    };
+    let failed = |problem| KernelError::Tool { program: program.to_owned(), problem };
     let output = output.map_err(|error| not_started(program, &error))?;
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
     let complaint = String::from_utf8_lossy(&output.stderr);
-    Err(failed(format!(
-        "failed ({}): {}",
-        output.status,
-        tail(&complaint)
-    )))
+    Err(failed(format!("failed ({}): {}", output.status, tail(&complaint))))
 }
 
 /// The error for a program that is not there or cannot be run.
@@ -377,19 +278,12 @@ pub fn not_started(program: &str, error: &std::io::Error) -> KernelError {
         }
         _ => format!("could not be run: {error}"),
     };
-    KernelError::Tool {
-        program: program.to_owned(),
-        problem,
-    }
+    KernelError::Tool { program: program.to_owned(), problem }
 }
 
 /// The last lines of what a program printed, on one line.
 pub fn tail(text: &str) -> String {
-    let lines: Vec<&str> = text
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty())
-        .collect();
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     lines[lines.len().saturating_sub(3)..].join("; ")
 }
 
@@ -410,11 +304,7 @@ mod tests {
     use super::*;
 
     fn target(release: &str, label: Option<&str>, address: &str) -> IndexTarget {
-        IndexTarget {
-            release: release.into(),
-            label: label.map(Into::into),
-            address: address.into(),
-        }
+        IndexTarget { release: release.into(), label: label.map(Into::into), address: address.into() }
     }
 
     #[test]
@@ -422,16 +312,10 @@ mod tests {
         let vendor = target("bookworm", None, "https://vendor.invalid/debian/12/prod/");
         let debian = target("bookworm", None, "http://mirror.invalid/debian/");
         let found = Mirrors::among(&[vendor.clone(), debian]).unwrap();
-        assert_eq!(
-            found.address(Archive::Debian).unwrap(),
-            "http://mirror.invalid/debian"
-        );
+        assert_eq!(found.address(Archive::Debian).unwrap(), "http://mirror.invalid/debian");
         let labelled = target("bookworm", Some("Debian"), "http://mirror.invalid/x");
         let found = Mirrors::among(&[vendor, labelled]).unwrap();
-        assert_eq!(
-            found.address(Archive::Debian).unwrap(),
-            "http://mirror.invalid/x"
-        );
+        assert_eq!(found.address(Archive::Debian).unwrap(), "http://mirror.invalid/x");
     }
 
     #[test]
@@ -439,21 +323,14 @@ mod tests {
         let debian = target("trixie", None, "http://mirror.invalid/debian");
         let security = target("trixie-security", None, "http://security.invalid/");
         let both = Mirrors::among(&[debian.clone(), security]).unwrap();
-        assert_eq!(
-            both.address(Archive::DebianSecurity).unwrap(),
-            "http://security.invalid"
-        );
+        assert_eq!(both.address(Archive::DebianSecurity).unwrap(), "http://security.invalid");
         let one = Mirrors::among(&[debian]).unwrap();
-        assert_eq!(
-            one.address(Archive::DebianSecurity).unwrap(),
-            "http://mirror.invalid/debian-security"
-        );
+        assert_eq!(one.address(Archive::DebianSecurity).unwrap(), "http://mirror.invalid/debian-security");
     }
 
     #[test]
     fn a_host_without_debians_archive_is_told_which_variable_to_set() {
-        let error =
-            Mirrors::among(&[target("noble", None, "http://other.invalid/ubuntu")]).unwrap_err();
+        let error = Mirrors::among(&[target("noble", None, "http://other.invalid/ubuntu")]).unwrap_err();
         assert!(error.to_string().contains("RXPATH_MIRROR"));
         let odd = target("http", None, "http://mirror.invalid/somewhere");
         assert!(Mirrors::among(&[odd]).is_err());
@@ -463,16 +340,9 @@ mod tests {
     fn a_list_of_mirrors_stands_for_its_first() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("debian.list");
-        fs::write(
-            &path,
-            "# best first\nhttps://one.invalid/debian\tpriority:1\nhttps://two.invalid/debian\n",
-        )
-        .unwrap();
+        fs::write(&path, "# best first\nhttps://one.invalid/debian\tpriority:1\nhttps://two.invalid/debian\n").unwrap();
         let address = format!("mirror+file:{}/", path.display());
-        assert_eq!(
-            usable_address(&address).as_deref(),
-            Some("https://one.invalid/debian")
-        );
+        assert_eq!(usable_address(&address).as_deref(), Some("https://one.invalid/debian"));
         assert_eq!(usable_address("cdrom:/[Debian]/"), None);
     }
 
@@ -482,21 +352,12 @@ mod tests {
                     Acquire::IndexTargets::deb::X \"y\";\nAcquire::Retries \"5\";\nAcquire::odd \"a\"b\";\n\
                     APT::Update::Post-Invoke:: \"rm -rf /\";\n";
         let taken: Vec<String> = network_settings(dump).collect();
-        assert_eq!(
-            taken,
-            [
-                "Acquire::http::Proxy \"http://proxy.invalid:8080\";",
-                "Acquire::Retries \"5\";"
-            ]
-        );
+        assert_eq!(taken, ["Acquire::http::Proxy \"http://proxy.invalid:8080\";", "Acquire::Retries \"5\";"]);
     }
 
     #[test]
     fn a_password_in_an_address_is_not_shown() {
-        assert_eq!(
-            shown("https://me:secret@host.invalid/debian"),
-            "https://host.invalid/debian"
-        );
+        assert_eq!(shown("https://me:secret@host.invalid/debian"), "https://host.invalid/debian");
         assert_eq!(shown("http://host.invalid/a@b"), "http://host.invalid/a@b");
     }
 }

@@ -35,26 +35,15 @@ impl Cache {
     ///
     /// When `RXPATH_CACHE` cannot be used, or there is neither it nor a home directory.
     pub fn locate() -> Result<Self, KernelError> {
-        let set = |name| {
-            env::var_os(name)
-                .filter(|value| !value.is_empty())
-                .map(PathBuf::from)
-        };
+        let set = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
         // The XDG Base Directory Specification: a relative path in its variables is invalid and to be ignored.
         let xdg = || set("XDG_CACHE_HOME").filter(|path| path.is_absolute());
-        let home = || {
-            env::home_dir()
-                .filter(|path| path.is_absolute())
-                .map(|home| home.join(".cache"))
-        };
+        let home = || env::home_dir().filter(|path| path.is_absolute()).map(|home| home.join(".cache"));
         match set("RXPATH_CACHE") {
             Some(path) => Self::at(&path),
             None => match xdg().or_else(home) {
                 Some(base) => Self::at(&base.join("rxpath")),
-                None => Err(setting(
-                    "",
-                    "there is no home directory to keep the cache in: name a folder",
-                )),
+                None => Err(setting("", "there is no home directory to keep the cache in: name a folder")),
             },
         }
     }
@@ -65,8 +54,7 @@ impl Cache {
     ///
     /// When the path holds a character that apt's configuration cannot express.
     pub fn at(root: &Path) -> Result<Self, KernelError> {
-        let root = std::path::absolute(root)
-            .map_err(|error| setting(&root.to_string_lossy(), &error.to_string()))?;
+        let root = std::path::absolute(root).map_err(|error| setting(&root.to_string_lossy(), &error.to_string()))?;
         match root.to_str() {
             Some(text) if !text.contains(['"', '\n', '\\']) => Ok(Self { root }),
             _ => Err(setting(
@@ -91,11 +79,7 @@ impl Cache {
         let path = self.root.join("locks").join(name);
         let failed = |error| KernelError::cache("lock", &path, error);
         // Lock files stay: removing one would let two processes hold "the" lock on two files.
-        let held = File::options()
-            .create(true)
-            .append(true)
-            .open(&path)
-            .map_err(failed)?;
+        let held = File::options().create(true).append(true).open(&path).map_err(failed)?;
         let flock = |operation| rustix::fs::flock(&held, operation).map_err(io::Error::from);
         match flock(FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
@@ -109,18 +93,13 @@ impl Cache {
             }
             Err(error) => return Err(failed(error)),
         }
-        Ok(CacheLock {
-            cache: self.clone(),
-            name: name.to_owned(),
-            _held: held,
-        })
+        Ok(CacheLock { cache: self.clone(), name: name.to_owned(), _held: held })
     }
 
     fn prepare(&self) -> Result<(), KernelError> {
         for folder in ["locks", "staging"] {
             let path = self.root.join(folder);
-            fs::create_dir_all(&path)
-                .map_err(|error| KernelError::cache("create", &path, error))?;
+            fs::create_dir_all(&path).map_err(|error| KernelError::cache("create", &path, error))?;
         }
         // https://bford.info/cachedir/: backup programs skip folders that hold this file.
         let tag = self.root.join("CACHEDIR.TAG");
@@ -165,12 +144,7 @@ impl CacheLock {
         let folder = File::open(parent).map_err(failed)?;
         rustix::fs::syncfs(&folder).map_err(|error| failed(error.into()))?;
         if place.is_dir() {
-            let aside = self
-                .cache
-                .root
-                .join("staging")
-                .join(&self.name)
-                .join("replaced");
+            let aside = self.cache.root.join("staging").join(&self.name).join("replaced");
             fs::rename(place, &aside).map_err(failed)?;
         }
         fs::rename(staged, place).map_err(failed)
@@ -196,31 +170,19 @@ impl Drop for CacheLock {
 /// Replaces a file outside the cache at once: readers see the old content or the new, never a part.
 pub(super) fn replace_file(path: &Path, content: &str) -> Result<(), KernelError> {
     let folder = path.parent().unwrap_or(Path::new("."));
-    let written = tempfile::Builder::new()
-        .prefix(".rxpath-")
-        .tempfile_in(folder)
-        .and_then(|mut file| {
-            file.write_all(content.as_bytes())?;
-            // Temporary files are made for their owner alone; this one is to be read like its neighbours.
-            let mode = fs::metadata(path).map_or(0o644, |old| {
-                std::os::unix::fs::PermissionsExt::mode(&old.permissions())
-            });
-            file.as_file()
-                .set_permissions(std::os::unix::fs::PermissionsExt::from_mode(mode))?;
-            file.as_file().sync_all()?;
-            file.persist(path).map_err(|error| error.error)
-        });
-    written
-        .map(drop)
-        .map_err(|error| KernelError::io("write", path, error))
+    let written = tempfile::Builder::new().prefix(".rxpath-").tempfile_in(folder).and_then(|mut file| {
+        file.write_all(content.as_bytes())?;
+        // Temporary files are made for their owner alone; this one is to be read like its neighbours.
+        let mode = fs::metadata(path).map_or(0o644, |old| std::os::unix::fs::PermissionsExt::mode(&old.permissions()));
+        file.as_file().set_permissions(std::os::unix::fs::PermissionsExt::from_mode(mode))?;
+        file.as_file().sync_all()?;
+        file.persist(path).map_err(|error| error.error)
+    });
+    written.map(drop).map_err(|error| KernelError::io("write", path, error))
 }
 
 fn setting(value: &str, message: &str) -> KernelError {
-    KernelError::Setting {
-        setting: "RXPATH_CACHE",
-        value: value.to_owned(),
-        message: message.to_owned(),
-    }
+    KernelError::Setting { setting: "RXPATH_CACHE", value: value.to_owned(), message: message.to_owned() }
 }
 
 #[cfg(test)]
@@ -293,10 +255,7 @@ mod tests {
         let error = Cache::at(&file).unwrap().lock("thing", &|| ()).unwrap_err();
         assert!(!error.is_request());
         let told = error.to_string();
-        assert!(
-            told.contains("file/locks") && told.contains("RXPATH_CACHE names another folder"),
-            "{told}"
-        );
+        assert!(told.contains("file/locks") && told.contains("RXPATH_CACHE names another folder"), "{told}");
     }
 
     #[test]
@@ -305,16 +264,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("lock.yaml");
         replace_file(&path, "one").unwrap();
-        assert_eq!(
-            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
-            0o644
-        );
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o644);
         fs::set_permissions(&path, fs::Permissions::from_mode(0o664)).unwrap();
         replace_file(&path, "two").unwrap();
-        assert_eq!(
-            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
-            0o664
-        );
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o664);
         assert_eq!(fs::read_to_string(&path).unwrap(), "two");
     }
 }

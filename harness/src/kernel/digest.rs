@@ -46,9 +46,7 @@ impl Sha256 {
     pub fn of_all(tag: &str, parts: impl IntoIterator<Item = Self>) -> Self {
         let mut parts: Vec<Self> = parts.into_iter().collect();
         parts.sort();
-        let lines = parts.iter().fold(format!("{tag}\n"), |text, part| {
-            text + &part.to_string() + "\n"
-        });
+        let lines = parts.iter().fold(format!("{tag}\n"), |text, part| text + &part.to_string() + "\n");
         Self::of(lines.as_bytes())
     }
 }
@@ -102,23 +100,14 @@ mod tests {
     #[test]
     fn a_digest_is_read_back_from_its_text() {
         let digest = Sha256::of(b"");
-        assert_eq!(
-            digest.to_string(),
-            "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
-        );
+        assert_eq!(digest.to_string(), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
         assert_eq!(digest.to_string().parse(), Ok(digest));
     }
 
     #[test]
     fn a_text_of_another_length_or_case_is_refused() {
         let text = Sha256::of(b"").to_string();
-        for wrong in [
-            &text[1..],
-            &text.to_uppercase(),
-            &format!("{text}0"),
-            "",
-            "xyz",
-        ] {
+        for wrong in [&text[1..], &text.to_uppercase(), &format!("{text}0"), "", "xyz"] {
             assert!(wrong.parse::<Sha256>().is_err(), "{wrong:?}");
         }
     }

@@ -49,18 +49,9 @@ struct Folder {
 
 impl<'a> Sources<'a> {
     /// The archive, and before it `folder`, if one is given.
-    pub fn new(
-        cache: &'a Cache,
-        lock: &'a Lock,
-        folder: Option<&Path>,
-    ) -> Result<Self, KernelError> {
+    pub fn new(cache: &'a Cache, lock: &'a Lock, folder: Option<&Path>) -> Result<Self, KernelError> {
         let folder = folder.map(Folder::scan).transpose()?;
-        Ok(Self {
-            cache,
-            lock,
-            folder,
-            mirrors: OnceLock::new(),
-        })
+        Ok(Self { cache, lock, folder, mirrors: OnceLock::new() })
     }
 
     /// The verified files of all packages of a group, in its order. Those that are in neither the cache nor the folder are
@@ -79,16 +70,11 @@ impl<'a> Sources<'a> {
                 files.insert(pin.sha256, file);
             }
         }
-        let missing: Vec<&PinnedPackage> = group
-            .packages
-            .iter()
-            .filter(|pin| !files.contains_key(&pin.sha256))
-            .collect();
+        let missing: Vec<&PinnedPackage> =
+            group.packages.iter().filter(|pin| !files.contains_key(&pin.sha256)).collect();
         if !missing.is_empty() {
             let before: u64 = total - missing.iter().map(|pin| pin.size).sum::<u64>();
-            let fetched = self.download(group, &missing, staging, &|done| {
-                progress(before + done, total)
-            })?;
+            let fetched = self.download(group, &missing, staging, &|done| progress(before + done, total))?;
             for (pin, file) in fetched {
                 self.verify(group, pin, &file, &self.origin(group, pin))?;
                 let place = self.cached(pin);
@@ -97,11 +83,7 @@ impl<'a> Sources<'a> {
             }
         }
         progress(total, total);
-        Ok(group
-            .packages
-            .iter()
-            .filter_map(|pin| files.remove(&pin.sha256))
-            .collect())
+        Ok(group.packages.iter().filter_map(|pin| files.remove(&pin.sha256)).collect())
     }
 
     /// Drops the package files of a group from the cache.
@@ -113,18 +95,11 @@ impl<'a> Sources<'a> {
     }
 
     fn cached(&self, pin: &PinnedPackage) -> PathBuf {
-        self.cache
-            .root()
-            .join("packages")
-            .join(format!("{}.deb", pin.sha256))
+        self.cache.root().join("packages").join(format!("{}.deb", pin.sha256))
     }
 
     /// A verified file that needs no download.
-    fn at_hand(
-        &self,
-        group: Group<'_>,
-        pin: &PinnedPackage,
-    ) -> Result<Option<PathBuf>, KernelError> {
+    fn at_hand(&self, group: Group<'_>, pin: &PinnedPackage) -> Result<Option<PathBuf>, KernelError> {
         let cached = self.cached(pin);
         if fs::metadata(&cached).is_ok_and(|file| file.len() == pin.size)
             && Sha256::of_file(&cached).is_ok_and(|(digest, _)| digest == pin.sha256)
@@ -134,23 +109,16 @@ impl<'a> Sources<'a> {
         match &self.folder {
             Some(folder) => folder.find(pin).map_or(Ok(None), |found| match found {
                 Found::Exact(file) => Ok(Some(file)),
-                Found::SameName(file) => self
-                    .verify(group, pin, &file, &file.display().to_string())
-                    .map(|()| Some(file)),
+                Found::SameName(file) => {
+                    self.verify(group, pin, &file, &file.display().to_string()).map(|()| Some(file))
+                }
             }),
             None => Ok(None),
         }
     }
 
-    fn verify(
-        &self,
-        group: Group<'_>,
-        pin: &PinnedPackage,
-        file: &Path,
-        origin: &str,
-    ) -> Result<(), KernelError> {
-        let (found, found_size) =
-            Sha256::of_file(file).map_err(|error| KernelError::io("read", file, error))?;
+    fn verify(&self, group: Group<'_>, pin: &PinnedPackage, file: &Path, origin: &str) -> Result<(), KernelError> {
+        let (found, found_size) = Sha256::of_file(file).map_err(|error| KernelError::io("read", file, error))?;
         if (found, found_size) == (pin.sha256, pin.size) {
             return Ok(());
         }
@@ -184,10 +152,7 @@ impl<'a> Sources<'a> {
     }
 
     fn origin(&self, group: Group<'_>, pin: &PinnedPackage) -> String {
-        let mirror = self
-            .mirrors
-            .get()
-            .and_then(|mirrors| mirrors.address(group.archive).ok());
+        let mirror = self.mirrors.get().and_then(|mirrors| mirrors.address(group.archive).ok());
         format!("{}/{}", apt::shown(mirror.unwrap_or_default()), pin.path)
     }
 
@@ -201,19 +166,11 @@ impl<'a> Sources<'a> {
     ) -> Result<Vec<(&'p PinnedPackage, PathBuf)>, KernelError> {
         // apt's `file:` only links; `copy:` is the same with a copy.
         let mirror = self.mirrors()?.address(group.archive)?;
-        let mirror = mirror
-            .strip_prefix("file:")
-            .map_or(mirror.to_owned(), |path| format!("copy:{path}"));
+        let mirror = mirror.strip_prefix("file:").map_or(mirror.to_owned(), |path| format!("copy:{path}"));
         let apt = Apt::private(&staging.join("apt"))?;
         let wanted: Vec<(&PinnedPackage, String, PathBuf)> = missing
             .iter()
-            .map(|pin| {
-                (
-                    *pin,
-                    format!("{mirror}/{}", pin.path),
-                    staging.join(format!("{}.deb", pin.sha256)),
-                )
-            })
+            .map(|pin| (*pin, format!("{mirror}/{}", pin.path), staging.join(format!("{}.deb", pin.sha256))))
             .collect();
         let mut arguments = vec!["download-file".to_owned()];
         for (_, address, file) in &wanted {
@@ -221,45 +178,25 @@ impl<'a> Sources<'a> {
             arguments.extend([address.clone(), file.display().to_string(), String::new()]);
         }
         let helper = |error| apt::not_started("apt-helper", &error);
-        let command = apt
-            .command("apt-helper", &arguments)
-            .stdout_null()
-            .stderr_capture()
-            .unchecked();
+        let command = apt.command("apt-helper", &arguments).stdout_null().stderr_capture().unchecked();
         let running = command.start().map_err(helper)?;
         let output = loop {
             if let Some(output) = running.wait_timeout(LOOK).map_err(helper)? {
                 break output;
             }
-            progress(
-                wanted
-                    .iter()
-                    .filter_map(|(_, _, file)| fs::metadata(file).ok())
-                    .map(|file| file.len())
-                    .sum(),
-            );
+            progress(wanted.iter().filter_map(|(_, _, file)| fs::metadata(file).ok()).map(|file| file.len()).sum());
         };
         if output.status.success() {
-            return Ok(wanted
-                .into_iter()
-                .map(|(pin, _, file)| (pin, file))
-                .collect());
+            return Ok(wanted.into_iter().map(|(pin, _, file)| (pin, file)).collect());
         }
         let complaint = String::from_utf8_lossy(&output.stderr);
-        let addresses: Vec<(&PinnedPackage, &str)> = wanted
-            .iter()
-            .map(|(pin, address, _)| (*pin, &**address))
-            .collect();
+        let addresses: Vec<(&PinnedPackage, &str)> =
+            wanted.iter().map(|(pin, address, _)| (*pin, &**address)).collect();
         Err(self.why_failed(group, &addresses, &complaint))
     }
 
     /// The error for what apt's helper complained about.
-    fn why_failed(
-        &self,
-        group: Group<'_>,
-        wanted: &[(&PinnedPackage, &str)],
-        complaint: &str,
-    ) -> KernelError {
+    fn why_failed(&self, group: Group<'_>, wanted: &[(&PinnedPackage, &str)], complaint: &str) -> KernelError {
         let failures: Vec<(&PinnedPackage, &str)> = complaint
             .lines()
             .filter_map(|line| line.strip_prefix("E: Failed to fetch ")?.split_once(' '))
@@ -280,9 +217,10 @@ impl<'a> Sources<'a> {
             Some((pin, reason)) => (*pin, (*reason).to_owned()),
             None => (wanted[0].0, apt::tail(complaint)),
         };
-        let lacks = self.folder.as_ref().map_or(String::new(), |folder| {
-            format!(" (and {} does not hold it either)", folder.path.display())
-        });
+        let lacks = self
+            .folder
+            .as_ref()
+            .map_or(String::new(), |folder| format!(" (and {} does not hold it either)", folder.path.display()));
         KernelError::Network {
             owner: group.owner.to_owned(),
             package: format!("{} {}", pin.package, pin.version),
@@ -318,10 +256,7 @@ impl Folder {
             }
         }
         files.sort();
-        Ok(Self {
-            path: path.to_owned(),
-            files,
-        })
+        Ok(Self { path: path.to_owned(), files })
     }
 
     fn find(&self, pin: &PinnedPackage) -> Option<Found> {
@@ -332,28 +267,16 @@ impl Folder {
             return Some(Found::Exact(file.clone()));
         }
         let names = names_of(pin);
-        let named = |file: &Path| {
-            file.file_name()
-                .is_some_and(|name| names.iter().any(|wanted| name == wanted.as_str()))
-        };
-        self.files
-            .iter()
-            .find(|(file, _)| named(file))
-            .map(|(file, _)| Found::SameName(file.clone()))
+        let named =
+            |file: &Path| file.file_name().is_some_and(|name| names.iter().any(|wanted| name == wanted.as_str()));
+        self.files.iter().find(|(file, _)| named(file)).map(|(file, _)| Found::SameName(file.clone()))
     }
 }
 
 /// The names a package's file can have: in the archive, and as apt downloads it (with the version's epoch).
 fn names_of(pin: &PinnedPackage) -> [String; 2] {
     let architecture = pin.file_name().rsplit('_').next().unwrap_or_default();
-    [
-        pin.file_name().to_owned(),
-        format!(
-            "{}_{}_{architecture}",
-            pin.package,
-            pin.version.replace(':', "%3a")
-        ),
-    ]
+    [pin.file_name().to_owned(), format!("{}_{}_{architecture}", pin.package, pin.version.replace(':', "%3a"))]
 }
 
 #[cfg(test)]
@@ -363,13 +286,7 @@ mod tests {
 
     fn group(lock: &Lock) -> Group<'_> {
         let qemu = &lock.qemu;
-        Group {
-            owner: "QEMU",
-            name: "qemu",
-            suite: &qemu.suite,
-            archive: qemu.archive,
-            packages: &qemu.packages,
-        }
+        Group { owner: "QEMU", name: "qemu", suite: &qemu.suite, archive: qemu.archive, packages: &qemu.packages }
     }
 
     fn sources<'a>(cache: &'a Cache, lock: &'a Lock, folder: &Path) -> Sources<'a> {
@@ -381,11 +298,7 @@ mod tests {
         lock(&GOOD.replace(&"b".repeat(64), &Sha256::of(b"0123456789").to_string())).unwrap()
     }
 
-    fn files(
-        sources: &Sources<'_>,
-        cache: &Cache,
-        lock: &Lock,
-    ) -> Result<Vec<PathBuf>, KernelError> {
+    fn files(sources: &Sources<'_>, cache: &Cache, lock: &Lock) -> Result<Vec<PathBuf>, KernelError> {
         let held = cache.lock("qemu", &|| ()).unwrap();
         let staging = held.staging().unwrap();
         sources.files(group(lock), &held, staging.path(), &|_, _| ())
@@ -398,18 +311,14 @@ mod tests {
         let lock = lock_with_content();
         let file = folder.path().join("renamed.deb");
         fs::write(&file, "0123456789").unwrap();
-        assert_eq!(
-            files(&sources(&cache, &lock, folder.path()), &cache, &lock).unwrap(),
-            [file]
-        );
+        assert_eq!(files(&sources(&cache, &lock, folder.path()), &cache, &lock).unwrap(), [file]);
     }
 
     #[test]
     fn a_package_with_the_right_name_and_other_content_is_refused_with_both_digests_and_the_line() {
-        for name in [
-            "qemu-system-x86_10.0.13+ds-0+deb13u1_amd64.deb",
-            "qemu-system-x86_1%3a10.0.13+ds-0+deb13u1_amd64.deb",
-        ] {
+        for name in
+            ["qemu-system-x86_10.0.13+ds-0+deb13u1_amd64.deb", "qemu-system-x86_1%3a10.0.13+ds-0+deb13u1_amd64.deb"]
+        {
             let (folder, root) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
             let cache = Cache::at(root.path()).unwrap();
             let lock = lock_with_content();
@@ -417,18 +326,9 @@ mod tests {
             let error = files(&sources(&cache, &lock, folder.path()), &cache, &lock).unwrap_err();
             assert!(error.is_request());
             let told = error.to_string();
-            assert!(
-                told.starts_with("lock.yaml:23: qemu-system-x86 1:10.0.13"),
-                "{told}"
-            );
-            assert!(
-                told.contains(&Sha256::of(b"0123456789").to_string()),
-                "{told}"
-            );
-            assert!(
-                told.contains(&Sha256::of(b"0123456780").to_string()),
-                "{told}"
-            );
+            assert!(told.starts_with("lock.yaml:23: qemu-system-x86 1:10.0.13"), "{told}");
+            assert!(told.contains(&Sha256::of(b"0123456789").to_string()), "{told}");
+            assert!(told.contains(&Sha256::of(b"0123456780").to_string()), "{told}");
         }
     }
 
@@ -454,34 +354,19 @@ mod tests {
         let sources = sources(&cache, &lock, folder.path());
         let pin = &lock.qemu.packages[0];
         let why = |reason: &str| {
-            let complaint =
-                format!("E: Failed to fetch http://m.invalid/x  {reason}\nE: Download Failed\n");
+            let complaint = format!("E: Failed to fetch http://m.invalid/x  {reason}\nE: Download Failed\n");
             sources.why_failed(group(&lock), &[(pin, "http://m.invalid/x")], &complaint)
         };
         let left = why("404  Not Found [IP: 192.0.2.1 80]");
         assert!(left.is_request());
         let told = left.to_string();
-        for word in [
-            "lock.yaml:23",
-            "QEMU",
-            "qemu-system-x86 1:10.0.13",
-            "trixie",
-            "kernels update qemu",
-            "--from",
-        ] {
+        for word in ["lock.yaml:23", "QEMU", "qemu-system-x86 1:10.0.13", "trixie", "kernels update qemu", "--from"] {
             assert!(told.contains(word), "{word}: {told}");
         }
         let network = why("Temporary failure resolving 'm.invalid'");
         assert!(!network.is_request());
-        assert!(
-            network.to_string().contains("Temporary failure resolving"),
-            "{network}"
-        );
-        let odd = sources.why_failed(
-            group(&lock),
-            &[(pin, "http://m.invalid/x")],
-            "E: something else\n",
-        );
+        assert!(network.to_string().contains("Temporary failure resolving"), "{network}");
+        let odd = sources.why_failed(group(&lock), &[(pin, "http://m.invalid/x")], "E: something else\n");
         assert!(odd.to_string().contains("E: something else"), "{odd}");
     }
 
@@ -490,9 +375,6 @@ mod tests {
         let cache = Cache::at(Path::new("unused")).unwrap();
         let lock = lock_with_content();
         let error = Sources::new(&cache, &lock, Some(Path::new("/nowhere/at/all"))).unwrap_err();
-        assert!(
-            error.is_request() && error.to_string().starts_with("--from is `/nowhere/at/all`"),
-            "{error}"
-        );
+        assert!(error.is_request() && error.to_string().starts_with("--from is `/nowhere/at/all`"), "{error}");
     }
 }

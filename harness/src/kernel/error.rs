@@ -33,10 +33,7 @@ pub enum KernelError {
     },
 
     /// A name on the command line is no pinned series.
-    #[error(
-        "unknown series `{name}`: pinned are {pinned}{}",
-        nearest_series(nearest)
-    )]
+    #[error("unknown series `{name}`: pinned are {pinned}{}", nearest_series(nearest))]
     UnknownSeries {
         /// What was asked for.
         name: String,
@@ -80,11 +77,7 @@ pub enum KernelError {
     },
 
     /// A module that the kernel neither ships nor has built in.
-    #[error(
-        "kernel {kernel} has no module `{name}`{}{}",
-        needed_by(needed_by_module),
-        nearest_names(nearest)
-    )]
+    #[error("kernel {kernel} has no module `{name}`{}{}", needed_by(needed_by_module), nearest_names(nearest))]
     UnknownModule {
         /// The kernel's release.
         kernel: String,
@@ -261,26 +254,15 @@ impl KernelError {
     }
 
     pub(super) fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
-        Self::Io {
-            path: path.to_owned(),
-            action,
-            source,
-        }
+        Self::Io { path: path.to_owned(), action, source }
     }
 
     pub(super) fn cache(action: &'static str, path: &Path, source: io::Error) -> Self {
-        Self::Cache {
-            path: path.to_owned(),
-            action,
-            source,
-        }
+        Self::Cache { path: path.to_owned(), action, source }
     }
 
     pub(super) fn content(what: impl Into<String>, problem: impl Into<String>) -> Self {
-        Self::Content {
-            what: what.into(),
-            problem: problem.into(),
-        }
+        Self::Content { what: what.into(), problem: problem.into() }
     }
 }
 
@@ -289,23 +271,13 @@ fn nearest_series(nearest: &Option<Series>) -> String {
 }
 
 fn nearest_names(names: &[String]) -> String {
-    if names.is_empty() {
-        String::new()
-    } else {
-        format!("; nearest are {}", names.join(", "))
-    }
+    if names.is_empty() { String::new() } else { format!("; nearest are {}", names.join(", ")) }
 }
 
 fn needed_by(module: &Option<String>) -> String {
-    module
-        .as_ref()
-        .map_or(String::new(), |module| format!(" (needed by `{module}`)"))
+    module.as_ref().map_or(String::new(), |module| format!(" (needed by `{module}`)"))
 }
 
 fn others(more: usize) -> String {
-    if more == 0 {
-        String::new()
-    } else {
-        format!(" (and {more} more)")
-    }
+    if more == 0 { String::new() } else { format!(" (and {more} more)") }
 }

@@ -100,18 +100,11 @@ pub fn fetch(
     let sources = Sources::new(cache, lock, options.from.as_deref())?;
     let missing = wanted.missing(cache);
     if !missing.is_empty() {
-        let work = Work {
-            cache,
-            sources: &sources,
-            progress,
-        };
+        let work = Work { cache, sources: &sources, progress };
         work.make_all(missing)?;
     }
-    let opened: Option<Vec<Kernel>> = wanted
-        .kernels
-        .iter()
-        .map(|locked| Kernel::open(cache, locked, options.unlocked))
-        .collect();
+    let opened: Option<Vec<Kernel>> =
+        wanted.kernels.iter().map(|locked| Kernel::open(cache, locked, options.unlocked)).collect();
     let qemu = match (&options.qemu, &wanted.qemu) {
         (QemuSource::Host(path), _) => Some(Some(Qemu::of_host(path)?)),
         (_, Some(locked)) => Qemu::open(cache, locked, options.unlocked).map(Some),
@@ -120,9 +113,7 @@ pub fn fetch(
     match (opened, qemu) {
         (Some(kernels), Some(qemu)) => Ok(Fetched { kernels, qemu }),
         _ => {
-            let gone = std::io::Error::other(
-                "what was just stored is not there; is something clearing the cache?",
-            );
+            let gone = std::io::Error::other("what was just stored is not there; is something clearing the cache?");
             Err(KernelError::cache("read", cache.root(), gone))
         }
     }
@@ -149,50 +140,27 @@ impl Wanted {
             for series in series {
                 kernels.push(lock.kernel(pins, *series)?.clone());
             }
-            return Ok(Self {
-                kernels,
-                qemu: with_qemu.then(|| lock.qemu.clone()),
-            });
+            return Ok(Self { kernels, qemu: with_qemu.then(|| lock.qemu.clone()) });
         }
-        let wanted: Vec<_> = series
-            .iter()
-            .filter_map(|series| pins.kernel(*series))
-            .collect();
-        let mut suites: BTreeSet<&str> =
-            wanted.iter().map(|kernel| kernel.suite.as_str()).collect();
+        let wanted: Vec<_> = series.iter().filter_map(|series| pins.kernel(*series)).collect();
+        let mut suites: BTreeSet<&str> = wanted.iter().map(|kernel| kernel.suite.as_str()).collect();
         suites.extend(with_qemu.then_some(pins.qemu.suite.as_str()));
         progress(Progress::Resolving);
-        let waiting = || {
-            progress(Progress::Waiting {
-                name: "the package indexes",
-            })
-        };
+        let waiting = || progress(Progress::Waiting { name: "the package indexes" });
         let resolver = Resolver::open(cache, pins, &suites, &waiting)?;
         for kernel in wanted {
             kernels.push(resolver.kernel(kernel)?);
         }
-        Ok(Self {
-            kernels,
-            qemu: with_qemu.then(|| resolver.qemu(&pins.qemu)).transpose()?,
-        })
+        Ok(Self { kernels, qemu: with_qemu.then(|| resolver.qemu(&pins.qemu)).transpose()? })
     }
 
     /// What is not in the cache, the largest first, so that the last to finish is a small one.
     fn missing(&self, cache: &Cache) -> Vec<Thing<'_>> {
         let kernels = self.kernels.iter().map(Thing::Kernel);
-        let mut missing: Vec<Thing<'_>> = kernels
-            .chain(self.qemu.iter().map(Thing::Qemu))
-            .filter(|thing| !thing.is_stored(cache))
-            .collect();
+        let mut missing: Vec<Thing<'_>> =
+            kernels.chain(self.qemu.iter().map(Thing::Qemu)).filter(|thing| !thing.is_stored(cache)).collect();
         missing.sort_by_key(|thing| {
-            std::cmp::Reverse(
-                thing
-                    .group("", "")
-                    .packages
-                    .iter()
-                    .map(|pin| pin.size)
-                    .sum::<u64>(),
-            )
+            std::cmp::Reverse(thing.group("", "").packages.iter().map(|pin| pin.size).sum::<u64>())
         });
         missing
     }
@@ -236,24 +204,10 @@ impl<'a> Thing<'a> {
 
     fn group(self, owner: &'a str, name: &'a str) -> Group<'a> {
         match self {
-            Self::Kernel(LockedKernel {
-                suite,
-                archive,
-                packages,
-                ..
-            })
-            | Self::Qemu(LockedQemu {
-                suite,
-                archive,
-                packages,
-                ..
-            }) => Group {
-                owner,
-                name,
-                suite,
-                archive: *archive,
-                packages,
-            },
+            Self::Kernel(LockedKernel { suite, archive, packages, .. })
+            | Self::Qemu(LockedQemu { suite, archive, packages, .. }) => {
+                Group { owner, name, suite, archive: *archive, packages }
+            }
         }
     }
 }
@@ -270,12 +224,7 @@ impl Work<'_> {
         let failed = AtomicBool::new(false);
         let first_error = Mutex::new(None);
         let queue = Mutex::new(missing.into_iter());
-        let next = || {
-            queue
-                .lock()
-                .unwrap_or_else(|poisoned| poisoned.into_inner())
-                .next()
-        };
+        let next = || queue.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).next();
         std::thread::scope(|scope| {
             for _ in 0..AT_A_TIME {
                 scope.spawn(|| {
@@ -285,52 +234,32 @@ impl Work<'_> {
                         }
                         if let Err(error) = self.make(thing) {
                             failed.store(true, Ordering::SeqCst);
-                            let mut first = first_error
-                                .lock()
-                                .unwrap_or_else(|poisoned| poisoned.into_inner());
+                            let mut first = first_error.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
                             first.get_or_insert(error);
                         }
                     }
                 });
             }
         });
-        first_error
-            .into_inner()
-            .unwrap_or_else(|poisoned| poisoned.into_inner())
-            .map_or(Ok(()), Err)
+        first_error.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()).map_or(Ok(()), Err)
     }
 
     fn make(&self, thing: Thing<'_>) -> Result<(), KernelError> {
         let (owner, name) = (thing.owner(), thing.name());
         let group = thing.group(&owner, &name);
         let waiting = || (self.progress)(Progress::Waiting { name: &owner });
-        let held = self.cache.lock(
-            &format!(
-                "{}-{}",
-                if name == "qemu" { "qemu" } else { "kernel" },
-                thing.digest()
-            ),
-            &waiting,
-        )?;
+        let held = self
+            .cache
+            .lock(&format!("{}-{}", if name == "qemu" { "qemu" } else { "kernel" }, thing.digest()), &waiting)?;
         if thing.is_stored(self.cache) {
             return Ok(()); // another process made it while this one waited
         }
         let staging = held.staging()?;
-        let downloading = |done, total| {
-            (self.progress)(Progress::Downloading {
-                name: &owner,
-                done,
-                total,
-            })
-        };
-        let files = self
-            .sources
-            .files(group, &held, staging.path(), &downloading)?;
+        let downloading = |done, total| (self.progress)(Progress::Downloading { name: &owner, done, total });
+        let files = self.sources.files(group, &held, staging.path(), &downloading)?;
         (self.progress)(Progress::Unpacking { name: &owner });
         match thing {
-            Thing::Kernel(kernel) => {
-                Kernel::make(self.cache, &held, staging.path(), kernel, &files)?
-            }
+            Thing::Kernel(kernel) => Kernel::make(self.cache, &held, staging.path(), kernel, &files)?,
             Thing::Qemu(qemu) => Qemu::make(self.cache, &held, staging.path(), qemu, &files)?,
         }
         // The unpacked form is complete and verified; the packages would only double the cache's size.

@@ -24,83 +24,53 @@ pub fn offers(packages: &str, wanted: &dyn Fn(&str) -> bool) -> Vec<Offer> {
             let pin = PinnedPackage {
                 package: field(stanza, "Package")?.to_owned(),
                 version: field(stanza, "Version")?.to_owned(),
-                path: field(stanza, "Filename")?
-                    .trim_start_matches("./")
-                    .to_owned(),
+                path: field(stanza, "Filename")?.trim_start_matches("./").to_owned(),
                 size: field(stanza, "Size")?.parse().ok()?,
                 sha256: field(stanza, "SHA256")?.parse::<Sha256>().ok()?,
             };
             let depends = field(stanza, "Depends").unwrap_or_default();
             let name = |relation: &str| relation.split_whitespace().next().map(str::to_owned);
-            Some(Offer {
-                pin,
-                depends: depends.split([',', '|']).filter_map(name).collect(),
-            })
+            Some(Offer { pin, depends: depends.split([',', '|']).filter_map(name).collect() })
         })
         .collect()
 }
 
 fn field<'a>(stanza: &'a str, name: &str) -> Option<&'a str> {
-    stanza
-        .lines()
-        .find_map(|line| line.strip_prefix(name)?.strip_prefix(':').map(str::trim))
+    stanza.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':').map(str::trim))
 }
 
 /// The packages that make up the newest kernel of a series among what a suite offers.
 ///
 /// Until 6.19.13 one package, `linux-image-ABI-FLAVOUR`, holds everything. Later it only depends on `linux-base-…`,
 /// `linux-binary-…` and `linux-modules-…`. A version one of whose parts has left the archive is passed over.
-pub fn newest_kernel(
-    offers: &[Offer],
-    series: Series,
-    flavour: &str,
-) -> Option<(String, Vec<PinnedPackage>)> {
+pub fn newest_kernel(offers: &[Offer], series: Series, flavour: &str) -> Option<(String, Vec<PinnedPackage>)> {
     let mut images: Vec<&Offer> = offers
         .iter()
-        .filter(|offer| {
-            abi(&offer.pin.package, "linux-image-", flavour).is_some()
-                && series.holds(&offer.pin.version)
-        })
+        .filter(|offer| abi(&offer.pin.package, "linux-image-", flavour).is_some() && series.holds(&offer.pin.version))
         .collect();
     images.sort_by(|a, b| compare_versions(&b.pin.version, &a.pin.version));
-    images
-        .into_iter()
-        .find_map(|image| Some((image.pin.version.clone(), parts(offers, image, flavour)?)))
+    images.into_iter().find_map(|image| Some((image.pin.version.clone(), parts(offers, image, flavour)?)))
 }
 
 fn parts(offers: &[Offer], image: &Offer, flavour: &str) -> Option<Vec<PinnedPackage>> {
     const SPLIT: [&str; 3] = ["linux-base-", "linux-binary-", "linux-modules-"];
-    let is_part = |name: &&String| {
-        SPLIT
-            .iter()
-            .any(|prefix| abi(name, prefix, flavour).is_some())
-    };
+    let is_part = |name: &&String| SPLIT.iter().any(|prefix| abi(name, prefix, flavour).is_some());
     let names: Vec<&String> = image.depends.iter().filter(is_part).collect();
     if names.is_empty() {
         return Some(vec![image.pin.clone()]);
     }
     let find = |name: &&String| {
-        offers
-            .iter()
-            .find(|offer| offer.pin.package == **name && offer.pin.version == image.pin.version)
+        offers.iter().find(|offer| offer.pin.package == **name && offer.pin.version == image.pin.version)
     };
-    names
-        .iter()
-        .map(|name| find(name).map(|offer| offer.pin.clone()))
-        .collect()
+    names.iter().map(|name| find(name).map(|offer| offer.pin.clone())).collect()
 }
 
 /// The part of a package's name that tells the kernel's build. Packages that only stand for the newest of a series, such as
 /// `linux-image-6.12-cloud-amd64`, have none: a build has three numbers.
 fn abi<'a>(package: &'a str, prefix: &str, flavour: &str) -> Option<&'a str> {
-    let abi = package
-        .strip_prefix(prefix)?
-        .strip_suffix(flavour)?
-        .strip_suffix('-')?;
+    let abi = package.strip_prefix(prefix)?.strip_suffix(flavour)?.strip_suffix('-')?;
     let mut numbers = abi.splitn(3, '.');
-    let number = |part: Option<&str>| {
-        part.is_some_and(|part| part.starts_with(|digit: char| digit.is_ascii_digit()))
-    };
+    let number = |part: Option<&str>| part.is_some_and(|part| part.starts_with(|digit: char| digit.is_ascii_digit()));
     (number(numbers.next()) && number(numbers.next()) && number(numbers.next())).then_some(abi)
 }
 
@@ -112,9 +82,7 @@ pub fn compare_versions(a: &str, b: &str) -> Ordering {
         (epoch.parse().unwrap_or(0), upstream, revision)
     }
     let (a, b) = (split(a), split(b));
-    a.0.cmp(&b.0)
-        .then_with(|| compare_parts(a.1, b.1))
-        .then_with(|| compare_parts(a.2, b.2))
+    a.0.cmp(&b.0).then_with(|| compare_parts(a.1, b.1)).then_with(|| compare_parts(a.2, b.2))
 }
 
 /// Compares by turns a part without digits and a number, until one of them decides.
@@ -138,26 +106,11 @@ fn compare_parts(mut a: &str, mut b: &str) -> Ordering {
                 decided => return decided,
             }
         }
-        let (number_a, after_a) = rest_a.split_at(
-            rest_a
-                .find(|c: char| !c.is_ascii_digit())
-                .unwrap_or(rest_a.len()),
-        );
-        let (number_b, after_b) = rest_b.split_at(
-            rest_b
-                .find(|c: char| !c.is_ascii_digit())
-                .unwrap_or(rest_b.len()),
-        );
-        let (number_a, number_b) = (
-            number_a.trim_start_matches('0'),
-            number_b.trim_start_matches('0'),
-        );
+        let (number_a, after_a) = rest_a.split_at(rest_a.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest_a.len()));
+        let (number_b, after_b) = rest_b.split_at(rest_b.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest_b.len()));
+        let (number_a, number_b) = (number_a.trim_start_matches('0'), number_b.trim_start_matches('0'));
         // Without leading zeros, the longer number is the larger one.
-        match number_a
-            .len()
-            .cmp(&number_b.len())
-            .then_with(|| number_a.cmp(number_b))
-        {
+        match number_a.len().cmp(&number_b.len()).then_with(|| number_a.cmp(number_b)) {
             Ordering::Equal => (a, b) = (after_a, after_b),
             decided => return decided,
         }
@@ -189,22 +142,11 @@ mod tests {
             stanza("linux-image-6.12.9+deb13-cloud-amd64", "6.12.9-1", "kmod"),
             stanza("linux-image-6.12.10+deb13-cloud-amd64", "6.12.10-1", "kmod"),
             stanza("linux-image-6.12.11+deb13-amd64", "6.12.11-1", "kmod"),
-            stanza(
-                "linux-image-6.12.11+deb13-cloud-amd64-unsigned",
-                "6.12.11-1",
-                "kmod",
-            ),
-            stanza(
-                "linux-image-6.12-cloud-amd64",
-                "6.12.99-1",
-                "linux-image-6.12.10+deb13-cloud-amd64",
-            ),
+            stanza("linux-image-6.12.11+deb13-cloud-amd64-unsigned", "6.12.11-1", "kmod"),
+            stanza("linux-image-6.12-cloud-amd64", "6.12.99-1", "linux-image-6.12.10+deb13-cloud-amd64"),
             stanza("linux-image-6.1.0-99-cloud-amd64", "6.1.999-1", "kmod"),
         ];
-        let expected = (
-            "6.12.10-1".to_owned(),
-            vec!["linux-image-6.12.10+deb13-cloud-amd64".to_owned()],
-        );
+        let expected = ("6.12.10-1".to_owned(), vec!["linux-image-6.12.10+deb13-cloud-amd64".to_owned()]);
         assert_eq!(newest(&stanzas, "6.12"), Some(expected));
         assert_eq!(newest(&stanzas, "6.13"), None);
     }
@@ -217,43 +159,18 @@ mod tests {
                  linux-binary-{abi}-cloud-amd64 (= 1), linux-modules-{abi}-cloud-amd64 (= 1)"
             );
             [
-                stanza(
-                    &format!("linux-image-{abi}-cloud-amd64"),
-                    &format!("{abi}-1"),
-                    &depends,
-                ),
-                stanza(
-                    &format!("linux-base-{abi}-cloud-amd64"),
-                    &format!("{abi}-1"),
-                    "",
-                ),
-                stanza(
-                    &format!("linux-binary-{abi}-cloud-amd64"),
-                    &format!("{abi}-1"),
-                    "",
-                ),
-                stanza(
-                    &format!("linux-modules-{abi}-cloud-amd64"),
-                    &format!("{abi}-1"),
-                    "",
-                ),
+                stanza(&format!("linux-image-{abi}-cloud-amd64"), &format!("{abi}-1"), &depends),
+                stanza(&format!("linux-base-{abi}-cloud-amd64"), &format!("{abi}-1"), ""),
+                stanza(&format!("linux-binary-{abi}-cloud-amd64"), &format!("{abi}-1"), ""),
+                stanza(&format!("linux-modules-{abi}-cloud-amd64"), &format!("{abi}-1"), ""),
             ]
         };
         let mut stanzas = [version("7.2.4"), version("7.2.5")].concat();
-        let parts = |abi: &str| {
-            ["base", "binary", "modules"]
-                .map(|part| format!("linux-{part}-{abi}-cloud-amd64"))
-                .into()
-        };
-        assert_eq!(
-            newest(&stanzas, "7.2"),
-            Some(("7.2.5-1".to_owned(), parts("7.2.5")))
-        );
+        let parts =
+            |abi: &str| ["base", "binary", "modules"].map(|part| format!("linux-{part}-{abi}-cloud-amd64")).into();
+        assert_eq!(newest(&stanzas, "7.2"), Some(("7.2.5-1".to_owned(), parts("7.2.5"))));
         stanzas.pop();
-        assert_eq!(
-            newest(&stanzas, "7.2"),
-            Some(("7.2.4-1".to_owned(), parts("7.2.4")))
-        );
+        assert_eq!(newest(&stanzas, "7.2"), Some(("7.2.4-1".to_owned(), parts("7.2.4"))));
     }
 
     #[test]

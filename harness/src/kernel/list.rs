@@ -72,11 +72,7 @@ pub fn list(pins: &Pins, lock: &Lock, cache: &Cache) -> Result<Listed, KernelErr
             series,
             version: locked.version.clone(),
             suite: locked.suite.clone(),
-            packages: locked
-                .packages
-                .iter()
-                .map(|pin| pin.package.clone())
-                .collect(),
+            packages: locked.packages.iter().map(|pin| pin.package.clone()).collect(),
             size: locked.packages.iter().map(|pin| pin.size).sum(),
             digest: Kernel::digest_of(locked),
             cached: stored.is_some(),

@@ -92,11 +92,7 @@ pub enum Archive {
 impl Archive {
     /// The archive that holds a suite.
     pub fn of_suite(suite: &str) -> Self {
-        if suite.ends_with("-security") {
-            Self::DebianSecurity
-        } else {
-            Self::Debian
-        }
+        if suite.ends_with("-security") { Self::DebianSecurity } else { Self::Debian }
     }
 }
 
@@ -116,8 +112,7 @@ impl Lock {
     /// When the file is missing, is not the YAML that is expected, or holds a pin that cannot be meant.
     pub fn load(root: &Path) -> Result<Self, KernelError> {
         let path = Self::path_in(root);
-        let (text, file) =
-            yaml::read(&path, "`rxpath kernels update` writes it from kernels.yaml")?;
+        let (text, file) = yaml::read(&path, "`rxpath kernels update` writes it from kernels.yaml")?;
         Self::check(path, text, file)
     }
 
@@ -139,69 +134,34 @@ impl Lock {
 
     /// The packages of a wanted series.
     pub(super) fn kernel(&self, pins: &Pins, series: Series) -> Result<&LockedKernel, KernelError> {
-        self.kernels
-            .iter()
-            .find(|kernel| kernel.series == series)
-            .ok_or_else(|| KernelError::NotLocked {
-                series,
-                pins: pins.path.clone(),
-                lock: self.path.clone(),
-            })
+        self.kernels.iter().find(|kernel| kernel.series == series).ok_or_else(|| KernelError::NotLocked {
+            series,
+            pins: pins.path.clone(),
+            lock: self.path.clone(),
+        })
     }
 
     fn check(path: PathBuf, text: String, file: LockFile) -> Result<Self, KernelError> {
-        let LockFile {
-            format,
-            kernels,
-            qemu,
-        } = file;
-        let lock = Self {
-            path,
-            kernels,
-            qemu,
-            text,
-        };
+        let LockFile { format, kernels, qemu } = file;
+        let lock = Self { path, kernels, qemu, text };
         if format != FORMAT {
-            let message =
-                format!("this is lock format {format}; this program reads format {FORMAT}");
+            let message = format!("this is lock format {format}; this program reads format {FORMAT}");
             return Err(lock.wrong("format:", 0, message));
         }
         let mut digests = HashSet::new();
         for (index, kernel) in lock.kernels.iter().enumerate() {
-            if lock.kernels[..index]
-                .iter()
-                .any(|earlier| earlier.series == kernel.series)
-            {
-                return Err(lock.wrong(
-                    "series:",
-                    index,
-                    format!("series {} is locked twice", kernel.series),
-                ));
+            if lock.kernels[..index].iter().any(|earlier| earlier.series == kernel.series) {
+                return Err(lock.wrong("series:", index, format!("series {} is locked twice", kernel.series)));
             }
             if !kernel.series.holds(&kernel.version) {
-                let message = format!(
-                    "version `{}` is not of series {}",
-                    kernel.version, kernel.series
-                );
+                let message = format!("version `{}` is not of series {}", kernel.version, kernel.series);
                 return Err(lock.wrong("series:", index, message));
             }
             let header = (format!("kernel {}", kernel.series), "series:", index);
-            lock.check_group(
-                header,
-                &kernel.suite,
-                kernel.archive,
-                &kernel.packages,
-                &mut digests,
-            )?;
+            lock.check_group(header, &kernel.suite, kernel.archive, &kernel.packages, &mut digests)?;
         }
         let header = ("qemu".to_owned(), "qemu:", 0);
-        lock.check_group(
-            header,
-            &lock.qemu.suite,
-            lock.qemu.archive,
-            &lock.qemu.packages,
-            &mut digests,
-        )?;
+        lock.check_group(header, &lock.qemu.suite, lock.qemu.archive, &lock.qemu.packages, &mut digests)?;
         Ok(lock)
     }
 
@@ -214,9 +174,7 @@ impl Lock {
         digests: &mut HashSet<Sha256>,
     ) -> Result<(), KernelError> {
         if !is_plain_name(suite) || archive != Archive::of_suite(suite) {
-            let message = format!(
-                "{owner}: suite `{suite}` is not one that the archive named below it holds"
-            );
+            let message = format!("{owner}: suite `{suite}` is not one that the archive named below it holds");
             return Err(self.wrong(key, nth, message));
         }
         if packages.is_empty() {
@@ -225,18 +183,10 @@ impl Lock {
         for pin in packages {
             let digest = pin.sha256.to_string();
             if !digests.insert(pin.sha256) {
-                return Err(self.wrong(
-                    &digest,
-                    1,
-                    format!("{owner}: a second package with this sha256"),
-                ));
+                return Err(self.wrong(&digest, 1, format!("{owner}: a second package with this sha256")));
             }
             if let Some(problem) = pin.problem() {
-                return Err(self.wrong(
-                    &digest,
-                    0,
-                    format!("{owner}: package `{}`: {problem}", pin.package),
-                ));
+                return Err(self.wrong(&digest, 0, format!("{owner}: package `{}`: {problem}", pin.package)));
             }
         }
         Ok(())
@@ -257,27 +207,15 @@ impl PinnedPackage {
             return Some("the name is not one that Debian allows".to_owned());
         }
         if self.version.is_empty() || !self.version.bytes().all(version_byte) {
-            return Some(format!(
-                "version `{}` is not one that Debian allows",
-                self.version
-            ));
+            return Some(format!("version `{}` is not one that Debian allows", self.version));
         }
-        let parts_fine = self
-            .path
-            .split('/')
-            .all(|part| !part.is_empty() && !part.starts_with('.'));
+        let parts_fine = self.path.split('/').all(|part| !part.is_empty() && !part.starts_with('.'));
         let fine = self.path.starts_with("pool/") && self.path.ends_with(".deb") && parts_fine;
         if !fine || !self.path.bytes().all(path_byte) {
-            return Some(format!(
-                "path `{}` is not like pool/…/NAME_VERSION_ARCHITECTURE.deb",
-                self.path
-            ));
+            return Some(format!("path `{}` is not like pool/…/NAME_VERSION_ARCHITECTURE.deb", self.path));
         }
         if self.size == 0 || self.size > LARGEST {
-            return Some(format!(
-                "a size of {} bytes: expected 1 to {LARGEST}",
-                self.size
-            ));
+            return Some(format!("a size of {} bytes: expected 1 to {LARGEST}", self.size));
         }
         None
     }
@@ -338,14 +276,8 @@ qemu:
 
     #[test]
     fn a_wrong_field_is_told_with_its_line() {
-        assert!(
-            error("format: 1", "format: 2").starts_with("lock.yaml:2:1: this is lock format 2")
-        );
-        assert!(
-            error("aaaa", "AAAA").starts_with("lock.yaml:13:"),
-            "{}",
-            error("aaaa", "AAAA")
-        );
+        assert!(error("format: 1", "format: 2").starts_with("lock.yaml:2:1: this is lock format 2"));
+        assert!(error("aaaa", "AAAA").starts_with("lock.yaml:13:"), "{}", error("aaaa", "AAAA"));
         assert!(error("bbbb\n", "bbb\n").starts_with("lock.yaml:23:"));
         assert!(error("size: 10", "size: ten").starts_with("lock.yaml:22:"));
         assert!(error("size: 10", "bytes: 10").starts_with("lock.yaml:22:"));
@@ -355,25 +287,16 @@ qemu:
     #[test]
     fn a_version_of_another_series_is_refused() {
         let told = error("version: 6.1.192-2", "version: 6.12.1-1");
-        assert_eq!(
-            told,
-            "lock.yaml:4:5: version `6.12.1-1` is not of series 6.1"
-        );
+        assert_eq!(told, "lock.yaml:4:5: version `6.12.1-1` is not of series 6.1");
     }
 
     #[test]
     fn a_series_or_digest_that_stands_twice_is_refused_at_its_second_line() {
         let kernel = GOOD.find("  - series").unwrap()..GOOD.find("qemu:").unwrap();
         let twice = GOOD.replacen("qemu:", &format!("{}qemu:", &GOOD[kernel]), 1);
-        assert_eq!(
-            lock(&twice).unwrap_err().to_string(),
-            "lock.yaml:14:5: series 6.1 is locked twice"
-        );
+        assert_eq!(lock(&twice).unwrap_err().to_string(), "lock.yaml:14:5: series 6.1 is locked twice");
         let told = error(&"b".repeat(64), &"a".repeat(64));
-        assert_eq!(
-            told,
-            "lock.yaml:23:15: qemu: a second package with this sha256"
-        );
+        assert_eq!(told, "lock.yaml:23:15: qemu: a second package with this sha256");
     }
 
     #[test]
@@ -390,10 +313,7 @@ qemu:
             "pool/x.tar",
         ] {
             let told = error(path, hostile);
-            assert!(
-                told.starts_with("lock.yaml:23:15: qemu: package `qemu-system-x86`: path `"),
-                "{told}"
-            );
+            assert!(told.starts_with("lock.yaml:23:15: qemu: package `qemu-system-x86`: path `"), "{told}");
         }
         assert!(error("package: qemu-system-x86", "package: -o=Dir=x").contains("name is not one"));
         assert!(error("size: 10", "size: 0").contains("a size of 0 bytes"));
@@ -402,8 +322,6 @@ qemu:
 
     #[test]
     fn a_suite_of_the_other_archive_is_refused() {
-        assert!(
-            error("suite: trixie", "suite: trixie-security").contains("suite `trixie-security`")
-        );
+        assert!(error("suite: trixie", "suite: trixie-security").contains("suite `trixie-security`"));
     }
 }

@@ -45,13 +45,7 @@ impl ModuleIndex {
         names: &[&str],
         read: &dyn Fn(&str) -> Result<Vec<u8>, KernelError>,
     ) -> Result<Vec<Module>, KernelError> {
-        let mut loading = Loading {
-            index: self,
-            kernel,
-            read,
-            seen: BTreeSet::new(),
-            ordered: Vec::new(),
-        };
+        let mut loading = Loading { index: self, kernel, read, seen: BTreeSet::new(), ordered: Vec::new() };
         for name in names {
             loading.add(&plain(name), None)?;
         }
@@ -83,17 +77,11 @@ impl Loading<'_> {
         if self.index.built_in.contains(name) || !self.seen.insert(name.to_owned()) {
             return Ok(());
         }
-        let file = self
-            .index
-            .files
-            .get(name)
-            .ok_or_else(|| self.index.unknown(self.kernel, name, needed_by))?;
-        let damaged = |problem: String| {
-            KernelError::content(format!("module {name} of kernel {}", self.kernel), problem)
-        };
+        let file = self.index.files.get(name).ok_or_else(|| self.index.unknown(self.kernel, name, needed_by))?;
+        let damaged =
+            |problem: String| KernelError::content(format!("module {name} of kernel {}", self.kernel), problem);
         let bytes = unpack(file, (self.read)(file)?).map_err(|error| damaged(error.to_string()))?;
-        let needs = needs(&bytes)
-            .ok_or_else(|| damaged("expected an ELF file with a .modinfo section".to_owned()))?;
+        let needs = needs(&bytes).ok_or_else(|| damaged("expected an ELF file with a .modinfo section".to_owned()))?;
         for needed in needs.hard {
             self.add(&needed, Some(name))?;
         }
@@ -103,10 +91,7 @@ impl Loading<'_> {
                 self.add(&wished, Some(name))?;
             }
         }
-        self.ordered.push(Module {
-            name: name.to_owned(),
-            bytes,
-        });
+        self.ordered.push(Module { name: name.to_owned(), bytes });
         Ok(())
     }
 }
@@ -114,9 +99,7 @@ impl Loading<'_> {
 /// The module name that a path such as `kernel/net/9p/9pnet-x.ko.xz` stands for, if it is a module's.
 pub fn module_name(path: &str) -> Option<String> {
     let file = path.trim().rsplit('/').next()?;
-    let stem = [".ko", ".ko.xz", ".ko.zst"]
-        .iter()
-        .find_map(|extension| file.strip_suffix(extension))?;
+    let stem = [".ko", ".ko.xz", ".ko.zst"].iter().find_map(|extension| file.strip_suffix(extension))?;
     (!stem.is_empty()).then(|| plain(stem))
 }
 
@@ -128,9 +111,7 @@ fn plain(name: &str) -> String {
 fn unpack(file: &str, bytes: Vec<u8>) -> io::Result<Vec<u8>> {
     let mut unpacked = Vec::new();
     if file.ends_with(".xz") {
-        lzma_rust2::XzReader::new(&*bytes, true)
-            .take(LARGEST)
-            .read_to_end(&mut unpacked)?;
+        lzma_rust2::XzReader::new(&*bytes, true).take(LARGEST).read_to_end(&mut unpacked)?;
     } else if file.ends_with(".zst") {
         let decoder = ruzstd::decoding::StreamingDecoder::new(&*bytes).map_err(io::Error::other)?;
         decoder.take(LARGEST).read_to_end(&mut unpacked)?;
@@ -155,9 +136,7 @@ fn needs(elf: &[u8]) -> Option<Needs> {
     for text in section(elf, b".modinfo")?.split(|byte| *byte == 0) {
         let text = String::from_utf8_lossy(text);
         if let Some(list) = text.strip_prefix("depends=") {
-            needs
-                .hard
-                .extend(list.split(',').filter(|name| !name.is_empty()).map(plain));
+            needs.hard.extend(list.split(',').filter(|name| !name.is_empty()).map(plain));
         } else if let Some(list) = text.strip_prefix("softdep=") {
             let before = list.split_once("pre:").map_or("", |(_, names)| names);
             let before = before.split("post:").next().unwrap_or_default();
@@ -171,21 +150,13 @@ fn needs(elf: &[u8]) -> Option<Needs> {
 fn section<'a>(elf: &'a [u8], wanted: &[u8]) -> Option<&'a [u8]> {
     let number = |at: usize, size: usize| -> Option<usize> {
         let bytes = elf.get(at..at.checked_add(size)?)?;
-        let value = bytes
-            .iter()
-            .rev()
-            .fold(0_u64, |value, byte| value << 8 | u64::from(*byte));
+        let value = bytes.iter().rev().fold(0_u64, |value, byte| value << 8 | u64::from(*byte));
         usize::try_from(value).ok()
     };
     if elf.get(..6) != Some(b"\x7fELF\x02\x01") {
         return None;
     }
-    let (table, size, count, names) = (
-        number(40, 8)?,
-        number(58, 2)?,
-        number(60, 2)?,
-        number(62, 2)?,
-    );
+    let (table, size, count, names) = (number(40, 8)?, number(58, 2)?, number(60, 2)?, number(62, 2)?);
     let header = |index: usize| table.checked_add(index.checked_mul(size)?);
     let content = |index: usize| {
         let start = number(header(index)?.checked_add(24)?, 8)?;
@@ -193,9 +164,7 @@ fn section<'a>(elf: &'a [u8], wanted: &[u8]) -> Option<&'a [u8]> {
     };
     let name_table = content(names)?;
     let found = (0..count).find(|index| {
-        let name = header(*index)
-            .and_then(|at| number(at, 4))
-            .and_then(|start| name_table.get(start..));
+        let name = header(*index).and_then(|at| number(at, 4)).and_then(|start| name_table.get(start..));
         name.is_some_and(|name| name.split(|byte| *byte == 0).next() == Some(wanted))
     })?;
     content(found)
@@ -229,14 +198,8 @@ pub(super) mod tests {
     }
 
     fn index(files: &[&str], built_in: &str) -> ModuleIndex {
-        let files = files
-            .iter()
-            .map(|file| (module_name(file).unwrap(), (*file).to_owned()))
-            .collect();
-        let mut index = ModuleIndex {
-            files,
-            built_in: BTreeSet::new(),
-        };
+        let files = files.iter().map(|file| (module_name(file).unwrap(), (*file).to_owned())).collect();
+        let mut index = ModuleIndex { files, built_in: BTreeSet::new() };
         index.add_built_in(built_in);
         index
     }
@@ -257,64 +220,40 @@ pub(super) mod tests {
     }
 
     fn names(index: &ModuleIndex, wanted: &[&str]) -> Result<Vec<String>, String> {
-        let modules = index
-            .closure("6.1.0-x", wanted, &read)
-            .map_err(|error| error.to_string())?;
+        let modules = index.closure("6.1.0-x", wanted, &read).map_err(|error| error.to_string())?;
         Ok(modules.into_iter().map(|module| module.name).collect())
     }
 
     #[test]
     fn modules_come_after_what_they_need_and_once() {
-        let index = index(
-            &["virtio_net.ko", "net_failover.ko", "failover.ko", "veth.ko"],
-            "kernel/drivers/virtio/virtio.ko\n",
-        );
+        let index =
+            index(&["virtio_net.ko", "net_failover.ko", "failover.ko", "veth.ko"], "kernel/drivers/virtio/virtio.ko\n");
         let order = names(&index, &["virtio-net", "failover", "veth", "virtio_net"]);
-        assert_eq!(
-            order,
-            Ok(["failover", "net_failover", "virtio_net", "veth"]
-                .map(str::to_owned)
-                .into())
-        );
+        assert_eq!(order, Ok(["failover", "net_failover", "virtio_net", "veth"].map(str::to_owned).into()));
     }
 
     #[test]
     fn a_built_in_module_needs_no_loading() {
-        assert_eq!(
-            names(
-                &index(&[], "kernel/drivers/char/virtio_console.ko\n"),
-                &["virtio-console"]
-            ),
-            Ok(vec![])
-        );
+        assert_eq!(names(&index(&[], "kernel/drivers/char/virtio_console.ko\n"), &["virtio-console"]), Ok(vec![]));
     }
 
     #[test]
     fn a_soft_dependency_is_loaded_first_if_it_is_there() {
         let index = index(&["sctp.ko", "crc32c.ko", "libcrc32c.ko", "veth.ko"], "");
         let order = names(&index, &["sctp"]);
-        assert_eq!(
-            order,
-            Ok(["libcrc32c", "crc32c", "sctp"].map(str::to_owned).into())
-        );
+        assert_eq!(order, Ok(["libcrc32c", "crc32c", "sctp"].map(str::to_owned).into()));
     }
 
     #[test]
     fn an_unknown_module_is_told_with_similar_names() {
         let index = index(&["vsock.ko", "veth.ko"], "");
-        assert_eq!(
-            names(&index, &["vsok"]),
-            Err("kernel 6.1.0-x has no module `vsok`; nearest are vsock".to_owned())
-        );
+        assert_eq!(names(&index, &["vsok"]), Err("kernel 6.1.0-x has no module `vsok`; nearest are vsock".to_owned()));
     }
 
     #[test]
     fn a_dependency_that_is_not_there_is_told_with_who_needs_it() {
         let told = names(&index(&["lost.ko"], ""), &["lost"]).unwrap_err();
-        assert!(
-            told.starts_with("kernel 6.1.0-x has no module `gone` (needed by `lost`)"),
-            "{told}"
-        );
+        assert!(told.starts_with("kernel 6.1.0-x has no module `gone` (needed by `lost`)"), "{told}");
     }
 
     #[test]
@@ -325,10 +264,7 @@ pub(super) mod tests {
 
     #[test]
     fn module_files_are_told_from_others() {
-        assert_eq!(
-            module_name("kernel/net/vmw_vsock/vsock-diag.ko.xz").as_deref(),
-            Some("vsock_diag")
-        );
+        assert_eq!(module_name("kernel/net/vmw_vsock/vsock-diag.ko.xz").as_deref(), Some("vsock_diag"));
         assert_eq!(module_name("kernel/net/x.ko.zst").as_deref(), Some("x"));
         assert_eq!(module_name("modules.order"), None);
         assert_eq!(module_name("kernel/.ko"), None);

@@ -63,19 +63,12 @@ impl Pins {
     /// When the file is missing, is not the YAML that is expected, or names a series twice.
     pub fn load(root: &Path) -> Result<Self, KernelError> {
         let path = root.join(FILE);
-        let (text, file) = yaml::read(
-            &path,
-            "it says which kernels are wanted, and belongs to the project",
-        )?;
+        let (text, file) = yaml::read(&path, "it says which kernels are wanted, and belongs to the project")?;
         Self::check(path, &text, file)
     }
 
     fn check(path: PathBuf, text: &str, file: PinsFile) -> Result<Self, KernelError> {
-        let PinsFile {
-            flavour,
-            kernels,
-            qemu,
-        } = file;
+        let PinsFile { flavour, kernels, qemu } = file;
         let wrong = |needle: &str, nth, message: String| {
             let (line, column) = yaml::place_of(text, needle, nth).unwrap_or((1, 1));
             Err(yaml::at(&path, line, column, message))
@@ -84,44 +77,23 @@ impl Pins {
             return wrong("kernels:", 0, "expected at least one kernel".to_owned());
         }
         for (index, kernel) in kernels.iter().enumerate() {
-            if kernels[..index]
-                .iter()
-                .any(|earlier| earlier.series == kernel.series)
-            {
-                return wrong(
-                    "series:",
-                    index,
-                    format!("series {} is wanted twice", kernel.series),
-                );
+            if kernels[..index].iter().any(|earlier| earlier.series == kernel.series) {
+                return wrong("series:", index, format!("series {} is wanted twice", kernel.series));
             }
         }
-        let suites = kernels
-            .iter()
-            .map(|kernel| &kernel.suite)
-            .chain([&qemu.suite]);
+        let suites = kernels.iter().map(|kernel| &kernel.suite).chain([&qemu.suite]);
         for (index, suite) in suites.enumerate() {
             if !is_plain_name(suite) {
-                let message = format!(
-                    "`{suite}` is no suite: expected a name such as trixie or bookworm-security"
-                );
+                let message = format!("`{suite}` is no suite: expected a name such as trixie or bookworm-security");
                 return wrong("suite:", index, message);
             }
         }
         for (key, name) in [("flavour:", &flavour), ("package:", &qemu.package)] {
             if !is_plain_name(name) {
-                return wrong(
-                    key,
-                    0,
-                    format!("`{name}` is no name of Debian's: expected a-z, 0-9, `.`, `+` and `-`"),
-                );
+                return wrong(key, 0, format!("`{name}` is no name of Debian's: expected a-z, 0-9, `.`, `+` and `-`"));
             }
         }
-        Ok(Self {
-            path,
-            flavour,
-            kernels,
-            qemu,
-        })
+        Ok(Self { path, flavour, kernels, qemu })
     }
 
     /// All wanted series, in the file's order.
@@ -153,10 +125,7 @@ impl Pins {
                 }
             }
         }
-        Ok(pinned
-            .into_iter()
-            .filter(|series| chosen.contains(series))
-            .collect())
+        Ok(pinned.into_iter().filter(|series| chosen.contains(series)).collect())
     }
 
     /// What is said about a series, if it is wanted.
@@ -169,10 +138,7 @@ impl Pins {
 /// Debian Policy 5.6.1: lower case letters, digits, `+`, `-` and `.`, beginning with a letter or digit.
 pub(super) fn is_plain_name(text: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-    text.bytes().next().is_some_and(plain)
-        && text
-            .bytes()
-            .all(|byte| plain(byte) || b"+-.".contains(&byte))
+    text.bytes().next().is_some_and(plain) && text.bytes().all(|byte| plain(byte) || b"+-.".contains(&byte))
 }
 
 #[cfg(test)]
@@ -217,40 +183,24 @@ qemu:
     fn an_unknown_series_is_told_with_the_pinned_and_the_nearest() {
         let error = pins(GOOD).unwrap().select(&["6.11"]).unwrap_err();
         assert!(error.is_request());
-        assert_eq!(
-            error.to_string(),
-            "unknown series `6.11`: pinned are 5.10, 6.12; nearest is 6.12"
-        );
+        assert_eq!(error.to_string(), "unknown series `6.11`: pinned are 5.10, 6.12; nearest is 6.12");
     }
 
     #[test]
     fn a_series_wanted_twice_is_told_with_its_second_line() {
         let text = GOOD.replace("\"6.12\"", "\"5.10\"");
-        assert_eq!(
-            error(&text),
-            "kernels.yaml:6:5: series 5.10 is wanted twice"
-        );
+        assert_eq!(error(&text), "kernels.yaml:6:5: series 5.10 is wanted twice");
     }
 
     #[test]
     fn an_unknown_field_and_a_syntax_error_are_told_with_their_line() {
-        assert!(
-            error(&GOOD.replace("    suite: trixie", "    suit: trixie"))
-                .starts_with("kernels.yaml:7:5: ")
-        );
+        assert!(error(&GOOD.replace("    suite: trixie", "    suit: trixie")).starts_with("kernels.yaml:7:5: "));
         assert!(error(&GOOD.replace("kernels:", "kernels: [")).starts_with("kernels.yaml:"));
     }
 
     #[test]
     fn a_suite_that_would_break_out_of_a_sources_list_is_refused() {
-        let text = GOOD.replace(
-            "suite: trixie\nqemu",
-            "suite: \"trixie main\\ndeb http://evil x\"\nqemu",
-        );
-        assert!(
-            error(&text).starts_with("kernels.yaml:7:5: `trixie main"),
-            "{}",
-            error(&text)
-        );
+        let text = GOOD.replace("suite: trixie\nqemu", "suite: \"trixie main\\ndeb http://evil x\"\nqemu");
+        assert!(error(&text).starts_with("kernels.yaml:7:5: `trixie main"), "{}", error(&text));
     }
 }

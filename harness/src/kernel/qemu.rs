@@ -72,30 +72,15 @@ impl Qemu {
             }
             libraries.push(folder);
         }
-        let mut prefix: Vec<OsString> = vec![
-            tree.loader.clone().into(),
-            "--library-path".into(),
-            libraries,
-        ];
-        prefix.extend([
-            "--argv0".into(),
-            "qemu-system-x86_64".into(),
-            self.binary.clone().into(),
-        ]);
-        prefix.extend(
-            tree.data_dirs
-                .iter()
-                .flat_map(|folder| ["-L".into(), folder.clone().into()]),
-        );
+        let mut prefix: Vec<OsString> = vec![tree.loader.clone().into(), "--library-path".into(), libraries];
+        prefix.extend(["--argv0".into(), "qemu-system-x86_64".into(), self.binary.clone().into()]);
+        prefix.extend(tree.data_dirs.iter().flat_map(|folder| ["-L".into(), folder.clone().into()]));
         prefix
     }
 
     /// What must be set in the environment of that command.
     pub fn environment(&self) -> Vec<(&'static str, PathBuf)> {
-        self.tree
-            .iter()
-            .map(|tree| ("QEMU_MODULE_DIR", tree.module_dir.clone()))
-            .collect()
+        self.tree.iter().map(|tree| ("QEMU_MODULE_DIR", tree.module_dir.clone())).collect()
     }
 
     /// A QEMU of the host (`--qemu PATH`).
@@ -104,45 +89,21 @@ impl Qemu {
     ///
     /// When the file is not there, cannot be run, or does not say its version as QEMU does.
     pub fn of_host(path: &Path) -> Result<Self, KernelError> {
-        let refused = |message: String| KernelError::Setting {
-            setting: "--qemu",
-            value: path.display().to_string(),
-            message,
-        };
-        let (content, _size) = Sha256::of_file(path)
-            .map_err(|error| refused(format!("could not read it: {error}")))?;
+        let refused =
+            |message: String| KernelError::Setting { setting: "--qemu", value: path.display().to_string(), message };
+        let (content, _size) = Sha256::of_file(path).map_err(|error| refused(format!("could not read it: {error}")))?;
         // A path without a slash would be looked for in PATH.
         let binary = std::path::absolute(path).map_err(|error| refused(error.to_string()))?;
-        let output = duct::cmd!(&binary, "--version")
-            .stdin_null()
-            .stdout_capture()
-            .stderr_capture()
-            .unchecked()
-            .run();
+        let output = duct::cmd!(&binary, "--version").stdin_null().stdout_capture().stderr_capture().unchecked().run();
         let output = output.map_err(|error| refused(format!("could not run it: {error}")))?;
         let text = String::from_utf8_lossy(&output.stdout);
-        let version = text
-            .lines()
-            .next()
-            .and_then(|line| line.strip_prefix("QEMU emulator version "));
-        let version = version
-            .map(str::trim)
-            .filter(|_| output.status.success())
-            .ok_or_else(|| {
-                let said = format!("{text}{}", String::from_utf8_lossy(&output.stderr));
-                refused(format!(
-                    "expected `QEMU emulator version …` of --version, found: {}",
-                    apt::tail(&said)
-                ))
-            })?;
+        let version = text.lines().next().and_then(|line| line.strip_prefix("QEMU emulator version "));
+        let version = version.map(str::trim).filter(|_| output.status.success()).ok_or_else(|| {
+            let said = format!("{text}{}", String::from_utf8_lossy(&output.stderr));
+            refused(format!("expected `QEMU emulator version …` of --version, found: {}", apt::tail(&said)))
+        })?;
         let digest = Sha256::of_all(&format!("host qemu {version}"), [content]);
-        Ok(Self {
-            version: version.to_owned(),
-            digest,
-            unlocked: true,
-            binary,
-            tree: None,
-        })
+        Ok(Self { version: version.to_owned(), digest, unlocked: true, binary, tree: None })
     }
 
     /// The digest that stands for QEMU's packages.
@@ -161,23 +122,13 @@ impl Qemu {
         let tree = QemuTree {
             loader: root.join(LOADER),
             library_path: vec![root.join(LIBRARIES)],
-            data_dirs: DATA
-                .iter()
-                .map(|folder| root.join(folder))
-                .filter(|folder| folder.is_dir())
-                .collect(),
+            data_dirs: DATA.iter().map(|folder| root.join(folder)).filter(|folder| folder.is_dir()).collect(),
             module_dir: root.join(LIBRARIES).join("qemu"),
             root,
         };
         let binary = tree.root.join(BINARY);
         let whole = binary.is_file() && tree.loader.is_file();
-        whole.then(|| Self {
-            version: locked.version.clone(),
-            digest,
-            unlocked,
-            binary,
-            tree: Some(tree),
-        })
+        whole.then(|| Self { version: locked.version.clone(), digest, unlocked, binary, tree: Some(tree) })
     }
 
     /// Unpacks QEMU's package files below `staging` and stores what is needed to run it.
@@ -196,10 +147,7 @@ impl Qemu {
         for needed in [BINARY, LOADER] {
             if !root.join(needed).is_file() {
                 let problem = format!("expected {needed} in its packages, found none");
-                return Err(KernelError::content(
-                    format!("QEMU {}", locked.version),
-                    problem,
-                ));
+                return Err(KernelError::content(format!("QEMU {}", locked.version), problem));
             }
         }
         held.publish(&root, &Self::place(cache, Self::digest_of(locked)))
@@ -212,11 +160,7 @@ fn take(root: &Path, path: &str, entry: &mut Entry<'_>) -> io::Result<()> {
     if !is_needed(path) || !(kind.is_file() || kind.is_symlink() || kind.is_hard_link()) {
         return Ok(());
     }
-    if kind.is_symlink()
-        && entry
-            .link_name()?
-            .is_some_and(|target| target.is_absolute())
-    {
+    if kind.is_symlink() && entry.link_name()?.is_some_and(|target| target.is_absolute()) {
         return Ok(()); // it would lead to the host's files
     }
     // No set-user-id, no set-group-id, nothing that others may write.
@@ -226,23 +170,14 @@ fn take(root: &Path, path: &str, entry: &mut Entry<'_>) -> io::Result<()> {
 }
 
 fn is_needed(path: &str) -> bool {
-    const KEPT: [&str; 5] = [
-        "usr/lib/x86_64-linux-gnu/",
-        "usr/lib64/",
-        "usr/lib/ipxe/",
-        "usr/share/qemu/",
-        "usr/share/seabios/",
-    ];
+    const KEPT: [&str; 5] =
+        ["usr/lib/x86_64-linux-gnu/", "usr/lib64/", "usr/lib/ipxe/", "usr/share/qemu/", "usr/share/seabios/"];
     // Character sets and login modules, 10 MB that QEMU loads nothing of.
-    const DROPPED: [&str; 2] = [
-        "usr/lib/x86_64-linux-gnu/gconv/",
-        "usr/lib/x86_64-linux-gnu/security/",
-    ];
+    const DROPPED: [&str; 2] = ["usr/lib/x86_64-linux-gnu/gconv/", "usr/lib/x86_64-linux-gnu/security/"];
     // Debian ships the program under two names, one a hard link to the other.
     let programs = [BINARY, "usr/bin/qemu-system-amd64"];
     programs.contains(&path)
-        || KEPT.iter().any(|folder| path.starts_with(folder))
-            && !DROPPED.iter().any(|folder| path.starts_with(folder))
+        || KEPT.iter().any(|folder| path.starts_with(folder)) && !DROPPED.iter().any(|folder| path.starts_with(folder))
 }
 
 #[cfg(test)]
@@ -260,48 +195,21 @@ mod tests {
             root,
         };
         let digest = Sha256::of(b"");
-        let qemu = Qemu {
-            version: "10".into(),
-            digest,
-            unlocked: false,
-            binary: "/c/q".into(),
-            tree: Some(tree),
-        };
+        let qemu = Qemu { version: "10".into(), digest, unlocked: false, binary: "/c/q".into(), tree: Some(tree) };
         let prefix = qemu.command_prefix();
-        let expected = [
-            "/c/ld.so",
-            "--library-path",
-            "/c/a:/c/b",
-            "--argv0",
-            "qemu-system-x86_64",
-            "/c/q",
-            "-L",
-            "/c/d",
-        ];
+        let expected =
+            ["/c/ld.so", "--library-path", "/c/a:/c/b", "--argv0", "qemu-system-x86_64", "/c/q", "-L", "/c/d"];
         assert_eq!(prefix, expected);
-        assert_eq!(
-            qemu.environment(),
-            [("QEMU_MODULE_DIR", PathBuf::from("/c/m"))]
-        );
+        assert_eq!(qemu.environment(), [("QEMU_MODULE_DIR", PathBuf::from("/c/m"))]);
     }
 
     #[test]
     fn documentation_and_other_programs_are_not_unpacked() {
-        for needed in [
-            BINARY,
-            LOADER,
-            "usr/share/qemu/bios.bin",
-            "usr/lib/x86_64-linux-gnu/libc.so.6",
-        ] {
+        for needed in [BINARY, LOADER, "usr/share/qemu/bios.bin", "usr/lib/x86_64-linux-gnu/libc.so.6"] {
             assert!(is_needed(needed), "{needed}");
         }
-        for other in [
-            "usr/share/doc/qemu/x",
-            "usr/bin/passwd",
-            "etc/shadow",
-            "usr/lib/x86_64-linux-gnu/gconv/a.so",
-            "",
-        ] {
+        for other in ["usr/share/doc/qemu/x", "usr/bin/passwd", "etc/shadow", "usr/lib/x86_64-linux-gnu/gconv/a.so", ""]
+        {
             assert!(!is_needed(other), "{other}");
         }
     }
@@ -309,17 +217,8 @@ mod tests {
     #[test]
     fn a_host_program_that_is_no_qemu_is_refused_with_what_it_said() {
         let error = Qemu::of_host(Path::new("/bin/true")).unwrap_err();
-        assert!(
-            error.is_request()
-                && error
-                    .to_string()
-                    .starts_with("--qemu is `/bin/true`: expected"),
-            "{error}"
-        );
+        assert!(error.is_request() && error.to_string().starts_with("--qemu is `/bin/true`: expected"), "{error}");
         let error = Qemu::of_host(Path::new("/nowhere/qemu")).unwrap_err();
-        assert!(
-            error.is_request() && error.to_string().contains("could not read it"),
-            "{error}"
-        );
+        assert!(error.is_request() && error.to_string().contains("could not read it"), "{error}");
     }
 }

@@ -24,12 +24,7 @@ pub struct Resolver {
 
 impl Resolver {
     /// Fetches the indexes of the given suites. `waiting` is called before waiting for another process.
-    pub fn open(
-        cache: &Cache,
-        pins: &Pins,
-        suites: &BTreeSet<&str>,
-        waiting: &dyn Fn(),
-    ) -> Result<Self, KernelError> {
+    pub fn open(cache: &Cache, pins: &Pins, suites: &BTreeSet<&str>, waiting: &dyn Fn()) -> Result<Self, KernelError> {
         let held = cache.lock("apt", waiting)?;
         let folder = cache.root().join("apt");
         let apt = Apt::private(&folder)?;
@@ -38,37 +33,20 @@ impl Resolver {
         for suite in suites {
             lines.insert((*suite).to_owned(), source_line(suite, &mirrors)?);
         }
-        write(
-            &folder.join("sources.list"),
-            &lines.values().cloned().collect::<String>(),
-        )?;
+        write(&folder.join("sources.list"), &lines.values().cloned().collect::<String>())?;
         for (suite, line) in &lines {
             write(&folder.join(format!("{suite}.list")), line)?;
         }
         // Without it, apt takes an index it cannot fetch for a warning, and goes on with an old one.
-        apt.read(
-            "apt-get",
-            &["update", "-q", "-o", "APT::Update::Error-Mode=any"],
-        )?;
+        apt.read("apt-get", &["update", "-q", "-o", "APT::Update::Error-Mode=any"])?;
         let format = "$(RELEASE) $(FILENAME)";
-        let listed = apt.read(
-            "apt-get",
-            &["indextargets", "--format", format, "Created-By: Packages"],
-        )?;
+        let listed = apt.read("apt-get", &["indextargets", "--format", format, "Created-By: Packages"])?;
         let mut indexes = BTreeMap::new();
         for (suite, file) in listed.lines().filter_map(|line| line.split_once(' ')) {
             // cat-file unpacks whatever way apt has packed the file.
-            indexes.insert(
-                suite.to_owned(),
-                apt.read("apt-helper", &["cat-file", file])?,
-            );
+            indexes.insert(suite.to_owned(), apt.read("apt-helper", &["cat-file", file])?);
         }
-        Ok(Self {
-            apt,
-            indexes,
-            flavour: pins.flavour.clone(),
-            _held: held,
-        })
+        Ok(Self { apt, indexes, flavour: pins.flavour.clone(), _held: held })
     }
 
     /// The newest kernel that answers a wish.
@@ -77,48 +55,24 @@ impl Resolver {
         let found = index::newest_kernel(&offers, wanted.series, &self.flavour);
         let (version, packages) = found.ok_or_else(|| KernelError::NothingFits {
             suite: wanted.suite.clone(),
-            what: format!(
-                "complete linux-image of series {} and flavour {}",
-                wanted.series, self.flavour
-            ),
+            what: format!("complete linux-image of series {} and flavour {}", wanted.series, self.flavour),
             advice: "name another suite or series in kernels.yaml".to_owned(),
         })?;
         let archive = Archive::of_suite(&wanted.suite);
-        Ok(LockedKernel {
-            series: wanted.series,
-            version,
-            suite: wanted.suite.clone(),
-            archive,
-            packages,
-        })
+        Ok(LockedKernel { series: wanted.series, version, suite: wanted.suite.clone(), archive, packages })
     }
 
     /// The QEMU that answers a wish, with all it needs: what apt would install on a machine that has nothing.
     pub fn qemu(&self, wanted: &WantedQemu) -> Result<LockedQemu, KernelError> {
-        let list = format!(
-            "Dir::Etc::SourceList={}",
-            self.apt
-                .folder()
-                .join(format!("{}.list", wanted.suite))
-                .display()
-        );
-        let arguments = [
-            "install",
-            "-s",
-            "-y",
-            "--no-install-recommends",
-            "-o",
-            &list,
-            &wanted.package,
-        ];
+        let list =
+            format!("Dir::Etc::SourceList={}", self.apt.folder().join(format!("{}.list", wanted.suite)).display());
+        let arguments = ["install", "-s", "-y", "--no-install-recommends", "-o", &list, &wanted.package];
         let plan = self.apt.read("apt-get", &arguments)?;
         let chosen: BTreeSet<(&str, &str)> = plan.lines().filter_map(installed).collect();
         let names: BTreeSet<&str> = chosen.iter().map(|(name, _)| *name).collect();
         let offers = self.offers(&wanted.suite, &|name| names.contains(name));
         let find = |(name, version): &(&str, &str)| -> Option<PinnedPackage> {
-            let offer = offers
-                .iter()
-                .find(|offer| offer.pin.package == *name && offer.pin.version == *version);
+            let offer = offers.iter().find(|offer| offer.pin.package == *name && offer.pin.version == *version);
             offer.map(|offer| offer.pin.clone())
         };
         let nothing = |what: String| KernelError::NothingFits {
@@ -127,38 +81,24 @@ impl Resolver {
             advice: "name another suite, package or series for QEMU in kernels.yaml".to_owned(),
         };
         let packages: Option<Vec<PinnedPackage>> = chosen.iter().map(find).collect();
-        let packages =
-            packages.ok_or_else(|| nothing(format!("index of what {} needs", wanted.package)))?;
-        let version = packages
-            .iter()
-            .find(|pin| pin.package == wanted.package)
-            .map(|pin| pin.version.clone());
+        let packages = packages.ok_or_else(|| nothing(format!("index of what {} needs", wanted.package)))?;
+        let version = packages.iter().find(|pin| pin.package == wanted.package).map(|pin| pin.version.clone());
         let version = version.filter(|version| wanted.series.holds(version));
-        let version = version
-            .ok_or_else(|| nothing(format!("{} of series {}", wanted.package, wanted.series)))?;
+        let version = version.ok_or_else(|| nothing(format!("{} of series {}", wanted.package, wanted.series)))?;
         let archive = Archive::of_suite(&wanted.suite);
-        Ok(LockedQemu {
-            version,
-            suite: wanted.suite.clone(),
-            archive,
-            packages,
-        })
+        Ok(LockedQemu { version, suite: wanted.suite.clone(), archive, packages })
     }
 
     fn offers(&self, suite: &str, wanted: &dyn Fn(&str) -> bool) -> Vec<Offer> {
-        self.indexes
-            .get(suite)
-            .map_or(Vec::new(), |packages| index::offers(packages, wanted))
+        self.indexes.get(suite).map_or(Vec::new(), |packages| index::offers(packages, wanted))
     }
 }
 
 /// The line of sources.list(5) for a suite. Its signature is checked with Debian's keyring where the host has that apart
 /// from the keys that apt trusts anyway.
 fn source_line(suite: &str, mirrors: &Mirrors) -> Result<String, KernelError> {
-    const KEYRINGS: [&str; 2] = [
-        "/usr/share/keyrings/debian-archive-keyring.pgp",
-        "/usr/share/keyrings/debian-archive-keyring.gpg",
-    ];
+    const KEYRINGS: [&str; 2] =
+        ["/usr/share/keyrings/debian-archive-keyring.pgp", "/usr/share/keyrings/debian-archive-keyring.gpg"];
     let keyring = KEYRINGS.iter().find(|path| Path::new(path).exists());
     let options = keyring.map_or(String::new(), |path| format!("[signed-by={path}] "));
     let mirror = mirrors.address(Archive::of_suite(suite))?;
@@ -190,9 +130,6 @@ mod tests {
             installed("Inst gcc-14-base:amd64 (14.2.0-19 Debian:13.8/stable [amd64])"),
             Some(("gcc-14-base", "14.2.0-19"))
         );
-        assert_eq!(
-            installed("Conf libc6 (2.41-12 Debian:13.8/stable [amd64])"),
-            None
-        );
+        assert_eq!(installed("Conf libc6 (2.41-12 Debian:13.8/stable [amd64])"), None);
     }
 }

@@ -14,32 +14,13 @@ const HEADER: &str = "\
 /// order given.
 pub fn rewrite(old: Option<&str>, kernels: &[LockedKernel], qemu: &LockedQemu) -> String {
     let old = old.map(Blocks::of).unwrap_or_default();
-    let mut text = if old.before.is_empty() {
-        HEADER.to_owned()
-    } else {
-        old.before.concat()
-    };
+    let mut text = if old.before.is_empty() { HEADER.to_owned() } else { old.before.concat() };
     text += &format!("format: {FORMAT}\n{}kernels:\n", old.above_kernels.concat());
     for kernel in kernels {
-        let kept = old
-            .kernels
-            .iter()
-            .find(|block| block.series == Some(kernel.series));
-        push_block(
-            &mut text,
-            kept,
-            &format!("  - series: \"{}\"\n", kernel.series),
-            "    ",
-            &kernel_fields(kernel),
-        );
+        let kept = old.kernels.iter().find(|block| block.series == Some(kernel.series));
+        push_block(&mut text, kept, &format!("  - series: \"{}\"\n", kernel.series), "    ", &kernel_fields(kernel));
     }
-    push_block(
-        &mut text,
-        old.qemu.as_ref(),
-        "qemu:\n",
-        "  ",
-        &qemu_fields(qemu),
-    );
+    push_block(&mut text, old.qemu.as_ref(), "qemu:\n", "  ", &qemu_fields(qemu));
     text + &old.after.concat()
 }
 
@@ -78,17 +59,9 @@ impl<'a> Blocks<'a> {
                 blocks.above_kernels = std::mem::take(&mut comments);
             } else if let Some(series) = content.strip_prefix("- series:") {
                 let series = series.trim().trim_matches(['"', '\'']).parse().ok();
-                blocks.kernels.push(Block {
-                    series,
-                    above: std::mem::take(&mut comments),
-                    inside: Vec::new(),
-                });
+                blocks.kernels.push(Block { series, above: std::mem::take(&mut comments), inside: Vec::new() });
             } else if line.starts_with("qemu:") {
-                blocks.qemu = Some(Block {
-                    series: None,
-                    above: std::mem::take(&mut comments),
-                    inside: Vec::new(),
-                });
+                blocks.qemu = Some(Block { series: None, above: std::mem::take(&mut comments), inside: Vec::new() });
             } else if let Some(block) = blocks.qemu.as_mut().or(blocks.kernels.last_mut()) {
                 block.inside.append(&mut comments);
             }
@@ -98,23 +71,13 @@ impl<'a> Blocks<'a> {
     }
 }
 
-fn push_block(
-    text: &mut String,
-    kept: Option<&Block<'_>>,
-    first: &str,
-    indent: &str,
-    fields: &[String],
-) {
+fn push_block(text: &mut String, kept: Option<&Block<'_>>, first: &str, indent: &str, fields: &[String]) {
     for line in kept.map_or(&[][..], |block| &block.above) {
         text.push_str(line);
     }
     text.push_str(first);
     // Which field a comment was about cannot be known once the fields have changed; here nothing is lost.
-    for line in kept
-        .map_or(&[][..], |block| &block.inside)
-        .iter()
-        .filter(|line| !line.trim().is_empty())
-    {
+    for line in kept.map_or(&[][..], |block| &block.inside).iter().filter(|line| !line.trim().is_empty()) {
         text.push_str(line);
     }
     for field in fields {
@@ -123,12 +86,7 @@ fn push_block(
 }
 
 fn kernel_fields(kernel: &LockedKernel) -> Vec<String> {
-    group_fields(
-        &kernel.version,
-        &kernel.suite,
-        kernel.archive,
-        &kernel.packages,
-    )
+    group_fields(&kernel.version, &kernel.suite, kernel.archive, &kernel.packages)
 }
 
 fn qemu_fields(qemu: &LockedQemu) -> Vec<String> {
@@ -136,12 +94,7 @@ fn qemu_fields(qemu: &LockedQemu) -> Vec<String> {
 }
 
 /// Versions are quoted: `3.10` would be a number. Nothing else can be taken for anything but what it is.
-fn group_fields(
-    version: &str,
-    suite: &str,
-    archive: Archive,
-    packages: &[PinnedPackage],
-) -> Vec<String> {
+fn group_fields(version: &str, suite: &str, archive: Archive, packages: &[PinnedPackage]) -> Vec<String> {
     let archive = match archive {
         Archive::Debian => "debian",
         Archive::DebianSecurity => "debian-security",
@@ -173,10 +126,7 @@ mod tests {
         let good = lock(GOOD).unwrap();
         let text = rewrite(None, &good.kernels, &good.qemu);
         let again = lock(&text).unwrap();
-        assert_eq!(
-            (again.kernels, again.qemu),
-            (good.kernels.clone(), good.qemu.clone())
-        );
+        assert_eq!((again.kernels, again.qemu), (good.kernels.clone(), good.qemu.clone()));
         assert_eq!(rewrite(Some(&text), &good.kernels, &good.qemu), text);
     }
 
@@ -185,10 +135,7 @@ mod tests {
         let good = lock(GOOD).unwrap();
         let text = rewrite(Some(GOOD), &good.kernels, &good.qemu)
             .replace("kernels:\n", "# about kernels\nkernels:\n  # about 6.1\n")
-            .replace(
-                "    suite: bookworm-security\n",
-                "    # frozen\n    suite: bookworm-security\n",
-            )
+            .replace("    suite: bookworm-security\n", "    # frozen\n    suite: bookworm-security\n")
             .replace("qemu:\n", "\n# about QEMU\nqemu:\n")
             + "# the end\n";
         let mut changed = lock(&text).unwrap();
@@ -201,16 +148,11 @@ mod tests {
         let kernels = [other, changed.kernels[0].clone()];
         let rewritten = rewrite(Some(&text), &kernels, &changed.qemu);
         let comments = |text: &str| -> Vec<String> {
-            text.lines()
-                .filter(|line| line.trim().starts_with('#'))
-                .map(str::to_owned)
-                .collect()
+            text.lines().filter(|line| line.trim().starts_with('#')).map(str::to_owned).collect()
         };
         assert_eq!(comments(&rewritten), comments(&text));
         assert!(
-            rewritten.contains(
-                "  # about 6.1\n  - series: \"6.1\"\n    # frozen\n    version: \"6.1.200-1\"\n"
-            ),
+            rewritten.contains("  # about 6.1\n  - series: \"6.1\"\n    # frozen\n    version: \"6.1.200-1\"\n"),
             "{rewritten}"
         );
         assert!(rewritten.contains("\n\n# about QEMU\nqemu:\n"));
@@ -224,14 +166,7 @@ mod tests {
         let mut qemu = good.qemu.clone();
         qemu.version = "1:10.0.14".to_owned();
         let rewritten = rewrite(Some(&text), &good.kernels, &qemu);
-        let changed = text
-            .lines()
-            .zip(rewritten.lines())
-            .filter(|(old, new)| old != new)
-            .count();
-        assert_eq!(
-            (changed, text.lines().count()),
-            (1, rewritten.lines().count())
-        );
+        let changed = text.lines().zip(rewritten.lines()).filter(|(old, new)| old != new).count();
+        assert_eq!((changed, text.lines().count()), (1, rewritten.lines().count()));
     }
 }

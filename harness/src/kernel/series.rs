@@ -24,12 +24,8 @@ impl Series {
 
     /// Whether a package version such as `6.12.117-1` or `1:10.0.13+ds-0` is of this series.
     pub fn holds(self, version: &str) -> bool {
-        let upstream = version
-            .split_once(':')
-            .map_or(version, |(_epoch, rest)| rest);
-        upstream
-            .strip_prefix(&self.to_string())
-            .is_some_and(|rest| rest.starts_with(['.', '-', '+', '~']))
+        let upstream = version.split_once(':').map_or(version, |(_epoch, rest)| rest);
+        upstream.strip_prefix(&self.to_string()).is_some_and(|rest| rest.starts_with(['.', '-', '+', '~']))
     }
 }
 
@@ -50,8 +46,7 @@ impl FromStr for Series {
 
     fn from_str(text: &str) -> Result<Self, NoSeries> {
         let number = |part: &str| -> Option<u16> {
-            let plain = part.bytes().all(|byte| byte.is_ascii_digit())
-                && (part == "0" || !part.starts_with('0'));
+            let plain = part.bytes().all(|byte| byte.is_ascii_digit()) && (part == "0" || !part.starts_with('0'));
             if plain { part.parse().ok() } else { None }
         };
         text.split_once('.')
@@ -78,9 +73,7 @@ mod tests {
 
     #[test]
     fn series_are_ordered_by_number_and_not_by_text() {
-        let mut series: Vec<Series> = ["6.12", "7.2", "5.10", "6.1", "6.2"]
-            .map(|s| s.parse().unwrap())
-            .into();
+        let mut series: Vec<Series> = ["6.12", "7.2", "5.10", "6.1", "6.2"].map(|s| s.parse().unwrap()).into();
         series.sort();
         let ordered: Vec<String> = series.iter().map(Series::to_string).collect();
         assert_eq!(ordered, ["5.10", "6.1", "6.2", "6.12", "7.2"]);
@@ -97,9 +90,7 @@ mod tests {
 
     #[test]
     fn odd_texts_are_no_series() {
-        for text in [
-            "", "6", "6.", ".1", "6.1.2", "v6.1", "6.01", "+6.1", "6.1 ", "6.99999", "６.1",
-        ] {
+        for text in ["", "6", "6.", ".1", "6.1.2", "v6.1", "6.01", "+6.1", "6.1 ", "6.99999", "６.1"] {
             assert!(text.parse::<Series>().is_err(), "{text:?}");
         }
     }

@@ -54,28 +54,20 @@ struct Manifest {
 impl Kernel {
     /// The digest that stands for a kernel's packages.
     pub(super) fn digest_of(locked: &LockedKernel) -> Sha256 {
-        Sha256::of_all(
-            "rxpath kernel",
-            locked.packages.iter().map(|pin| pin.sha256),
-        )
+        Sha256::of_all("rxpath kernel", locked.packages.iter().map(|pin| pin.sha256))
     }
 
     fn place(cache: &Cache, digest: Sha256) -> PathBuf {
-        cache
-            .root()
-            .join("kernels")
-            .join(format!("{digest}-{LAYOUT}"))
+        cache.root().join("kernels").join(format!("{digest}-{LAYOUT}"))
     }
 
     /// The stored kernel, if it is there and whole.
     pub(super) fn open(cache: &Cache, locked: &LockedKernel, unlocked: bool) -> Option<Self> {
         let digest = Self::digest_of(locked);
         let folder = Self::place(cache, digest);
-        let manifest: Manifest =
-            serde_json::from_slice(&fs::read(folder.join("kernel.json")).ok()?).ok()?;
+        let manifest: Manifest = serde_json::from_slice(&fs::read(folder.join("kernel.json")).ok()?).ok()?;
         let (vmlinux, config) = (folder.join("vmlinux"), folder.join("config"));
-        let whole = fs::metadata(&vmlinux).is_ok_and(|file| file.len() == manifest.vmlinux_size)
-            && config.is_file();
+        let whole = fs::metadata(&vmlinux).is_ok_and(|file| file.len() == manifest.vmlinux_size) && config.is_file();
         whole.then(|| Self {
             series: locked.series,
             version: locked.version.clone(),
@@ -110,19 +102,12 @@ impl Kernel {
     ///
     /// When the kernel has no such module (the error tells similar names), or a stored module is damaged.
     pub fn module_closure(&self, names: &[&str]) -> Result<Vec<Module>, KernelError> {
-        let read = |path: PathBuf| {
-            fs::read(&path).map_err(|error| KernelError::cache("read", &path, error))
-        };
+        let read = |path: PathBuf| fs::read(&path).map_err(|error| KernelError::cache("read", &path, error));
         let index = read(self.folder.join("modules.json"))?;
         let index: ModuleIndex = serde_json::from_slice(&index).map_err(|error| {
-            KernelError::content(
-                self.folder.join("modules.json").display().to_string(),
-                error.to_string(),
-            )
+            KernelError::content(self.folder.join("modules.json").display().to_string(), error.to_string())
         })?;
-        index.closure(&self.release, names, &|file| {
-            read(self.folder.join("modules").join(file))
-        })
+        index.closure(&self.release, names, &|file| read(self.folder.join("modules").join(file)))
     }
 }
 
@@ -138,15 +123,8 @@ struct Parts {
 impl Parts {
     fn new(folder: PathBuf) -> Result<Self, KernelError> {
         let modules = folder.join("modules");
-        fs::create_dir_all(&modules)
-            .map_err(|error| KernelError::cache("create", &modules, error))?;
-        Ok(Self {
-            folder,
-            image: None,
-            config: false,
-            built_in: false,
-            modules: ModuleIndex::default(),
-        })
+        fs::create_dir_all(&modules).map_err(|error| KernelError::cache("create", &modules, error))?;
+        Ok(Self { folder, image: None, config: false, built_in: false, modules: ModuleIndex::default() })
     }
 
     /// Keeps an entry of a package if it is a part of the kernel. Only regular files count, and none chooses where it goes.
@@ -185,12 +163,8 @@ impl Parts {
 
     /// Checks that no part is missing, unpacks the image, and gives the folder with everything.
     fn finish(self, locked: &LockedKernel) -> Result<PathBuf, KernelError> {
-        let content = |problem: String| {
-            KernelError::content(
-                format!("kernel {} {}", locked.series, locked.version),
-                problem,
-            )
-        };
+        let content =
+            |problem: String| KernelError::content(format!("kernel {} {}", locked.series, locked.version), problem);
         let missing = |part: &str| content(format!("expected {part} in its packages, found none"));
         let image = self.image.ok_or_else(|| missing("a vmlinuz"))?;
         for (there, part) in [
@@ -202,15 +176,11 @@ impl Parts {
                 return Err(missing(part));
             }
         }
-        let release = vmlinux::release(&image)
-            .ok_or_else(|| content("its image does not name its release".to_owned()))?;
+        let release =
+            vmlinux::release(&image).ok_or_else(|| content("its image does not name its release".to_owned()))?;
         let kernel = vmlinux::extract(&image).map_err(|problem| content(problem.to_string()))?;
-        let manifest = Manifest {
-            release: release.to_owned(),
-            vmlinux_size: kernel.len() as u64,
-        };
-        let as_json =
-            |value: serde_json::Result<Vec<u8>>| value.map_err(|error| content(error.to_string()));
+        let manifest = Manifest { release: release.to_owned(), vmlinux_size: kernel.len() as u64 };
+        let as_json = |value: serde_json::Result<Vec<u8>>| value.map_err(|error| content(error.to_string()));
         for (name, bytes) in [
             ("vmlinux", kernel),
             ("modules.json", as_json(serde_json::to_vec(&self.modules))?),
@@ -238,15 +208,9 @@ enum Part {
 /// `boot/`, and until 6.1 the modules in `lib/modules/RELEASE/`.
 fn part_of(path: &str) -> Part {
     let path = path.strip_prefix("usr/").unwrap_or(path);
-    let (rest, in_boot) = match (
-        path.strip_prefix("boot/"),
-        path.strip_prefix("lib/modules/"),
-    ) {
+    let (rest, in_boot) = match (path.strip_prefix("boot/"), path.strip_prefix("lib/modules/")) {
         (Some(file), _) => (file, true),
-        (_, Some(rest)) => (
-            rest.split_once('/').map_or("", |(_release, rest)| rest),
-            false,
-        ),
+        (_, Some(rest)) => (rest.split_once('/').map_or("", |(_release, rest)| rest), false),
         _ => return Part::None,
     };
     match rest {
@@ -269,41 +233,23 @@ mod tests {
 
     #[test]
     fn parts_are_found_in_each_of_debians_layouts() {
-        for image in [
-            "boot/vmlinuz-6.1.0-56-cloud-amd64",
-            "usr/lib/modules/7.3.4+deb13-cloud-amd64/vmlinuz",
-        ] {
+        for image in ["boot/vmlinuz-6.1.0-56-cloud-amd64", "usr/lib/modules/7.3.4+deb13-cloud-amd64/vmlinuz"] {
             assert_eq!(part_of(image), Part::Image);
         }
-        for config in [
-            "boot/config-6.1.0-56-cloud-amd64",
-            "usr/lib/modules/7.3.4+deb13-cloud-amd64/config",
-        ] {
+        for config in ["boot/config-6.1.0-56-cloud-amd64", "usr/lib/modules/7.3.4+deb13-cloud-amd64/config"] {
             assert_eq!(part_of(config), Part::Config);
         }
         let module = Part::Module("vsock_diag".to_owned(), "vsock-diag.ko.xz".to_owned());
-        assert_eq!(
-            part_of("usr/lib/modules/7.3.4/kernel/net/vmw_vsock/vsock-diag.ko.xz"),
-            module
-        );
+        assert_eq!(part_of("usr/lib/modules/7.3.4/kernel/net/vmw_vsock/vsock-diag.ko.xz"), module);
         assert_eq!(part_of("lib/modules/6.1.0/modules.builtin"), Part::BuiltIn);
-        for other in [
-            "boot/System.map-6.1",
-            "lib/modules/6.1.0/modules.order",
-            "usr/share/doc/x",
-            "kernel/a.ko",
-            "",
-        ] {
+        for other in ["boot/System.map-6.1", "lib/modules/6.1.0/modules.order", "usr/share/doc/x", "kernel/a.ko", ""] {
             assert_eq!(part_of(other), Part::None, "{other}");
         }
     }
 
     #[test]
     fn no_module_chooses_where_its_file_goes() {
-        for path in [
-            "lib/modules/x/kernel/../../../../../etc/evil.ko",
-            "lib/modules/x/kernel/..",
-        ] {
+        for path in ["lib/modules/x/kernel/../../../../../etc/evil.ko", "lib/modules/x/kernel/.."] {
             match part_of(path) {
                 Part::Module(_, file) => {
                     assert!(!file.contains('/') && !file.starts_with(".."), "{file}")

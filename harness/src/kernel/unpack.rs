@@ -16,27 +16,16 @@ pub fn each_entry(
     package: &Path,
     visit: &mut dyn FnMut(&str, &mut Entry<'_>) -> io::Result<()>,
 ) -> Result<(), KernelError> {
-    let problem =
-        |error: io::Error| KernelError::content(package.display().to_string(), error.to_string());
-    let command = duct::cmd!("dpkg-deb", "--fsys-tarfile", package)
-        .env("LC_ALL", "C")
-        .stdin_null()
-        .stderr_capture();
-    let reader = command
-        .unchecked()
-        .reader()
-        .map_err(|error| apt::not_started("dpkg-deb", &error))?;
+    let problem = |error: io::Error| KernelError::content(package.display().to_string(), error.to_string());
+    let command = duct::cmd!("dpkg-deb", "--fsys-tarfile", package).env("LC_ALL", "C").stdin_null().stderr_capture();
+    let reader = command.unchecked().reader().map_err(|error| apt::not_started("dpkg-deb", &error))?;
     let mut archive = tar::Archive::new(reader);
     archive.set_preserve_mtime(false);
     archive.set_unpack_xattrs(false);
     let read = archive.entries().and_then(|entries| {
         for entry in entries {
             let mut entry = entry?;
-            let path = entry
-                .path()?
-                .to_string_lossy()
-                .trim_start_matches("./")
-                .to_owned();
+            let path = entry.path()?.to_string_lossy().trim_start_matches("./").to_owned();
             visit(&path, &mut entry)?;
         }
         Ok(())
@@ -47,10 +36,7 @@ pub fn each_entry(
     match reader.try_wait() {
         Ok(Some(output)) if !output.status.success() => {
             let complaint = apt::tail(&String::from_utf8_lossy(&output.stderr));
-            Err(problem(io::Error::other(format!(
-                "dpkg-deb failed ({}): {complaint}",
-                output.status
-            ))))
+            Err(problem(io::Error::other(format!("dpkg-deb failed ({}): {complaint}", output.status))))
         }
         _ => rest.map_err(problem),
     }

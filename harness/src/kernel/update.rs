@@ -65,27 +65,15 @@ pub fn update(
     let qemu_is_due = with_qemu || old.is_none();
 
     let mut suites: BTreeSet<&str> = BTreeSet::new();
-    suites.extend(
-        chosen
-            .iter()
-            .filter_map(|series| pins.kernel(*series))
-            .map(|kernel| kernel.suite.as_str()),
-    );
+    suites.extend(chosen.iter().filter_map(|series| pins.kernel(*series)).map(|kernel| kernel.suite.as_str()));
     suites.extend(qemu_is_due.then_some(pins.qemu.suite.as_str()));
-    let waiting = || {
-        progress(Progress::Waiting {
-            name: "the package indexes",
-        })
-    };
+    let waiting = || progress(Progress::Waiting { name: "the package indexes" });
     progress(Progress::Resolving);
     let resolver = Resolver::open(cache, &pins, &suites, &waiting)?;
 
     let mut kernels: Vec<LockedKernel> = Vec::new();
     for wanted in &pins.kernels {
-        let before = old
-            .iter()
-            .flat_map(|lock| &lock.kernels)
-            .find(|kernel| kernel.series == wanted.series);
+        let before = old.iter().flat_map(|lock| &lock.kernels).find(|kernel| kernel.series == wanted.series);
         if chosen.contains(&wanted.series) {
             kernels.push(resolver.kernel(wanted)?);
         } else {
@@ -116,46 +104,24 @@ fn changes(old: Option<&Lock>, kernels: &[LockedKernel], qemu: &LockedQemu) -> V
         let packages = package_changes(was.map_or(&[], |was| &was.packages), &kernel.packages);
         if was != Some(kernel) {
             let (name, new) = (kernel.series.to_string(), Some(kernel.version.clone()));
-            changes.push(Change {
-                name,
-                old: was.map(|was| was.version.clone()),
-                new,
-                packages,
-            });
+            changes.push(Change { name, old: was.map(|was| was.version.clone()), new, packages });
         }
     }
-    for gone in before
-        .iter()
-        .filter(|before| kernels.iter().all(|kernel| kernel.series != before.series))
-    {
+    for gone in before.iter().filter(|before| kernels.iter().all(|kernel| kernel.series != before.series)) {
         let packages = package_changes(&gone.packages, &[]);
-        changes.push(Change {
-            name: gone.series.to_string(),
-            old: Some(gone.version.clone()),
-            new: None,
-            packages,
-        });
+        changes.push(Change { name: gone.series.to_string(), old: Some(gone.version.clone()), new: None, packages });
     }
     let was = old.map(|lock| &lock.qemu);
     if was != Some(qemu) {
         let packages = package_changes(was.map_or(&[], |was| &was.packages), &qemu.packages);
-        let (old, new) = (
-            was.map(|was| was.version.clone()),
-            Some(qemu.version.clone()),
-        );
-        changes.push(Change {
-            name: "qemu".to_owned(),
-            old,
-            new,
-            packages,
-        });
+        let (old, new) = (was.map(|was| was.version.clone()), Some(qemu.version.clone()));
+        changes.push(Change { name: "qemu".to_owned(), old, new, packages });
     }
     changes
 }
 
 fn package_changes(old: &[PinnedPackage], new: &[PinnedPackage]) -> Vec<PackageChange> {
-    let mut pairs: BTreeMap<&str, (Option<&PinnedPackage>, Option<&PinnedPackage>)> =
-        BTreeMap::new();
+    let mut pairs: BTreeMap<&str, (Option<&PinnedPackage>, Option<&PinnedPackage>)> = BTreeMap::new();
     for pin in old {
         pairs.entry(&pin.package).or_default().0 = Some(pin);
     }
@@ -191,10 +157,7 @@ mod tests {
         kernels[0].packages[0].package = "linux-image-6.1.0-57-cloud-amd64".to_owned();
         let told = changes(Some(&old), &kernels, &old.qemu);
         assert_eq!(told.len(), 1);
-        assert_eq!(
-            (told[0].old.as_deref(), told[0].new.as_deref()),
-            (Some("6.1.192-2"), Some("6.1.193-1"))
-        );
+        assert_eq!((told[0].old.as_deref(), told[0].new.as_deref()), (Some("6.1.192-2"), Some("6.1.193-1")));
         assert_eq!(told[0].packages.len(), 2);
     }
 
@@ -204,10 +167,8 @@ mod tests {
         let mut other = old.kernels[0].clone();
         other.series = Series::new(5, 10);
         let told = changes(Some(&old), &[other], &old.qemu);
-        let told: Vec<_> = told
-            .iter()
-            .map(|change| (&*change.name, change.old.is_some(), change.new.is_some()))
-            .collect();
+        let told: Vec<_> =
+            told.iter().map(|change| (&*change.name, change.old.is_some(), change.new.is_some())).collect();
         assert_eq!(told, [("5.10", false, true), ("6.1", true, false)]);
         assert_eq!(changes(None, &old.kernels, &old.qemu).len(), 2);
     }

@@ -17,9 +17,7 @@ pub enum ImageProblem {
     #[error("expected boot protocol 2.08 or later, found {0:#x}")]
     OldProtocol(u16),
     /// The payload lies outside the file.
-    #[error(
-        "the boot header puts {length} bytes of payload at {start:#x}, outside the file of {size} bytes"
-    )]
+    #[error("the boot header puts {length} bytes of payload at {start:#x}, outside the file of {size} bytes")]
     PayloadOutside {
         /// Where the payload would begin in the file.
         start: u64,
@@ -51,16 +49,12 @@ pub enum ImageProblem {
 pub fn extract(image: &[u8]) -> Result<Vec<u8>, ImageProblem> {
     let payload = payload(image)?;
     // The payload ends with its unpacked size, which is no part of the packed stream.
-    let packed = payload
-        .split_last_chunk::<4>()
-        .map_or(payload, |(packed, _size)| packed);
+    let packed = payload.split_last_chunk::<4>().map_or(payload, |(packed, _size)| packed);
     let kernel = match payload.first_chunk::<4>() {
         Some([0x02, 0x21, 0x4c, 0x18]) => unpack_lz4(packed)?,
         Some([0x28, 0xb5, 0x2f, 0xfd]) => unpack_zstd(packed)?,
         magic => {
-            return Err(ImageProblem::UnknownPacking(hex::encode(
-                magic.map_or(&[][..], |magic| &magic[..]),
-            )));
+            return Err(ImageProblem::UnknownPacking(hex::encode(magic.map_or(&[][..], |magic| &magic[..]))));
         }
     };
     check_kernel(&kernel)?;
@@ -71,10 +65,7 @@ pub fn extract(image: &[u8]) -> Result<Vec<u8>, ImageProblem> {
 pub fn release(image: &[u8]) -> Option<&str> {
     let start = usize::from(read_u16(image, 0x20e)?) + 0x200;
     let text = image.get(start..)?.split(|byte| *byte == 0).next()?;
-    std::str::from_utf8(text.get(..text.len().min(256))?)
-        .ok()?
-        .split(' ')
-        .next()
+    std::str::from_utf8(text.get(..text.len().min(256))?).ok()?.split(' ').next()
 }
 
 fn payload(image: &[u8]) -> Result<&[u8], ImageProblem> {
@@ -85,49 +76,33 @@ fn payload(image: &[u8]) -> Result<&[u8], ImageProblem> {
     if protocol < 0x208 {
         return Err(ImageProblem::OldProtocol(protocol));
     }
-    let field = |at| {
-        read_u32(image, at)
-            .map(u64::from)
-            .ok_or(ImageProblem::NoBzImage)
-    };
+    let field = |at| read_u32(image, at).map(u64::from).ok_or(ImageProblem::NoBzImage);
     // "If this field contains 0, the real value is 4."
-    let setup_sectors = image
-        .get(0x1f1)
-        .map_or(4, |count| if *count == 0 { 4 } else { u64::from(*count) });
+    let setup_sectors = image.get(0x1f1).map_or(4, |count| if *count == 0 { 4 } else { u64::from(*count) });
     let start = (setup_sectors + 1) * 512 + field(0x248)?;
     let length = field(0x24c)?;
-    let range = usize::try_from(start)
-        .ok()
-        .zip(usize::try_from(start + length).ok());
-    range
-        .and_then(|(start, end)| image.get(start..end))
-        .ok_or(ImageProblem::PayloadOutside {
-            start,
-            length,
-            size: image.len(),
-        })
+    let range = usize::try_from(start).ok().zip(usize::try_from(start + length).ok());
+    range.and_then(|(start, end)| image.get(start..end)).ok_or(ImageProblem::PayloadOutside {
+        start,
+        length,
+        size: image.len(),
+    })
 }
 
 /// lz4's "legacy frame": blocks of at most 8 MB unpacked, each after its packed size (lz4_Frame_format.md).
 fn unpack_lz4(stream: &[u8]) -> Result<Vec<u8>, ImageProblem> {
     const BLOCK: usize = 8 << 20;
-    let damaged = |problem: String| ImageProblem::Damaged {
-        packing: "lz4",
-        problem,
-    };
+    let damaged = |problem: String| ImageProblem::Damaged { packing: "lz4", problem };
     let mut rest = &stream[4..];
     let mut kernel = Vec::new();
     let mut block = vec![0; BLOCK];
     while let Some((size, after)) = rest.split_first_chunk::<4>() {
         let size = u32::from_le_bytes(*size) as usize;
         let Some((packed, after)) = after.split_at_checked(size) else {
-            return Err(damaged(format!(
-                "a block of {size} bytes where only {} are left",
-                after.len()
-            )));
+            return Err(damaged(format!("a block of {size} bytes where only {} are left", after.len())));
         };
-        let unpacked = lz4_flex::block::decompress_into(packed, &mut block)
-            .map_err(|error| damaged(error.to_string()))?;
+        let unpacked =
+            lz4_flex::block::decompress_into(packed, &mut block).map_err(|error| damaged(error.to_string()))?;
         if kernel.len() + unpacked > LARGEST {
             return Err(ImageProblem::TooLarge);
         }
@@ -138,23 +113,13 @@ fn unpack_lz4(stream: &[u8]) -> Result<Vec<u8>, ImageProblem> {
 }
 
 fn unpack_zstd(stream: &[u8]) -> Result<Vec<u8>, ImageProblem> {
-    let damaged = |problem: String| ImageProblem::Damaged {
-        packing: "zstd",
-        problem,
-    };
+    let damaged = |problem: String| ImageProblem::Damaged { packing: "zstd", problem };
     // The kernel's build uses windows of 128 MB (scripts/Makefile.lib, zstd22_with_size).
     let decoder = ruzstd::decoding::StreamingDecoder::new_with_max_window_size(stream, 128 << 20);
     let decoder = decoder.map_err(|error| damaged(error.to_string()))?;
     let mut kernel = Vec::with_capacity(64 << 20);
-    decoder
-        .take(LARGEST as u64 + 1)
-        .read_to_end(&mut kernel)
-        .map_err(|error| damaged(error.to_string()))?;
-    if kernel.len() > LARGEST {
-        Err(ImageProblem::TooLarge)
-    } else {
-        Ok(kernel)
-    }
+    decoder.take(LARGEST as u64 + 1).read_to_end(&mut kernel).map_err(|error| damaged(error.to_string()))?;
+    if kernel.len() > LARGEST { Err(ImageProblem::TooLarge) } else { Ok(kernel) }
 }
 
 /// Checks that QEMU can boot an ELF file as a kernel: the note it looks for names the 32-bit entry point (the kernel's
@@ -168,10 +133,7 @@ fn check_kernel(elf: &[u8]) -> Result<(), ImageProblem> {
     }
     let headers = || -> Option<bool> {
         let table = usize::try_from(read_u64(elf, 32)?).ok()?;
-        let (size, count) = (
-            usize::from(read_u16(elf, 54)?),
-            usize::from(read_u16(elf, 56)?),
-        );
+        let (size, count) = (usize::from(read_u16(elf, 54)?), usize::from(read_u16(elf, 56)?));
         for header in (0..count).map_while(|index| elf.get(table.checked_add(index * size)?..)) {
             if read_u32(header, 0)? == PT_NOTE {
                 let start = usize::try_from(read_u64(header, 8)?).ok()?;
@@ -193,16 +155,9 @@ fn check_kernel(elf: &[u8]) -> Result<(), ImageProblem> {
 
 fn has_note(mut notes: &[u8], owner: &[u8], kind: u32) -> bool {
     let aligned = |size: u32| (size as usize).checked_next_multiple_of(4);
-    while let (Some(name), Some(content), Some(found)) =
-        (read_u32(notes, 0), read_u32(notes, 4), read_u32(notes, 8))
-    {
-        let size = aligned(name)
-            .zip(aligned(content))
-            .and_then(|(name, content)| name.checked_add(content));
-        if found == kind
-            && notes.get(12..12 + owner.len()) == Some(owner)
-            && name as usize == owner.len()
-        {
+    while let (Some(name), Some(content), Some(found)) = (read_u32(notes, 0), read_u32(notes, 4), read_u32(notes, 8)) {
+        let size = aligned(name).zip(aligned(content)).and_then(|(name, content)| name.checked_add(content));
+        if found == kind && notes.get(12..12 + owner.len()) == Some(owner) && name as usize == owner.len() {
             return true;
         }
         match size.and_then(|size| notes.get(size.checked_add(12)?..)) {
@@ -214,24 +169,15 @@ fn has_note(mut notes: &[u8], owner: &[u8], kind: u32) -> bool {
 }
 
 fn read_u16(bytes: &[u8], at: usize) -> Option<u16> {
-    bytes
-        .get(at..)?
-        .first_chunk()
-        .map(|bytes| u16::from_le_bytes(*bytes))
+    bytes.get(at..)?.first_chunk().map(|bytes| u16::from_le_bytes(*bytes))
 }
 
 fn read_u32(bytes: &[u8], at: usize) -> Option<u32> {
-    bytes
-        .get(at..)?
-        .first_chunk()
-        .map(|bytes| u32::from_le_bytes(*bytes))
+    bytes.get(at..)?.first_chunk().map(|bytes| u32::from_le_bytes(*bytes))
 }
 
 fn read_u64(bytes: &[u8], at: usize) -> Option<u64> {
-    bytes
-        .get(at..)?
-        .first_chunk()
-        .map(|bytes| u64::from_le_bytes(*bytes))
+    bytes.get(at..)?.first_chunk().map(|bytes| u64::from_le_bytes(*bytes))
 }
 
 #[cfg(test)]
@@ -312,30 +258,18 @@ mod tests {
         let mut old = image(&lz4(&elf()));
         old[0x206..0x208].copy_from_slice(&0x207_u16.to_le_bytes());
         assert_eq!(extract(&old), Err(ImageProblem::OldProtocol(0x207)));
-        assert_eq!(
-            extract(&image(b"\x1f\x8b\x08\x00????")),
-            Err(ImageProblem::UnknownPacking("1f8b0800".to_owned()))
-        );
-        assert_eq!(
-            extract(&image(&lz4(&[0; 100]))),
-            Err(ImageProblem::NoKernel("no x86-64 ELF file"))
-        );
+        assert_eq!(extract(&image(b"\x1f\x8b\x08\x00????")), Err(ImageProblem::UnknownPacking("1f8b0800".to_owned())));
+        assert_eq!(extract(&image(&lz4(&[0; 100]))), Err(ImageProblem::NoKernel("no x86-64 ELF file")));
         let mut without_note = elf();
         without_note[128] = 17;
-        assert_eq!(
-            extract(&image(&zstd(&without_note))),
-            Err(ImageProblem::NoKernel("one without that note"))
-        );
+        assert_eq!(extract(&image(&zstd(&without_note))), Err(ImageProblem::NoKernel("one without that note")));
     }
 
     #[test]
     fn a_payload_outside_the_file_is_refused() {
         let mut outside = image(&lz4(&elf()));
         outside[0x24c..0x250].copy_from_slice(&u32::MAX.to_le_bytes());
-        assert!(matches!(
-            extract(&outside),
-            Err(ImageProblem::PayloadOutside { start: 1024, .. })
-        ));
+        assert!(matches!(extract(&outside), Err(ImageProblem::PayloadOutside { start: 1024, .. })));
     }
 
     proptest::proptest! {

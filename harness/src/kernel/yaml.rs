@@ -13,15 +13,9 @@ use serde::de::{self, DeserializeOwned, Visitor};
 use super::error::KernelError;
 
 /// The text of a file, and the value it holds.
-pub fn read<T: DeserializeOwned>(
-    path: &Path,
-    advice: &'static str,
-) -> Result<(String, T), KernelError> {
+pub fn read<T: DeserializeOwned>(path: &Path, advice: &'static str) -> Result<(String, T), KernelError> {
     let text = fs::read_to_string(path).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => KernelError::NoFile {
-            path: path.to_owned(),
-            advice,
-        },
+        io::ErrorKind::NotFound => KernelError::NoFile { path: path.to_owned(), advice },
         io::ErrorKind::InvalidData => at(path, 1, 1, "expected YAML in UTF-8, found other bytes"),
         _ => KernelError::io("read", path, error),
     })?;
@@ -37,12 +31,7 @@ pub fn parse<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T, KernelEr
             Some(place) => {
                 // The place is told before the message, as compilers do.
                 let told = format!(" at line {} column {}", place.line(), place.column());
-                at(
-                    path,
-                    place.line(),
-                    place.column(),
-                    full.replacen(&told, "", 1),
-                )
+                at(path, place.line(), place.column(), full.replacen(&told, "", 1))
             }
             None => at(path, 1, 1, full),
         }
@@ -72,12 +61,7 @@ where
 
 /// An error at a place in a file.
 pub fn at(path: &Path, line: usize, column: usize, message: impl Into<String>) -> KernelError {
-    KernelError::File {
-        path: path.to_owned(),
-        line,
-        column,
-        message: message.into(),
-    }
+    KernelError::File { path: path.to_owned(), line, column, message: message.into() }
 }
 
 /// The line (from 1) and column (from 1) of the `nth` (from 0) place where `needle` stands in `text`, outside comments.

@@ -51,10 +51,7 @@ const TELLING: [(&str, SplatKind); 15] = [
 pub(super) fn find_splat(console: &str) -> Option<Splat> {
     console.lines().find_map(|line| {
         let (_, kind) = TELLING.iter().find(|(text, _)| line.contains(text))?;
-        Some(Splat {
-            kind: *kind,
-            line: without_stamp(line).to_owned(),
-        })
+        Some(Splat { kind: *kind, line: without_stamp(line).to_owned() })
     })
 }
 
@@ -68,21 +65,13 @@ fn without_stamp(line: &str) -> &str {
 
 /// What the agent said last, if it said anything (`rxpath-agent: …`).
 pub(super) fn last_words(console: &str) -> Option<&str> {
-    console.lines().rev().find_map(|line| {
-        line.trim()
-            .split_once("rxpath-agent: ")
-            .map(|(_, words)| words)
-    })
+    console.lines().rev().find_map(|line| line.trim().split_once("rxpath-agent: ").map(|(_, words)| words))
 }
 
 /// The last lines of a console, for a report.
 pub(super) fn tail(console: &str) -> String {
     const LINES: usize = 30;
-    let lines: Vec<&str> = console
-        .lines()
-        .map(str::trim_end)
-        .filter(|line| !line.is_empty())
-        .collect();
+    let lines: Vec<&str> = console.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
     lines[lines.len().saturating_sub(LINES)..].join("\n")
 }
 
@@ -109,14 +98,10 @@ mod tests {
         let splat = |text: &str| find_splat(text).map(|splat| (splat.kind, splat.line));
         assert_eq!(
             splat("[    1.234567] Kernel panic - not syncing: sysrq triggered crash\r\n"),
-            Some((
-                SplatKind::Panic,
-                "Kernel panic - not syncing: sysrq triggered crash".to_owned()
-            ))
+            Some((SplatKind::Panic, "Kernel panic - not syncing: sysrq triggered crash".to_owned()))
         );
         assert_eq!(
-            splat("booting\n[    2.000001] WARNING: CPU: 0 PID: 1 at net/core/dev.c:1\n")
-                .map(|(kind, _)| kind),
+            splat("booting\n[    2.000001] WARNING: CPU: 0 PID: 1 at net/core/dev.c:1\n").map(|(kind, _)| kind),
             Some(SplatKind::Warning)
         );
         assert_eq!(splat("rxpath-agent: ready\nrandom: crng init done\n"), None);
@@ -124,10 +109,8 @@ mod tests {
 
     #[test]
     fn a_sanitizer_report_is_not_taken_for_an_oops_or_for_the_panic_it_ends_in() {
-        let text = "BUG: KASAN: slab-out-of-bounds in tcp_recvmsg\nKernel panic - not syncing: KASAN: panic_on_warn set\n";
-        assert_eq!(
-            find_splat(text).map(|splat| splat.kind),
-            Some(SplatKind::Sanitizer)
-        );
+        let text =
+            "BUG: KASAN: slab-out-of-bounds in tcp_recvmsg\nKernel panic - not syncing: KASAN: panic_on_warn set\n";
+        assert_eq!(find_splat(text).map(|splat| splat.kind), Some(SplatKind::Sanitizer));
     }
 }

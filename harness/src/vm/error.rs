@@ -83,9 +83,7 @@ pub enum VmError {
         why: String,
     },
     /// A plan does not fit into the shared region.
-    #[error(
-        "the plan is {bytes} bytes long, the most that a guest takes is {most}; let the case do less"
-    )]
+    #[error("the plan is {bytes} bytes long, the most that a guest takes is {most}; let the case do less")]
     PlanTooLong {
         /// Its length.
         bytes: usize,
@@ -102,10 +100,7 @@ pub enum VmError {
 
 impl VmError {
     /// For `map_err`: a failed file operation.
-    pub(super) fn io(
-        doing: &'static str,
-        path: impl Into<PathBuf>,
-    ) -> impl FnOnce(io::Error) -> Self {
+    pub(super) fn io(doing: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
         move |why| Self::Io { doing, path, why }
     }

@@ -91,9 +91,7 @@ impl Images {
         if let Ok(image) = open() {
             return Ok(image);
         }
-        let lock = self.cache.lock(&format!("image-{key}"), &|| {
-            booting("another rxpath is booting it")
-        })?;
+        let lock = self.cache.lock(&format!("image-{key}"), &|| booting("another rxpath is booting it"))?;
         // Whoever held the lock may have made it meanwhile.
         let reason = match open() {
             Ok(image) => return Ok(image),
@@ -120,26 +118,15 @@ impl Images {
             info: info.clone(),
         };
         let facts = folder.join(FACTS_FILE);
-        fs::write(&facts, run::run_facts(&image, &RunLimits::default())?)
-            .map_err(VmError::io("writing", &facts))?;
-        for name in [
-            Stage::Quiet.file(),
-            Stage::Armed.file(),
-            FACTS_FILE,
-            INITRAMFS_FILE,
-        ] {
-            info.digests
-                .push((name.to_owned(), digest(&folder.join(name))?));
+        fs::write(&facts, run::run_facts(&image, &RunLimits::default())?).map_err(VmError::io("writing", &facts))?;
+        for name in [Stage::Quiet.file(), Stage::Armed.file(), FACTS_FILE, INITRAMFS_FILE] {
+            info.digests.push((name.to_owned(), digest(&folder.join(name))?));
         }
         let description = folder.join(DESCRIPTION_FILE);
         let text = serde_json::to_string_pretty(&info).unwrap_or_default();
         fs::write(&description, text).map_err(VmError::io("writing", &description))?;
         lock.publish(&folder, &place)?;
-        Ok(WarmImage {
-            folder: place,
-            info,
-            ..image
-        })
+        Ok(WarmImage { folder: place, info, ..image })
     }
 
     /// Where images lie.
@@ -155,22 +142,14 @@ enum Unusable {
 }
 
 impl WarmImage {
-    fn open(
-        place: &Path,
-        kernel: &GuestKernel,
-        machine: &Machine,
-        qemu: &QemuProgram,
-    ) -> Result<Self, Unusable> {
+    fn open(place: &Path, kernel: &GuestKernel, machine: &Machine, qemu: &QemuProgram) -> Result<Self, Unusable> {
         let text = fs::read(place.join(DESCRIPTION_FILE)).map_err(|_| Unusable::Absent)?;
-        let info: ImageInfo = serde_json::from_slice(&text)
-            .map_err(|why| Unusable::Damaged(format!("{DESCRIPTION_FILE}: {why}")))?;
+        let info: ImageInfo =
+            serde_json::from_slice(&text).map_err(|why| Unusable::Damaged(format!("{DESCRIPTION_FILE}: {why}")))?;
         for (name, expected) in &info.digests {
-            let found =
-                digest(&place.join(name)).map_err(|why| Unusable::Damaged(why.to_string()))?;
+            let found = digest(&place.join(name)).map_err(|why| Unusable::Damaged(why.to_string()))?;
             if found != *expected {
-                return Err(Unusable::Damaged(format!(
-                    "{name}: its digest is {found}, expected {expected}"
-                )));
+                return Err(Unusable::Damaged(format!("{name}: its digest is {found}, expected {expected}")));
             }
         }
         Ok(Self {
@@ -232,9 +211,7 @@ fn digest(path: &Path) -> Result<String, VmError> {
         rustix::fs::seek(file.as_fd(), SeekFrom::Start(from)).map_err(|why| read()(why.into()))?;
         let mut left = to - from;
         while left > 0 {
-            let want = buffer
-                .len()
-                .min(usize::try_from(left).unwrap_or(usize::MAX));
+            let want = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
             file.read_exact(&mut buffer[..want]).map_err(read())?;
             hash_nonzero(&mut hash, from + (to - from - left), &buffer[..want]);
             left -= want as u64;

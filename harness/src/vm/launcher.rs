@@ -20,13 +20,8 @@ pub fn intercept() {
     if arguments.next().is_none_or(|name| name != HIDDEN_NAME) {
         return;
     }
-    let parent = arguments
-        .next()
-        .and_then(|pid| pid.to_str()?.parse().ok())
-        .and_then(Pid::from_raw);
-    let Some(program) = arguments.next() else {
-        std::process::exit(127)
-    };
+    let parent = arguments.next().and_then(|pid| pid.to_str()?.parse().ok()).and_then(Pid::from_raw);
+    let Some(program) = arguments.next() else { std::process::exit(127) };
     let asked = set_parent_process_death_signal(Some(Signal::KILL));
     // The parent may have died before the kernel was asked.
     if asked.is_err() || getppid() != parent {
@@ -38,17 +33,10 @@ pub fn intercept() {
 }
 
 /// The program and its arguments, such that running them runs `program` as a process that dies with this one.
-pub(super) fn tied_to_this_process(
-    program: OsString,
-    arguments: Vec<OsString>,
-) -> (OsString, Vec<OsString>) {
+pub(super) fn tied_to_this_process(program: OsString, arguments: Vec<OsString>) -> (OsString, Vec<OsString>) {
     // The link, not the path behind it: the file may have been replaced by a newer build meanwhile.
     let this = OsString::from("/proc/self/exe");
-    let mut all = vec![
-        HIDDEN_NAME.into(),
-        std::process::id().to_string().into(),
-        program,
-    ];
+    let mut all = vec![HIDDEN_NAME.into(), std::process::id().to_string().into(), program];
     all.extend(arguments);
     (this, all)
 }

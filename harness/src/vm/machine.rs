@@ -70,12 +70,7 @@ pub struct Machine {
 
 impl Default for Machine {
     fn default() -> Self {
-        Self {
-            cpus: 2,
-            memory_mib: 256,
-            nic: Nic::Loopback,
-            command_line: Vec::new(),
-        }
+        Self { cpus: 2, memory_mib: 256, nic: Nic::Loopback, command_line: Vec::new() }
     }
 }
 
@@ -86,11 +81,7 @@ impl fmt::Display for Machine {
             Nic::Virtio => "virtio",
         };
         write!(f, "{} CPUs, {} MiB, {nic}", self.cpus, self.memory_mib)?;
-        if self.command_line.is_empty() {
-            Ok(())
-        } else {
-            write!(f, ", {}", self.command_line.join(" "))
-        }
+        if self.command_line.is_empty() { Ok(()) } else { write!(f, ", {}", self.command_line.join(" ")) }
     }
 }
 
@@ -131,34 +122,20 @@ impl Machine {
     /// QEMU's arguments. `region` is the file that backs the region shared with the guest.
     ///
     /// Boot and run must describe the same machine: only what QEMU does not count as the machine's state may differ.
-    pub(super) fn arguments(
-        &self,
-        kernel: &GuestKernel,
-        region: &Path,
-        purpose: &Purpose,
-    ) -> Vec<OsString> {
+    pub(super) fn arguments(&self, kernel: &GuestKernel, region: &Path, purpose: &Purpose) -> Vec<OsString> {
         let mut out = Arguments::default();
-        out.flag("-nodefaults")
-            .flag("-no-user-config")
-            .flag("-no-reboot");
+        out.flag("-nodefaults").flag("-no-user-config").flag("-no-reboot");
         out.pair("-display", "none");
-        out.pair(
-            "-sandbox",
-            "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
-        );
+        out.pair("-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny");
         out.pair("-name", format!("rxpath-{}", kernel.series));
-        out.pair(
-            "-machine",
-            "q35,accel=tcg,hpet=off,usb=off,vmport=off,smbus=off,sata=off",
-        );
+        out.pair("-machine", "q35,accel=tcg,hpet=off,usb=off,vmport=off,smbus=off,sata=off");
         // Random numbers come from -seed, the same in every process; without a source the guest would wait for entropy.
         out.pair("-cpu", "max,-rdseed");
         out.pair("-smp", format!("cpus={},sockets=1", self.cpus));
         out.pair("-m", format!("{}M", self.memory_mib));
         out.pair("-seed", "1");
         out.pair("-rtc", "base=2025-01-01T00:00:00,clock=vm");
-        let region_size =
-            format!("memory-backend-file,id=region,size={REGION_MIB}M,share=on,mem-path=");
+        let region_size = format!("memory-backend-file,id=region,size={REGION_MIB}M,share=on,mem-path=");
         out.pair("-object", joined(&region_size, region));
         out.pair("-device", "ivshmem-plain,memdev=region,master=on");
         out.pair("-device", "pvpanic");
@@ -178,12 +155,7 @@ impl Machine {
                 // A restored machine then starts by itself instead of standing still as it was saved.
                 out.pair("-global", "migration.store-global-state=off");
             }
-            Purpose::Run {
-                image,
-                order,
-                console,
-                initramfs,
-            } => {
+            Purpose::Run { image, order, console, initramfs } => {
                 out.pair("-icount", "shift=0,sleep=off");
                 out.pair("-initrd", initramfs);
                 out.pair("-serial", joined("file:", console));
@@ -237,14 +209,7 @@ impl Machine {
     /// A digest of everything that goes into a warm image of this machine, as hexadecimal text.
     pub(super) fn image_key(&self, kernel: &GuestKernel, qemu: &QemuProgram) -> String {
         let nowhere = Path::new("x");
-        let boot = self.arguments(
-            kernel,
-            nowhere,
-            &Purpose::Boot {
-                initramfs: nowhere,
-                monitor: nowhere,
-            },
-        );
+        let boot = self.arguments(kernel, nowhere, &Purpose::Boot { initramfs: nowhere, monitor: nowhere });
         let mut digest = Sha256::new();
         let mut add = |bytes: &[u8]| {
             digest.update((bytes.len() as u64).to_le_bytes());
@@ -257,10 +222,7 @@ impl Machine {
             add(module.name.as_bytes());
         }
         // Paths differ from machine to machine, the rest of the command line must not.
-        for argument in boot
-            .iter()
-            .filter(|argument| *argument != kernel.vmlinux.as_os_str())
-        {
+        for argument in boot.iter().filter(|argument| *argument != kernel.vmlinux.as_os_str()) {
             add(argument.as_encoded_bytes());
         }
         hex::encode(&digest.finalize()[..16])

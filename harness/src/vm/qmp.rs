@@ -21,10 +21,7 @@ pub(super) struct Monitor {
 impl Monitor {
     /// Connects as soon as QEMU listens.
     pub(super) fn connect(socket: &Path) -> Result<Self, VmError> {
-        let failed = |why: String| VmError::Monitor {
-            doing: "connecting",
-            why,
-        };
+        let failed = |why: String| VmError::Monitor { doing: "connecting", why };
         let deadline = Instant::now() + PATIENCE;
         let to = loop {
             match UnixStream::connect(socket) {
@@ -33,8 +30,7 @@ impl Monitor {
                 Err(_) => std::thread::sleep(Duration::from_millis(5)),
             }
         };
-        to.set_read_timeout(Some(PATIENCE))
-            .map_err(|why| failed(why.to_string()))?;
+        to.set_read_timeout(Some(PATIENCE)).map_err(|why| failed(why.to_string()))?;
         let from = BufReader::new(to.try_clone().map_err(|why| failed(why.to_string()))?);
         let mut monitor = Self { to, from };
         monitor.message("reading the greeting")?;
@@ -51,41 +47,20 @@ impl Monitor {
     /// Saves the machine into a file whose pages lie at fixed places (docs/devel/migration/mapped-ram.rst).
     pub(super) fn save(&mut self, to: &Path, deadline: Instant) -> Result<(), VmError> {
         let capabilities = json!({"capabilities": [{"capability": "mapped-ram", "state": true}]});
-        self.ask(
-            "choosing how to save",
-            "migrate-set-capabilities",
-            capabilities,
-        )?;
+        self.ask("choosing how to save", "migrate-set-capabilities", capabilities)?;
         // Unlimited: the default would spread 60 MB over half a second.
-        self.ask(
-            "choosing how to save",
-            "migrate-set-parameters",
-            json!({"max-bandwidth": 0}),
-        )?;
-        self.ask(
-            "saving the machine",
-            "migrate",
-            json!({"uri": format!("file:{}", to.display())}),
-        )?;
+        self.ask("choosing how to save", "migrate-set-parameters", json!({"max-bandwidth": 0}))?;
+        self.ask("saving the machine", "migrate", json!({"uri": format!("file:{}", to.display())}))?;
         loop {
             let state = self.ask("saving the machine", "query-migrate", json!({}))?;
             match state["status"].as_str() {
                 Some("completed") => return Ok(()),
                 Some("failed" | "cancelled") => {
-                    let why = state["error-desc"]
-                        .as_str()
-                        .unwrap_or("no reason given")
-                        .to_owned();
-                    return Err(VmError::Monitor {
-                        doing: "saving the machine",
-                        why,
-                    });
+                    let why = state["error-desc"].as_str().unwrap_or("no reason given").to_owned();
+                    return Err(VmError::Monitor { doing: "saving the machine", why });
                 }
                 _ if Instant::now() > deadline => {
-                    return Err(VmError::Monitor {
-                        doing: "saving the machine",
-                        why: "it takes too long".to_owned(),
-                    });
+                    return Err(VmError::Monitor { doing: "saving the machine", why: "it takes too long".to_owned() });
                 }
                 _ => std::thread::sleep(Duration::from_millis(5)),
             }
@@ -94,32 +69,18 @@ impl Monitor {
 
     /// Lets a stopped machine go on.
     pub(super) fn go_on(&mut self) -> Result<(), VmError> {
-        self.ask("letting the machine go on", "cont", json!({}))
-            .map(drop)
+        self.ask("letting the machine go on", "cont", json!({})).map(drop)
     }
 
-    fn ask(
-        &mut self,
-        doing: &'static str,
-        command: &str,
-        arguments: Value,
-    ) -> Result<Value, VmError> {
+    fn ask(&mut self, doing: &'static str, command: &str, arguments: Value) -> Result<Value, VmError> {
         let request = json!({"execute": command, "arguments": arguments}).to_string() + "\n";
-        self.to
-            .write_all(request.as_bytes())
-            .map_err(|why| VmError::Monitor {
-                doing,
-                why: why.to_string(),
-            })?;
+        self.to.write_all(request.as_bytes()).map_err(|why| VmError::Monitor { doing, why: why.to_string() })?;
         loop {
             let mut message = self.message(doing)?;
             if let Some(error) = message.get("error") {
                 return Err(VmError::Monitor {
                     doing,
-                    why: error["desc"]
-                        .as_str()
-                        .unwrap_or("no reason given")
-                        .to_owned(),
+                    why: error["desc"].as_str().unwrap_or("no reason given").to_owned(),
                 });
             }
             if let Some(answer) = message.get_mut("return") {

@@ -21,33 +21,19 @@ const TAIL: u64 = 16 * 1024 * 1024;
 /// `shift`.
 pub(super) fn keep_time(image: &Path, shift: u8) -> Result<(), VmError> {
     let io = || VmError::io("rebasing the clock of", image);
-    let file = File::options()
-        .read(true)
-        .write(true)
-        .open(image)
-        .map_err(io())?;
+    let file = File::options().read(true).write(true).open(image).map_err(io())?;
     let length = file.metadata().map_err(io())?.len();
     let from = length.saturating_sub(TAIL);
     let mut tail = vec![0; (length - from) as usize];
     file.read_exact_at(&mut tail, from).map_err(io())?;
-    let unknown = || {
-        VmError::Monitor {
+    let unknown = || VmError::Monitor {
         doing: "reading what it saved",
         why: "the state has no timer/icount subsection of version 1; this QEMU is not one that rxpath knows".to_owned(),
-    }
     };
-    let at = tail
-        .windows(SUBSECTION.len())
-        .rposition(|window| window == SUBSECTION)
-        .ok_or_else(unknown)?
-        + SUBSECTION.len();
-    let number = |at: usize| {
-        tail.get(at..at + 8)
-            .and_then(|bytes| bytes.try_into().ok())
-            .map(i64::from_be_bytes)
-    };
+    let at =
+        tail.windows(SUBSECTION.len()).rposition(|window| window == SUBSECTION).ok_or_else(unknown)? + SUBSECTION.len();
+    let number = |at: usize| tail.get(at..at + 8).and_then(|bytes| bytes.try_into().ok()).map(i64::from_be_bytes);
     let (bias, instructions) = number(at).zip(number(at + 8)).ok_or_else(unknown)?;
     let moved = bias + (instructions << shift) - instructions;
-    file.write_all_at(&moved.to_be_bytes(), from + at as u64)
-        .map_err(io())
+    file.write_all_at(&moved.to_be_bytes(), from + at as u64).map_err(io())
 }

@@ -26,10 +26,7 @@ pub struct RunLimits {
 
 impl Default for RunLimits {
     fn default() -> Self {
-        Self {
-            patience: Duration::from_secs(60),
-            keep_failures: None,
-        }
+        Self { patience: Duration::from_secs(60), keep_failures: None }
     }
 }
 
@@ -40,12 +37,7 @@ const GLANCE: Duration = Duration::from_millis(50);
 pub static CALLED_OFF: AtomicBool = AtomicBool::new(false);
 
 /// Runs a plan on a warm image; gives the region as the agent left it (see `rxpath_guest::sections`).
-pub fn run_plan(
-    image: &WarmImage,
-    stage: Stage,
-    plan: Plan,
-    limits: &RunLimits,
-) -> Result<Vec<u8>, VmError> {
+pub fn run_plan(image: &WarmImage, stage: Stage, plan: Plan, limits: &RunLimits) -> Result<Vec<u8>, VmError> {
     obey(image, stage, &Order::Run(plan), limits)
 }
 
@@ -54,18 +46,10 @@ pub fn run_facts(image: &WarmImage, limits: &RunLimits) -> Result<Vec<u8>, VmErr
     obey(image, Stage::Quiet, &Order::Facts, limits)
 }
 
-fn obey(
-    image: &WarmImage,
-    stage: Stage,
-    order: &Order,
-    limits: &RunLimits,
-) -> Result<Vec<u8>, VmError> {
+fn obey(image: &WarmImage, stage: Stage, order: &Order, limits: &RunLimits) -> Result<Vec<u8>, VmError> {
     let order = postcard::to_stdvec(order).unwrap_or_default();
     if order.len() > MAX_ORDER {
-        return Err(VmError::PlanTooLong {
-            bytes: order.len(),
-            most: MAX_ORDER,
-        });
+        return Err(VmError::PlanTooLong { bytes: order.len(), most: MAX_ORDER });
     }
     let place = Place::new()?;
     fs::write(place.order(), order).map_err(VmError::io("writing", place.order()))?;
@@ -75,24 +59,13 @@ fn obey(
         console: &place.console(),
         initramfs: &image.initramfs(),
     };
-    let arguments = image
-        .machine()
-        .arguments(image.kernel(), &place.region(), &purpose);
+    let arguments = image.machine().arguments(image.kernel(), &place.region(), &purpose);
     let qemu = image.qemu();
     let all: Vec<OsString> = qemu.leading.iter().cloned().chain(arguments).collect();
-    let (program, arguments) =
-        launcher::tied_to_this_process(qemu.program.clone().into_os_string(), all);
-    let mut supervision = Supervision {
-        place,
-        command: shell_words(&arguments[2..]),
-        limits,
-    };
-    let expression = qemu
-        .environment
-        .iter()
-        .fold(duct::cmd(program, arguments), |all, (name, value)| {
-            all.env(name, value)
-        });
+    let (program, arguments) = launcher::tied_to_this_process(qemu.program.clone().into_os_string(), all);
+    let mut supervision = Supervision { place, command: shell_words(&arguments[2..]), limits };
+    let expression =
+        qemu.environment.iter().fold(duct::cmd(program, arguments), |all, (name, value)| all.env(name, value));
     supervision.wait(expression)
 }
 
@@ -103,11 +76,8 @@ impl Place {
     fn new() -> Result<Self, VmError> {
         let memory = Path::new("/dev/shm");
         let builder = || tempfile::Builder::new().prefix("rxpath-").to_owned();
-        let made = builder()
-            .tempdir_in(memory)
-            .or_else(|_| builder().tempdir());
-        made.map(Self)
-            .map_err(VmError::io("creating a folder for a run in", memory))
+        let made = builder().tempdir_in(memory).or_else(|_| builder().tempdir());
+        made.map(Self).map_err(VmError::io("creating a folder for a run in", memory))
     }
 
     fn order(&self) -> PathBuf {
@@ -137,18 +107,9 @@ impl Supervision<'_> {
     /// Starts QEMU and waits for what comes of it.
     fn wait(&mut self, qemu: duct::Expression) -> Result<Vec<u8>, VmError> {
         const DOING: &str = "running the plan";
-        let start_failed = |why: std::io::Error| VmError::Start {
-            command: self.command.clone(),
-            why: why.to_string(),
-        };
+        let start_failed = |why: std::io::Error| VmError::Start { command: self.command.clone(), why: why.to_string() };
         let log = self.place.qemu_log();
-        let handle = qemu
-            .stdin_null()
-            .stdout_to_stderr()
-            .stderr_path(log)
-            .unchecked()
-            .start()
-            .map_err(start_failed)?;
+        let handle = qemu.stdin_null().stdout_to_stderr().stderr_path(log).unchecked().start().map_err(start_failed)?;
         let deadline = Instant::now() + self.limits.patience;
         let status = loop {
             if let Some(output) = handle.wait_timeout(GLANCE).map_err(start_failed)? {
@@ -163,10 +124,7 @@ impl Supervision<'_> {
                     return Err(VmError::Interrupted);
                 }
                 let seconds = self.limits.patience.as_secs();
-                return Err(self.fault(FaultKind::HungHost {
-                    doing: DOING,
-                    seconds,
-                }));
+                return Err(self.fault(FaultKind::HungHost { doing: DOING, seconds }));
             }
         };
         if CALLED_OFF.load(Ordering::Relaxed) {
@@ -179,18 +137,13 @@ impl Supervision<'_> {
         let code_of = |code: u8| 2 * i32::from(code) + 1;
         match status.code() {
             Some(code) if code == code_of(EXIT_DONE) => self.read_region(),
-            Some(code) if code == code_of(EXIT_FAILED) => Err(self.fault(FaultKind::Agent(
-                console::last_words(&console)
-                    .unwrap_or("no words")
-                    .to_owned(),
-            ))),
+            Some(code) if code == code_of(EXIT_FAILED) => {
+                Err(self.fault(FaultKind::Agent(console::last_words(&console).unwrap_or("no words").to_owned())))
+            }
             _ => {
                 let log = fs::read_to_string(self.place.qemu_log()).unwrap_or_default();
                 let how = [status.to_string(), log.trim().to_owned()].join(": ");
-                Err(self.fault(FaultKind::QemuDied {
-                    doing: DOING,
-                    how: how.trim_end_matches(": ").to_owned(),
-                }))
+                Err(self.fault(FaultKind::QemuDied { doing: DOING, how: how.trim_end_matches(": ").to_owned() }))
             }
         }
     }
@@ -204,17 +157,12 @@ impl Supervision<'_> {
         let path = self.place.region();
         let mut file = fs::File::open(&path).map_err(VmError::io("opening", &path))?;
         let mut out = vec![0; SECTIONS_AT];
-        file.read_exact(&mut out)
-            .map_err(VmError::io("reading", &path))?;
+        file.read_exact(&mut out).map_err(VmError::io("reading", &path))?;
         if out[..8] != WIRE_MAGIC {
-            return Err(self.fault(FaultKind::Capture(
-                "it has no magic: the agent did not finish it".to_owned(),
-            )));
+            return Err(self.fault(FaultKind::Capture("it has no magic: the agent did not finish it".to_owned())));
         }
         let length = u64::from_le_bytes(out[16..24].try_into().unwrap_or_default());
-        file.take(length)
-            .read_to_end(&mut out)
-            .map_err(VmError::io("reading", &path))?;
+        file.take(length).read_to_end(&mut out).map_err(VmError::io("reading", &path))?;
         Ok(out)
     }
 
@@ -231,12 +179,7 @@ impl Supervision<'_> {
     fn keep(&self) -> Option<PathBuf> {
         let folder = self.limits.keep_failures.as_ref()?;
         fs::create_dir_all(folder).ok()?;
-        for file in [
-            self.place.order(),
-            self.place.console(),
-            self.place.qemu_log(),
-            self.place.region(),
-        ] {
+        for file in [self.place.order(), self.place.console(), self.place.qemu_log(), self.place.region()] {
             let name = file.file_name()?;
             // Copying keeps holes where the file systems know them; what is not there was never made.
             let _ = fs::copy(&file, folder.join(name));
