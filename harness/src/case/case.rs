@@ -5,7 +5,8 @@ use rxpath_guest::{ActorIndex, ActorKind, Policy, StepIndex};
 use super::diagnostic::Location;
 use super::expect::Expectation;
 use super::model::{Feature, Nic, Profile};
-use super::series::{Gate, Series};
+use super::series::Gate;
+use crate::kernel::Series;
 
 /// A case that can be run.
 #[derive(Clone, Debug)]

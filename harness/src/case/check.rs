@@ -6,7 +6,8 @@ use super::case::{Case, Gated};
 use super::diagnostic::Diagnostic;
 use super::nearest::{any_of, nearest};
 use super::phrases::CallPhrase;
-use super::series::{Gate, Series};
+use super::series::Gate;
+use crate::kernel::Series;
 
 /// The functions of one kernel that can be traced, by their canonical names.
 #[derive(Clone, Copy, Debug)]

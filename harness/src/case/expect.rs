@@ -7,7 +7,8 @@ use super::constants;
 use super::diagnostic::{Diagnostic, Diagnostics, Location};
 use super::nearest::{any_of, nearest, suggestion};
 use super::phrases::{Bound, CallPhrase, CostPhrase};
-use super::series::{Gate, Series};
+use super::series::Gate;
+use crate::kernel::Series;
 use crate::path::{Path, PathNode, Step};
 
 /// Where in a run something is expected.

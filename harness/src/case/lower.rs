@@ -6,7 +6,7 @@ use rxpath_guest::{Actor, Pass, Plan, Step};
 
 use super::case::{Case, CaseStep};
 use super::expect::Expectation;
-use super::series::Series;
+use crate::kernel::Series;
 
 /// How long a guest's actors may take, in nanoseconds of guest time: far more than any case needs.
 const DEADLINE_NS: u64 = 120_000_000_000;

@@ -37,4 +37,4 @@ pub use model::{Feature, Nic, Profile};
 pub use operations::OPERATIONS;
 pub use phrases::{Bound, CallPhrase, CostPhrase};
 pub use schema::schema;
-pub use series::{Gate, Series, SeriesError};
+pub use series::{Gate, SeriesError};

@@ -1,6 +1,7 @@
 //! The small phrases inside a case: sizes, durations, gates, bounds, functions, conditions. Texts in, values out.
 
-use super::series::{Gate, Series};
+use super::series::{Gate, released};
+use crate::kernel::Series;
 
 /// Why a phrase cannot be read, and which part of it is to blame.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,9 +110,7 @@ pub fn gated(text: &str) -> Result<(String, Gate), PhraseError> {
 
 /// A series, as part of a phrase.
 pub fn one_series(word: &str) -> Result<Series, PhraseError> {
-    word.parse().map_err(|error: super::series::SeriesError| {
-        PhraseError::new(word, error.to_string(), "expected a series like 6.12")
-    })
+    released(word).map_err(|error| PhraseError::new(word, error.to_string(), "expected a series like 6.12"))
 }
 
 /// How much or how often.

@@ -16,7 +16,8 @@ use super::operations::StepFile;
 use super::phrases::{self, ConditionPhrase, PhraseError};
 use super::place::{Findings, Place, Underline};
 use super::presets;
-use super::series::{Gate, Series};
+use super::series::Gate;
+use crate::kernel::Series;
 use super::{constants, progress};
 
 /// Names of contexts and classes of tasks, which no actor can bear.

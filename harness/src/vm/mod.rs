@@ -19,4 +19,4 @@ pub use error::{FaultKind, GuestFault, VmError};
 pub use image::{ImageInfo, Images, Stage, WarmImage};
 pub use launcher::intercept;
 pub use machine::{GuestKernel, KernelModule, Machine, Nic, QemuProgram};
-pub use run::{RunLimits, run_facts, run_plan};
+pub use run::{RunLimits, call_off_on_signals, called_off, run_plan};

@@ -34,7 +34,7 @@ impl Default for RunLimits {
 const GLANCE: Duration = Duration::from_millis(50);
 
 /// Set once by the harness when the user calls everything off; every guest then ends at its next glance.
-pub static CALLED_OFF: AtomicBool = AtomicBool::new(false);
+static CALLED_OFF: AtomicBool = AtomicBool::new(false);
 
 /// Runs a plan on a warm image; gives the region as the agent left it (see `rxpath_guest::sections`).
 pub fn run_plan(image: &WarmImage, stage: Stage, plan: Plan, limits: &RunLimits) -> Result<Vec<u8>, VmError> {
@@ -200,4 +200,15 @@ pub(super) fn shell_words(words: &[OsString]) -> String {
         }
     });
     quoted.collect::<Vec<_>>().join(" ")
+}
+
+/// Ends every guest, and the command after it, on Ctrl-C or SIGTERM. To be called once.
+pub fn call_off_on_signals() {
+    // A handler that cannot be installed leaves the default, which ends everything at once.
+    let _ = ctrlc::set_handler(|| CALLED_OFF.store(true, Ordering::Relaxed));
+}
+
+/// Whether everything has been called off.
+pub fn called_off() -> bool {
+    CALLED_OFF.load(Ordering::Relaxed)
 }
