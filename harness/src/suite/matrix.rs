@@ -36,6 +36,15 @@ pub trait Watcher: Sync {
     fn judged(&self, result: &CaseResult);
 }
 
+/// Watches nothing.
+#[derive(Clone, Copy, Debug)]
+pub struct Silent;
+
+impl Watcher for Silent {
+    fn booting(&self, _: &str, _: &str, _: &str) {}
+    fn judged(&self, _: &CaseResult) {}
+}
+
 /// A kernel on a machine, ready to run.
 struct Bench {
     image: WarmImage,

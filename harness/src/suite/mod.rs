@@ -15,7 +15,7 @@ mod snapshot;
 mod workshop;
 
 pub use facts::{FactsError, KernelFacts};
-pub use matrix::{MatrixOptions, Watcher, observe_case, run_matrix};
+pub use matrix::{MatrixOptions, Silent, Watcher, observe_case, run_matrix};
 pub use observe::{Observation, Section};
 pub use passes::{PassError, Recorded};
 pub use results::{CaseResult, Problem, Results, Verdict};
