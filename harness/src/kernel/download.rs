@@ -217,10 +217,13 @@ impl<'a> Sources<'a> {
             Some((pin, reason)) => (*pin, (*reason).to_owned()),
             None => (wanted[0].0, apt::tail(complaint)),
         };
-        let lacks = self
-            .folder
-            .as_ref()
-            .map_or(String::new(), |folder| format!(" (and {} does not hold it either)", folder.path.display()));
+        if reason.contains("No space left on device") {
+            let full = std::io::ErrorKind::StorageFull.into();
+            return KernelError::cache("download into", self.cache.root(), full);
+        }
+        let lacks = self.folder.as_ref().map_or(String::new(), |folder| {
+            format!(" (and {} does not hold it either)", folder.path.display())
+        });
         KernelError::Network {
             owner: group.owner.to_owned(),
             package: format!("{} {}", pin.package, pin.version),

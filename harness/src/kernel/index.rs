@@ -41,9 +41,14 @@ fn field<'a>(stanza: &'a str, name: &str) -> Option<&'a str> {
 
 /// The packages that make up the newest kernel of a series among what a suite offers.
 ///
-/// Until 6.19.13 one package, `linux-image-ABI-FLAVOUR`, holds everything. Later it only depends on `linux-base-…`,
-/// `linux-binary-…` and `linux-modules-…`. A version one of whose parts has left the archive is passed over.
-pub fn newest_kernel(offers: &[Offer], series: Series, flavour: &str) -> Option<(String, Vec<PinnedPackage>)> {
+/// Until 6.18 one package, `linux-image-ABI-FLAVOUR`, holds everything (that 6.18's depends on a `linux-base-…` as well
+/// does not matter: it holds nothing that is needed). Later it only depends on `linux-base-…`, `linux-binary-…` and
+/// `linux-modules-…`. A version one of whose parts has left the archive is passed over.
+pub fn newest_kernel(
+    offers: &[Offer],
+    series: Series,
+    flavour: &str,
+) -> Option<(String, Vec<PinnedPackage>)> {
     let mut images: Vec<&Offer> = offers
         .iter()
         .filter(|offer| abi(&offer.pin.package, "linux-image-", flavour).is_some() && series.holds(&offer.pin.version))
@@ -56,7 +61,7 @@ fn parts(offers: &[Offer], image: &Offer, flavour: &str) -> Option<Vec<PinnedPac
     const SPLIT: [&str; 3] = ["linux-base-", "linux-binary-", "linux-modules-"];
     let is_part = |name: &&String| SPLIT.iter().any(|prefix| abi(name, prefix, flavour).is_some());
     let names: Vec<&String> = image.depends.iter().filter(is_part).collect();
-    if names.is_empty() {
+    if !names.iter().any(|name| name.starts_with("linux-binary-")) {
         return Some(vec![image.pin.clone()]);
     }
     let find = |name: &&String| {
@@ -149,6 +154,20 @@ mod tests {
         let expected = ("6.12.10-1".to_owned(), vec!["linux-image-6.12.10+deb13-cloud-amd64".to_owned()]);
         assert_eq!(newest(&stanzas, "6.12"), Some(expected));
         assert_eq!(newest(&stanzas, "6.13"), None);
+    }
+
+    #[test]
+    fn an_image_that_holds_everything_needs_no_base_package() {
+        let image = "linux-image-6.18.15+deb13-cloud-amd64";
+        let stanzas = [stanza(
+            image,
+            "6.18.15-1",
+            "kmod, linux-base-6.18.15+deb13-cloud-amd64 (= 1)",
+        )];
+        assert_eq!(
+            newest(&stanzas, "6.18"),
+            Some(("6.18.15-1".to_owned(), vec![image.to_owned()]))
+        );
     }
 
     #[test]

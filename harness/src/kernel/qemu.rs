@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::apt;
 use super::cache::{Cache, CacheLock};
@@ -23,6 +23,8 @@ const BINARY: &str = "usr/bin/qemu-system-x86_64";
 const LOADER: &str = "usr/lib64/ld-linux-x86-64.so.2";
 /// Where the tree's libraries are.
 const LIBRARIES: &str = "usr/lib/x86_64-linux-gnu";
+/// The file, in the tree's root, that says how much there is.
+const EXTENT: &str = "extent.json";
 /// Where QEMU looks for firmware and option ROMs; not every version's packages fill all of them.
 const DATA: [&str; 3] = ["usr/share/qemu", "usr/share/seabios", "usr/lib/ipxe/qemu"];
 
@@ -126,9 +128,16 @@ impl Qemu {
             module_dir: root.join(LIBRARIES).join("qemu"),
             root,
         };
-        let binary = tree.root.join(BINARY);
-        let whole = binary.is_file() && tree.loader.is_file();
-        whole.then(|| Self { version: locked.version.clone(), digest, unlocked, binary, tree: Some(tree) })
+        let noted: Extent = serde_json::from_slice(&fs::read(tree.root.join(EXTENT)).ok()?).ok()?;
+        let whole = Extent::of(&tree.root).is_ok_and(|extent| extent == noted);
+        let (version, binary) = (locked.version.clone(), tree.root.join(BINARY));
+        whole.then_some(Self {
+            version,
+            digest,
+            unlocked,
+            binary,
+            tree: Some(tree),
+        })
     }
 
     /// Unpacks QEMU's package files below `staging` and stores what is needed to run it.
@@ -142,7 +151,9 @@ impl Qemu {
         let root = staging.join("qemu");
         fs::create_dir_all(&root).map_err(|error| KernelError::cache("create", &root, error))?;
         for package in packages {
-            unpack::each_entry(package, &mut |path, entry| take(&root, path, entry))?;
+            unpack::each_entry(package, staging, &mut |path, entry| {
+                take(&root, path, entry)
+            })?;
         }
         for needed in [BINARY, LOADER] {
             if !root.join(needed).is_file() {
@@ -150,12 +161,45 @@ impl Qemu {
                 return Err(KernelError::content(format!("QEMU {}", locked.version), problem));
             }
         }
+        let noted = Extent::of(&root).and_then(|extent| {
+            let json = serde_json::to_vec(&extent).map_err(io::Error::other)?;
+            fs::write(root.join(EXTENT), json)
+        });
+        noted.map_err(|error| KernelError::cache("write", &root, error))?;
         held.publish(&root, &Self::place(cache, Self::digest_of(locked)))
     }
 }
 
+/// How much an unpacked QEMU is: a cheap check that nothing of it went missing or was cut off.
+#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Extent {
+    files: u64,
+    bytes: u64,
+}
+
+impl Extent {
+    /// What is in the folder `usr` of an unpacked QEMU.
+    fn of(root: &Path) -> io::Result<Self> {
+        let mut extent = Self::default();
+        let mut folders = vec![root.join("usr")];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder)? {
+                let entry = entry?;
+                if entry.file_type()?.is_dir() {
+                    folders.push(entry.path());
+                } else {
+                    extent.files += 1;
+                    extent.bytes += entry.metadata()?.len();
+                }
+            }
+        }
+        Ok(extent)
+    }
+}
+
 /// Unpacks an entry of a package if running QEMU can need it.
-fn take(root: &Path, path: &str, entry: &mut Entry<'_>) -> io::Result<()> {
+fn take(root: &Path, path: &str, entry: &mut Entry<'_, '_>) -> io::Result<()> {
     let kind = entry.header().entry_type();
     if !is_needed(path) || !(kind.is_file() || kind.is_symlink() || kind.is_hard_link()) {
         return Ok(());
@@ -201,6 +245,70 @@ mod tests {
             ["/c/ld.so", "--library-path", "/c/a:/c/b", "--argv0", "qemu-system-x86_64", "/c/q", "-L", "/c/d"];
         assert_eq!(prefix, expected);
         assert_eq!(qemu.environment(), [("QEMU_MODULE_DIR", PathBuf::from("/c/m"))]);
+    }
+
+    #[test]
+    fn a_hostile_package_writes_nothing_outside_and_makes_nothing_privileged() {
+        use std::os::unix::fs::PermissionsExt;
+        use tar::EntryType::{Block, Link, Regular, Symlink};
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("root");
+        fs::create_dir(&root).unwrap();
+        fs::write(folder.path().join("host"), "the host's").unwrap();
+        let outside = folder.path().to_str().unwrap();
+        let absolute = format!("{outside}/absolute");
+        let files = [
+            (
+                "usr/share/qemu/../../../../up",
+                Regular,
+                "",
+                0o644,
+                &b"x"[..],
+            ),
+            (&*absolute, Regular, "", 0o644, b"x"),
+            ("usr/share/qemu/out", Symlink, "../../../..", 0o777, b""),
+            ("usr/share/qemu/out/through", Regular, "", 0o644, b"x"),
+            ("usr/share/qemu/host", Symlink, outside, 0o777, b""),
+            ("usr/share/qemu/hard", Link, "../host", 0o644, b""),
+            ("usr/share/qemu/disk", Block, "", 0o666, b""),
+            (BINARY, Regular, "", 0o6777, b"q"),
+        ];
+        for file in files {
+            let take = &mut |path: &str, entry: &mut Entry<'_, '_>| take(&root, path, entry);
+            let _ = unpack::tests::visit_files(&[file], take); // refused loudly or left out, either will do
+        }
+        let mut beside: Vec<_> = fs::read_dir(folder.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
+        beside.sort();
+        assert_eq!(beside, ["host", "root"]);
+        for absent in ["host", "hard", "disk"] {
+            assert!(
+                !root.join("usr/share/qemu").join(absent).exists(),
+                "{absent}"
+            );
+        }
+        let mode = fs::metadata(root.join(BINARY))
+            .unwrap()
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o7022, 0, "{mode:o}");
+    }
+
+    #[test]
+    fn a_tree_that_lost_a_file_or_a_byte_is_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let inside = folder.path().join("usr/lib");
+        fs::create_dir_all(&inside).unwrap();
+        fs::write(inside.join("a"), "12").unwrap();
+        fs::write(inside.join("b"), "").unwrap();
+        let whole = Extent::of(folder.path()).unwrap();
+        fs::write(inside.join("a"), "1").unwrap();
+        assert_ne!(Extent::of(folder.path()).unwrap(), whole);
+        fs::write(inside.join("a"), "12").unwrap();
+        fs::remove_file(inside.join("b")).unwrap();
+        assert_ne!(Extent::of(folder.path()).unwrap(), whole);
     }
 
     #[test]

@@ -90,7 +90,7 @@ impl Kernel {
     ) -> Result<(), KernelError> {
         let mut parts = Parts::new(staging.join("kernel"))?;
         for package in packages {
-            unpack::each_entry(package, &mut |path, entry| parts.take(path, entry))?;
+            unpack::each_entry(package, staging, &mut |path, entry| parts.take(path, entry))?;
         }
         let folder = parts.finish(locked)?;
         held.publish(&folder, &Self::place(cache, Self::digest_of(locked)))
@@ -102,12 +102,23 @@ impl Kernel {
     ///
     /// When the kernel has no such module (the error tells similar names), or a stored module is damaged.
     pub fn module_closure(&self, names: &[&str]) -> Result<Vec<Module>, KernelError> {
-        let read = |path: PathBuf| fs::read(&path).map_err(|error| KernelError::cache("read", &path, error));
-        let index = read(self.folder.join("modules.json"))?;
-        let index: ModuleIndex = serde_json::from_slice(&index).map_err(|error| {
-            KernelError::content(self.folder.join("modules.json").display().to_string(), error.to_string())
-        })?;
-        index.closure(&self.release, names, &|file| read(self.folder.join("modules").join(file)))
+        let read = |name: &Path| {
+            let damaged = |problem: String| {
+                let whole = format!(
+                    "the cache is damaged ({problem}): delete this folder, it is fetched anew"
+                );
+                KernelError::content(self.folder.display().to_string(), whole)
+            };
+            fs::read(self.folder.join(name))
+                .map_err(|error| damaged(format!("{}: {error}", name.display())))
+        };
+        let index: ModuleIndex = serde_json::from_slice(&read(Path::new("modules.json"))?)
+            .map_err(|error| {
+                KernelError::content(self.folder.display().to_string(), error.to_string())
+            })?;
+        index.closure(&self.release, names, &|file| {
+            read(&Path::new("modules").join(file))
+        })
     }
 }
 
@@ -128,7 +139,7 @@ impl Parts {
     }
 
     /// Keeps an entry of a package if it is a part of the kernel. Only regular files count, and none chooses where it goes.
-    fn take(&mut self, path: &str, entry: &mut Entry<'_>) -> io::Result<()> {
+    fn take(&mut self, path: &str, entry: &mut Entry<'_, '_>) -> io::Result<()> {
         if !entry.header().entry_type().is_file() {
             return Ok(());
         }
@@ -157,7 +168,7 @@ impl Parts {
         Ok(())
     }
 
-    fn copy(&self, entry: &mut Entry<'_>, name: &str) -> io::Result<()> {
+    fn copy(&self, entry: &mut Entry<'_, '_>, name: &str) -> io::Result<()> {
         io::copy(entry, &mut fs::File::create(self.folder.join(name))?).map(drop)
     }
 
