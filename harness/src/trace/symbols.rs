@@ -115,9 +115,8 @@ impl Symbols {
     }
 
     fn from_lines(mut lines: Vec<Line<'_>>, traceable_known: bool) -> Result<Self, SymbolsError> {
-        lines.sort_by(|a, b| {
-            (a.address, !a.traceable, a.name, a.module).cmp(&(b.address, !b.traceable, b.name, b.module))
-        });
+        let rank = |line: &Line<'_>| (line.address, !line.traceable, bounds_section(line.name));
+        lines.sort_by(|a, b| rank(a).cmp(&rank(b)).then_with(|| (a.name, a.module).cmp(&(b.name, b.module))));
         let mut functions = Vec::with_capacity(lines.len());
         let mut names = String::with_capacity(lines.iter().map(|line| line.name.len()).sum());
         let mut modules: Vec<String> = Vec::new();
@@ -159,7 +158,8 @@ impl Symbols {
     /// The raw name of the function that this address lies in.
     ///
     /// The addresses that function_graph records lie a few bytes into a function that begins with a landing instruction.
-    /// Of several names for one function it is a traceable one, and then the first by spelling.
+    /// Of several names for one function it is a traceable one, then one that does not mark a section's bounds, then
+    /// the first by spelling.
     pub fn name(&self, address: FuncAddr) -> Option<&str> {
         self.containing(address).map(|function| self.name_of(function))
     }
@@ -250,6 +250,12 @@ impl Symbols {
         let length = order[from..].partition_point(|index| name(index).starts_with(prefix));
         from..from + length
     }
+}
+
+/// Whether this names where a section of the kernel begins or ends, as `__cpuidle_text_start` does, which has the address
+/// of the first function in it.
+fn bounds_section(name: &str) -> bool {
+    name.ends_with("_start") || name.ends_with("_end")
 }
 
 /// `ADDRESS TYPE NAME`, and after a tab `[MODULE]`.
@@ -411,6 +417,8 @@ mod tests {
     #[test]
     fn of_two_names_for_one_function_the_traceable_one_stands_for_it() {
         assert_eq!(symbols().name(0xffff_ffff_8100_0000), Some("startup"));
+        let bounds = Symbols::parse("81000000 T __cpuidle_text_start\n81000000 t default_idle\n", "").unwrap();
+        assert_eq!(bounds.name(0x8100_0000), Some("default_idle"));
     }
 
     #[test]
