@@ -10,7 +10,7 @@ use rxpath::trace::{
 use trace_encoder::{Encoder, Machine, Said, Timing};
 
 fn machines() -> impl Strategy<Value = Machine> {
-    (any::<bool>(), any::<bool>(), 0..4_usize, prop::sample::select(vec![240_usize, 496, 4080, 16368])).prop_map(
+    (any::<bool>(), any::<bool>(), 0..4_usize, prop::sample::select(vec![368_usize, 496, 4080, 16368])).prop_map(
         |(big, long32, layout, data_size)| Machine {
             endian: if big { Endian::Big } else { Endian::Little },
             long: if long32 { 4 } else { 8 },
