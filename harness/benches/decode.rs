@@ -3,11 +3,12 @@
 //! `cargo bench --bench decode`, or `-- FILE.dat` to measure a trace.dat instead.
 
 use rxpath::trace::{CaptureText, CpuPages, Layout, TraceDat, build};
-use std::{fs, path::Path, time::Instant};
+use std::{fs, path::Path};
 
-/// Enough that a pass takes tens of milliseconds, and more than the caches hold.
-const LARGE: usize = 64 << 20;
-const PASSES: usize = 9;
+/// A large run's capture: some 200,000 records.
+const LARGE: usize = 8 << 20;
+const PASSES: u32 = 20;
+const MEASUREMENTS: usize = 7;
 
 fn main() {
     let file = std::env::args().skip(1).find(|argument| !argument.starts_with("--"));
@@ -74,15 +75,24 @@ fn count(layout: &Layout, cpus: &[CpuPages<'_>]) -> usize {
     records
 }
 
-/// Seconds that the median of several passes takes.
+/// Processor seconds that a pass takes: the median of several measurements, each long enough for the clock's coarse steps.
 fn median(mut pass: impl FnMut()) -> f64 {
-    let mut seconds: Vec<f64> = (0..PASSES)
+    let mut seconds: Vec<f64> = (0..MEASUREMENTS)
         .map(|_| {
-            let start = Instant::now();
-            pass();
-            start.elapsed().as_secs_f64()
+            let start = processor_seconds();
+            for _ in 0..PASSES {
+                pass();
+            }
+            (processor_seconds() - start) / f64::from(PASSES)
         })
         .collect();
     seconds.sort_by(f64::total_cmp);
-    seconds[PASSES / 2]
+    seconds[MEASUREMENTS / 2]
+}
+
+/// Time this thread has been on a processor, so that a busy machine does not count (Documentation/scheduler/sched-stats.rst).
+fn processor_seconds() -> f64 {
+    let text = fs::read_to_string("/proc/thread-self/schedstat").expect("a kernel with schedstat");
+    let nanoseconds: f64 = text.split(' ').next().and_then(|word| word.parse().ok()).expect("a number");
+    nanoseconds / 1e9
 }
