@@ -97,10 +97,11 @@ impl Symbols {
         let mut hidden = false;
         for (index, text) in kallsyms.lines().enumerate() {
             let bad = || SymbolsError::Line { line: index + 1, found: text.chars().take(80).collect() };
-            let (address, kind, name, module) = split_line(text).ok_or_else(bad)?;
-            if !matches!(kind, "t" | "T" | "w" | "W") || name.starts_with("__pfx_") {
+            let (address, kind, rest) = split_line(text).ok_or_else(bad)?;
+            if !matches!(kind, "t" | "T" | "w" | "W") || rest.starts_with("__pfx_") {
                 continue;
             }
+            let (name, module) = split_module(rest).ok_or_else(bad)?;
             hidden |= address == 0;
             if address != 0 {
                 let traceable = set.contains(&(name, module));
@@ -258,23 +259,21 @@ fn bounds_section(name: &str) -> bool {
     name.ends_with("_start") || name.ends_with("_end")
 }
 
-/// `ADDRESS TYPE NAME`, and after a tab `[MODULE]`.
-fn split_line(text: &str) -> Option<(u64, &str, &str, &str)> {
+/// Splits `ADDRESS TYPE NAME…`.
+fn split_line(text: &str) -> Option<(u64, &str, &str)> {
     let (address, rest) = text.split_once(' ')?;
     let (kind, rest) = rest.split_once(' ')?;
-    let (name, module) = split_module(rest)?;
-    Some((u64::from_str_radix(address, 16).ok()?, kind, name, module))
+    Some((u64::from_str_radix(address, 16).ok()?, kind, rest))
 }
 
-/// Splits `name [module]` (or with a tab), giving an empty module if there is none.
+/// Splits `NAME [MODULE]` (or with a tab), giving an empty module if there is none.
 fn split_module(text: &str) -> Option<(&str, &str)> {
-    let mut words = text.split_whitespace();
-    let name = words.next()?;
-    let module = match words.next() {
-        Some(module) => module.strip_prefix('[')?.strip_suffix(']')?,
-        None => "",
+    let text = text.trim_ascii();
+    let Some(end) = text.bytes().position(|byte| byte == b'\t' || byte == b' ') else {
+        return (!text.is_empty()).then_some((text, ""));
     };
-    Some((name, module))
+    let (name, module) = text.split_at(end);
+    Some((name, module.trim_ascii_start().strip_prefix('[')?.strip_suffix(']')?))
 }
 
 /// `available_filter_functions`: `NAME` or `NAME [MODULE]` a line. Weak functions that were overridden stand there under
