@@ -7,9 +7,10 @@
 
 use super::{
     Forest, Forests, Node, TaskKey, TooDeep, What,
-    decode::{CaptureText, CpuEvents, CpuPages, DecodeError, Layout, Stamped},
+    decode::{CaptureText, CpuEvents, CpuPages, DecodeError, Layout},
     event::{Common, Event, Exit, Switch},
     losses,
+    page::Record,
 };
 use std::collections::{BTreeMap, HashMap};
 
@@ -27,16 +28,19 @@ pub fn build(layout: &Layout, cpus: &[CpuPages<'_>]) -> Result<Forests, DecodeEr
     let mut streams = Vec::with_capacity(cpus.len());
     for cpu in cpus {
         let mut events = layout.events(cpu.cpu, cpu.pages);
-        let head = events.step()?;
+        let head = events.record()?;
         streams.push(Stream { events, head, cached: None });
     }
     let mut builder = Builder::default();
     while let Some((turn, until)) = earliest(&streams) {
         let stream = &mut streams[turn];
-        while let Some(event) = stream.head.filter(|event| event.time <= until) {
-            builder.add(stream.events.cpu(), &mut stream.cached, &event);
-            stream.head = stream.events.step()?;
+        let mut head = stream.head.take();
+        while let Some(record) = head.filter(|record| record.time <= until) {
+            let (common, event) = stream.events.decode(&record)?;
+            builder.add(stream.events.cpu(), &mut stream.cached, record.time, &common, &event);
+            head = stream.events.record()?;
         }
+        stream.head = head;
     }
     let mut losses = Vec::new();
     for (stream, cpu) in streams.iter().zip(cpus) {
@@ -50,10 +54,10 @@ pub fn build(layout: &Layout, cpus: &[CpuPages<'_>]) -> Result<Forests, DecodeEr
     Ok(Forests { by_task, comms, losses, too_deep: builder.too_deep })
 }
 
-/// One CPU's events, the first of them looked at.
+/// One CPU's events, and the first record not yet taken.
 struct Stream<'a> {
     events: CpuEvents<'a>,
-    head: Option<Stamped<'a>>,
+    head: Option<Record<'a>>,
     /// The task that the last record of this CPU belonged to, and its place among the tasks.
     cached: Option<(i32, usize)>,
 }
@@ -104,9 +108,8 @@ struct Builder {
 const COMM_LEN: usize = 16;
 
 impl Builder {
-    #[inline]
-    fn add(&mut self, cpu: u16, cached: &mut Option<(i32, usize)>, stamped: &Stamped<'_>) {
-        let Stamped { time, common, event } = stamped;
+    #[inline(always)]
+    fn add(&mut self, cpu: u16, cached: &mut Option<(i32, usize)>, time: u64, common: &Common, event: &Event<'_>) {
         let place = match *cached {
             Some((pid, place)) if pid == common.pid => place,
             _ => {
@@ -115,15 +118,15 @@ impl Builder {
                 place
             }
         };
-        let at = Moment { cpu, time: *time, common };
+        let at = Moment { cpu, time, common };
         match event {
             Event::Entry(entry) => self.tasks[place].enter(at, entry.func, entry.depth),
             Event::Exit(exit) => {
                 let task = &mut self.tasks[place];
                 if task.overrun != Some(exit.overrun) {
-                    self.too_deep.extend(task.count_overrun(*time, exit));
+                    self.too_deep.extend(task.count_overrun(time, exit));
                 }
-                task.leave(*time, exit.func, exit.depth);
+                task.leave(time, exit.func, exit.depth);
             }
             Event::Switch(switch) => self.switch(at, switch),
             Event::Waking { pid, comm } => {

@@ -3,7 +3,7 @@
 use super::{
     event::{Common, Event, EventDecoder},
     format::{Format, FormatError, HeaderPage},
-    page::{Endian, Malformed, Missed, Page, PageError, Records},
+    page::{Endian, Malformed, Missed, Page, PageError, Record, Records},
 };
 use thiserror::Error;
 
@@ -116,7 +116,15 @@ impl Layout {
 
     /// The events of one CPU, in the order they were recorded.
     pub fn events<'a>(&'a self, cpu: u16, pages: &'a [u8]) -> CpuEvents<'a> {
-        CpuEvents { layout: self, cpu, pages, index: 0, started: false, records: None, missed: Vec::new() }
+        CpuEvents {
+            layout: self,
+            cpu,
+            pages,
+            index: 0,
+            started: false,
+            records: Records::default(),
+            missed: Vec::new(),
+        }
     }
 }
 
@@ -139,7 +147,7 @@ pub struct CpuEvents<'a> {
     pages: &'a [u8],
     index: usize,
     started: bool,
-    records: Option<Records<'a>>,
+    records: Records<'a>,
     missed: Vec<(usize, Missed)>,
 }
 
@@ -157,18 +165,19 @@ impl<'a> CpuEvents<'a> {
     /// The next event; `None` when all pages are read.
     #[inline]
     pub fn step(&mut self) -> Result<Option<Stamped<'a>>, DecodeError> {
+        let Some(record) = self.record()? else { return Ok(None) };
+        let (common, event) = self.decode(&record)?;
+        Ok(Some(Stamped { time: record.time, common, event }))
+    }
+
+    /// The next record, not looked into yet; `None` when all pages are read.
+    #[inline(always)]
+    pub(super) fn record(&mut self) -> Result<Option<Record<'a>>, DecodeError> {
         loop {
-            if let Some(records) = &mut self.records {
-                match records.step() {
-                    Ok(Some(record)) => {
-                        return match self.layout.events.decode(record.data) {
-                            Ok((common, event)) => Ok(Some(Stamped { time: record.time, common, event })),
-                            Err(short) => Err(self.too_short(record.offset, short)),
-                        };
-                    }
-                    Ok(None) => self.records = None,
-                    Err(error) => return Err(self.malformed(error)),
-                }
+            match self.records.step() {
+                Ok(Some(record)) => return Ok(Some(record)),
+                Ok(None) => {}
+                Err(error) => return Err(self.malformed(error)),
             }
             if !self.open_page()? {
                 return Ok(None);
@@ -176,7 +185,17 @@ impl<'a> CpuEvents<'a> {
         }
     }
 
+    /// What the record says that [`CpuEvents::record`] gave last.
+    #[inline(always)]
+    pub(super) fn decode(&mut self, record: &Record<'a>) -> Result<(Common, Event<'a>), DecodeError> {
+        match self.layout.events.decode(record.data) {
+            Ok(event) => Ok(event),
+            Err(short) => Err(self.too_short(record.offset, short)),
+        }
+    }
+
     /// Opens the next page; `false` if there is none.
+    #[inline(never)]
     fn open_page(&mut self) -> Result<bool, DecodeError> {
         if self.pages.is_empty() {
             return Ok(false);
@@ -190,7 +209,7 @@ impl<'a> CpuEvents<'a> {
         if page.missed != Missed::Nothing {
             self.missed.push((self.index, page.missed));
         }
-        self.records = Some(page.records());
+        self.records = page.records();
         Ok(true)
     }
 
@@ -209,6 +228,6 @@ impl<'a> CpuEvents<'a> {
 
     fn end(&mut self) {
         self.pages = &[];
-        self.records = None;
+        self.records = Records::default();
     }
 }

@@ -224,7 +224,7 @@ impl EventDecoder {
     }
 
     /// Decodes one record.
-    #[inline]
+    #[inline(always)]
     pub fn decode<'a>(&self, data: &'a [u8]) -> Result<(Common, Event<'a>), TooShort> {
         let Some(common) = self.common(data) else {
             return Err(TooShort { id: None, length: data.len() });
@@ -236,7 +236,7 @@ impl EventDecoder {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn common(&self, data: &[u8]) -> Option<Common> {
         let at = &self.common;
         Some(Common {
@@ -247,7 +247,7 @@ impl EventDecoder {
         })
     }
 
-    #[inline]
+    #[inline(always)]
     fn event<'a>(&self, kind: &Kind, id: u16, data: &'a [u8]) -> Option<Event<'a>> {
         let read = |number: &Number| self.read(number, data);
         let optional = |number: &Option<Number>| match number {
@@ -287,7 +287,7 @@ impl EventDecoder {
         })
     }
 
-    #[inline]
+    #[inline(always)]
     fn read(&self, number: &Number, data: &[u8]) -> Option<u64> {
         let at = usize::from(number.at);
         Some(match (number.size, number.signed) {

@@ -10,6 +10,7 @@ mod losses;
 mod page;
 mod symbols;
 mod tracedat;
+mod tracedat_write;
 mod tree;
 
 pub use build::*;
@@ -19,4 +20,5 @@ pub use format::*;
 pub use page::*;
 pub use symbols::*;
 pub use tracedat::*;
+pub use tracedat_write::*;
 pub use tree::*;

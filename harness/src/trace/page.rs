@@ -162,7 +162,7 @@ pub struct Record<'a> {
 }
 
 /// The data records of a page. Never goes on for more steps than the page has words.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Records<'a> {
     data: &'a [u8],
     at: usize,
@@ -182,7 +182,7 @@ const ABSOLUTE_BITS: u32 = 59;
 
 impl<'a> Records<'a> {
     /// The next data record, `None` at the page's end.
-    #[inline]
+    #[inline(always)]
     pub fn step(&mut self) -> Result<Option<Record<'a>>, PageError> {
         loop {
             let at = self.at;
@@ -227,7 +227,7 @@ impl<'a> Records<'a> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn take(&mut self, kind: u32, delta: u32, from: usize, length: usize) -> Result<Record<'a>, PageError> {
         let to = from.saturating_add(length);
         let Some(data) = self.data.get(from..to) else {

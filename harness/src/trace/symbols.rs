@@ -97,10 +97,11 @@ impl Symbols {
         let mut hidden = false;
         for (index, text) in kallsyms.lines().enumerate() {
             let bad = || SymbolsError::Line { line: index + 1, found: text.chars().take(80).collect() };
-            let (address, kind, name, module) = split_line(text).ok_or_else(bad)?;
-            if !matches!(kind, "t" | "T" | "w" | "W") || name.starts_with("__pfx_") {
+            let (address, kind, rest) = split_line(text).ok_or_else(bad)?;
+            if !matches!(kind, "t" | "T" | "w" | "W") || rest.starts_with("__pfx_") {
                 continue;
             }
+            let (name, module) = split_module(rest).ok_or_else(bad)?;
             hidden |= address == 0;
             if address != 0 {
                 let traceable = set.contains(&(name, module));
@@ -115,9 +116,8 @@ impl Symbols {
     }
 
     fn from_lines(mut lines: Vec<Line<'_>>, traceable_known: bool) -> Result<Self, SymbolsError> {
-        lines.sort_by(|a, b| {
-            (a.address, !a.traceable, a.name, a.module).cmp(&(b.address, !b.traceable, b.name, b.module))
-        });
+        let rank = |line: &Line<'_>| (line.address, !line.traceable, bounds_section(line.name));
+        lines.sort_by(|a, b| rank(a).cmp(&rank(b)).then_with(|| (a.name, a.module).cmp(&(b.name, b.module))));
         let mut functions = Vec::with_capacity(lines.len());
         let mut names = String::with_capacity(lines.iter().map(|line| line.name.len()).sum());
         let mut modules: Vec<String> = Vec::new();
@@ -159,7 +159,8 @@ impl Symbols {
     /// The raw name of the function that this address lies in.
     ///
     /// The addresses that function_graph records lie a few bytes into a function that begins with a landing instruction.
-    /// Of several names for one function it is a traceable one, and then the first by spelling.
+    /// Of several names for one function it is a traceable one, then one that does not mark a section's bounds, then
+    /// the first by spelling.
     pub fn name(&self, address: FuncAddr) -> Option<&str> {
         self.containing(address).map(|function| self.name_of(function))
     }
@@ -252,23 +253,27 @@ impl Symbols {
     }
 }
 
-/// `ADDRESS TYPE NAME`, and after a tab `[MODULE]`.
-fn split_line(text: &str) -> Option<(u64, &str, &str, &str)> {
-    let (address, rest) = text.split_once(' ')?;
-    let (kind, rest) = rest.split_once(' ')?;
-    let (name, module) = split_module(rest)?;
-    Some((u64::from_str_radix(address, 16).ok()?, kind, name, module))
+/// Whether this names where a section of the kernel begins or ends, as `__cpuidle_text_start` does, which has the address
+/// of the first function in it.
+fn bounds_section(name: &str) -> bool {
+    name.ends_with("_start") || name.ends_with("_end")
 }
 
-/// Splits `name [module]` (or with a tab), giving an empty module if there is none.
+/// Splits `ADDRESS TYPE NAME…`.
+fn split_line(text: &str) -> Option<(u64, &str, &str)> {
+    let (address, rest) = text.split_once(' ')?;
+    let (kind, rest) = rest.split_once(' ')?;
+    Some((u64::from_str_radix(address, 16).ok()?, kind, rest))
+}
+
+/// Splits `NAME [MODULE]` (or with a tab), giving an empty module if there is none.
 fn split_module(text: &str) -> Option<(&str, &str)> {
-    let mut words = text.split_whitespace();
-    let name = words.next()?;
-    let module = match words.next() {
-        Some(module) => module.strip_prefix('[')?.strip_suffix(']')?,
-        None => "",
+    let text = text.trim_ascii();
+    let Some(end) = text.bytes().position(|byte| byte == b'\t' || byte == b' ') else {
+        return (!text.is_empty()).then_some((text, ""));
     };
-    Some((name, module))
+    let (name, module) = text.split_at(end);
+    Some((name, module.trim_ascii_start().strip_prefix('[')?.strip_suffix(']')?))
 }
 
 /// `available_filter_functions`: `NAME` or `NAME [MODULE]` a line. Weak functions that were overridden stand there under
@@ -411,6 +416,8 @@ mod tests {
     #[test]
     fn of_two_names_for_one_function_the_traceable_one_stands_for_it() {
         assert_eq!(symbols().name(0xffff_ffff_8100_0000), Some("startup"));
+        let bounds = Symbols::parse("81000000 T __cpuidle_text_start\n81000000 t default_idle\n", "").unwrap();
+        assert_eq!(bounds.name(0x8100_0000), Some("default_idle"));
     }
 
     #[test]

@@ -227,7 +227,10 @@ impl<'a> TraceDat<'a> {
         let _page_size = option.u32()?;
         for _ in 0..option.u32()? {
             let (cpu, from, length) = (option.u32()?, option.u64()?, option.u64()?);
-            let bytes = file.claim(from, length).ok_or_else(|| option.malformed(PAGES_EXPECTED))?;
+            // trace-cmd (3.1.6) does not count the word that counts the chunks.
+            let counted = if compression == Compression::None || length == 0 { 0 } else { 4 };
+            let bytes =
+                file.claim(from, length.saturating_add(counted)).ok_or_else(|| option.malformed(PAGES_EXPECTED))?;
             let pages = match compression {
                 Compression::None => Cow::Borrowed(bytes),
                 _ if bytes.is_empty() => Cow::Borrowed(bytes),
