@@ -2,8 +2,18 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The name of the fw_cfg file that holds the [`Plan`] (QEMU `docs/specs/fw_cfg.rst`: user items live under `opt/`).
-pub const PLAN_FW_CFG_NAME: &str = "opt/rxpath/plan";
+/// The name of the fw_cfg file that holds an [`Order`], postcard-encoded (QEMU docs/specs/fw_cfg.rst: user items live
+/// under `opt/`).
+pub const ORDER_FW_CFG_NAME: &str = "opt/rxpath/order";
+
+/// What the host wants of a guest that has been restored.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Order {
+    /// Run this plan.
+    Run(Plan),
+    /// Send what is true of the kernel as a whole: formats, symbols, traceable functions.
+    Facts,
+}
 
 /// Index of an actor in [`Plan::actors`].
 pub type ActorIndex = u16;
@@ -242,3 +252,6 @@ pub enum Fault {
     /// The agent dies by its own signal.
     Die,
 }
+
+/// The longest [`Order`] on the wire, in bytes: the agent reads it byte by byte, before the run's start.
+pub const MAX_ORDER: usize = 256 * 1024;

@@ -2,6 +2,21 @@
 //!
 //! Architecture invariant: nothing outside this folder knows ftrace's formats, and nothing in it does I/O.
 
+mod build;
+mod decode;
+mod event;
+mod format;
+mod losses;
+mod page;
+mod symbols;
+mod tracedat;
 mod tree;
 
+pub use build::*;
+pub use decode::*;
+pub use event::*;
+pub use format::*;
+pub use page::*;
+pub use symbols::*;
+pub use tracedat::*;
 pub use tree::*;

@@ -107,4 +107,21 @@ pub struct Forests {
     pub comms: BTreeMap<i32, String>,
     /// What makes this capture incomplete, in words, with the CPU; empty if nothing was lost.
     pub losses: Vec<String>,
+    /// Where calls are missing because they were nested too deep; `losses` tells of them too.
+    pub too_deep: Vec<TooDeep>,
+}
+
+/// Calls that were not recorded because a task's shadow stack was full (up to 6.10: 50 calls deep).
+///
+/// Unlike other losses this one has a place: everything outside the call that returned at [`TooDeep::time`] is complete.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct TooDeep {
+    /// Whose stack was full.
+    pub task: TaskKey,
+    /// The trace clock, in nanoseconds, when the first call returned after the loss: they were made beneath that one.
+    pub time: u64,
+    /// The function that returned then.
+    pub func: FuncAddr,
+    /// How many calls are missing, as far as the kernel counts: those made by a call that is missing are not counted.
+    pub calls: u64,
 }

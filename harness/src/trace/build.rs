@@ -1,0 +1,239 @@
+//! From the events of all CPUs to call trees, one forest a task.
+//!
+//! function_graph keeps a shadow stack per task (the idle task: per CPU), and an interrupt runs on that of the task it
+//! interrupted. A task's records come from whichever CPU it ran on, so the CPUs are merged by time first. Times are
+//! those of the ring buffer for every kernel: the `calltime` that some exit records carry is taken before the tracer
+//! has written its entry record, and would not compare with kernels that lack it.
+
+use super::{
+    Forest, Forests, Node, TaskKey, TooDeep, What,
+    decode::{CaptureText, CpuEvents, CpuPages, DecodeError, Layout, Stamped},
+    event::{Common, Event, Exit, Switch},
+    losses,
+};
+use std::collections::{BTreeMap, HashMap};
+
+/// Decodes a capture into call trees.
+///
+/// Whatever the bytes are, this ends with forests or an error that names CPU, page and byte, and needs no more memory
+/// than a constant times the input.
+pub fn decode(text: &CaptureText<'_>, cpus: &[CpuPages<'_>]) -> Result<Forests, DecodeError> {
+    let layout = Layout::new(text)?;
+    build(&layout, cpus)
+}
+
+/// [`decode`] for a layout that is already understood.
+pub fn build(layout: &Layout, cpus: &[CpuPages<'_>]) -> Result<Forests, DecodeError> {
+    let mut streams = Vec::with_capacity(cpus.len());
+    for cpu in cpus {
+        let mut events = layout.events(cpu.cpu, cpu.pages);
+        let head = events.step()?;
+        streams.push(Stream { events, head, cached: None });
+    }
+    let mut builder = Builder::default();
+    while let Some((turn, until)) = earliest(&streams) {
+        let stream = &mut streams[turn];
+        while let Some(event) = stream.head.filter(|event| event.time <= until) {
+            builder.add(stream.events.cpu(), &mut stream.cached, &event);
+            stream.head = stream.events.step()?;
+        }
+    }
+    let mut losses = Vec::new();
+    for (stream, cpu) in streams.iter().zip(cpus) {
+        let pages = cpu.pages.len() / layout.page_size().max(1);
+        losses::of_pages(&mut losses, cpu.cpu, pages, stream.events.missed());
+        losses::of_stats(&mut losses, cpu.cpu, cpu.stats);
+    }
+    losses::of_shadow_stacks(&mut losses, &builder.too_deep);
+    let by_task = builder.tasks.into_iter().map(|task| (task.forest.task, task.forest)).collect();
+    let comms = builder.comms.into_iter().map(|(pid, comm)| (pid, comm_text(&comm))).collect();
+    Ok(Forests { by_task, comms, losses, too_deep: builder.too_deep })
+}
+
+/// One CPU's events, the first of them looked at.
+struct Stream<'a> {
+    events: CpuEvents<'a>,
+    head: Option<Stamped<'a>>,
+    /// The task that the last record of this CPU belonged to, and its place among the tasks.
+    cached: Option<(i32, usize)>,
+}
+
+/// Which stream's head is the earliest (of equal ones the first), and up to what time it stays so.
+fn earliest(streams: &[Stream<'_>]) -> Option<(usize, u64)> {
+    let mut best: Option<(u64, usize)> = None;
+    let mut until = u64::MAX;
+    for (index, stream) in streams.iter().enumerate() {
+        let Some(head) = &stream.head else { continue };
+        match best {
+            Some((time, _)) if time <= head.time => until = until.min(head.time),
+            Some((time, _)) => {
+                until = time;
+                best = Some((head.time, index));
+            }
+            None => best = Some((head.time, index)),
+        }
+    }
+    best.map(|(_, index)| (index, until))
+}
+
+/// A call that has not returned yet.
+#[derive(Clone, Copy)]
+struct Open {
+    node: usize,
+    func: u64,
+    /// As the kernel counted, which is not the depth within the forest: calls entered before tracing began count too.
+    depth: i64,
+}
+
+struct Task {
+    forest: Forest,
+    open: Vec<Open>,
+    /// The shadow stack's overrun by the last exit record; `None` before the first.
+    overrun: Option<u64>,
+}
+
+#[derive(Default)]
+struct Builder {
+    tasks: Vec<Task>,
+    places: HashMap<TaskKey, usize>,
+    comms: BTreeMap<i32, [u8; COMM_LEN]>,
+    too_deep: Vec<TooDeep>,
+}
+
+/// `TASK_COMM_LEN` of `include/linux/sched.h`.
+const COMM_LEN: usize = 16;
+
+impl Builder {
+    #[inline]
+    fn add(&mut self, cpu: u16, cached: &mut Option<(i32, usize)>, stamped: &Stamped<'_>) {
+        let Stamped { time, common, event } = stamped;
+        let place = match *cached {
+            Some((pid, place)) if pid == common.pid => place,
+            _ => {
+                let place = self.place(key(common.pid, cpu));
+                *cached = Some((common.pid, place));
+                place
+            }
+        };
+        let at = Moment { cpu, time: *time, common };
+        match event {
+            Event::Entry(entry) => self.tasks[place].enter(at, entry.func, entry.depth),
+            Event::Exit(exit) => {
+                let task = &mut self.tasks[place];
+                if task.overrun != Some(exit.overrun) {
+                    self.too_deep.extend(task.count_overrun(*time, exit));
+                }
+                task.leave(*time, exit.func, exit.depth);
+            }
+            Event::Switch(switch) => self.switch(at, switch),
+            Event::Waking { pid, comm } => {
+                self.name(*pid, comm);
+                self.tasks[place].mark(at, What::Waking { pid: *pid });
+            }
+            Event::Woken { pid, comm } => {
+                self.name(*pid, comm);
+                self.tasks[place].mark(at, What::Woken { pid: *pid });
+            }
+            Event::Irq { event, number } => {
+                self.tasks[place].mark(at, What::Irq { event, number: *number });
+            }
+            Event::Marker { bytes } => self.tasks[place].mark(at, What::Marker { bytes: bytes.to_vec() }),
+            Event::Print { .. } | Event::Other { .. } => {}
+        }
+    }
+
+    fn switch(&mut self, at: Moment<'_>, switch: &Switch<'_>) {
+        self.name(switch.prev_pid, switch.prev_comm);
+        self.name(switch.next_pid, switch.next_comm);
+        let (previous, next) = (switch.prev_pid, switch.next_pid);
+        let left = self.place(key(previous, at.cpu));
+        self.tasks[left].mark(at, What::SwitchOut { state: switch.prev_state, next });
+        let entered = self.place(key(next, at.cpu));
+        self.tasks[entered].mark(at, What::SwitchIn { previous });
+    }
+
+    fn place(&mut self, key: TaskKey) -> usize {
+        *self.places.entry(key).or_insert_with(|| {
+            self.tasks.push(Task { forest: Forest { task: key, nodes: Vec::new() }, open: Vec::new(), overrun: None });
+            self.tasks.len() - 1
+        })
+    }
+
+    /// Remembers a task's name. The idle tasks share pid 0 and differ in name, so theirs is the common part.
+    fn name(&mut self, pid: i32, comm: &[u8]) {
+        let mut name = [0; COMM_LEN];
+        let comm = if pid == 0 { b"swapper" } else { comm };
+        let length = comm.len().min(COMM_LEN);
+        name[..length].copy_from_slice(&comm[..length]);
+        self.comms.insert(pid, name);
+    }
+}
+
+/// `FTRACE_RETFUNC_DEPTH` of `include/linux/ftrace.h`, up to 6.10; the shadow stack of later kernels is deeper.
+const SHADOW_STACK_DEPTH: i64 = 50;
+
+/// When and where a record was made.
+#[derive(Clone, Copy)]
+struct Moment<'a> {
+    cpu: u16,
+    time: u64,
+    common: &'a Common,
+}
+
+impl Task {
+    /// Whatever was entered at this depth or deeper and never seen to return has ended without a record of it.
+    #[inline]
+    fn enter(&mut self, at: Moment<'_>, func: u64, depth: i64) {
+        while self.open.pop_if(|open| open.depth >= depth).is_some() {}
+        let node = self.forest.nodes.len();
+        self.mark(at, What::Call { func, end: None });
+        self.open.push(Open { node, func, depth });
+    }
+
+    /// The exit of a call that was entered before tracing began finds nothing to close, and leaves no trace.
+    #[inline]
+    fn leave(&mut self, time: u64, func: u64, depth: i64) {
+        while self.open.pop_if(|open| open.depth > depth).is_some() {}
+        if let Some(open) = self.open.pop_if(|open| open.depth == depth)
+            && open.func == func
+            && let What::Call { end, .. } = &mut self.forest.nodes[open.node].what
+        {
+            *end = Some(time);
+        }
+    }
+
+    /// Notes a new count of calls without room on the shadow stack, and tells what was lost since the one before.
+    ///
+    /// The count runs since the task began, recorded or not. So the first one seen tells of a loss only if the stack may
+    /// have been full just now, before any exit was recorded.
+    #[cold]
+    fn count_overrun(&mut self, time: u64, exit: &Exit) -> Option<TooDeep> {
+        let before = self.overrun.replace(exit.overrun);
+        let calls = match before {
+            Some(before) => exit.overrun.checked_sub(before)?,
+            None if exit.depth.saturating_add(1) >= SHADOW_STACK_DEPTH => exit.overrun,
+            None => 0,
+        };
+        (calls != 0).then_some(TooDeep { task: self.forest.task, time, func: exit.func, calls })
+    }
+
+    #[inline]
+    fn mark(&mut self, at: Moment<'_>, what: What) {
+        self.forest.nodes.push(Node {
+            depth: self.open.len() as u32,
+            cpu: at.cpu,
+            start: at.time,
+            interrupted: at.common.interrupted(),
+            what,
+        });
+    }
+}
+
+fn key(pid: i32, cpu: u16) -> TaskKey {
+    if pid == 0 { TaskKey::Idle(cpu) } else { TaskKey::Task(pid) }
+}
+
+fn comm_text(comm: &[u8]) -> String {
+    let end = comm.iter().position(|byte| *byte == 0).unwrap_or(comm.len());
+    String::from_utf8_lossy(&comm[..end]).into_owned()
+}

@@ -1,0 +1,509 @@
+//! Reads a `trace.dat` as trace-cmd writes it (trace-cmd.dat.v6(5), trace-cmd.dat.v7(5)): the same kernel texts and pages
+//! as in a capture of rxpath's own.
+
+use super::{
+    decode::{CaptureText, CpuPages},
+    page::Endian,
+};
+use std::borrow::Cow;
+use thiserror::Error;
+
+/// Why a file could not be read as a `trace.dat`.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum TraceDatError {
+    /// Its first bytes are others.
+    #[error("not a trace.dat: expected the bytes 17 08 44 and `tracing` at its start")]
+    NotTraceDat,
+    /// A version that is neither 6 nor 7.
+    #[error("trace.dat version {found:?}: expected 6 or 7; `trace-cmd convert --file-version 6` can make one")]
+    Version {
+        /// As the file says, shortened.
+        found: String,
+    },
+    /// Something at this place is not what the format asks for.
+    #[error("byte {at} of {part}: expected {expected}")]
+    Malformed {
+        /// Offset in the part, in bytes.
+        at: usize,
+        /// The file, or a section of it that was compressed.
+        part: &'static str,
+        /// What should be there.
+        expected: &'static str,
+    },
+    /// A compression that is not known here.
+    #[error("compressed with {found:?}: expected none, zlib or zstd; `trace-cmd convert --compression none` undoes it")]
+    Compression {
+        /// As the file says, shortened.
+        found: String,
+    },
+    /// The compressed bytes are damaged, or grow beyond what they say or beyond belief.
+    #[error("byte {at} of the file: {length} compressed bytes do not give the {expected} bytes they should")]
+    Compressed {
+        /// Where they begin, in bytes.
+        at: usize,
+        /// How many there are.
+        length: usize,
+        /// How many they should give.
+        expected: usize,
+    },
+    /// Written with `-l` or from a `trace` file: text, not pages.
+    #[error("holds latency text instead of ring-buffer pages: record it with `trace-cmd record`")]
+    Latency,
+}
+
+/// What a `trace.dat` holds, as far as call trees need it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TraceDat<'a> {
+    /// 6 or 7.
+    pub version: u32,
+    /// The byte order of the machine that traced.
+    pub endian: Endian,
+    /// `events/header_page`.
+    pub header_page: Cow<'a, str>,
+    /// The formats of the systems ftrace, sched and irq.
+    pub formats: Vec<Cow<'a, str>>,
+    /// `/proc/kallsyms`.
+    pub kallsyms: Cow<'a, str>,
+    /// `saved_cmdlines`: lines of pid and name.
+    pub cmdlines: Cow<'a, str>,
+    /// The CPUs of the top trace instance, in the file's order.
+    pub cpus: Vec<TraceDatCpu<'a>>,
+}
+
+/// What one CPU recorded.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TraceDatCpu<'a> {
+    /// Which CPU.
+    pub cpu: u16,
+    /// Whole pages one after another.
+    pub pages: Cow<'a, [u8]>,
+    /// `per_cpu/cpuN/stats` after the recording; empty if the file does not have it.
+    pub stats: Cow<'a, str>,
+}
+
+impl<'a> TraceDat<'a> {
+    /// Reads a whole file.
+    pub fn parse(file: &'a [u8]) -> Result<Self, TraceDatError> {
+        let rest = file.strip_prefix(b"\x17\x08\x44tracing").ok_or(TraceDatError::NotTraceDat)?;
+        let end = rest.iter().take(16).position(|byte| *byte == 0);
+        let version = end.map_or(rest.get(..16).unwrap_or(rest), |end| &rest[..end]);
+        let mut reader = Reader { bytes: file, at: 10 + version.len() + 1, endian: Endian::Little, part: "the file" };
+        let number = match version {
+            b"6" => 6,
+            b"7" => 7,
+            _ => return Err(TraceDatError::Version { found: String::from_utf8_lossy(version).into_owned() }),
+        };
+        reader.endian = match reader.u8()? {
+            0 => Endian::Little,
+            1 => Endian::Big,
+            _ => return Err(reader.malformed("0 (little endian) or 1 (big endian)")),
+        };
+        let _user_long_size = reader.u8()?;
+        let _machine_page_size = reader.u32()?;
+        let mut dat = Self { version: number, endian: reader.endian, ..Self::default() };
+        match number {
+            6 => dat.read_v6(&mut File { bytes: file, unclaimed: file.len() }, &mut reader)?,
+            _ => dat.read_v7(&mut File { bytes: file, unclaimed: file.len() }, &mut reader)?,
+        }
+        Ok(dat)
+    }
+
+    /// The kernel's descriptions, to decode with.
+    pub fn text(&self) -> CaptureText<'_> {
+        CaptureText {
+            header_page: &self.header_page,
+            formats: self.formats.iter().map(|format| &**format).collect(),
+            page_size: None,
+            endian: self.endian,
+        }
+    }
+
+    /// The pages, to decode.
+    pub fn cpu_pages(&self) -> Vec<CpuPages<'_>> {
+        self.cpus.iter().map(|cpu| CpuPages { cpu: cpu.cpu, pages: &cpu.pages, stats: &cpu.stats }).collect()
+    }
+
+    fn read_v6(&mut self, file: &mut File<'a>, reader: &mut Reader<'a>) -> Result<(), TraceDatError> {
+        self.header_page = read_header_info(reader)?;
+        self.formats = read_ftrace_formats(reader)?;
+        self.formats.extend(read_event_formats(reader)?);
+        let length = reader.u32()?;
+        self.kallsyms = text(reader.take(length.into())?);
+        let length = reader.u32()?;
+        reader.take(length.into())?;
+        let length = reader.u64()?;
+        self.cmdlines = text(reader.take(length)?);
+        let cpus = reader.u32()?;
+        let mut stats = Vec::new();
+        loop {
+            match reader.take(10)? {
+                b"options  \0" => read_v6_options(reader, &mut stats)?,
+                b"flyrecord\0" => break,
+                b"latency  \0" => return Err(TraceDatError::Latency),
+                _ => return Err(reader.malformed("`options`, `flyrecord` or `latency` before this")),
+            }
+        }
+        for cpu in 0..cpus {
+            let (from, length) = (reader.u64()?, reader.u64()?);
+            let pages = file.claim(from, length).ok_or_else(|| reader.malformed(PAGES_EXPECTED))?;
+            self.push_cpu(reader, cpu, Cow::Borrowed(pages))?;
+        }
+        self.attach(&stats);
+        Ok(())
+    }
+
+    fn read_v7(&mut self, file: &mut File<'a>, reader: &mut Reader<'a>) -> Result<(), TraceDatError> {
+        let compression = Compression::by_name(reader.string()?)?;
+        let _compression_version = reader.string()?;
+        let mut next = reader.u64()?;
+        let mut stats = Vec::new();
+        while next != 0 {
+            let section = Section::open(file, next, self.endian, compression)?;
+            next = self.read_v7_options(file, &section, compression, &mut stats)?;
+        }
+        self.attach(&stats);
+        Ok(())
+    }
+
+    /// Reads one options section; the offset of the next, 0 after the last.
+    fn read_v7_options(
+        &mut self,
+        file: &mut File<'a>,
+        section: &Section<'a>,
+        compression: Compression,
+        stats: &mut Vec<String>,
+    ) -> Result<u64, TraceDatError> {
+        let mut reader = section.reader(self.endian);
+        loop {
+            let (id, length) = (reader.u16()?, reader.u32()?);
+            let mut option = Reader { bytes: reader.take(length.into())?, at: 0, ..reader };
+            match id {
+                OPTION_DONE => return option.u64(),
+                OPTION_CPUSTAT => stats.push(text(option.bytes).into_owned()),
+                OPTION_BUFFER => self.read_v7_buffer(file, &mut option, compression)?,
+                OPTION_HEADER_INFO..=OPTION_EVENT_FORMATS | OPTION_KALLSYMS | OPTION_CMDLINES => {
+                    let section = Section::open(file, option.u64()?, self.endian, compression)?;
+                    self.read_v7_section(id, &section)?;
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn read_v7_section(&mut self, id: u16, section: &Section<'a>) -> Result<(), TraceDatError> {
+        let mut reader = section.reader(self.endian);
+        match id {
+            OPTION_HEADER_INFO => self.header_page = owned(read_header_info(&mut reader)?),
+            OPTION_FTRACE_FORMATS => self.formats.extend(read_ftrace_formats(&mut reader)?.into_iter().map(owned)),
+            OPTION_EVENT_FORMATS => self.formats.extend(read_event_formats(&mut reader)?.into_iter().map(owned)),
+            OPTION_KALLSYMS => {
+                let length = reader.u32()?;
+                self.kallsyms = owned(text(reader.take(length.into())?));
+            }
+            _ => {
+                let length = reader.u64()?;
+                self.cmdlines = owned(text(reader.take(length)?));
+            }
+        }
+        Ok(())
+    }
+
+    fn read_v7_buffer(
+        &mut self,
+        file: &mut File<'a>,
+        option: &mut Reader<'_>,
+        compression: Compression,
+    ) -> Result<(), TraceDatError> {
+        let at = option.u64()?;
+        let instance = option.string()?;
+        let _clock = option.string()?;
+        if !instance.is_empty() {
+            return Ok(());
+        }
+        let mut header = Reader::new(file.bytes, self.endian, "the file");
+        header.seek(at)?;
+        let (_id, flags) = (header.u16()?, header.u16()?);
+        let compression = if flags & SECTION_COMPRESSED != 0 { compression } else { Compression::None };
+        let _page_size = option.u32()?;
+        for _ in 0..option.u32()? {
+            let (cpu, from, length) = (option.u32()?, option.u64()?, option.u64()?);
+            let bytes = file.claim(from, length).ok_or_else(|| option.malformed(PAGES_EXPECTED))?;
+            let pages = match compression {
+                Compression::None => Cow::Borrowed(bytes),
+                _ if bytes.is_empty() => Cow::Borrowed(bytes),
+                _ => Cow::Owned(unpack_chunks(bytes, from as usize, self.endian, compression)?),
+            };
+            self.push_cpu(option, cpu, pages)?;
+        }
+        Ok(())
+    }
+
+    fn push_cpu(&mut self, reader: &Reader<'_>, cpu: u32, pages: Cow<'a, [u8]>) -> Result<(), TraceDatError> {
+        let cpu = u16::try_from(cpu).map_err(|_| reader.malformed("a CPU's number up to 65535 before this"))?;
+        self.cpus.push(TraceDatCpu { cpu, pages, stats: Cow::Borrowed("") });
+        Ok(())
+    }
+
+    /// Gives each CPU its statistics, which begin with `CPU: N`.
+    fn attach(&mut self, stats: &[String]) {
+        for text in stats {
+            let Some(number) = text.trim_start().strip_prefix("CPU:").and_then(|rest| rest.lines().next()) else {
+                continue;
+            };
+            let Ok(number) = number.trim().parse::<u16>() else { continue };
+            // A buffer of another instance has statistics of its own after those of the top instance.
+            let cpu = self.cpus.iter_mut().find(|cpu| cpu.cpu == number && cpu.stats.is_empty());
+            if let Some(cpu) = cpu {
+                cpu.stats = Cow::Owned(text.clone());
+            }
+        }
+    }
+}
+
+const OPTION_DONE: u16 = 0;
+const OPTION_CPUSTAT: u16 = 2;
+const OPTION_BUFFER: u16 = 3;
+const OPTION_HEADER_INFO: u16 = 16;
+const OPTION_FTRACE_FORMATS: u16 = 17;
+const OPTION_EVENT_FORMATS: u16 = 18;
+const OPTION_KALLSYMS: u16 = 19;
+const OPTION_CMDLINES: u16 = 21;
+const SECTION_COMPRESSED: u16 = 1;
+/// Bytes of a section's header: id (2), flags (2), description (4), size (8).
+const SECTION_HEADER: usize = 16;
+
+fn read_header_info<'a>(reader: &mut Reader<'a>) -> Result<Cow<'a, str>, TraceDatError> {
+    if reader.take(12)? != b"header_page\0" {
+        return Err(reader.malformed("`header_page` before this"));
+    }
+    let length = reader.u64()?;
+    let header_page = text(reader.take(length)?);
+    if reader.take(13)? != b"header_event\0" {
+        return Err(reader.malformed("`header_event` before this"));
+    }
+    let length = reader.u64()?;
+    reader.take(length)?;
+    Ok(header_page)
+}
+
+fn read_ftrace_formats<'a>(reader: &mut Reader<'a>) -> Result<Vec<Cow<'a, str>>, TraceDatError> {
+    let mut formats = Vec::new();
+    for _ in 0..reader.u32()? {
+        let length = reader.u64()?;
+        formats.push(text(reader.take(length)?));
+    }
+    Ok(formats)
+}
+
+/// The formats of the systems whose events call trees are made from: names are unique only within a system.
+fn read_event_formats<'a>(reader: &mut Reader<'a>) -> Result<Vec<Cow<'a, str>>, TraceDatError> {
+    let mut formats = Vec::new();
+    for _ in 0..reader.u32()? {
+        let wanted = matches!(reader.string()?, b"sched" | b"irq");
+        for _ in 0..reader.u32()? {
+            let length = reader.u64()?;
+            let format = reader.take(length)?;
+            if wanted {
+                formats.push(text(format));
+            }
+        }
+    }
+    Ok(formats)
+}
+
+fn read_v6_options(reader: &mut Reader<'_>, stats: &mut Vec<String>) -> Result<(), TraceDatError> {
+    loop {
+        let id = reader.u16()?;
+        if id == OPTION_DONE {
+            return Ok(());
+        }
+        let length = reader.u32()?;
+        let option = reader.take(length.into())?;
+        if id == OPTION_CPUSTAT {
+            stats.push(text(option).into_owned());
+        }
+    }
+}
+
+/// Text from the file, without the zero that may end it.
+fn text(bytes: &[u8]) -> Cow<'_, str> {
+    String::from_utf8_lossy(bytes.strip_suffix(b"\0").unwrap_or(bytes))
+}
+
+fn owned<'b>(text: Cow<'_, str>) -> Cow<'b, str> {
+    Cow::Owned(text.into_owned())
+}
+
+fn slice(file: &[u8], from: u64, length: u64) -> Option<&[u8]> {
+    file.get(usize::try_from(from).ok()?..)?.get(..usize::try_from(length).ok()?)
+}
+
+const PAGES_EXPECTED: &str = "a CPU's pages within the file, shared with nothing else, before this";
+
+/// A file whose parts are read at most once: what points to the same bytes again and again is hostile, and would take
+/// time and memory without end.
+struct File<'a> {
+    bytes: &'a [u8],
+    unclaimed: usize,
+}
+
+impl<'a> File<'a> {
+    fn claim(&mut self, from: u64, length: u64) -> Option<&'a [u8]> {
+        let claimed = slice(self.bytes, from, length)?;
+        self.unclaimed = self.unclaimed.checked_sub(claimed.len())?;
+        Some(claimed)
+    }
+}
+
+/// A section of a version 7 file, unpacked.
+struct Section<'a> {
+    bytes: Cow<'a, [u8]>,
+    part: &'static str,
+}
+
+impl<'a> Section<'a> {
+    fn open(file: &mut File<'a>, at: u64, endian: Endian, compression: Compression) -> Result<Self, TraceDatError> {
+        let mut reader = Reader::new(file.bytes, endian, "the file");
+        reader.seek(at)?;
+        let (_id, flags, _description) = (reader.u16()?, reader.u16()?, reader.u32()?);
+        let length = reader.u64()?;
+        if file.claim(at, length.saturating_add(SECTION_HEADER as u64)).is_none() {
+            return Err(reader.malformed("a section within the file, shared with nothing else, before this"));
+        }
+        if flags & SECTION_COMPRESSED == 0 {
+            return Ok(Self { bytes: Cow::Borrowed(reader.take(length)?), part: "a section" });
+        }
+        let mut reader = Reader { bytes: &file.bytes[..reader.at + length as usize], ..reader };
+        let (packed, unpacked) = (reader.u32()?, reader.u32()?);
+        let from = reader.at;
+        let bytes = compression.unpack(reader.take(packed.into())?, unpacked as usize, from)?;
+        Ok(Self { bytes: Cow::Owned(bytes), part: "an unpacked section" })
+    }
+
+    fn reader(&self, endian: Endian) -> Reader<'_> {
+        Reader::new(&self.bytes, endian, self.part)
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Compression {
+    None,
+    Zlib,
+    Zstd,
+}
+
+/// No more than this many bytes come out of one: kernel text and pages shrink to a fifth or so.
+const MOST_EXPANSION: usize = 1024;
+
+impl Compression {
+    fn by_name(name: &[u8]) -> Result<Self, TraceDatError> {
+        match name {
+            b"none" | b"" => Ok(Self::None),
+            b"zlib" => Ok(Self::Zlib),
+            b"zstd" => Ok(Self::Zstd),
+            _ => Err(TraceDatError::Compression { found: String::from_utf8_lossy(name).chars().take(20).collect() }),
+        }
+    }
+
+    /// Unpacks bytes that stand at `at` in the file and must give `expected` bytes.
+    fn unpack(self, packed: &[u8], expected: usize, at: usize) -> Result<Vec<u8>, TraceDatError> {
+        let broken = || TraceDatError::Compressed { at, length: packed.len(), expected };
+        if expected > packed.len().saturating_mul(MOST_EXPANSION) {
+            return Err(broken());
+        }
+        let bytes = match self {
+            Self::None => packed.to_vec(),
+            Self::Zlib => {
+                miniz_oxide::inflate::decompress_to_vec_zlib_with_limit(packed, expected).map_err(|_| broken())?
+            }
+            Self::Zstd => {
+                let mut bytes = Vec::with_capacity(expected);
+                let decoder = ruzstd::decoding::StreamingDecoder::new(packed).map_err(|_| broken())?;
+                std::io::Read::read_to_end(&mut std::io::Read::take(decoder, expected as u64 + 1), &mut bytes)
+                    .map_err(|_| broken())?;
+                bytes
+            }
+        };
+        if bytes.len() == expected { Ok(bytes) } else { Err(broken()) }
+    }
+}
+
+/// Unpacks a CPU's pages: a count of chunks, then each with its packed and unpacked size.
+fn unpack_chunks(
+    bytes: &[u8],
+    from: usize,
+    endian: Endian,
+    compression: Compression,
+) -> Result<Vec<u8>, TraceDatError> {
+    let mut reader = Reader::new(bytes, endian, "a CPU's compressed pages");
+    let mut pages = Vec::new();
+    for _ in 0..reader.u32()? {
+        let (packed, unpacked) = (reader.u32()?, reader.u32()?);
+        let at = from.saturating_add(reader.at);
+        pages.extend(compression.unpack(reader.take(packed.into())?, unpacked as usize, at)?);
+    }
+    Ok(pages)
+}
+
+/// Reads numbers and bytes one after another.
+#[derive(Clone, Copy)]
+struct Reader<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    endian: Endian,
+    part: &'static str,
+}
+
+impl<'a> Reader<'a> {
+    fn new(bytes: &'a [u8], endian: Endian, part: &'static str) -> Self {
+        Self { bytes, at: 0, endian, part }
+    }
+
+    fn malformed(&self, expected: &'static str) -> TraceDatError {
+        TraceDatError::Malformed { at: self.at, part: self.part, expected }
+    }
+
+    fn seek(&mut self, at: u64) -> Result<(), TraceDatError> {
+        match usize::try_from(at).ok().filter(|at| *at < self.bytes.len()) {
+            Some(at) => {
+                self.at = at;
+                Ok(())
+            }
+            None => Err(self.malformed("an offset within the file before this")),
+        }
+    }
+
+    fn take(&mut self, length: u64) -> Result<&'a [u8], TraceDatError> {
+        let taken =
+            slice(self.bytes, self.at as u64, length).ok_or_else(|| self.malformed("more bytes than there are"))?;
+        self.at += taken.len();
+        Ok(taken)
+    }
+
+    fn u8(&mut self) -> Result<u8, TraceDatError> {
+        Ok(self.take(1)?[0])
+    }
+
+    fn u16(&mut self) -> Result<u16, TraceDatError> {
+        let bytes = self.take(2)?;
+        self.endian.u16(bytes, 0).ok_or_else(|| self.malformed("a 16-bit number"))
+    }
+
+    fn u32(&mut self) -> Result<u32, TraceDatError> {
+        let bytes = self.take(4)?;
+        self.endian.u32(bytes, 0).ok_or_else(|| self.malformed("a 32-bit number"))
+    }
+
+    fn u64(&mut self) -> Result<u64, TraceDatError> {
+        let bytes = self.take(8)?;
+        self.endian.u64(bytes, 0).ok_or_else(|| self.malformed("a 64-bit number"))
+    }
+
+    /// Bytes up to a zero, which is read too.
+    fn string(&mut self) -> Result<&'a [u8], TraceDatError> {
+        let rest = self.bytes.get(self.at..).unwrap_or(&[]);
+        let length = rest.iter().position(|byte| *byte == 0).ok_or_else(|| self.malformed("a string that ends"))?;
+        self.at += length + 1;
+        Ok(&rest[..length])
+    }
+}
