@@ -1,14 +1,14 @@
 //! Aligns two paths: an ordered comparison of trees that are mostly equal.
 //!
 //! Tree edit distance is quadratic at best, hopeless for tens of thousands of lines. Two kernels' paths are mostly equal,
-//! so: equal subtrees get equal numbers ([`super::side`]) and are never looked into; where subtrees differ, their children are
+//! so: equal subtrees get equal fingerprints ([`super::side`]) and are never looked into; where subtrees differ, their children are
 //! aligned ([`super::siblings`]), and so on downwards; what is left over is looked for elsewhere ([`super::moves`]).
 
 use super::model::{Change, DiffLine, PathDiff};
 use super::moves::mark_moves;
 use super::renames::Renames;
 use super::siblings::{Item, Siblings};
-use super::side::{Side, number};
+use super::side::{Side, mark};
 use crate::path::{Path, Step};
 
 /// What the alignment knows beside the two paths.
@@ -22,17 +22,17 @@ pub struct Knowledge<'k> {
 
 /// Aligns two well-formed paths ([`Path::check`]).
 pub fn align(old: &Path, new: &Path, knowledge: &Knowledge) -> PathDiff {
-    let (old, new) = number(old, new);
+    let (old, new) = mark(old, new);
     let siblings = Siblings { old: &old, new: &new, renames: knowledge.renames, plausible: knowledge.plausible };
     let mut lines = Lines { old: &old, new: &new, out: Vec::with_capacity(old.nodes.len().max(new.nodes.len())) };
     let mut next = siblings.align(&old.children(None), &new.children(None));
     next.reverse();
     while let Some(item) = next.pop() {
         match item {
-            Item::Pair(one, other) if old.whole[one] == new.whole[other] => lines.same(one, other),
+            Item::Pair(one, other) if old.equals(one, &new, other) => lines.same(one, other),
             Item::Pair(one, other) => {
                 lines.pair(one, other);
-                if old.body[one] == new.body[other] {
+                if old.equals_but_for_times(one, &new, other) {
                     lines.beneath(one, other);
                     continue;
                 }

@@ -1,9 +1,7 @@
 //! Finds what moved: subtrees that are gone in one place and new in another, the very same.
 
-use std::collections::HashMap;
-
 use super::model::{Change, DiffLine};
-use super::side::Side;
+use super::side::{Fingerprint, QuickMap, Side};
 
 /// Marks both lines of everything that moved. Linear.
 ///
@@ -12,12 +10,13 @@ use super::side::Side;
 pub(super) fn mark_moves(lines: &mut [DiffLine], old: &Side, new: &Side) {
     let old_left = left_over(lines, old, Change::Gone);
     let new_left = left_over(lines, new, Change::New);
-    let (mut by_whole, mut count_new): (HashMap<u32, Vec<usize>>, HashMap<u32, u32>) = Default::default();
+    let (mut by_whole, mut count_new): (QuickMap<Fingerprint, Vec<usize>>, QuickMap<Fingerprint, u32>) =
+        Default::default();
     for (at, left) in new_left.iter().enumerate() {
         by_whole.entry(left.whole).or_default().push(at);
         *count_new.entry(left.whole).or_default() += 1;
     }
-    let mut count_old: HashMap<u32, u32> = HashMap::new();
+    let mut count_old: QuickMap<Fingerprint, u32> = QuickMap::default();
     old_left.iter().for_each(|left| *count_old.entry(left.whole).or_default() += 1);
     // Candidates in order, so that the first one left is taken first.
     by_whole.values_mut().for_each(|candidates| candidates.reverse());
@@ -48,7 +47,7 @@ pub(super) fn mark_moves(lines: &mut [DiffLine], old: &Side, new: &Side) {
 /// A subtree that has no counterpart in its place.
 struct LeftOver {
     line: usize,
-    whole: u32,
+    whole: Fingerprint,
     size: usize,
 }
 
@@ -59,6 +58,6 @@ fn left_over(lines: &[DiffLine], side: &Side, change: Change) -> Vec<LeftOver> {
     // Lines are in the side's own order, so counting them gives the nodes.
     let with_node = lines.iter().enumerate().filter(|(_, line)| on_side(line)).zip(0..);
     let of_change = with_node.filter(|((_, line), _)| line.change == change);
-    let left = of_change.map(|((line, _), node)| LeftOver { line, whole: side.whole[node], size: side.size(node) });
+    let left = of_change.map(|((line, _), node)| LeftOver { line, whole: side.whole(node), size: side.size(node) });
     left.collect()
 }

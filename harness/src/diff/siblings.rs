@@ -3,12 +3,12 @@
 //! Levels that appeared or disappeared are found first and replaced by what stands beneath them; then the lists are aligned
 //! in their order, so that as many lines as possible stay the same.
 
-use std::collections::HashMap;
+use std::ops::Range;
 
 use imara_diff::{Algorithm, Diff, Token};
 
 use super::renames::{Renames, look_alike};
-use super::side::Side;
+use super::side::{Fingerprint, QuickMap, Side};
 use crate::path::Step;
 
 /// What an aligned list consists of, in preorder on both sides.
@@ -52,7 +52,7 @@ enum Member {
 impl Siblings<'_, '_> {
     /// Aligns two lists of siblings.
     pub fn align(&self, old: &[usize], new: &[usize]) -> Vec<Item> {
-        let equal = |(old, new): &(&usize, &usize)| self.old.whole[**old] == self.new.whole[**new];
+        let equal = |(old, new): &(&usize, &usize)| self.old.equals(**old, self.new, **new);
         let before = old.iter().zip(new).take_while(equal).count();
         let after = old[before..].iter().rev().zip(new[before..].iter().rev()).take_while(equal).count();
         let mut items: Vec<Item> = old.iter().zip(new).take(before).map(|(old, new)| Item::Pair(*old, *new)).collect();
@@ -119,64 +119,49 @@ impl Siblings<'_, '_> {
         if old.len().saturating_mul(new.len()) <= SMALL {
             return self.align_small(old, new, items);
         }
-        let by_whole = |side: &Side, member: &Member| match member {
-            Member::Node(node) => side.whole[*node],
-            Member::Level(_) => 0,
-        };
-        let by_step = |side: &Side, member: &Member| match member {
-            Member::Node(node) => side.step[*node] + 1,
-            Member::Level(_) => 0,
-        };
-        self.align_long(old, new, items, &by_whole, &|this, old, new, items| {
-            if old.len().saturating_mul(new.len()) <= SMALL {
-                return this.align_small(old, new, items);
-            }
-            this.align_long(old, new, items, &by_step, &|this, old, new, items| {
-                if old.len().saturating_mul(new.len()) <= SMALL {
-                    return this.align_small(old, new, items);
+        let tokens = |side: &Side, list: &[Member], known: &mut QuickMap<Fingerprint, u32>| -> Vec<Token> {
+            let token = |member: &Member| match member {
+                Member::Node(node) => {
+                    let next = known.len() as u32 + 1;
+                    Token(*known.entry(side.whole(*node)).or_insert(next))
                 }
-                items.extend(old.iter().map(unpaired_old));
-                items.extend(new.iter().map(unpaired_new));
-            });
-        });
-    }
-
-    /// Pairs the members that the token says are equal, as a line diff does, and gives what lies between to `gap`.
-    fn align_long(
-        &self,
-        old: &[Member],
-        new: &[Member],
-        items: &mut Vec<Item>,
-        token: &dyn Fn(&Side, &Member) -> u32,
-        gap: &dyn Fn(&Self, &[Member], &[Member], &mut Vec<Item>),
-    ) {
-        let tokens = |side: &Side, list: &[Member]| -> Vec<Token> {
-            list.iter().map(|member| Token(token(side, member))).collect()
+                Member::Level(_) => LEVEL,
+            };
+            list.iter().map(token).collect()
         };
-        let mut diff = Diff::default();
-        // Myers' algorithm needs no table of all tokens; it gives up on a minimal result where that would take too long.
-        diff.compute_with(Algorithm::Myers, &tokens(self.old, old), &tokens(self.new, new), 0);
-        let (mut at_old, mut at_new) = (0, 0);
-        let between = |old_to: usize, new_to: usize, at_old: usize, at_new: usize, items: &mut Vec<Item>| {
-            gap(self, &old[at_old..old_to], &new[at_new..new_to], items);
-        };
-        let mut gap_from = (0, 0);
-        while at_old < old.len() || at_new < new.len() {
-            if at_old < old.len() && diff.is_removed(at_old as u32) {
-                at_old += 1;
-            } else if at_new < new.len() && diff.is_added(at_new as u32) {
-                at_new += 1;
-            } else if let (Some(Member::Node(one)), Some(Member::Node(other))) = (old.get(at_old), new.get(at_new)) {
-                between(at_old, at_new, gap_from.0, gap_from.1, items);
-                items.push(Item::Pair(*one, *other));
-                (at_old, at_new) = (at_old + 1, at_new + 1);
-                gap_from = (at_old, at_new);
-            } else {
-                // Two levels have the same token, but belong to nothing: they stay in the gap.
-                (at_old, at_new) = ((at_old + 1).min(old.len()), (at_new + 1).min(new.len()));
+        let mut known = QuickMap::default();
+        let (old_tokens, new_tokens) = (tokens(self.old, old, &mut known), tokens(self.new, new, &mut known));
+        for stretch in align_tokens(&old_tokens, &new_tokens) {
+            match stretch {
+                Stretch::Equal(one, other) => items.extend(pair(old[one], new[other])),
+                Stretch::Between(olds, news) => self.align_by_step(&old[olds], &new[news], items),
             }
         }
-        between(old.len(), new.len(), gap_from.0, gap_from.1, items);
+    }
+
+    fn align_by_step(&self, old: &[Member], new: &[Member], items: &mut Vec<Item>) {
+        if old.len().saturating_mul(new.len()) <= SMALL {
+            return self.align_small(old, new, items);
+        }
+        let tokens = |side: &Side, list: &[Member]| -> Vec<Token> {
+            let token = |member: &Member| match member {
+                Member::Node(node) => Token(side.step[*node] + 1),
+                Member::Level(_) => LEVEL,
+            };
+            list.iter().map(token).collect()
+        };
+        for stretch in align_tokens(&tokens(self.old, old), &tokens(self.new, new)) {
+            match stretch {
+                Stretch::Equal(one, other) => items.extend(pair(old[one], new[other])),
+                Stretch::Between(olds, news) if olds.len().saturating_mul(news.len()) <= SMALL => {
+                    self.align_small(&old[olds], &new[news], items);
+                }
+                Stretch::Between(olds, news) => {
+                    items.extend(old[olds].iter().map(unpaired_old));
+                    items.extend(new[news].iter().map(unpaired_new));
+                }
+            }
+        }
     }
 
     /// The alignment with the greatest worth of all, by trying every pair.
@@ -220,8 +205,8 @@ impl Siblings<'_, '_> {
 
     /// What each pair is worth, row by row; 0 where the two have nothing to do with each other.
     fn worths(&self, old: &[Member], new: &[Member]) -> Vec<u64> {
-        let steps = |side: &Side, list: &[Member]| -> HashMap<u32, u32> {
-            let mut steps = HashMap::new();
+        let steps = |side: &Side, list: &[Member]| -> QuickMap<u32, u32> {
+            let mut steps = QuickMap::default();
             list.iter().for_each(|member| {
                 if let Member::Node(node) = member {
                     *steps.entry(side.step[*node]).or_default() += 1;
@@ -247,10 +232,10 @@ impl Siblings<'_, '_> {
     fn worth(&self, one: usize, other: usize, stays: bool) -> u64 {
         const LINE: u64 = 16;
         let size = self.old.size(one) as u64;
-        if self.old.whole[one] == self.new.whole[other] {
+        if self.old.equals(one, self.new, other) {
             return LINE * size + 8;
         }
-        if self.old.body[one] == self.new.body[other] {
+        if self.old.equals_but_for_times(one, self.new, other) {
             return LINE * size + 4;
         }
         let shared = || self.shared_beneath(one, other);
@@ -280,8 +265,8 @@ impl Siblings<'_, '_> {
         let most = ones.len().max(others.len());
         let (mut alike, mut saved) = (0, 0);
         for one in &ones {
-            let (side, step, whole) = (self.new, self.old.step[*one], self.old.whole[*one]);
-            let same = others.iter().position(|other| side.whole[*other] == whole);
+            let (side, step) = (self.new, self.old.step[*one]);
+            let same = others.iter().position(|other| self.old.equals(*one, side, *other));
             let Some(at) = same.or_else(|| others.iter().position(|other| side.step[*other] == step)) else { continue };
             others.remove(at);
             alike += 1;
@@ -297,6 +282,48 @@ struct Shared {
     saved: u64,
     /// Whether more than half of their children are alike.
     most: bool,
+}
+
+/// The token of a level, which is no node and so equal to none.
+const LEVEL: Token = Token(0);
+
+/// A part of two aligned lists, by index.
+enum Stretch {
+    /// Two equal members.
+    Equal(usize, usize),
+    /// What stands between equal members.
+    Between(Range<usize>, Range<usize>),
+}
+
+/// Aligns two lists by their equal tokens, as a line diff does.
+fn align_tokens(old: &[Token], new: &[Token]) -> Vec<Stretch> {
+    let mut diff = Diff::default();
+    // Myers' algorithm needs no table of all tokens; it gives up on a minimal result where that would take too long.
+    diff.compute_with(Algorithm::Myers, old, new, 0);
+    let mut out = Vec::new();
+    let (mut at_old, mut at_new) = (0, 0);
+    let (mut from_old, mut from_new) = (0, 0);
+    while at_old < old.len() || at_new < new.len() {
+        if at_old < old.len() && (diff.is_removed(at_old as u32) || old[at_old] == LEVEL) {
+            at_old += 1;
+        } else if at_new < new.len() && (diff.is_added(at_new as u32) || new[at_new] == LEVEL) {
+            at_new += 1;
+        } else {
+            out.push(Stretch::Between(from_old..at_old, from_new..at_new));
+            out.push(Stretch::Equal(at_old, at_new));
+            (at_old, at_new) = (at_old + 1, at_new + 1);
+            (from_old, from_new) = (at_old, at_new);
+        }
+    }
+    out.push(Stretch::Between(from_old..old.len(), from_new..new.len()));
+    out
+}
+
+fn pair(old: Member, new: Member) -> Option<Item> {
+    match (old, new) {
+        (Member::Node(old), Member::Node(new)) => Some(Item::Pair(old, new)),
+        _ => None,
+    }
 }
 
 fn unpaired_old(member: &Member) -> Item {
@@ -319,7 +346,7 @@ fn unpaired_new(member: &Member) -> Item {
 /// Such a member has no namesake in `against`, and half of what stands beneath it (counted in lines, or in nodes of the
 /// level on which they are found) is there among the nodes that `list` has too few of.
 fn open_levels(side: &Side, list: &mut Vec<Member>, other: &Side, against: &[Member]) -> bool {
-    let mut missing: HashMap<u32, i64> = HashMap::new();
+    let mut missing: QuickMap<u32, i64> = QuickMap::default();
     for member in against {
         if let Member::Node(node) = member {
             *missing.entry(other.step[*node]).or_default() += 1;
@@ -351,10 +378,10 @@ fn open_levels(side: &Side, list: &mut Vec<Member>, other: &Side, against: &[Mem
 
 /// Whether half of what stands on one of the first levels beneath a node is missing elsewhere. What was found is taken out of
 /// what is missing.
-fn is_level(side: &Side, node: usize, missing: &mut HashMap<u32, i64>) -> bool {
+fn is_level(side: &Side, node: usize, missing: &mut QuickMap<u32, i64>) -> bool {
     let mut level = side.children(Some(node));
     for _ in 0..LEVELS {
-        let mut taken: HashMap<u32, i64> = HashMap::new();
+        let mut taken: QuickMap<u32, i64> = QuickMap::default();
         let (mut nodes, mut lines, mut all_lines) = (0, 0, 0);
         for member in &level {
             let (step, size) = (side.step[*member], side.size(*member));
