@@ -11,6 +11,8 @@ mod operations;
 mod patterns;
 pub mod profiles;
 #[cfg(test)]
+pub(crate) mod recorded;
+#[cfg(test)]
 pub(crate) mod sample;
 pub mod shape;
 pub mod steady;

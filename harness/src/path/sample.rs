@@ -2,8 +2,7 @@
 //!
 //! A task begins with `task PID COMM` or `idle CPU`. Every other line is a node, two spaces a level: a function's name or
 //! a mark (`@out STATE NEXT`, `@in PREVIOUS`, `@waking PID`, `@woken PID`, `@irq EVENT NUMBER`,
-//! `@marker BEGIN ACTOR STEP ITERATION`), then perhaps ` !` with `h`, `s`, `n` for hard interrupt, softirq, NMI. Recorded
-//! captures have the time in microseconds and the CPU before it.
+//! `@marker BEGIN ACTOR STEP ITERATION`), then perhaps ` !` with `h`, `s`, `n` for hard interrupt, softirq, NMI.
 
 use std::collections::HashMap;
 
@@ -23,16 +22,21 @@ impl Sample {
         Self::from_lines(lines)
     }
 
-    /// Reads a recorded capture.
+    /// Reads a recorded capture: before each node stand the microseconds since the node before it (since the beginning of
+    /// the capture, for a task's first), its CPU and its depth; lines beginning with `#` are comments.
     pub fn parse_recorded(text: &str) -> Self {
-        let lines = text.lines().map(|line| {
-            let mut parts = line.splitn(3, ' ');
-            match (parts.next().unwrap().parse(), parts.next(), parts.next()) {
-                (Ok(time), Some(cpu), Some(node)) => (time, cpu.parse().unwrap(), node),
-                _ => (0, 0, line),
-            }
+        let mut now = 0;
+        let lines = text.lines().filter(|line| !line.starts_with('#')).map(|line| {
+            let parts: Vec<&str> = line.splitn(4, ' ').collect();
+            let [since, cpu, depth, node] = parts[..] else {
+                now = 0;
+                return (0, 0, line.to_owned());
+            };
+            now += since.parse::<i64>().unwrap();
+            let indent = "  ".repeat(depth.parse().unwrap());
+            ((now as u64) * 1000, cpu.parse().unwrap(), format!("{indent}{node}"))
         });
-        Self::from_lines(lines)
+        Self::from_lines(lines.collect::<Vec<_>>().iter().map(|(time, cpu, line)| (*time, *cpu, line.as_str())))
     }
 
     fn from_lines<'t>(lines: impl Iterator<Item = (u64, u16, &'t str)>) -> Self {
