@@ -239,7 +239,14 @@ impl<'a> Reader<'a> {
         );
     }
 
-    fn add_missing(&mut self, schema: &'a Json, out: &mut serde_yaml::Mapping, unknown: Vec<&str>, what: &str, place: &Place) {
+    fn add_missing(
+        &mut self,
+        schema: &'a Json,
+        out: &mut serde_yaml::Mapping,
+        unknown: Vec<&str>,
+        what: &str,
+        place: &Place,
+    ) {
         let required = schema.get("required").and_then(Json::as_array).into_iter().flatten().filter_map(Json::as_str);
         for name in required {
             if out.contains_key(name) {
