@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use rxpath_guest::{Actor, Marker, OpResult, Policy, Step};
 
 use crate::board::{Board, Phase};
-use crate::ops::{self, Outcome, Scratch};
+use crate::ops::{self, Outcome, Scratch, network};
 use crate::sys;
 use crate::tracing::Tracing;
 
@@ -60,6 +60,9 @@ pub fn live(stage: &Stage) -> Result<(), String> {
         Policy::Batch => (libc::SCHED_BATCH, 0),
         Policy::Idle => (libc::SCHED_IDLE, 0),
     };
+    if actor.netns != 0 {
+        network::enter(actor.netns).map_err(|why| format!("actor {}: network namespace {}: {why}", actor.name, actor.netns))?;
+    }
     sys::set_policy(policy, priority).map_err(|why| format!("actor {}: {:?}: {why}", actor.name, actor.policy))?;
     let mut scratch = Scratch::new();
     me.tid.store(sys::gettid(), Ordering::Release);
@@ -126,7 +129,7 @@ fn perform(stage: &Stage, at: usize, step: &Step, scratch: &mut Scratch) -> Outc
     me.inside.store(at as u32 + 1, Ordering::Release);
     let outcome = call.run();
     me.inside.store(0, Ordering::Release);
-    outcome
+    outcome.settle(&stage.board, scratch)
 }
 
 fn traced(stage: &Stage, at: usize, step: &Step, scratch: &mut Scratch) -> Outcome {
@@ -139,13 +142,8 @@ fn traced(stage: &Stage, at: usize, step: &Step, scratch: &mut Scratch) -> Outco
     let outcome = call.run();
     me.inside.store(0, Ordering::Release);
     stage.tracing.mark(Marker { begin: false, ..marker });
-    record(
-        stage,
-        at,
-        step,
-        iteration,
-        OpResult { ret: outcome.ret, errno: outcome.errno, data: outcome.data(), ..EMPTY },
-    );
+    let outcome = outcome.settle(&stage.board, scratch);
+    record(stage, at, step, iteration, OpResult { ret: outcome.ret, errno: outcome.errno, data: outcome.data(), ..EMPTY });
     outcome
 }
 
@@ -162,16 +160,8 @@ fn timed(stage: &Stage, at: usize, step: &Step, scratch: &mut Scratch) -> Outcom
     me.inside.store(0, Ordering::Release);
     let cpu_ns = sys::clock_ns(libc::CLOCK_THREAD_CPUTIME_ID) - cpu;
     let switches = sys::context_switches() - switches;
-    let result = OpResult {
-        start_ns,
-        end_ns,
-        cpu_ns,
-        switches,
-        ret: outcome.ret,
-        errno: outcome.errno,
-        data: outcome.data(),
-        ..EMPTY
-    };
+    let outcome = outcome.settle(&stage.board, scratch);
+    let result = OpResult { start_ns, end_ns, cpu_ns, switches, ret: outcome.ret, errno: outcome.errno, data: outcome.data(), ..EMPTY };
     record(stage, at, step, iteration, result);
     outcome
 }

@@ -107,6 +107,8 @@ impl<'a> Controller<'a> {
             }
             Condition::QueueIn { socket, bytes } => queue(socket, libc::FIONREAD).is_some_and(|held| held >= bytes),
             Condition::QueueOut { socket, bytes } => queue(socket, libc::TIOCOUTQ).is_some_and(|held| held <= bytes),
+            Condition::Ready { socket, events } => sys::is_ready(self.board.get(socket) as i32, events),
+            Condition::TcpState { socket, state } => sys::tcp_state(self.board.get(socket) as i32) == Some(state),
         }
     }
 

@@ -159,7 +159,7 @@ fn apply_settings(plan: &Plan) -> Result<(), String> {
 fn set_up(plan: &Plan, board: Board) -> Result<(), String> {
     let mut scratch = Scratch::new();
     for (index, step) in plan.setup.iter().enumerate() {
-        let outcome = ops::prepare(&step.op, &board, &mut scratch).run();
+        let outcome = ops::prepare(&step.op, &board, &mut scratch).run().settle(&board, &mut scratch);
         if outcome.errno != 0 {
             let why = std::io::Error::from_raw_os_error(outcome.errno);
             return Err(format!("setup step {} ({:?}): {why}", index + 1, step.op));

@@ -210,6 +210,22 @@ pub fn queue_length(fd: c_int, request: libc::Ioctl) -> Result<u32> {
     Ok(bytes as u32)
 }
 
+/// Whether poll(2) finds one of these events on a descriptor at this moment.
+pub fn is_ready(fd: c_int, events: i16) -> bool {
+    let mut poll = libc::pollfd { fd, events, revents: 0 };
+    // SAFETY: `poll` is one pollfd, valid for the call, which does not wait.
+    unsafe { libc::poll(&mut poll, 1, 0) == 1 && poll.revents & events != 0 }
+}
+
+/// The state of a TCP socket: the first byte of `struct tcp_info` (`linux/tcp.h`).
+pub fn tcp_state(fd: c_int) -> Option<u8> {
+    let mut state: u8 = 0;
+    let mut length: libc::socklen_t = 1;
+    // SAFETY: the kernel writes at most the one byte that is asked for.
+    let ret = unsafe { libc::getsockopt(fd, libc::IPPROTO_TCP, libc::TCP_INFO, (&raw mut state).cast(), &mut length) };
+    (ret == 0).then_some(state)
+}
+
 /// Memory shared with the host or between processes.
 pub struct Mapping {
     start: *mut u8,

@@ -1,14 +1,28 @@
 //! Sockets and connections: socket, bind, listen, connect, accept4, shutdown, close.
 
-use std::ffi::c_long;
+use std::ffi::{CString, c_long};
 
 use rxpath_guest::{Address, Slot};
 
-use super::{Call, Scratch};
+use super::{After, Call, Scratch, network};
 use crate::board::Board;
+use crate::sys;
 
 pub fn socket(domain: i32, kind: i32, protocol: i32) -> Call {
     Call::new(libc::SYS_socket, [c_long::from(domain), c_long::from(kind), c_long::from(protocol)])
+}
+
+pub fn socket_in(netns: u8, domain: i32, kind: i32, protocol: i32) -> Call {
+    Call::prepared(network::within(netns, || {
+        // SAFETY: takes no pointers.
+        sys::check(unsafe { libc::socket(domain, kind, protocol) })
+    }))
+}
+
+pub fn socketpair(scratch: &mut Scratch, domain: i32, kind: i32, protocol: i32, into: (Slot, Slot)) -> Call {
+    let pair = scratch.room(8);
+    let arguments = [c_long::from(domain), c_long::from(kind), c_long::from(protocol), pair];
+    Call::new(libc::SYS_socketpair, arguments).then(After::Pair(pair, into))
 }
 
 pub fn bind(board: &Board, scratch: &mut Scratch, socket: Slot, to: &Address) -> Call {
@@ -44,6 +58,9 @@ pub fn place_address(board: &Board, scratch: &mut Scratch, address: &Address) ->
         Address::V6(ip, port) => sockaddr_in6(*ip, *port),
         Address::Unix(path) => sockaddr_un(path),
         Address::OfSocket(slot) => own_address(board.get(*slot) as i32),
+        Address::Vsock(cid, port) => sockaddr_vm(*cid, *port),
+        Address::Packet(interface, protocol) => sockaddr_ll(interface, *protocol),
+        Address::Netlink(port, groups) => sockaddr_nl(*port, *groups),
     };
     (scratch.place(&bytes), bytes.len() as c_long)
 }
@@ -80,6 +97,25 @@ fn sockaddr_un(path: &str) -> Vec<u8> {
         }
     }
     out
+}
+
+/// vsock(7): family, reserved, port, context id, flags.
+fn sockaddr_vm(cid: u32, port: u32) -> Vec<u8> {
+    [&(libc::AF_VSOCK as u16).to_ne_bytes()[..], &[0; 2], &port.to_ne_bytes(), &cid.to_ne_bytes(), &[0; 4]].concat()
+}
+
+/// packet(7): family, protocol in network order, interface, and nothing about the hardware address.
+fn sockaddr_ll(interface: &str, protocol: u16) -> Vec<u8> {
+    let name = CString::new(interface).unwrap_or_default();
+    // SAFETY: the name is NUL-terminated. An unknown one gives 0, which means every interface.
+    let index = unsafe { libc::if_nametoindex(name.as_ptr()) };
+    let family = (libc::AF_PACKET as u16).to_ne_bytes();
+    [&family[..], &protocol.to_be_bytes(), &index.to_ne_bytes(), &[0; 12]].concat()
+}
+
+/// netlink(7): family, padding, port, groups.
+fn sockaddr_nl(port: u32, groups: u32) -> Vec<u8> {
+    [&(libc::AF_NETLINK as u16).to_ne_bytes()[..], &[0; 2], &port.to_ne_bytes(), &groups.to_ne_bytes()].concat()
 }
 
 /// What getsockname(2) says, with the loopback address in place of a wildcard.

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use rxpath_guest::{Actor, Pass, Plan, Step};
+use rxpath_guest::{Actor, Network, Op, Pass, Plan, Step};
 
 use super::case::{Case, CaseStep};
 use super::expect::Expectation;
-use crate::kernel::Series;
+use super::model::Nic;
+use super::series::Series;
 
 /// How long a guest's actors may take, in nanoseconds of guest time: far more than any case needs.
 const DEADLINE_NS: u64 = 120_000_000_000;
@@ -57,7 +58,7 @@ impl Case {
             sysctls: self.machine.sysctls.clone(),
             files: self.machine.files.clone(),
             slots: self.slots.len() as u16,
-            setup: steps(&self.setup),
+            setup: self.network().into_iter().chain(steps(&self.setup)).collect(),
             actors: actors.collect(),
             deadline_ns: DEADLINE_NS,
         };
@@ -71,5 +72,15 @@ impl Case {
             expectations: self.expectations.iter().filter_map(|one| one.on(series)).collect(),
             never_hide: self.functions().map(|function| function.value.to_owned()).collect(),
         }
+    }
+
+    /// What makes the network that the machine asks for, before anything else is set up.
+    fn network(&self) -> Option<Step> {
+        let network = match self.machine.nic {
+            Nic::Loopback | Nic::Tun => return None,
+            Nic::Veth => Network::Veth,
+            Nic::Virtio => Network::Virtio,
+        };
+        Some(Step { when: Vec::new(), op: Op::Network(network), into: None, recorded: false })
     }
 }

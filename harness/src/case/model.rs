@@ -27,7 +27,7 @@ pub struct CaseFile {
     pub machine: MachineFile,
     /// Steps run once before the actors start, untraced: a preset's name (`tcp-pair`), a list of steps, or both in a list.
     #[serde(default)]
-    pub setup: OneOrMany<SetupItem>,
+    pub setup: Repeated<SetupItem>,
     /// Who acts, and what they do in every iteration.
     pub actors: IndexMap<String, ActorFile>,
     /// How often every actor goes through its steps.
@@ -179,8 +179,8 @@ pub enum Feature {
 /// An item of `setup`.
 #[derive(Debug)]
 pub enum SetupItem {
-    /// A preset by its name.
-    Preset(String),
+    /// A preset by its name; with a number, which its names end in: `client-3`.
+    Preset(String, Option<String>),
     /// A step of its own.
     Step(Box<StepFile>),
 }
@@ -205,7 +205,7 @@ pub struct ActorFile {
     pub netns: u8,
     /// What it does, in order, in every iteration.
     #[schemars(length(min = 1))]
-    pub steps: Vec<StepFile>,
+    pub steps: Repeated<StepFile>,
 }
 
 /// What kind of task an actor is.
@@ -232,6 +232,8 @@ pub struct ExpectFile {
     pub only: Option<OneOrMany<Text>>,
     /// The return value: `64`, `at least 1`, `a descriptor`.
     pub returns: OneOrMany<Text>,
+    /// The number that it read (ioctl, getsockopt).
+    pub value: OneOrMany<Text>,
     /// It fails, with this error: `EAGAIN`.
     pub fails: OneOrMany<Text>,
     /// The bytes received are those that this step sent: `sender.send`.
@@ -255,9 +257,37 @@ pub struct ExpectFile {
 }
 
 /// A text that may look like a number: `64`, `6.10`, `at least 2`. It is kept as it was written.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(transparent)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Text(pub String);
+
+impl<'de> Deserialize<'de> for Text {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+
+        impl serde::de::Visitor<'_> for Visitor {
+            type Value = Text;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a text or an integer")
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Text, E> {
+                Ok(Text(text.to_owned()))
+            }
+
+            // No fractions: 6.10 would have become 6.1 before it came here.
+            fn visit_u64<E>(self, number: u64) -> Result<Text, E> {
+                Ok(Text(number.to_string()))
+            }
+
+            fn visit_i64<E>(self, number: i64) -> Result<Text, E> {
+                Ok(Text(number.to_string()))
+            }
+        }
+
+        deserializer.deserialize_any(Visitor)
+    }
+}
 
 impl JsonSchema for Text {
     fn inline_schema() -> bool {
@@ -274,7 +304,7 @@ impl JsonSchema for Text {
 }
 
 /// A value, or a list of them.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct OneOrMany<T>(pub Vec<T>);
 
 impl<T> Default for OneOrMany<T> {
@@ -314,10 +344,15 @@ impl<T: JsonSchema> JsonSchema for OneOrMany<T> {
 impl<'de> Deserialize<'de> for SetupItem {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         use serde::de::Error;
-        match serde_yaml::Value::deserialize(deserializer)? {
-            serde_yaml::Value::String(preset) => Ok(Self::Preset(preset)),
-            step => serde_yaml::from_value(step).map(Self::Step).map_err(D::Error::custom),
+        let value = serde_yaml::Value::deserialize(deserializer)?;
+        if let serde_yaml::Value::String(preset) = value {
+            return Ok(Self::Preset(preset, None));
         }
+        if let Some(preset) = value.get("preset").and_then(serde_yaml::Value::as_str) {
+            let number = value.get(REPEAT).and_then(serde_yaml::Value::as_str);
+            return Ok(Self::Preset(preset.to_owned(), number.map(str::to_owned)));
+        }
+        serde_yaml::from_value(value).map(Self::Step).map_err(D::Error::custom)
     }
 }
 
@@ -334,5 +369,75 @@ impl JsonSchema for SetupItem {
         let names: Vec<_> = super::presets::names().collect();
         let step = generator.subschema_for::<StepFile>();
         json_schema!({ "anyOf": [{ "type": "string", "enum": names }, step] })
+    }
+}
+
+/// The key of a step that says how often it is there.
+const REPEAT: &str = "repeat";
+/// A step is there at most so many times.
+pub const MOST_REPEATS: usize = 2000;
+
+/// A list whose items may be there several times; each with its index in the file.
+#[derive(Debug)]
+pub struct Repeated<T>(pub Vec<(usize, T)>);
+
+impl<T> Default for Repeated<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<'de, T: serde::de::DeserializeOwned> Deserialize<'de> for Repeated<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        use serde::de::Error;
+        let items = match serde_yaml::Value::deserialize(deserializer)? {
+            serde_yaml::Value::Sequence(items) => items,
+            one => vec![one],
+        };
+        let mut out = Vec::new();
+        for (nth, item) in items.into_iter().enumerate() {
+            for item in copies(item) {
+                out.push((nth, serde_yaml::from_value(item).map_err(D::Error::custom)?));
+            }
+        }
+        Ok(Self(out))
+    }
+}
+
+/// The item as often as its `repeat` says, with `#` replaced by 1, 2, 3 and so on; once, if it says nothing (or nonsense,
+/// which is told elsewhere).
+fn copies(item: serde_yaml::Value) -> Vec<serde_yaml::Value> {
+    let times = item.get(REPEAT).and_then(serde_yaml::Value::as_str).and_then(|times| times.parse().ok());
+    let Some(times) = times.filter(|times| (1..=MOST_REPEATS).contains(times)) else { return vec![item] };
+    let mut copies = Vec::new();
+    for number in 1..=times {
+        let mut copy = item.clone();
+        super::presets::for_each_text(&mut copy, &mut |text| *text = text.replace('#', &number.to_string()));
+        if let Some(repeat) = copy.get_mut(REPEAT) {
+            *repeat = serde_yaml::Value::String(number.to_string());
+        }
+        copies.push(copy);
+    }
+    copies
+}
+
+impl<T: JsonSchema> JsonSchema for Repeated<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        format!("Repeated{}", T::schema_name()).into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let one = generator.subschema_for::<T>();
+        // A single preset may stand for the list; a single step may not, lest `steps:` be two shapes.
+        let alone = one.as_object().and_then(|one| one.get("anyOf")?.get(0).cloned());
+        let list = json_schema!({ "type": "array", "items": one });
+        match alone {
+            Some(alone) => json_schema!({ "anyOf": [alone, list] }),
+            None => list,
+        }
     }
 }

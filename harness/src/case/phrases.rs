@@ -237,7 +237,26 @@ pub enum ConditionPhrase {
         /// The socket.
         socket: String,
     },
+    /// `client is readable`, `client has hung up`, `client has an error`.
+    Ready {
+        /// The descriptor.
+        socket: String,
+        /// POLL….
+        events: i16,
+    },
+    /// `client is in TCP_CLOSE_WAIT`.
+    TcpState {
+        /// The socket.
+        socket: String,
+        /// TCP_….
+        state: String,
+    },
 }
+
+/// POLLIN, POLLERR, and POLLRDHUP with POLLHUP (`asm-generic/poll.h`).
+const READABLE: i16 = 0x1;
+const ERROR: i16 = 0x8;
+const HUNG_UP: i16 = 0x2010;
 
 /// The forms a condition can take.
 pub const CONDITION_FORMS: &[&str] =
@@ -265,12 +284,83 @@ pub fn condition(text: &str) -> Result<ConditionPhrase, PhraseError> {
         ["everything", "of", socket, "is", "acknowledged"] => {
             Ok(ConditionPhrase::Acknowledged { socket: (*socket).to_owned() })
         }
+        [socket, "is", "readable"] => Ok(ConditionPhrase::Ready { socket: (*socket).to_owned(), events: READABLE }),
+        [socket, "has", "an", "error"] => Ok(ConditionPhrase::Ready { socket: (*socket).to_owned(), events: ERROR }),
+        [socket, "has", "hung", "up"] => Ok(ConditionPhrase::Ready { socket: (*socket).to_owned(), events: HUNG_UP }),
+        [socket, "is", "in", state] => {
+            Ok(ConditionPhrase::TcpState { socket: (*socket).to_owned(), state: (*state).to_owned() })
+        }
         _ => {
             let forms: Vec<_> = CONDITION_FORMS.iter().map(|form| format!("`{form}`")).collect();
             let message = format!("`{text}` is no state that can be waited for");
-            Err(PhraseError::new("", message, format!("expected {}", forms.join(", "))))
+            let help = Some(format!("the forms are {}", forms.join(", ")));
+            Err(PhraseError { help, ..PhraseError::new("", message, "not one of the forms") })
         }
     }
+}
+
+/// A packet, by names and numbers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PacketPhrase {
+    /// `tcp`, `udp` or `echo`.
+    pub transport: String,
+    /// Source: an address or a socket's name.
+    pub from: String,
+    /// Destination.
+    pub to: String,
+    /// TCP: sequence number.
+    pub seq: i32,
+    /// TCP: acknowledgement number.
+    pub ack: i32,
+    /// TCP: flags.
+    pub flags: u8,
+    /// TCP: window, unscaled.
+    pub window: u16,
+    /// Length of the payload.
+    pub bytes: u32,
+    /// Whether the checksum is wrong.
+    pub bad_checksum: bool,
+    /// Offset and length of the part that is sent.
+    pub fragment: Option<(u16, u16)>,
+}
+
+/// `tcp client > server, seq 100, PSH ACK, 64 bytes`, `udp 10.0.0.2:9 > 10.0.0.1:7, 2000 bytes, fragment 0 1480`.
+pub fn packet(text: &str) -> Result<PacketPhrase, PhraseError> {
+    let expected = "expected like `tcp client > server, seq 100, PSH ACK, 64 bytes`";
+    let mut clauses = text.split(',').map(str::trim);
+    let ends: Vec<&str> = clauses.next().unwrap_or_default().split_whitespace().collect();
+    let [transport @ ("tcp" | "udp" | "echo"), from, ">", to] = ends.as_slice() else {
+        return Err(PhraseError::new("", format!("`{text}` is no packet"), expected));
+    };
+    let flag = |name: &str| super::constants::number(super::constants::TCP_FLAGS, name).map(|flag| flag as u8);
+    let mut packet = PacketPhrase {
+        transport: (*transport).to_owned(),
+        from: (*from).to_owned(),
+        to: (*to).to_owned(),
+        flags: flag("ACK").unwrap_or_default(),
+        window: 512,
+        ..PacketPhrase::default()
+    };
+    for clause in clauses {
+        let no_number = |word: &str| PhraseError::new(word, format!("`{word}` is not such a number"), expected);
+        match clause.split_whitespace().collect::<Vec<_>>().as_slice() {
+            ["seq", number] => packet.seq = number.parse().map_err(|_| no_number(number))?,
+            ["ack", number] => packet.ack = number.parse().map_err(|_| no_number(number))?,
+            ["window", number] => packet.window = number.parse().map_err(|_| no_number(number))?,
+            [number, "bytes" | "byte"] => packet.bytes = number.parse().map_err(|_| no_number(number))?,
+            ["bad", "checksum"] => packet.bad_checksum = true,
+            ["fragment", offset, length] => {
+                let offset =
+                    offset.parse().ok().filter(|offset: &u16| offset % 8 == 0).ok_or_else(|| no_number(offset))?;
+                packet.fragment = Some((offset, length.parse().map_err(|_| no_number(length))?));
+            }
+            flags if !flags.is_empty() && flags.iter().all(|name| flag(name).is_some()) => {
+                packet.flags = flags.iter().filter_map(|name| flag(name)).fold(0, |all, one| all | one);
+            }
+            _ => return Err(PhraseError::new(clause, format!("`{clause}` says nothing about a packet"), expected)),
+        }
+    }
+    Ok(packet)
 }
 
 /// What something may cost.

@@ -42,7 +42,7 @@ pub fn senders(actors: &[CaseActor]) -> HashSet<StepRef> {
             .enumerate()
             .map(move |(step, body)| (StepRef { actor: actor as u16, step: step as u16 }, &body.step.op))
     });
-    all.filter(|(_, op)| matches!(op, Op::Send { .. })).map(|(step, _)| step).collect()
+    all.filter(|(_, op)| sender(op).is_some()).map(|(step, _)| step).collect()
 }
 
 fn report(case: &Case, findings: &mut Findings, step: StepRef, message: String, label: &str, help: Option<String>) {
@@ -109,37 +109,64 @@ fn all_steps(case: &Case) -> impl Iterator<Item = StepRef> {
     })
 }
 
-/// What the case's text tells of its sockets.
+/// What the case's text tells of its descriptors.
 struct Wiring {
-    /// The sockets whose sends arrive here, by the socket they arrive at.
+    /// The descriptors whose sends arrive here, by the one they arrive at.
     feeders: HashMap<Slot, Vec<Slot>>,
-    /// Sockets on which receiving cannot sleep for ever.
+    /// Descriptors on which receiving cannot sleep for ever.
     patient: HashSet<Slot>,
+    /// Whether there are signals, timers or packets made by hand, which may wake anyone.
+    wild: bool,
 }
 
 fn wiring(case: &Case) -> Wiring {
-    let mut wiring = Wiring { feeders: HashMap::new(), patient: HashSet::new() };
+    let mut wiring = Wiring { feeders: HashMap::new(), patient: HashSet::new(), wild: false };
     let steps = || case.setup.iter().chain(case.actors.iter().flat_map(|actor| &actor.steps)).map(|step| &step.step);
-    let mut connected: Vec<(Slot, Slot)> = Vec::new();
+    let mut latest_client: HashMap<Slot, Slot> = HashMap::new();
     for step in steps() {
         match (&step.op, step.into) {
             (Op::Connect { socket, to: Address::OfSocket(to) }, _) => {
-                connected.push((*socket, *to));
-                wiring.feeders.entry(*to).or_default().push(*socket);
+                latest_client.insert(*to, *socket);
+                wiring.feeds(*socket, *to);
             }
             (Op::Accept { socket: listener, .. }, Some(accepted)) => {
                 // The latest connection to this listener is the one accepted: close enough for a text.
-                if let Some((client, _)) = connected.iter().rev().find(|(_, to)| to == listener) {
-                    wiring.feeders.entry(accepted).or_default().push(*client);
-                    wiring.feeders.entry(*client).or_default().push(accepted);
+                if let Some(client) = latest_client.get(listener) {
+                    wiring.feeds(*client, accepted);
+                    wiring.feeds(accepted, *client);
                 }
             }
+            (Op::SocketPair { into: (first, second), kind, .. }, _) => {
+                wiring.feeds(*first, *second);
+                wiring.feeds(*second, *first);
+                if kind & SOCK_NONBLOCK != 0 {
+                    wiring.patient.extend([*first, *second]);
+                }
+            }
+            (Op::Pipe { into: (read, write), .. }, _) => wiring.feeds(*write, *read),
             (Op::Socket { kind, .. }, Some(socket)) if kind & SOCK_NONBLOCK != 0 => {
                 wiring.patient.insert(socket);
             }
             (Op::SetSockOpt { socket, level, name, .. }, _) if (*level, *name) == SO_RCVTIMEO => {
                 wiring.patient.insert(*socket);
             }
+            // A second descriptor of the same socket, or a socket whose state is changed: no more is known of it.
+            (Op::Dup { fd } | Op::Fcntl { fd, .. } | Op::Shutdown { socket: fd, .. }, _) => {
+                wiring.patient.insert(*fd);
+            }
+            (
+                Op::Inject { .. }
+                | Op::Kill { .. }
+                | Op::Timer { .. }
+                | Op::SetITimer { .. }
+                | Op::Alarm { .. }
+                | Op::Uring(_)
+                | Op::SendTo { .. }
+                | Op::SendMsg { .. }
+                | Op::SendData { .. }
+                | Op::Fork,
+                _,
+            ) => wiring.wild = true,
             _ => {}
         }
     }
@@ -147,24 +174,48 @@ fn wiring(case: &Case) -> Wiring {
 }
 
 impl Wiring {
-    /// The socket on which the operation may sleep for ever.
+    fn feeds(&mut self, from: Slot, to: Slot) {
+        self.feeders.entry(to).or_default().push(from);
+    }
+
+    /// The descriptor on which the operation may sleep for ever.
     fn sleeps_on(&self, op: &Op) -> Option<Slot> {
         let socket = match op {
-            Op::Recv { socket, flags, .. } if flags & NEVER_SLEEPS == 0 => *socket,
+            Op::Recv { socket, flags, .. } | Op::RecvFrom { socket, flags, .. } | Op::RecvMsg { socket, flags, .. }
+                if flags & NEVER_SLEEPS == 0 =>
+            {
+                *socket
+            }
+            Op::RecvMmsg { socket, flags, timeout_ns: None, .. } if flags & NEVER_SLEEPS == 0 => *socket,
+            Op::Read { from, .. } | Op::Readv { from, .. } => *from,
             _ => return None,
         };
         // Where it is not known who sends to it, it is not known that nobody does.
-        (!self.patient.contains(&socket) && self.feeders.contains_key(&socket)).then_some(socket)
+        (!self.wild && !self.patient.contains(&socket) && self.feeders.contains_key(&socket)).then_some(socket)
     }
 
     /// Whether the operation lets a receiver on `socket` go on.
     fn wakes(&self, op: &Op, socket: Slot) -> bool {
         let feeds = |from: &Slot| self.feeders.get(&socket).is_some_and(|feeders| feeders.contains(from));
         match op {
-            Op::Send { socket: from, .. } | Op::Close { socket: from } => feeds(from),
+            Op::Close { socket: from } => feeds(from),
             Op::Shutdown { socket: from, .. } => feeds(from) || *from == socket,
-            _ => false,
+            _ => sender(op).is_some_and(|from| feeds(&from)),
         }
+    }
+}
+
+/// The descriptor that an operation sends the counting pattern, or anything else, on.
+fn sender(op: &Op) -> Option<Slot> {
+    match op {
+        Op::Send { socket, .. }
+        | Op::SendTo { socket, .. }
+        | Op::SendMsg { socket, .. }
+        | Op::SendMmsg { socket, .. }
+        | Op::SendData { socket, .. } => Some(*socket),
+        Op::Write { to, .. } | Op::Splice { to, .. } => Some(*to),
+        Op::Inject { via, .. } => Some(*via),
+        _ => None,
     }
 }
 
@@ -216,7 +267,8 @@ fn holds(case: &Case, wiring: &Wiring, done: &[usize], condition: &Condition) ->
         Condition::After { actor, step } => done[usize::from(actor)] > usize::from(step),
         Condition::Sleeps { actor, step } => usize::from(step.unwrap_or(0)) <= done[usize::from(actor)],
         Condition::QueueIn { socket, .. } => {
-            !wiring.feeders.contains_key(&socket)
+            wiring.wild
+                || !wiring.feeders.contains_key(&socket)
                 || has_happened(case, done, |op| {
                     !matches!(op, Op::Close { .. } | Op::Shutdown { .. }) && wiring.wakes(op, socket)
                 })

@@ -1,5 +1,6 @@
 //! From what a file says to a case: names become indices, phrases become values, and all that makes no sense is told.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use indexmap::IndexMap;
@@ -9,7 +10,8 @@ use super::arguments::Scope;
 use super::case::{Case, CaseActor, CaseStep, Gated, Machine, Measure, StepRef};
 use super::expect::{Context, Expectation};
 use super::model::{
-    ActorFile, ActorKindFile, CaseFile, ExpectFile, Feature, KernelsFile, MachineFile, Nic, OneOrMany, SetupItem, Text,
+    ActorFile, ActorKindFile, CaseFile, ExpectFile, Feature, KernelsFile, MOST_REPEATS, MachineFile, Nic, OneOrMany,
+    SetupItem, Text,
 };
 use super::nearest::suggestion;
 use super::operations::StepFile;
@@ -30,9 +32,11 @@ pub fn resolve(file: &CaseFile, name: String, parameters: Vec<(String, String)>,
     let root = Place::default();
     let machine = machine(&file.machine, findings);
     let kernels = kernels(&file.machine.kernels, &root.key("machine").key("kernels"), findings);
-    let (slots, steps) = (slots(file, findings), step_names(file, findings));
-    let mut resolver = Resolver { slots, steps, senders: HashSet::new(), findings };
-    let setup = resolver.setup(file);
+    let setup_steps = setup_steps(file, findings);
+    let (slots, steps) = (slots(file, &setup_steps, findings), step_names(file, findings));
+    let actors = steps.keys().cloned().collect();
+    let mut resolver = Resolver { slots, steps, actors, senders: HashSet::new(), findings };
+    let setup = resolver.setup(file, &setup_steps);
     let actors = resolver.actors(file, machine.cpus);
     resolver.senders = progress::senders(&actors);
     let expectations = resolver.expectations(file);
@@ -139,21 +143,37 @@ fn blame(findings: &mut Findings, place: &Place, error: &PhraseError) {
     findings.add(place, underline, error.message.clone(), error.expected.clone(), error.help.clone());
 }
 
-/// The steps of setup with their places; those of a preset all have the place of its name, and are marked so.
-fn setup_steps(file: &CaseFile) -> Vec<(&StepFile, Place, bool)> {
+/// A step of setup, its place (a preset's steps all have that of its name), and whether it is a preset's.
+type SetupStep<'a> = (Cow<'a, StepFile>, Place, bool);
+
+fn setup_steps<'a>(file: &'a CaseFile, findings: &mut Findings) -> Vec<SetupStep<'a>> {
     let place = Place::default().key("setup");
     let mut steps = Vec::new();
-    for (nth, item) in file.setup.0.iter().enumerate() {
-        let place = place.index(nth);
+    for (nth, item) in &file.setup.0 {
+        let place = place.index(*nth);
         match item {
-            SetupItem::Step(step) => steps.push((&**step, place, false)),
-            SetupItem::Preset(name) => {
-                let preset = presets::steps(name).unwrap_or_default();
-                steps.extend(preset.iter().map(|step| (step, place.clone(), true)));
+            SetupItem::Step(step) => steps.push((Cow::Borrowed(&**step), place, false)),
+            SetupItem::Preset(name, number) => {
+                if !presets::names().any(|known| known == name) {
+                    let help = suggestion(name, presets::names());
+                    let message = format!("no preset is named `{name}`");
+                    findings.add(&place.key("preset"), Underline::Value, message, "unknown preset", help);
+                }
+                let preset = presets::steps(name, number.as_deref());
+                steps.extend(preset.into_iter().map(|step| (Cow::Owned(step), place.clone(), true)));
             }
         }
     }
     steps
+}
+
+/// The names that a step gives to results, with the key that gives them.
+fn made(step: &StepFile) -> Vec<(&str, &'static str)> {
+    let operations = step.operations();
+    let ends = operations
+        .iter()
+        .flat_map(|(operation, arguments)| arguments.makes().into_iter().map(move |name| (name, *operation)));
+    step.into.as_deref().map(|name| (name, "as")).into_iter().chain(ends).collect()
 }
 
 fn actor_place(name: &str) -> Place {
@@ -162,33 +182,28 @@ fn actor_place(name: &str) -> Place {
 
 fn actor_steps<'a>(name: &str, actor: &'a ActorFile) -> impl Iterator<Item = (&'a StepFile, Place)> {
     let place = actor_place(name).key("steps");
-    actor.steps.iter().enumerate().map(move |(nth, step)| (step, place.index(nth)))
+    actor.steps.0.iter().map(move |(nth, step)| (step, place.index(*nth)))
 }
 
 /// Numbers every named result of the case.
-fn slots(file: &CaseFile, findings: &mut Findings) -> IndexMap<String, Slot> {
+fn slots(file: &CaseFile, setup: &[SetupStep<'_>], findings: &mut Findings) -> IndexMap<String, Slot> {
     let mut slots = IndexMap::new();
-    let in_setup = setup_steps(file).into_iter().map(|(step, place, preset)| {
-        let at = if preset { place } else { place.key("as") };
-        (step, at)
-    });
+    let in_setup = setup.iter().map(|(step, place, preset)| (&**step, place.clone(), *preset));
     let in_actors = file.actors.iter().flat_map(|(name, actor)| actor_steps(name, actor));
-    for (step, place) in in_setup.chain(in_actors.map(|(step, place)| (step, place.key("as")))) {
-        let Some(name) = &step.into else { continue };
-        let next = slots.len() as Slot;
-        if name.starts_with('_') {
-            // A preset's own: each use of a preset makes it anew.
-            slots.entry(name.clone()).or_insert(next);
-        } else if slots.insert(name.clone(), next).is_some() {
-            let message = format!("there are two results named `{name}`");
-            findings.add(
-                &place,
-                Underline::Value,
-                message,
-                "the second one",
-                Some("give one of them another name".into()),
-            );
-            slots.insert(name.clone(), next - 1);
+    for (step, place, preset) in in_setup.chain(in_actors.map(|(step, place)| (step, place, false))) {
+        for (name, key) in made(step) {
+            let next = slots.len() as Slot;
+            if name.starts_with('_') {
+                // A preset's own: each use of a preset makes it anew.
+                slots.entry(name.to_owned()).or_insert(next);
+            } else if slots.contains_key(name) {
+                let place = if preset { place.clone() } else { place.key(key) };
+                let message = format!("there are two results named `{name}`");
+                let help = Some("give one of them another name".to_owned());
+                findings.add(&place, Underline::Part(name), message, "the second one", help);
+            } else {
+                slots.insert(name.to_owned(), next);
+            }
         }
     }
     slots
@@ -200,14 +215,15 @@ fn step_names(file: &CaseFile, findings: &mut Findings) -> IndexMap<String, Vec<
     for (actor, body) in &file.actors {
         check_actor_name(actor, findings);
         let operation = |step: &StepFile| step.operations().first().map_or("step", |(name, _)| *name);
-        let unnamed = || body.steps.iter().filter(|step| step.name.is_none()).map(operation);
+        let unnamed = || body.steps.0.iter().map(|(_, step)| step).filter(|step| step.name.is_none()).map(operation);
         let mut names: Vec<String> = Vec::new();
         for (step, place) in actor_steps(actor, body) {
             let name = match &step.name {
                 Some(name) => name.clone(),
                 None if unnamed().filter(|other| *other == operation(step)).count() < 2 => operation(step).to_owned(),
                 None => {
-                    let before = body.steps.iter().take_while(|other| !std::ptr::eq(*other, step));
+                    let before =
+                        body.steps.0.iter().map(|(_, other)| other).take_while(|other| !std::ptr::eq(*other, step));
                     let before = before.filter(|other| other.name.is_none() && operation(other) == operation(step));
                     format!("{}-{}", operation(step), before.count() + 1)
                 }
@@ -240,34 +256,30 @@ struct Resolver<'a> {
     findings: &'a mut Findings,
     slots: IndexMap<String, Slot>,
     steps: IndexMap<String, Vec<String>>,
+    actors: Vec<String>,
     senders: HashSet<StepRef>,
 }
 
 impl Resolver<'_> {
-    fn setup(&mut self, file: &CaseFile) -> Vec<CaseStep> {
-        let all = setup_steps(file);
-        let by_actors: Vec<String> =
-            file.actors.values().flat_map(|actor| &actor.steps).filter_map(|step| step.into.clone()).collect();
+    fn setup(&mut self, file: &CaseFile, steps: &[SetupStep<'_>]) -> Vec<CaseStep> {
+        let by_actors = file.actors.values().flat_map(|actor| actor.steps.0.iter()).flat_map(|(_, step)| made(step));
+        // A preset is in order by itself; its names may only be taken twice, which has been told.
+        let own = steps.iter().filter(|(.., is_preset)| !is_preset).flat_map(|(step, ..)| made(step));
+        let mut not_yet: HashSet<String> = by_actors.chain(own).map(|(name, _)| name.to_owned()).collect();
         let mut out = Vec::new();
-        for (nth, (step, place, is_preset)) in all.iter().enumerate() {
-            let mut not_yet = by_actors.clone();
-            // A preset is in order by itself; its names may only be taken twice, which has been told.
-            let later = if *is_preset { &[][..] } else { &all[nth..] };
-            not_yet.extend(later.iter().filter_map(|(later, ..)| later.into.clone()));
+        for (nth, (step, place, is_preset)) in steps.iter().enumerate() {
             for (key, given) in [("when", !step.when.0.is_empty()), ("after", !step.after.0.is_empty())] {
                 if given {
                     let message = format!("`{key}` has no meaning in setup: there are no actors yet");
-                    self.findings.add(
-                        &place.key(key),
-                        Underline::Key,
-                        message,
-                        "steps of setup run one after another",
-                        None,
-                    );
+                    let label = "steps of setup run one after another";
+                    self.findings.add(&place.key(key), Underline::Key, message, label, None);
                 }
             }
             let name = step.name.clone().unwrap_or_else(|| format!("setup-{}", nth + 1));
             out.extend(self.step(step, name, place, is_preset.then_some(place), &not_yet, Vec::new()));
+            for (name, _) in made(step) {
+                not_yet.remove(name);
+            }
         }
         out
     }
@@ -313,11 +325,19 @@ impl Resolver<'_> {
 
     fn actor_steps(&mut self, name: &str, actor: &ActorFile) -> Vec<CaseStep> {
         let names = self.steps.get(name).cloned().unwrap_or_default();
+        let own = actor.steps.0.iter().flat_map(|(_, step)| made(step));
+        let mut not_yet: HashSet<String> = own.map(|(name, _)| name.to_owned()).collect();
         let mut out = Vec::new();
-        for ((nth, (step, place)), step_name) in actor_steps(name, actor).enumerate().zip(names) {
-            let not_yet: Vec<String> = actor.steps[nth..].iter().filter_map(|later| later.into.clone()).collect();
+        for ((step, place), step_name) in actor_steps(name, actor).zip(names) {
+            if step.preset.is_some() {
+                let message = "a preset belongs in `setup:`";
+                self.findings.add(&place.key("preset"), Underline::Key, message, "an actor has steps of its own", None);
+            }
             let when = self.conditions(step, name, &place);
             out.extend(self.step(step, step_name, &place, None, &not_yet, when));
+            for (name, _) in made(step) {
+                not_yet.remove(name);
+            }
         }
         out
     }
@@ -352,9 +372,14 @@ impl Resolver<'_> {
         name: String,
         place: &Place,
         preset: Option<&Place>,
-        not_yet: &[String],
+        not_yet: &HashSet<String>,
         when: Vec<Condition>,
     ) -> Option<CaseStep> {
+        if let Some(repeat) = file.repeat.as_ref().filter(|repeat| repeat.0.parse::<usize>().is_err()) {
+            let message = format!("`{}` is not a number of times", repeat.0);
+            let label = format!("expected 1 to {MOST_REPEATS}");
+            self.findings.add(&place.key("repeat"), Underline::Value, message, label, None);
+        }
         let operations = file.operations();
         let Some((operation, arguments)) = operations.first() else {
             if self.findings.is_whole(place) {
@@ -373,7 +398,7 @@ impl Resolver<'_> {
                 Some("make it a step of its own".into()),
             );
         }
-        let mut scope = Scope { findings: self.findings, slots: &self.slots, not_yet, preset };
+        let mut scope = Scope { findings: self.findings, slots: &self.slots, actors: &self.actors, not_yet, preset };
         let op = arguments.resolve(&mut scope, &place.key(operation));
         let into = file.into.as_ref().and_then(|name| self.slots.get(name)).copied();
         let step = Step { when, op, into, recorded: file.record.unwrap_or(true) };
@@ -418,6 +443,19 @@ impl Resolver<'_> {
             ConditionPhrase::QueueHolds { socket, bytes } => {
                 Some(Condition::QueueIn { socket: self.socket(&socket, place), bytes })
             }
+            ConditionPhrase::Ready { socket, events } => {
+                Some(Condition::Ready { socket: self.socket(&socket, place), events })
+            }
+            ConditionPhrase::TcpState { socket, state } => {
+                let socket = self.socket(&socket, place);
+                let number = constants::number(constants::TCP_STATES, &state);
+                if number.is_none() {
+                    let help = suggestion(&state, constants::TCP_STATES.iter().map(|(name, _)| *name));
+                    let message = format!("no state of TCP is named `{state}`");
+                    self.findings.add(place, Underline::Part(&state), message, "unknown state", help);
+                }
+                Some(Condition::TcpState { socket, state: number? as u8 })
+            }
             ConditionPhrase::Acknowledged { socket } => {
                 Some(Condition::QueueOut { socket: self.socket(&socket, place), bytes: 0 })
             }
@@ -425,7 +463,9 @@ impl Resolver<'_> {
     }
 
     fn socket(&mut self, name: &str, place: &Place) -> Slot {
-        Scope { findings: self.findings, slots: &self.slots, not_yet: &[], preset: None }.slot(name, place)
+        let not_yet = HashSet::new();
+        let (slots, actors) = (&self.slots, &self.actors);
+        Scope { findings: self.findings, slots, actors, not_yet: &not_yet, preset: None }.slot(name, place)
     }
 
     fn actor(&mut self, name: &str, place: &Place) -> Option<u16> {
@@ -555,6 +595,7 @@ impl Resolver<'_> {
         let is_operation = matches!(context, Context::Operation { .. });
         let only_operations = [
             ("returns", &file.returns),
+            ("value", &file.value),
             ("fails", &file.fails),
             ("data", &file.data),
             ("sleeps", &file.sleeps),
@@ -570,7 +611,8 @@ impl Resolver<'_> {
             self.findings.add(&place.key("softirqs"), Underline::Key, message, "expected under `softirq:`", None);
         }
         let mut bounds = |key: &str, texts| self.gated(texts, &place.key(key), |_, text, _| phrases::bound(text));
-        let returns = bounds("returns", &file.returns);
+        let mut returns = bounds("returns", &file.returns);
+        returns.extend(bounds("value", &file.value));
         let wake_ups = bounds("wake_ups", &file.wake_ups);
         let sleeps = bounds("sleeps", &file.sleeps);
         let switches = bounds("switches", &file.switches);
