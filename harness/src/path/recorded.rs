@@ -36,8 +36,10 @@ pub fn recorded(kernel: &str, profiles: &[&str], expected: &[&str]) -> CapturePa
         name: name.to_owned(),
         steps: steps.iter().map(|step| (*step).to_owned()).collect(),
     };
-    let roles =
-        [role("receiver", &["recv-tcp", "recv-udp", "recv-empty", "socket"]), role("sender", &["send-tcp", "send-udp"])];
+    let roles = [
+        role("receiver", &["recv-tcp", "recv-udp", "recv-empty", "socket"]),
+        role("sender", &["send-tcp", "send-udp"]),
+    ];
     let hiding = Profiles::embedded().unwrap().select(profiles, expected).unwrap();
     let rules = ContextRules::embedded().unwrap();
     let settings = CaptureSettings { roles: &roles, rules: &rules, hiding: &hiding };
@@ -142,7 +144,9 @@ fn nothing_of_a_timer_interrupt_is_left_in_any_path() {
     for (kernel, paths) in all() {
         assert!(!paths.interrupts.is_empty(), "{kernel} was never interrupted: the test shows nothing");
         for path in paths.streams.values().flat_map(BTreeMap::values) {
-            let odd = path.functions().find(|name| name.contains("apic") || name.contains("irq_e") || *name == "hrtimer_interrupt");
+            let odd = path
+                .functions()
+                .find(|name| name.contains("apic") || name.contains("irq_e") || *name == "hrtimer_interrupt");
             assert_eq!(odd, None, "{kernel}");
         }
     }
