@@ -2,8 +2,18 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The name of the fw_cfg file that holds the [`Plan`] (QEMU `docs/specs/fw_cfg.rst`: user items live under `opt/`).
-pub const PLAN_FW_CFG_NAME: &str = "opt/rxpath/plan";
+/// The name of the fw_cfg file that holds an [`Order`], postcard-encoded (QEMU docs/specs/fw_cfg.rst: user items live
+/// under `opt/`).
+pub const ORDER_FW_CFG_NAME: &str = "opt/rxpath/order";
+
+/// What the host wants of a guest that has been restored.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Order {
+    /// Run this plan.
+    Run(Plan),
+    /// Send what is true of the kernel as a whole: formats, symbols, traceable functions.
+    Facts,
+}
 
 /// Index of an actor in [`Plan::actors`].
 pub type ActorIndex = u16;
@@ -130,6 +140,21 @@ pub enum Condition {
         /// In bytes.
         bytes: u32,
     },
+    /// poll(2) finds one of these events: data or a connection waits (POLLIN), the peer has shut down (POLLRDHUP), an error
+    /// waits (POLLERR).
+    Ready {
+        /// The descriptor.
+        socket: Slot,
+        /// POLL….
+        events: i16,
+    },
+    /// The TCP socket is in this state (TCP_INFO's `tcpi_state`).
+    TcpState {
+        /// The socket.
+        socket: Slot,
+        /// TCP_ESTABLISHED and so on, `net/tcp_states.h`.
+        state: u8,
+    },
 }
 
 /// An IP endpoint, or none of it.
@@ -143,6 +168,12 @@ pub enum Address {
     Unix(String),
     /// The address the socket in this slot is bound to (getsockname), with the loopback address if it is a wildcard.
     OfSocket(Slot),
+    /// A vsock's context id and port (vsock(7)).
+    Vsock(u32, u32),
+    /// A network interface and an EtherType in host byte order (packet(7)).
+    Packet(String, u16),
+    /// A netlink port and its multicast groups (netlink(7)).
+    Netlink(u32, u32),
 }
 
 /// The operations: real system calls, one file each in guest/src/ops/.
@@ -226,6 +257,288 @@ pub enum Op {
         /// The value's bytes.
         value: Vec<u8>,
     },
+    /// socket(2) in a network namespace other than the caller's.
+    SocketIn {
+        /// 0 or 1.
+        netns: u8,
+        /// AF_….
+        domain: i32,
+        /// SOCK_….
+        kind: i32,
+        /// IPPROTO_….
+        protocol: i32,
+    },
+    /// socketpair(2).
+    SocketPair {
+        /// AF_….
+        domain: i32,
+        /// SOCK_….
+        kind: i32,
+        /// IPPROTO_….
+        protocol: i32,
+        /// Where the two sockets go.
+        into: (Slot, Slot),
+    },
+    /// open(2).
+    Open {
+        /// The file.
+        path: String,
+        /// O_….
+        flags: i32,
+    },
+    /// No system call: a descriptor number that may not be open.
+    Number(i64),
+    /// sendto(2) of the counting pattern.
+    SendTo {
+        /// The socket.
+        socket: Slot,
+        /// Whom to.
+        to: Address,
+        /// How many bytes.
+        bytes: u32,
+        /// MSG_….
+        flags: i32,
+    },
+    /// sendto(2) of these bytes.
+    SendData {
+        /// The socket.
+        socket: Slot,
+        /// Whom to, if the socket is not connected.
+        to: Option<Address>,
+        /// The bytes.
+        data: Vec<u8>,
+        /// MSG_….
+        flags: i32,
+    },
+    /// sendmsg(2) of the counting pattern, gathered from pieces.
+    SendMsg {
+        /// The socket.
+        socket: Slot,
+        /// Whom to, if the socket is not connected.
+        to: Option<Address>,
+        /// Bytes of each piece.
+        pieces: Vec<u32>,
+        /// Control messages, as the kernel wants them (cmsg(3)).
+        control: Vec<u8>,
+        /// MSG_….
+        flags: i32,
+    },
+    /// sendmmsg(2) of equal messages.
+    SendMmsg {
+        /// The socket.
+        socket: Slot,
+        /// Bytes of each message.
+        bytes: u32,
+        /// How many messages.
+        count: u32,
+        /// MSG_….
+        flags: i32,
+    },
+    /// recv(2) into memory that is not there.
+    RecvNowhere {
+        /// The socket.
+        socket: Slot,
+        /// Room claimed, in bytes.
+        bytes: u32,
+        /// MSG_….
+        flags: i32,
+    },
+    /// recvfrom(2) with room for the sender's address.
+    RecvFrom {
+        /// The socket.
+        socket: Slot,
+        /// Room for this many bytes.
+        bytes: u32,
+        /// MSG_….
+        flags: i32,
+    },
+    /// recvmsg(2), scattered over pieces.
+    RecvMsg {
+        /// The socket.
+        socket: Slot,
+        /// Room of each piece, in bytes.
+        pieces: Vec<u32>,
+        /// Room for control messages, in bytes.
+        control: u32,
+        /// MSG_….
+        flags: i32,
+    },
+    /// recvmmsg(2); the return value counts messages.
+    RecvMmsg {
+        /// The socket.
+        socket: Slot,
+        /// Room of each message, in bytes.
+        bytes: u32,
+        /// At most so many messages.
+        count: u32,
+        /// MSG_….
+        flags: i32,
+        /// How long to wait, in nanoseconds; for ever if `None`.
+        timeout_ns: Option<u64>,
+    },
+    /// read(2).
+    Read {
+        /// The descriptor.
+        from: Slot,
+        /// Room for this many bytes.
+        bytes: u32,
+    },
+    /// readv(2).
+    Readv {
+        /// The descriptor.
+        from: Slot,
+        /// Room of each piece, in bytes.
+        pieces: Vec<u32>,
+    },
+    /// write(2) of the counting pattern.
+    Write {
+        /// The descriptor.
+        to: Slot,
+        /// How many bytes.
+        bytes: u32,
+    },
+    /// splice(2), without offsets.
+    Splice {
+        /// From this descriptor.
+        from: Slot,
+        /// To that one; one of them is a pipe.
+        to: Slot,
+        /// At most so many bytes.
+        bytes: u32,
+        /// SPLICE_F_….
+        flags: i32,
+    },
+    /// getsockopt(2); the result's `ret` is the value, or the field of it.
+    GetSockOpt {
+        /// The socket.
+        socket: Slot,
+        /// SOL_… or IPPROTO_….
+        level: i32,
+        /// The option.
+        name: i32,
+        /// Room for the value, in bytes.
+        room: u32,
+        /// Offset and width (1, 2, 4 or 8), in bytes, of the unsigned number that is wanted.
+        field: (u16, u8),
+    },
+    /// ioctl(2) that fills an int; the result's `ret` is that int.
+    Ioctl {
+        /// The descriptor.
+        fd: Slot,
+        /// FIONREAD, SIOCATMARK, ….
+        request: u32,
+        /// What the int holds before.
+        argument: i32,
+    },
+    /// fcntl(2).
+    Fcntl {
+        /// The descriptor.
+        fd: Slot,
+        /// F_….
+        command: i32,
+        /// Its argument.
+        argument: i64,
+    },
+    /// poll(2), or ppoll(2) with an empty signal mask.
+    Poll {
+        /// Descriptors and POLL….
+        fds: Vec<(Slot, i16)>,
+        /// In nanoseconds; for ever if `None`.
+        timeout_ns: Option<u64>,
+        /// Whether it is ppoll.
+        masked: bool,
+    },
+    /// select(2), or pselect6(2) with an empty signal mask.
+    Select {
+        /// Those to read from.
+        read: Vec<Slot>,
+        /// Those to write to.
+        write: Vec<Slot>,
+        /// In nanoseconds; for ever if `None`.
+        timeout_ns: Option<u64>,
+        /// Whether it is pselect6.
+        masked: bool,
+    },
+    /// epoll_create1(2).
+    EpollCreate {
+        /// EPOLL_CLOEXEC.
+        flags: i32,
+    },
+    /// epoll_ctl(2).
+    EpollCtl {
+        /// The epoll descriptor.
+        epoll: Slot,
+        /// EPOLL_CTL_….
+        operation: i32,
+        /// The descriptor it is about.
+        fd: Slot,
+        /// EPOLL….
+        events: u32,
+    },
+    /// epoll_wait(2).
+    EpollWait {
+        /// The epoll descriptor.
+        epoll: Slot,
+        /// At most so many events.
+        events: u32,
+        /// In nanoseconds, rounded up to milliseconds; for ever if `None`.
+        timeout_ns: Option<u64>,
+    },
+    /// io_uring_enter(2) that submits one request and waits for its completion, on the actor's own ring. The result's `ret`
+    /// is the completion's `res`.
+    Uring(UringRequest),
+    /// rt_sigaction(2) with a handler that does nothing.
+    SigAction {
+        /// SIG….
+        signal: i32,
+        /// SA_….
+        flags: i32,
+    },
+    /// A timer of the calling thread (timer_create(2) with SIGEV_THREAD_ID) that sends SIGALRM once.
+    Timer {
+        /// After this many nanoseconds.
+        after_ns: u64,
+    },
+    /// setitimer(2), ITIMER_REAL, once; 0 disarms it.
+    SetITimer {
+        /// After this many nanoseconds.
+        after_ns: u64,
+    },
+    /// alarm(2).
+    Alarm {
+        /// After this many seconds.
+        seconds: u32,
+    },
+    /// tgkill(2) of an actor's task.
+    Kill {
+        /// Whom.
+        actor: ActorIndex,
+        /// SIG….
+        signal: i32,
+    },
+    /// fork(2); the child ends at once and is reaped.
+    Fork,
+    /// dup(2).
+    Dup {
+        /// The descriptor.
+        fd: Slot,
+    },
+    /// pipe2(2).
+    Pipe {
+        /// Where the reading and the writing end go.
+        into: (Slot, Slot),
+        /// O_….
+        flags: i32,
+    },
+    /// write(2) or sendto(2) of a packet made by hand.
+    Inject {
+        /// A TUN device, or a raw socket with IP_HDRINCL.
+        via: Slot,
+        /// The packet.
+        packet: Packet,
+    },
+    /// Makes the second network namespace and what joins it to the first; or a TUN device, whose descriptor it returns.
+    Network(Network),
     /// Provokes a fault in the guest; only the tests of the supervision ask for it.
     Fault(Fault),
 }
@@ -241,4 +554,89 @@ pub enum Fault {
     Spin,
     /// The agent dies by its own signal.
     Die,
+}
+
+/// The longest [`Order`] on the wire, in bytes: the agent reads it byte by byte, before the run's start.
+pub const MAX_ORDER: usize = 256 * 1024;
+
+/// A request to io_uring (io_uring_enter(2)).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum UringRequest {
+    /// IORING_OP_RECV.
+    Recv {
+        /// The socket.
+        socket: Slot,
+        /// Room for this many bytes.
+        bytes: u32,
+        /// MSG_….
+        flags: i32,
+    },
+    /// IORING_OP_RECV with IORING_RECV_MULTISHOT and provided buffers: submitted once, then only waited for.
+    RecvMultishot {
+        /// The socket.
+        socket: Slot,
+        /// Room of each buffer, in bytes.
+        bytes: u32,
+    },
+    /// IORING_OP_POLL_ADD.
+    Poll {
+        /// The descriptor.
+        fd: Slot,
+        /// POLL….
+        events: i16,
+    },
+}
+
+/// How the guest's network goes beyond `lo`. The first namespace has 10.0.0.1/24, the other end 10.0.0.2/24.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Network {
+    /// A veth pair `veth0`, `veth1`, the second one in namespace 1.
+    Veth,
+    /// The machine's `eth0`, and its `eth1` moved to namespace 1.
+    Virtio,
+    /// A TUN device `tun0` in the first namespace.
+    Tun {
+        /// IFF_NAPI: packets written go through NAPI and GRO.
+        napi: bool,
+    },
+}
+
+/// A packet made by hand: an IP header, a transport header and the counting pattern.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Packet {
+    /// Source.
+    pub from: Address,
+    /// Destination; of the same family.
+    pub to: Address,
+    /// What is above IP.
+    pub transport: Transport,
+    /// Length of the payload.
+    pub bytes: u32,
+    /// Whether the transport's checksum is wrong.
+    pub bad_checksum: bool,
+    /// IPv4 only: send only this part of the datagram (offset and length of the IP payload, multiples of 8 but for the last).
+    pub fragment: Option<(u16, u16)>,
+}
+
+/// A transport header.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Transport {
+    /// UDP.
+    Udp,
+    /// ICMP or ICMPv6 echo request.
+    Echo,
+    /// TCP.
+    Tcp {
+        /// The local socket that receives it: sequence numbers count from what it expects next, acknowledgements from what
+        /// it sends next. Without one, both count from 0.
+        receiver: Option<Slot>,
+        /// Sequence number.
+        seq: i32,
+        /// Acknowledgement number.
+        ack: i32,
+        /// FIN 1, SYN 2, RST 4, PSH 8, ACK 16, URG 32 (RFC 9293).
+        flags: u8,
+        /// Window, unscaled.
+        window: u16,
+    },
 }

@@ -76,7 +76,9 @@ impl std::fmt::Display for RegionError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Unfinished => write!(f, "the guest never finished writing its capture (no magic at its start)"),
-            Self::Malformed { at, why } => write!(f, "malformed section at byte {at} of the capture: {why}"),
+            Self::Malformed { at, why } => {
+                write!(f, "malformed section at byte {at} of the capture: {why}")
+            }
         }
     }
 }
@@ -97,8 +99,10 @@ pub fn sections(region: &[u8]) -> Result<Vec<Section<'_>>, RegionError> {
     let mut out = Vec::new();
     let mut at = SECTIONS_AT;
     while at < end {
-        let header = region.get(at..at + SECTION_HEADER).ok_or(RegionError::Malformed { at, why: "no room for a header" })?;
-        let word = |from: usize| u32::from_le_bytes([header[from], header[from + 1], header[from + 2], header[from + 3]]);
+        let header =
+            region.get(at..at + SECTION_HEADER).ok_or(RegionError::Malformed { at, why: "no room for a header" })?;
+        let word =
+            |from: usize| u32::from_le_bytes([header[from], header[from + 1], header[from + 2], header[from + 3]]);
         let tag = Tag::from_number(word(0)).ok_or(RegionError::Malformed { at, why: "unknown tag" })?;
         let length = usize::try_from(u64::from(word(8)) | u64::from(word(12)) << 32)
             .map_err(|_| RegionError::Malformed { at, why: "length beyond memory" })?;
@@ -110,3 +114,9 @@ pub fn sections(region: &[u8]) -> Result<Vec<Section<'_>>, RegionError> {
     }
     Ok(out)
 }
+
+/// What the agent writes to the exit port when the capture is complete; QEMU's exit code is `2 * code + 1`, and these
+/// give ones that QEMU itself never ends with.
+pub const EXIT_DONE: u8 = 0x30;
+/// What the agent writes when it gave up; its last words are on the console.
+pub const EXIT_FAILED: u8 = 0x31;

@@ -42,6 +42,8 @@ pub struct RunReport {
     pub clock_overhead_ns: u64,
     /// The same for the CPU clock.
     pub cpu_overhead_ns: u64,
+    /// Milestones that this kernel cannot trace.
+    pub refused_milestones: Vec<String>,
     /// Failures of setup or of the agent itself, in words; empty when all went well.
     pub errors: Vec<String>,
     /// Actors that had not ended by the deadline, with the step they were in.

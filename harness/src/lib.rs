@@ -2,9 +2,11 @@
 //! says what changed between kernels, why, and at what cost. See ARCHITECTURE.md for how the pieces fit.
 
 pub mod case;
+pub mod command;
 pub mod diff;
 pub mod kernel;
 pub mod path;
 pub mod report;
+pub mod suite;
 pub mod trace;
 pub mod vm;

@@ -1,3 +1,8 @@
-//! Parses the command line and calls; no logic.
+//! The `rxpath` command: parses the command line and calls; no logic.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    rxpath::vm::intercept();
+    rxpath::command::run()
+}

@@ -1,1 +1,40 @@
 //! Case files: the model, its checks, and lowering to a plan.
+//!
+//! A file goes through here in one direction: [`yaml`] says where things stand, [`shape`] holds them against the schema,
+//! [`model`] is what was written, [`resolve`] makes a [`Case`] of it, [`lower`] makes what the guest runs of that.
+
+mod arguments;
+#[expect(clippy::module_inception, reason = "a case is what this folder is about")]
+mod case;
+mod check;
+mod constants;
+mod diagnostic;
+mod expect;
+mod load;
+mod lower;
+mod model;
+mod nearest;
+mod operations;
+mod phrases;
+mod place;
+mod presets;
+mod progress;
+mod resolve;
+mod schema;
+mod series;
+mod shape;
+mod yaml;
+
+pub use case::{Case, CaseActor, CaseStep, Gated, Machine, Measure, StepRef};
+pub use check::{KernelFunctions, check_functions};
+pub use diagnostic::{Diagnostic, Diagnostics, Location, Source};
+pub use expect::{
+    Context, CostFailure, Expectation, Failure, Observed, ObservedOperation, ObservedTree, evaluate, evaluate_costs,
+};
+pub use load::{FOLDER, load_all, parse};
+pub use lower::{Lowered, PassKind};
+pub use model::{Feature, Nic, Profile};
+pub use operations::OPERATIONS;
+pub use phrases::{Bound, CallPhrase, CostPhrase};
+pub use schema::schema;
+pub use series::{Gate, SeriesError};

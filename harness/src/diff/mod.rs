@@ -1,1 +1,18 @@
 //! Two paths aligned, the differences explained; many kernels as a matrix. Pure.
+
+mod align;
+mod comparable;
+mod matrix;
+mod model;
+mod moves;
+mod reason;
+mod renames;
+mod siblings;
+mod side;
+
+pub use align::{Knowledge, align};
+pub use comparable::{Mode, Origin, Refusal, comparable};
+pub use matrix::*;
+pub use model::*;
+pub use reason::*;
+pub use renames::Renames;

@@ -1,5 +1,29 @@
 //! From call trees to paths: who ran it, under which names, folded and agreed on by the iterations. Pure.
 
+#[cfg(test)]
+pub(crate) mod arbitrary;
+mod capture;
+pub mod contexts;
+mod fold;
 mod model;
+mod names;
+mod operations;
+mod patterns;
+pub mod profiles;
+#[cfg(test)]
+pub(crate) mod recorded;
+#[cfg(test)]
+pub(crate) mod sample;
+pub mod shape;
+pub mod steady;
+pub mod text;
+pub mod timing;
 
+pub use capture::{CapturePaths, CaptureSettings, Role, Stream, capture_paths};
+pub use contexts::{Context, ContextRules, DataFileError};
+pub use fold::{LONGEST_PERIOD, fold, unfold};
 pub use model::*;
+pub use names::{FunctionNames, NameTable, canonical};
+pub use operations::{Operation, Operations, operations};
+pub use patterns::Patterns;
+pub use profiles::{Hiding, Profiles};

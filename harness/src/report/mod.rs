@@ -1,1 +1,6 @@
 //! How anything looks. Only this folder knows.
+
+mod progress;
+pub mod terminal;
+
+pub use progress::{FetchBars, MatrixBars};

@@ -1,1 +1,22 @@
-//! The pinned QEMU and its machines. Only this folder knows QEMU.
+//! The pinned QEMU and its machines: exact boots, warm images, runs, and what can go wrong with a guest.
+//!
+//! Architecture invariant: only this folder knows QEMU; it takes a kernel and a plan and gives the capture's bytes or a
+//! [`GuestFault`].
+
+mod boot;
+mod console;
+mod error;
+mod image;
+mod initramfs;
+mod launcher;
+mod machine;
+mod qmp;
+mod rebase;
+mod run;
+
+pub use console::{Splat, SplatKind};
+pub use error::{FaultKind, GuestFault, VmError};
+pub use image::{ImageInfo, Images, Stage, WarmImage};
+pub use launcher::intercept;
+pub use machine::{GuestKernel, KernelModule, Machine, Nic, QemuProgram};
+pub use run::{RunLimits, call_off_on_signals, called_off, run_plan};

@@ -1,0 +1,108 @@
+//! What actors and the controller tell each other: atomics in memory that forked processes share too.
+
+use std::sync::atomic::{AtomicI32, AtomicI64, AtomicU32, Ordering};
+
+use rxpath_guest::Slot;
+
+use crate::sys::Mapping;
+
+/// What is being done with the rounds at present.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Phase {
+    /// Rounds that only warm up.
+    Quiet = 0,
+    /// Operations are timed, nothing is traced.
+    Timed = 1,
+    /// Operations are marked in the trace.
+    Traced = 2,
+}
+
+/// One actor's side of the board. All zero at the start.
+pub struct ActorBoard {
+    /// Its task id.
+    pub tid: AtomicI32,
+    /// Step + 1 that it asks to be let into; 0 when it asks for nothing.
+    pub asks: AtomicU32,
+    /// Step + 1 of the operation it is inside of; 0 between operations.
+    pub inside: AtomicU32,
+    /// Steps it has ended in the present round.
+    pub done: AtomicU32,
+    /// Rounds it has ended.
+    pub rounds: AtomicU32,
+}
+
+/// What all share. All zero at the start.
+pub struct CommonBoard {
+    /// Rung (changed and woken) by actors whenever the controller has something to look at.
+    pub bell: AtomicU32,
+    /// Rounds that may run.
+    pub allowed: AtomicU32,
+    /// The [`Phase`].
+    phase: AtomicU32,
+    /// Iteration number that the present round counts as.
+    pub iteration: AtomicU32,
+    /// Set when actors should end as soon as they can.
+    pub ending: AtomicU32,
+}
+
+/// The whole board.
+#[derive(Clone, Copy)]
+pub struct Board {
+    /// By actor.
+    pub actors: &'static [ActorBoard],
+    /// The common part.
+    pub common: &'static CommonBoard,
+    slots: &'static [AtomicI64],
+}
+
+impl Board {
+    pub fn new(actors: usize, slots: usize) -> Result<Self, String> {
+        Ok(Self {
+            actors: shared::<ActorBoard>(actors)?,
+            common: &shared::<CommonBoard>(1)?[0],
+            slots: shared::<AtomicI64>(slots)?,
+        })
+    }
+
+    /// What a slot holds.
+    pub fn get(&self, slot: Slot) -> i64 {
+        self.slots.get(usize::from(slot)).map_or(-1, |slot| slot.load(Ordering::Acquire))
+    }
+
+    /// Fills a slot.
+    pub fn set(&self, slot: Slot, value: i64) {
+        if let Some(slot) = self.slots.get(usize::from(slot)) {
+            slot.store(value, Ordering::Release);
+        }
+    }
+
+    pub fn phase(&self) -> Phase {
+        match self.common.phase.load(Ordering::Acquire) {
+            1 => Phase::Timed,
+            2 => Phase::Traced,
+            _ => Phase::Quiet,
+        }
+    }
+
+    pub fn set_phase(&self, phase: Phase) {
+        self.common.phase.store(phase as u32, Ordering::Release);
+    }
+
+    pub fn ending(&self) -> bool {
+        self.common.ending.load(Ordering::Acquire) != 0
+    }
+
+    /// Tells the controller to look.
+    pub fn ring(&self) {
+        self.common.bell.fetch_add(1, Ordering::AcqRel);
+        crate::sys::futex_wake(&self.common.bell);
+    }
+}
+
+/// Zeroed memory as board fields: all of them are made of atomics.
+fn shared<T>(count: usize) -> Result<&'static [T], String> {
+    let memory = Mapping::shared((count * size_of::<T>()).max(1)).map_err(|why| format!("mapping the board: {why}"))?;
+    // SAFETY: every type used here consists of atomics only, for which zero is valid and which synchronise themselves.
+    Ok(unsafe { memory.leak_as::<T>(count) })
+}

@@ -1,0 +1,150 @@
+//! The controller: starts rounds, judges the conditions that steps wait for, notices actors that never come back.
+//! It is the agent's first thread, whose own doings are kept out of the trace.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::sync::atomic::Ordering;
+
+use rxpath_guest::{ActorIndex, Condition, Plan, StepIndex};
+
+use crate::board::Board;
+use crate::sys;
+
+/// How long the controller naps between two looks at a condition, in nanoseconds of guest time. Not a time that
+/// anything is ordered by: a nap that is too short only means another look.
+const NAP_NS: u64 = 20_000;
+/// The longest sleep with nothing to judge, so that the deadline is noticed.
+const DOZE_NS: u64 = 100_000_000;
+
+/// Judges conditions and rounds.
+pub struct Controller<'a> {
+    plan: &'a Plan,
+    board: Board,
+    states: Vec<Option<File>>,
+    deadline_ns: u64,
+}
+
+/// The actors that did not end by the deadline, and the step each was in.
+pub struct Stuck(pub Vec<(ActorIndex, StepIndex)>);
+
+impl<'a> Controller<'a> {
+    pub fn new(plan: &'a Plan, board: Board) -> Self {
+        let deadline_ns = sys::clock_ns(libc::CLOCK_MONOTONIC) + plan.deadline_ns;
+        Self { plan, board, states: Vec::new(), deadline_ns }
+    }
+
+    /// Waits until every actor has started and opens their state files.
+    pub fn meet_actors(&mut self) -> Result<(), Stuck> {
+        while self.board.actors.iter().any(|actor| actor.tid.load(Ordering::Acquire) == 0) {
+            let bell = self.board.common.bell.load(Ordering::Acquire);
+            self.check_deadline()?;
+            if self.board.actors.iter().any(|actor| actor.tid.load(Ordering::Acquire) == 0) {
+                sys::futex_wait_for(&self.board.common.bell, bell, DOZE_NS);
+            }
+        }
+        let tids = self.board.actors.iter().map(|actor| actor.tid.load(Ordering::Acquire));
+        self.states = tids.map(|tid| File::open(format!("/proc/{tid}/stat")).ok()).collect();
+        self.wait_until_all_sleep()
+    }
+
+    /// Lets every actor do one round, counted as this iteration, and waits until all have ended it.
+    pub fn round(&mut self, iteration: u32) -> Result<(), Stuck> {
+        let common = self.board.common;
+        for actor in self.board.actors {
+            actor.done.store(0, Ordering::Release);
+        }
+        common.iteration.store(iteration, Ordering::Release);
+        let round = common.allowed.fetch_add(1, Ordering::AcqRel) + 1;
+        sys::futex_wake(&common.allowed);
+        loop {
+            let bell = common.bell.load(Ordering::Acquire);
+            if self.board.actors.iter().all(|actor| actor.rounds.load(Ordering::Acquire) >= round) {
+                return self.wait_until_all_sleep();
+            }
+            self.check_deadline()?;
+            let waiting = self.grant();
+            sys::futex_wait_for(&common.bell, bell, if waiting { NAP_NS } else { DOZE_NS });
+        }
+    }
+
+    /// Lets every actor end.
+    pub fn dismiss(&self) {
+        let common = self.board.common;
+        common.ending.store(1, Ordering::Release);
+        common.allowed.fetch_add(1, Ordering::AcqRel);
+        sys::futex_wake(&common.allowed);
+    }
+
+    /// Lets in whoever's conditions hold; tells whether anyone is left waiting.
+    fn grant(&self) -> bool {
+        let mut waiting = false;
+        for (actor, board) in self.plan.actors.iter().zip(self.board.actors) {
+            let asks = board.asks.load(Ordering::Acquire);
+            if asks == 0 {
+                continue;
+            }
+            let step = &actor.steps[asks as usize - 1];
+            if step.when.iter().all(|condition| self.holds(condition)) {
+                board.asks.store(0, Ordering::Release);
+                sys::futex_wake(&board.asks);
+            } else {
+                waiting = true;
+            }
+        }
+        waiting
+    }
+
+    fn holds(&self, condition: &Condition) -> bool {
+        let queue = |slot, request| sys::queue_length(self.board.get(slot) as i32, request).ok();
+        match *condition {
+            Condition::Sleeps { actor, step } => {
+                let inside = self.board.actors[usize::from(actor)].inside.load(Ordering::Acquire);
+                let there = step.map_or(inside != 0, |step| inside == u32::from(step) + 1);
+                there && self.sleeps(usize::from(actor))
+            }
+            Condition::After { actor, step } => {
+                self.board.actors[usize::from(actor)].done.load(Ordering::Acquire) > u32::from(step)
+            }
+            Condition::QueueIn { socket, bytes } => queue(socket, libc::FIONREAD).is_some_and(|held| held >= bytes),
+            Condition::QueueOut { socket, bytes } => queue(socket, libc::TIOCOUTQ).is_some_and(|held| held <= bytes),
+            Condition::Ready { socket, events } => sys::is_ready(self.board.get(socket) as i32, events),
+            Condition::TcpState { socket, state } => sys::tcp_state(self.board.get(socket) as i32) == Some(state),
+        }
+    }
+
+    /// Whether the actor's task state is S or D: the third field of /proc/PID/stat (proc_pid_stat(5)), after the
+    /// command's closing parenthesis.
+    fn sleeps(&self, actor: usize) -> bool {
+        let mut text = [0; 64];
+        let Some(Ok(count)) = self.states[actor].as_ref().map(|file| file.read_at(&mut text, 0)) else {
+            return false;
+        };
+        let after = text[..count].iter().rposition(|byte| *byte == b')').map(|at| at + 2);
+        after.and_then(|at| text[..count].get(at)).is_some_and(|state| matches!(state, b'S' | b'D'))
+    }
+
+    /// Between rounds every actor is parked; what they left running ends before the next one starts.
+    fn wait_until_all_sleep(&self) -> Result<(), Stuck> {
+        while !(0..self.states.len()).all(|actor| self.sleeps(actor) || self.ended(actor)) {
+            self.check_deadline()?;
+            let bell = self.board.common.bell.load(Ordering::Acquire);
+            sys::futex_wait_for(&self.board.common.bell, bell, NAP_NS);
+        }
+        Ok(())
+    }
+
+    fn ended(&self, actor: usize) -> bool {
+        let mut text = [0; 64];
+        self.states[actor].as_ref().is_none_or(|file| file.read_at(&mut text, 0).is_err())
+    }
+
+    fn check_deadline(&self) -> Result<(), Stuck> {
+        if sys::clock_ns(libc::CLOCK_MONOTONIC) < self.deadline_ns {
+            return Ok(());
+        }
+        let round = self.board.common.allowed.load(Ordering::Acquire);
+        let stuck =
+            self.board.actors.iter().enumerate().filter(|(_, actor)| actor.rounds.load(Ordering::Acquire) < round);
+        Err(Stuck(stuck.map(|(index, actor)| (index as u16, actor.done.load(Ordering::Acquire) as u16)).collect()))
+    }
+}

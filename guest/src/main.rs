@@ -1,0 +1,80 @@
+//! The guest agent: PID 1 of a minimal initramfs. Gets the guest ready, lets the host save it, runs the plan it is given,
+//! writes the capture into the region it shares with the host and ends the machine.
+
+mod actor;
+mod board;
+mod controller;
+mod devices;
+mod ops;
+mod ready;
+mod run;
+mod sys;
+mod tracing;
+
+use devices::{Ports, SharedRegion};
+use rxpath_guest::{EXIT_DONE, EXIT_FAILED, Order, Tag};
+use tracing::Tracing;
+
+/// From the pause to the start of a run, in nanoseconds of guest time: room for reading the order.
+const START_AFTER_NS: u64 = 50_000_000;
+
+fn main() {
+    let code = match live() {
+        Ok(()) => EXIT_DONE,
+        Err(why) => {
+            // The console is the only way out that needs nothing to have worked before.
+            println!("rxpath-agent: {why}");
+            EXIT_FAILED
+        }
+    };
+    match Ports::open() {
+        Ok(ports) => ports.end_machine(code),
+        Err(why) => println!("rxpath-agent: {why}"),
+    }
+    sys::power_off();
+}
+
+/// The whole life of the agent: get ready, and at each point where the host may have saved the machine, do what it asks.
+fn live() -> Result<(), String> {
+    ready::mount_all()?;
+    ready::load_modules()?;
+    let ports = Ports::open()?;
+    let mut region = SharedRegion::find()?;
+    ready::bring_up_network()?;
+    ready::quiet_the_kernel();
+    let tracing: &'static Tracing = Box::leak(Box::new(Tracing::prepare()?));
+    ready::settle();
+    println!("rxpath-agent: ready");
+    let start_ns = pause(&ports);
+    if let Some(order) = ports.take_order()? {
+        return obey(order, &mut region, tracing, start_ns);
+    }
+    tracing.arm()?;
+    ready::settle();
+    println!("rxpath-agent: armed");
+    let start_ns = pause(&ports);
+    match ports.take_order()? {
+        Some(order) => obey(order, &mut region, tracing, start_ns),
+        None => Err("nothing to do: the host gave no order".to_owned()),
+    }
+}
+
+/// Stops the machine for the host to save; gives the guest time at which what comes after may begin.
+fn pause(ports: &Ports) -> u64 {
+    let start_ns = sys::clock_ns(libc::CLOCK_MONOTONIC) + START_AFTER_NS;
+    ports.pause_machine();
+    start_ns
+}
+
+fn obey(order: Order, region: &mut SharedRegion, tracing: &'static Tracing, start_ns: u64) -> Result<(), String> {
+    match order {
+        Order::Facts => tracing.write_facts(region)?,
+        Order::Run(plan) => {
+            let report = run::run(Box::leak(Box::new(plan)), tracing, region, start_ns)?;
+            let bytes = postcard::to_stdvec(&report).map_err(|why| format!("encoding the report: {why}"))?;
+            region.section(Tag::Report, 0, &bytes)?;
+        }
+    }
+    region.finish();
+    Ok(())
+}

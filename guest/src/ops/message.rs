@@ -1,0 +1,78 @@
+//! sendmsg, recvmsg and their many-message forms.
+
+use std::ffi::c_long;
+
+use rxpath_guest::{Address, Slot};
+
+use super::connection::place_address;
+use super::{After, Call, Scratch};
+use crate::board::Board;
+
+/// Size of `struct mmsghdr` on x86-64: a msghdr (56) and its length, padded.
+const MMSGHDR: usize = 64;
+/// Room for any address, in bytes.
+const ADDRESS_ROOM: usize = 128;
+
+pub fn sendmsg(
+    board: &Board,
+    scratch: &mut Scratch,
+    socket: Slot,
+    to: Option<&Address>,
+    pieces: &[u32],
+    control: &[u8],
+    flags: i32,
+) -> Call {
+    let Some(from) = scratch.outgoing(pieces.iter().sum()) else { return Call::impossible() };
+    let (vector, _) = scratch.pieces(from, pieces);
+    let to = to.map_or((0, 0), |to| place_address(board, scratch, to));
+    let control = if control.is_empty() { (0, 0) } else { (scratch.place(control), control.len() as c_long) };
+    let header = scratch.place(&header(to, (vector, pieces.len() as c_long), control));
+    Call::new(libc::SYS_sendmsg, [board.get(socket), header, c_long::from(flags)])
+}
+
+pub fn recvmsg(board: &Board, scratch: &mut Scratch, socket: Slot, pieces: &[u32], control: u32, flags: i32) -> Call {
+    let Some(to) = scratch.incoming(pieces.iter().sum()) else { return Call::impossible() };
+    let (vector, pieces) = scratch.pieces(to, pieces);
+    let address = (scratch.room(ADDRESS_ROOM), ADDRESS_ROOM as c_long);
+    let control = if control == 0 { (0, 0) } else { (scratch.room(control as usize), c_long::from(control)) };
+    let header = scratch.place(&header(address, (vector, pieces.len() as c_long), control));
+    Call::new(libc::SYS_recvmsg, [board.get(socket), header, c_long::from(flags)]).then(After::Received(pieces))
+}
+
+pub fn sendmmsg(board: &Board, scratch: &mut Scratch, socket: Slot, bytes: u32, count: u32, flags: i32) -> Call {
+    let Some(from) = scratch.outgoing(bytes) else { return Call::impossible() };
+    let headers = headers(scratch, from, bytes, count, 0);
+    Call::new(libc::SYS_sendmmsg, [board.get(socket), headers, c_long::from(count), c_long::from(flags)])
+}
+
+pub fn recvmmsg(
+    board: &Board,
+    scratch: &mut Scratch,
+    socket: Slot,
+    bytes: u32,
+    count: u32,
+    flags: i32,
+    timeout_ns: Option<u64>,
+) -> Call {
+    let Some(to) = bytes.checked_mul(count).and_then(|all| scratch.incoming(all)) else { return Call::impossible() };
+    let headers = headers(scratch, to, bytes, count, c_long::from(bytes));
+    let timeout = scratch.timespec(timeout_ns);
+    Call::new(libc::SYS_recvmmsg, [board.get(socket), headers, c_long::from(count), c_long::from(flags), timeout])
+}
+
+/// Equal mmsghdrs, each for `bytes` at `start` and every `apart` bytes after it.
+fn headers(scratch: &mut Scratch, start: c_long, bytes: u32, count: u32, apart: c_long) -> c_long {
+    let mut all = Vec::new();
+    for nth in 0..c_long::from(count) {
+        let (vector, _) = scratch.pieces(start + nth * apart, &[bytes]);
+        all.extend(header((0, 0), (vector, 1), (0, 0)));
+        all.resize(all.len().next_multiple_of(MMSGHDR), 0);
+    }
+    scratch.place(&all)
+}
+
+/// `struct user_msghdr` (`linux/socket.h`): name, iovec and control, each an address and a length; flags.
+fn header(name: (c_long, c_long), vector: (c_long, c_long), control: (c_long, c_long)) -> Vec<u8> {
+    let words = [name.0, name.1, vector.0, vector.1, control.0, control.1, 0];
+    words.into_iter().flat_map(c_long::to_ne_bytes).collect()
+}

@@ -1,0 +1,61 @@
+//! send and recv, with and without addresses.
+
+use std::ffi::c_long;
+
+use rxpath_guest::{Address, Slot};
+
+use super::connection::place_address;
+use super::{Call, Scratch};
+use crate::board::Board;
+
+/// Room for any address (`struct sockaddr_storage`), in bytes.
+const ADDRESS_ROOM: usize = 128;
+
+pub fn send(board: &Board, scratch: &Scratch, socket: Slot, bytes: u32, flags: i32) -> Call {
+    let Some(from) = scratch.outgoing(bytes) else {
+        return Call::impossible();
+    };
+    Call::new(libc::SYS_sendto, [board.get(socket), from, c_long::from(bytes), c_long::from(flags), 0, 0])
+}
+
+pub fn send_to(board: &Board, scratch: &mut Scratch, socket: Slot, to: &Address, bytes: u32, flags: i32) -> Call {
+    let Some(from) = scratch.outgoing(bytes) else { return Call::impossible() };
+    let (to, length) = place_address(board, scratch, to);
+    Call::new(libc::SYS_sendto, [board.get(socket), from, c_long::from(bytes), c_long::from(flags), to, length])
+}
+
+pub fn send_data(
+    board: &Board,
+    scratch: &mut Scratch,
+    socket: Slot,
+    to: Option<&Address>,
+    data: &[u8],
+    flags: i32,
+) -> Call {
+    let from = scratch.place(data);
+    let (to, length) = to.map_or((0, 0), |to| place_address(board, scratch, to));
+    Call::new(libc::SYS_sendto, [board.get(socket), from, data.len() as c_long, c_long::from(flags), to, length])
+}
+
+pub fn recv(board: &Board, scratch: &mut Scratch, socket: Slot, bytes: u32, flags: i32) -> Call {
+    let Some(to) = scratch.incoming(bytes) else {
+        return Call::impossible();
+    };
+    let call = Call::new(libc::SYS_recvfrom, [board.get(socket), to, c_long::from(bytes), c_long::from(flags), 0, 0]);
+    // With MSG_TRUNC, TCP discards: nothing is stored, though the return value counts it.
+    if flags & libc::MSG_TRUNC == 0 { call.receiving(to, bytes) } else { call }
+}
+
+pub fn recv_from(board: &Board, scratch: &mut Scratch, socket: Slot, bytes: u32, flags: i32) -> Call {
+    let Some(to) = scratch.incoming(bytes) else { return Call::impossible() };
+    let address = scratch.room(ADDRESS_ROOM);
+    let length = scratch.place(&(ADDRESS_ROOM as u32).to_ne_bytes());
+    let arguments = [board.get(socket), to, c_long::from(bytes), c_long::from(flags), address, length];
+    let call = Call::new(libc::SYS_recvfrom, arguments);
+    if flags & libc::MSG_TRUNC == 0 { call.receiving(to, bytes) } else { call }
+}
+
+pub fn recv_nowhere(board: &Board, socket: Slot, bytes: u32, flags: i32) -> Call {
+    // The first page is never mapped (vm.mmap_min_addr).
+    Call::new(libc::SYS_recvfrom, [board.get(socket), 16, c_long::from(bytes), c_long::from(flags), 0, 0])
+}

@@ -1,0 +1,187 @@
+//! One run: setup, actors, rounds, and the report.
+
+use std::fs;
+use std::path::Path;
+use std::sync::atomic::Ordering;
+
+use rxpath_guest::{ActorKind, Pass, Plan, RunReport, Tag};
+
+use crate::actor::{self, Cell, Stage};
+use crate::board::{Board, Phase};
+use crate::controller::{Controller, Stuck};
+use crate::devices::SharedRegion;
+use crate::ops::{self, Scratch};
+use crate::sys::{self, Forked, Mapping};
+use crate::tracing::Tracing;
+
+/// Rounds with the milestones armed before they are measured.
+const MILESTONE_WARMUP: u32 = 2;
+
+/// Runs the plan; what was recorded goes into `region`, what happened into the report.
+///
+/// Nothing but settings is touched before `start_ns` (CLOCK_MONOTONIC), which every CPU awaits idle: whatever differed in
+/// the instructions right after a restore is over by then.
+pub fn run(
+    plan: &'static Plan,
+    tracing: &'static Tracing,
+    region: &mut SharedRegion,
+    start_ns: u64,
+) -> Result<RunReport, String> {
+    // The agent keeps to the last CPU, so that actors have the others to themselves.
+    let cpus = std::thread::available_parallelism().map_or(1, |count| count.get());
+    sys::bind_to_cpu(cpus - 1).map_err(|why| format!("binding the agent to CPU {}: {why}", cpus - 1))?;
+    apply_settings(plan)?;
+    let board = Board::new(plan.actors.len(), usize::from(plan.slots))?;
+    let mut report = RunReport { agent_tids: vec![sys::gettid()], ..RunReport::default() };
+    sys::sleep_until(start_ns);
+    set_up(plan, board)?;
+    report.clock_overhead_ns = clock_overhead(libc::CLOCK_MONOTONIC_RAW);
+    report.cpu_overhead_ns = clock_overhead(libc::CLOCK_THREAD_CPUTIME_ID);
+
+    let ledgers = plan.actors.iter().map(|actor| ledger(plan, actor.steps.len())).collect::<Result<Vec<_>, _>>()?;
+    let stage = |index: usize| Stage {
+        actor: &plan.actors[index],
+        index: index as u16,
+        board,
+        tracing,
+        ledger: ledgers[index],
+    };
+    let of_kind = |kind| (0..plan.actors.len()).filter(move |index| plan.actors[*index].kind == kind);
+    // Processes first: a fork copies only the calling thread, so there had better be no other.
+    let mut children = Vec::new();
+    for index in of_kind(ActorKind::Process) {
+        match sys::fork().map_err(|why| format!("forking actor {}: {why}", plan.actors[index].name))? {
+            Forked::Child => sys::exit_now(i32::from(actor::live(&stage(index)).is_err())),
+            Forked::Parent(pid) => children.push(pid),
+        }
+    }
+    let threads: Vec<_> = of_kind(ActorKind::Thread)
+        .map(|index| {
+            let stage = stage(index);
+            std::thread::spawn(move || actor::live(&stage))
+        })
+        .collect();
+    let mut controller = Controller::new(plan, board);
+    match all_rounds(&mut controller, plan, board, tracing, region, &mut report) {
+        Ok(()) => {
+            controller.dismiss();
+            children.into_iter().for_each(sys::wait_for);
+            report.errors.extend(threads.into_iter().filter_map(|thread| thread.join().ok()?.err()));
+        }
+        // Actors that are stuck cannot be joined; the machine ends with them still there.
+        Err(Stop::Stuck(Stuck(stuck))) => report.stuck = stuck,
+        Err(Stop::Failed(why)) => report.errors.push(why),
+    }
+    report.actor_tids = board.actors.iter().map(|actor| actor.tid.load(Ordering::Acquire)).collect();
+    report.results = ledgers.iter().flat_map(|ledger| ledger.iter().filter_map(Cell::get)).collect();
+    Ok(report)
+}
+
+enum Stop {
+    Stuck(Stuck),
+    Failed(String),
+}
+
+impl From<Stuck> for Stop {
+    fn from(stuck: Stuck) -> Self {
+        Self::Stuck(stuck)
+    }
+}
+
+impl From<String> for Stop {
+    fn from(why: String) -> Self {
+        Self::Failed(why)
+    }
+}
+
+fn all_rounds(
+    controller: &mut Controller,
+    plan: &Plan,
+    board: Board,
+    tracing: &Tracing,
+    region: &mut SharedRegion,
+    report: &mut RunReport,
+) -> Result<(), Stop> {
+    controller.meet_actors()?;
+    warm_up(controller, plan.warmup)?;
+    match &plan.pass {
+        Pass::Trace => traced_rounds(controller, plan, board, tracing, region, Tag::Pages),
+        Pass::Timing { milestones } => {
+            board.set_phase(Phase::Timed);
+            for iteration in 0..plan.iterations {
+                controller.round(iteration)?;
+            }
+            if milestones.is_empty() {
+                return Ok(());
+            }
+            board.set_phase(Phase::Quiet);
+            let refused = tracing.arm_milestones(milestones)?;
+            report.refused_milestones = refused;
+            warm_up(controller, MILESTONE_WARMUP)?;
+            traced_rounds(controller, plan, board, tracing, region, Tag::MilestonePages)
+        }
+    }
+}
+
+fn warm_up(controller: &mut Controller, rounds: u32) -> Result<(), Stop> {
+    (0..rounds).try_for_each(|_| Ok(controller.round(0)?))
+}
+
+fn traced_rounds(
+    controller: &mut Controller,
+    plan: &Plan,
+    board: Board,
+    tracing: &Tracing,
+    region: &mut SharedRegion,
+    pages: Tag,
+) -> Result<(), Stop> {
+    board.set_phase(Phase::Traced);
+    tracing.record(true)?;
+    let done = (0..plan.iterations).try_for_each(|iteration| controller.round(iteration));
+    tracing.record(false)?;
+    board.set_phase(Phase::Quiet);
+    // Even of a run that got stuck, the records are worth having.
+    tracing.drain(region, pages)?;
+    Ok(done?)
+}
+
+fn apply_settings(plan: &Plan) -> Result<(), String> {
+    for (name, value) in &plan.sysctls {
+        let path = Path::new("/proc/sys").join(name.replace('.', "/"));
+        fs::write(&path, value).map_err(|why| format!("sysctl {name} = {value}: {why}"))?;
+    }
+    for (path, value) in &plan.files {
+        fs::write(path, value).map_err(|why| format!("writing {value:?} to {path}: {why}"))?;
+    }
+    Ok(())
+}
+
+fn set_up(plan: &Plan, board: Board) -> Result<(), String> {
+    let mut scratch = Scratch::new();
+    for (index, step) in plan.setup.iter().enumerate() {
+        let outcome = ops::prepare(&step.op, &board, &mut scratch).run().settle(&board, &mut scratch);
+        if outcome.errno != 0 {
+            let why = std::io::Error::from_raw_os_error(outcome.errno);
+            return Err(format!("setup step {} ({:?}): {why}", index + 1, step.op));
+        }
+        if let Some(slot) = step.into {
+            board.set(slot, outcome.ret);
+        }
+    }
+    Ok(())
+}
+
+fn ledger(plan: &Plan, steps: usize) -> Result<&'static [Cell], String> {
+    let count = plan.iterations as usize * steps;
+    let memory =
+        Mapping::shared((count * size_of::<Cell>()).max(1)).map_err(|why| format!("mapping a ledger: {why}"))?;
+    // SAFETY: a cell is valid when all zero (its flag then says that nothing was written) and synchronises by its flag.
+    Ok(unsafe { memory.leak_as::<Cell>(count) })
+}
+
+/// What reading a clock twice in a row shows, median of many: the share of every measured time that is not the call's.
+fn clock_overhead(clock: libc::clockid_t) -> u64 {
+    let mut times: Vec<u64> = (0..64).map(|_| sys::clock_ns(clock).abs_diff(sys::clock_ns(clock))).collect();
+    times.sort_unstable();
+    times[times.len() / 2]
+}

@@ -1,0 +1,156 @@
+//! Tracing in the guest: function_graph and the events beside it (Documentation/trace/ftrace.rst).
+
+use std::fs::{self, File};
+use std::io::{ErrorKind, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use rxpath_guest::{Marker, Tag};
+
+use crate::devices::SharedRegion;
+use crate::sys;
+
+const ROOT: &str = "/sys/kernel/tracing";
+
+/// Room for records, per CPU. Pages that were never written cost nothing in a saved image.
+const BUFFER_KB: &str = "8192";
+
+/// Events recorded beside the call graph: who wakes, who sleeps, which interrupts.
+const EVENTS: [&str; 8] = [
+    "sched/sched_switch",
+    "sched/sched_waking",
+    "sched/sched_wakeup",
+    "irq/irq_handler_entry",
+    "irq/irq_handler_exit",
+    "irq/softirq_raise",
+    "irq/softirq_entry",
+    "irq/softirq_exit",
+];
+
+/// Formats the host needs to read the records; which of the call-graph ones exist differs per kernel.
+const OWN_FORMATS: [&str; 5] = [
+    "ftrace/funcgraph_entry",
+    "ftrace/fgraph_retaddr_entry",
+    "ftrace/funcgraph_exit",
+    "ftrace/raw_data",
+    "ftrace/print",
+];
+
+/// The switch and the marker file of the tracer, open.
+pub struct Tracing {
+    on: File,
+    marker: File,
+}
+
+impl Tracing {
+    /// Sizes the buffers and opens the files; switches nothing on.
+    pub fn prepare() -> Result<Self, String> {
+        write("tracing_on", "0")?;
+        write("buffer_size_kb", BUFFER_KB)?;
+        let open = |name: &str| {
+            File::options().write(true).open(path(name)).map_err(|why| format!("opening {ROOT}/{name}: {why}"))
+        };
+        Ok(Self { on: open("tracing_on")?, marker: open("trace_marker_raw")? })
+    }
+
+    /// Switches function_graph and the events on, with recording still off. Patches every traceable function.
+    pub fn arm(&self) -> Result<(), String> {
+        self.hide_agent()?;
+        for event in EVENTS {
+            write(&format!("events/{event}/enable"), "1")?;
+        }
+        write("current_tracer", "function_graph")
+    }
+
+    /// Switches function_graph on for these functions only; gives back the ones the kernel does not offer.
+    pub fn arm_milestones(&self, names: &[String]) -> Result<Vec<String>, String> {
+        let mut refused = Vec::new();
+        write("set_ftrace_filter", "")?;
+        for name in names {
+            let added = File::options().append(true).open(path("set_ftrace_filter"));
+            if added.and_then(|mut file| file.write_all(name.as_bytes())).is_err() {
+                refused.push(name.clone());
+            }
+        }
+        if refused.len() < names.len() {
+            self.hide_agent()?;
+            write("current_tracer", "function_graph")?;
+        }
+        Ok(refused)
+    }
+
+    /// The controller polls task states while actors work; nothing of that belongs to the case.
+    fn hide_agent(&self) -> Result<(), String> {
+        write("set_ftrace_notrace_pid", &sys::gettid().to_string())
+    }
+
+    /// Starts or stops recording.
+    pub fn record(&self, on: bool) -> Result<(), String> {
+        (&self.on).write_all(if on { b"1" } else { b"0" }).map_err(|why| format!("writing tracing_on: {why}"))
+    }
+
+    /// Writes a marker into the ring buffer of the calling task's CPU.
+    pub fn mark(&self, marker: Marker) {
+        // Fails while nothing is recorded, which is what is wanted then.
+        let _ = (&self.marker).write(&marker.to_bytes());
+    }
+
+    /// Sends every CPU's records and loss counters.
+    pub fn drain(&self, region: &mut SharedRegion, pages: Tag) -> Result<(), String> {
+        let mut cpu = 0;
+        while let Some(folder) = Some(path(&format!("per_cpu/cpu{cpu}"))).filter(|folder| folder.exists()) {
+            let mut raw = File::options()
+                .read(true)
+                .custom_flags(libc::O_NONBLOCK)
+                .open(folder.join("trace_pipe_raw"))
+                .map_err(|why| format!("opening trace_pipe_raw of CPU {cpu}: {why}"))?;
+            region.section_from(pages, cpu, |room| read_page(&mut raw, room))?;
+            region.section(Tag::Stats, cpu, &read(&folder.join("stats"))?)?;
+            cpu += 1;
+        }
+        Ok(())
+    }
+
+    /// Sends what is true of this kernel whatever is run: formats, symbols, traceable functions.
+    pub fn write_facts(&self, region: &mut SharedRegion) -> Result<(), String> {
+        region.section(Tag::HeaderPage, 0, &read(&path("events/header_page"))?)?;
+        for event in OWN_FORMATS.iter().chain(&EVENTS) {
+            // A kernel without the event has no format for it either.
+            if let Ok(format) = read(&path(&format!("events/{event}/format"))) {
+                region.section(Tag::Format, 0, &format)?;
+            }
+        }
+        for (tag, file) in
+            [(Tag::Symbols, PathBuf::from("/proc/kallsyms")), (Tag::Traceable, path("available_filter_functions"))]
+        {
+            let mut file = File::open(&file).map_err(|why| format!("opening {}: {why}", file.display()))?;
+            region.section_from(tag, 0, |room| {
+                // Larger reads make the kernel allocate larger buffers, to no gain.
+                let room_len = room.len().min(64 * 1024);
+                file.read(&mut room[..room_len])
+            })?;
+        }
+        Ok(())
+    }
+}
+
+/// One read of trace_pipe_raw gives one sub-buffer; nothing more to read shows as EAGAIN or as 0 bytes.
+fn read_page(raw: &mut File, room: &mut [u8]) -> std::io::Result<usize> {
+    let page = room.len().min(4096);
+    match raw.read(&mut room[..page]) {
+        Err(why) if why.kind() == ErrorKind::WouldBlock => Ok(0),
+        other => other,
+    }
+}
+
+fn path(name: &str) -> PathBuf {
+    Path::new(ROOT).join(name)
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, String> {
+    fs::read(path).map_err(|why| format!("reading {}: {why}", path.display()))
+}
+
+fn write(name: &str, value: &str) -> Result<(), String> {
+    fs::write(path(name), value).map_err(|why| format!("writing {value:?} to {ROOT}/{name}: {why}"))
+}

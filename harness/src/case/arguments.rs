@@ -1,0 +1,676 @@
+//! The kinds of arguments that operations take: how each is written, checked and turned into what the wire carries.
+
+use std::collections::HashSet;
+use std::net::SocketAddr;
+
+use indexmap::IndexMap;
+use rxpath_guest::{ActorIndex, Address, Packet, Slot, Transport};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::Deserialize;
+
+use super::constants::{self, OptionKind, Table};
+use super::model::{OneOrMany, Text};
+use super::nearest::suggestion;
+use super::phrases;
+use super::place::{Findings, Place, Underline};
+
+/// What arguments are resolved against: the case's names, and where errors go.
+pub struct Scope<'a> {
+    /// Errors.
+    pub findings: &'a mut Findings,
+    /// Named results, in the order of their slots.
+    pub slots: &'a IndexMap<String, Slot>,
+    /// The names of the actors.
+    pub actors: &'a [String],
+    /// Which of the actor's names are not yet there at this step.
+    pub not_yet: &'a HashSet<String>,
+    /// The place everything inside a preset is reported at.
+    pub preset: Option<&'a Place>,
+}
+
+impl Scope<'_> {
+    /// An error at a place of the file, or at the preset's name for what a preset does.
+    pub fn report(&mut self, at: &Place, underline: Underline<'_>, message: String, label: &str, help: Option<String>) {
+        self.findings.add(self.preset.unwrap_or(at), underline, message, label, help);
+    }
+
+    /// The slot of a named result.
+    pub fn slot(&mut self, name: &str, at: &Place) -> Slot {
+        match self.slots.get(name) {
+            Some(slot) if !self.not_yet.contains(name) => *slot,
+            Some(slot) => {
+                let message = format!("`{name}` is used before the step that makes it");
+                self.report(
+                    at,
+                    Underline::Part(name),
+                    message,
+                    "not there yet",
+                    Some("put the step that makes it first".into()),
+                );
+                *slot
+            }
+            None => {
+                if !self.findings.was_dropped(name) {
+                    let known = self.slots.keys().map(String::as_str).filter(|name| !name.starts_with('_'));
+                    let help = suggestion(name, known).unwrap_or_else(|| {
+                        "give a step's result this name with `as:`, or use a preset in `setup:`".into()
+                    });
+                    self.report(
+                        at,
+                        Underline::Part(name),
+                        format!("nothing is named `{name}`"),
+                        "undefined name",
+                        Some(help),
+                    );
+                }
+                0
+            }
+        }
+    }
+}
+
+/// Something written in a case that becomes something on the wire.
+pub trait Argument {
+    /// What the wire carries.
+    type Wire;
+
+    /// The name that it gives to a result, if it gives one.
+    fn makes(&self) -> Option<&str> {
+        None
+    }
+
+    /// Turns it into that. What is wrong is told to the scope, and something harmless stands in for it.
+    fn resolve(&self, scope: &mut Scope<'_>, at: &Place) -> Self::Wire;
+}
+
+/// A descriptor by the name of the step result that made it.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(inline)]
+pub struct Descriptor(String);
+
+impl Argument for Descriptor {
+    type Wire = Slot;
+
+    fn resolve(&self, scope: &mut Scope<'_>, at: &Place) -> Slot {
+        scope.slot(&self.0, at)
+    }
+}
+
+/// An integer that is `DEFAULT` where it is left out.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(inline)]
+pub struct Or<const DEFAULT: i32>(i32);
+
+impl<const DEFAULT: i32> Default for Or<DEFAULT> {
+    fn default() -> Self {
+        Self(DEFAULT)
+    }
+}
+
+impl<const DEFAULT: i32> Argument for Or<DEFAULT> {
+    type Wire = i32;
+
+    fn resolve(&self, _: &mut Scope<'_>, _: &Place) -> i32 {
+        self.0
+    }
+}
+
+/// A number of bytes: `64`, `4K`, `1M`.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(inline)]
+pub struct Size(Text);
+
+impl Argument for Size {
+    type Wire = u32;
+
+    fn resolve(&self, scope: &mut Scope<'_>, at: &Place) -> u32 {
+        let size = phrases::size(&self.0.0).and_then(|bytes| u32::try_from(bytes).ok());
+        size.unwrap_or_else(|| {
+            let message = format!("`{}` is not a number of bytes", self.0.0);
+            scope.report(at, Underline::Value, message, "expected a size like 64, 4K or 1M", None);
+            1
+        })
+    }
+}
+
+/// Where to bind or connect: an address and port, a Unix path, or the name of a socket whose address is meant.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(inline)]
+pub struct Endpoint(String);
+
+impl Argument for Endpoint {
+    type Wire = Address;
+
+    fn resolve(&self, scope: &mut Scope<'_>, at: &Place) -> Address {
+        let text = self.0.as_str();
+        if let Ok(address) = text.parse::<SocketAddr>() {
+            return match address {
+                SocketAddr::V4(v4) => Address::V4(v4.ip().octets(), v4.port()),
+                SocketAddr::V6(v6) => Address::V6(v6.ip().octets(), v6.port()),
+            };
+        }
+        if let Some(address) = special_address(text) {
+            return address;
+        }
+        if text.starts_with(['/', '@']) {
+            return Address::Unix(text.to_owned());
+        }
+        if text.contains([':', '.', '[']) {
+            let message = format!("`{text}` is not an address");
+            let label =
+                "expected like 127.0.0.1:80, [::1]:80, @name, vsock:1:80, packet:lo, netlink:0, or a socket's name";
+            scope.report(at, Underline::Value, message, label, None);
+            return Address::V4([127, 0, 0, 1], 0);
+        }
+        Address::OfSocket(scope.slot(text, at))
+    }
+}
+
+/// `vsock:CID:PORT`, `packet:INTERFACE`, `netlink:PORT`, `netlink:PORT:GROUPS`.
+fn special_address(text: &str) -> Option<Address> {
+    match text.split(':').collect::<Vec<_>>().as_slice() {
+        ["vsock", cid, port] => Some(Address::Vsock(cid.parse().ok()?, port.parse().ok()?)),
+        // ETH_P_ALL (`linux/if_ether.h`).
+        ["packet", interface] => Some(Address::Packet((*interface).to_owned(), 3)),
+        ["netlink", port] => Some(Address::Netlink(port.parse().ok()?, 0)),
+        ["netlink", port, groups] => Some(Address::Netlink(port.parse().ok()?, groups.parse().ok()?)),
+        _ => None,
+    }
+}
+
+/// The number of a constant, or of several or-ed together, from a table; numbers may stand for themselves.
+fn constant(text: &str, table: Table, what: &str, scope: &mut Scope<'_>, at: &Place) -> i32 {
+    let mut number = 0;
+    for name in text.split('|').map(str::trim) {
+        match constants::number(table, name).or_else(|| phrases::integer(name)) {
+            Some(one) => number |= one,
+            None => {
+                let help = suggestion(name, table.iter().map(|(name, _)| *name));
+                scope.report(at, Underline::Part(name), format!("unknown {what} `{name}`"), "not one of them", help);
+            }
+        }
+    }
+    // Flags in the top bit (EPOLLET) are the same 32 bits either way.
+    number as u32 as i32
+}
+
+macro_rules! constants {
+    ($($(#[$about:meta])* $name:ident of $table:ident, $what:literal $(, default $default:literal)?;)*) => {
+        $(
+            $(#[$about])*
+            #[derive(Clone, Debug, Deserialize)]
+            #[serde(transparent)]
+            pub struct $name(Text);
+
+            $(
+                impl Default for $name {
+                    fn default() -> Self {
+                        Self(Text($default.to_owned()))
+                    }
+                }
+            )?
+
+            impl Argument for $name {
+                type Wire = i32;
+
+                fn resolve(&self, scope: &mut Scope<'_>, at: &Place) -> i32 {
+                    constant(&self.0.0, constants::$table, $what, scope, at)
+                }
+            }
+
+            impl JsonSchema for $name {
+                fn inline_schema() -> bool {
+                    true
+                }
+
+                fn schema_name() -> std::borrow::Cow<'static, str> {
+                    stringify!($name).into()
+                }
+
+                fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                    let names: Vec<_> = constants::$table.iter().map(|(name, _)| *name).collect();
+                    json_schema!({ "type": ["string", "integer"], "examples": names })
+                }
+            }
+        )*
+    };
+}
+
+constants! {
+    /// AF_….
+    Family of FAMILIES, "address family";
+    /// SOCK_…, perhaps with `|SOCK_NONBLOCK`.
+    SocketType of SOCKET_TYPES, "socket type";
+    /// IPPROTO_….
+    Protocol of PROTOCOLS, "protocol", default "0";
+    /// SOCK_NONBLOCK, SOCK_CLOEXEC.
+    AcceptFlags of SOCKET_TYPES, "flag", default "0";
+    /// MSG_…, or-ed with `|`.
+    MessageFlags of MESSAGE_FLAGS, "message flag", default "0";
+    /// SHUT_….
+    ShutdownWay of SHUTDOWNS, "way to shut down";
+    /// SOL_…, IPPROTO_….
+    Level of LEVELS, "level of socket options";
+    /// SPLICE_F_….
+    SpliceFlags of SPLICE_FLAGS, "flag of splice", default "0";
+    /// O_…, FD_CLOEXEC.
+    FileFlags of FILE_FLAGS, "file flag", default "0";
+    /// FIONREAD, SIOCATMARK, ….
+    IoctlRequest of IOCTLS, "request of ioctl";
+    /// F_….
+    FcntlCommand of FCNTLS, "command of fcntl";
+    /// POLL…, or-ed with `|`; POLLIN, if nothing is said.
+    PollEvents of POLL_EVENTS, "event of poll", default "POLLIN";
+    /// EPOLL_CTL_….
+    EpollOperation of EPOLL_OPERATIONS, "operation of epoll_ctl";
+    /// EPOLL…, or-ed with `|`; EPOLLIN, if nothing is said.
+    EpollEvents of EPOLL_EVENTS, "event of epoll", default "EPOLLIN";
+    /// SIG….
+    Signal of SIGNALS, "signal";
+    /// SA_….
+    SignalFlags of SIGNAL_FLAGS, "flag of sigaction", default "0";
+}
+
+/// What may be left out.
+impl<A: Argument> Argument for Option<A> {
+    type Wire = Option<A::Wire>;
+
+    fn makes(&self) -> Option<&str> {
+        self.as_ref().and_then(A::makes)
+    }
+
+    fn resolve(&self, scope: &mut Scope<'_>, at: &Place) -> Option<A::Wire> {
+        self.as_ref().map(|argument| argument.resolve(scope, at))
+    }
+}
+
+/// A name that the operation gives to a result.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(inline)]
+pub struct NewName(String);
+
+impl Argument for NewName {
+    type Wire = Slot;
+
+    fn makes(&self) -> Option<&str> {
+        Some(&self.0)
+    }
+
+    fn resolve(&self, scope: &mut Scope<'_>, _: &Place) -> Slot {
+        scope.slots.get(&self.0).copied().unwrap_or_default()
+    }
+}
+
+/// A descriptor by its name, or all whose names begin alike: `server-*`.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(inline)]
+pub struct Descriptors(String);
+
+impl Argument for Descriptors {
+    type Wire = Vec<Slot>;
+
+    fn resolve(&self, scope: &mut Scope<'_>, at: &Place) -> Vec<Slot> {
+        let Some(beginning) = self.0.strip_suffix('*') else { return vec![scope.slot(&self.0, at)] };
+        let slots: Vec<Slot> =
+            scope.slots.iter().filter(|(name, _)| name.starts_with(beginning)).map(|(_, slot)| *slot).collect();
+        if slots.is_empty() {
+            let message = format!("no name begins with `{beginning}`");
+            scope.report(at, Underline::Value, message, "undefined names", None);
+        }
+        slots
+    }
+}
+
+/// Each descriptor with the events wanted of it, as poll takes them.
+pub fn each_with(fds: Vec<Vec<Slot>>, events: i32) -> Vec<(Slot, i16)> {
+    fds.concat().into_iter().map(|fd| (fd, events as i16)).collect()
+}
+
+/// A number from 1 on.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(inline)]
+pub struct Count(#[schemars(range(min = 1, max = 1024))] u32);
+
+impl Argument for Count {
+    type Wire = u32;
+
+    fn resolve(&self, _: &mut Scope<'_>, _: &Place) -> u32 {
+        self.0
+    }
+}
+
+/// Yes or no; no, if nothing is said.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(inline)]
+pub struct Flag(bool);
+
+impl Argument for Flag {
+    type Wire = bool;
+
+    fn resolve(&self, _: &mut Scope<'_>, _: &Place) -> bool {
+        self.0
+    }
+}
+
+/// A buffer that is there, or one that is not.
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+pub enum Buffer {
+    /// Memory of the actor's own.
+    #[default]
+    Good,
+    /// An address where nothing is mapped.
+    Bad,
+}
+
+impl Argument for Buffer {
+    type Wire = Self;
+
+    fn resolve(&self, _: &mut Scope<'_>, _: &Place) -> Self {
+        *self
+    }
+}
+
+/// A file's path in the guest.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(inline)]
+pub struct Path(String);
+
+impl Argument for Path {
+    type Wire = String;
+
+    fn resolve(&self, _: &mut Scope<'_>, _: &Place) -> String {
+        self.0.clone()
+    }
+}
+
+/// A duration: `200 ms`, `5 s`.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(inline)]
+pub struct Duration(Text);
+
+impl Argument for Duration {
+    type Wire = u64;
+
+    fn resolve(&self, scope: &mut Scope<'_>, at: &Place) -> u64 {
+        phrases::duration_ns(&self.0.0).unwrap_or_else(|| {
+            let message = format!("`{}` is not a duration", self.0.0);
+            scope.report(at, Underline::Value, message, "expected like `200 ms` or `5 s`", None);
+            0
+        })
+    }
+}
+
+/// Bytes in hexadecimal: `01 00 0a`.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(inline)]
+pub struct Hex(Text);
+
+impl Argument for Hex {
+    type Wire = Vec<u8>;
+
+    fn resolve(&self, scope: &mut Scope<'_>, at: &Place) -> Vec<u8> {
+        let digits: String = self.0.0.split_whitespace().collect();
+        hex::decode(digits).unwrap_or_else(|error| {
+            let message = format!("`{}` is not hexadecimal: {error}", self.0.0);
+            scope.report(at, Underline::Value, message, "expected like `01 00 0a`", None);
+            Vec::new()
+        })
+    }
+}
+
+/// An actor by its name.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(inline)]
+pub struct ActorName(String);
+
+impl Argument for ActorName {
+    type Wire = ActorIndex;
+
+    fn resolve(&self, scope: &mut Scope<'_>, at: &Place) -> ActorIndex {
+        let index = scope.actors.iter().position(|actor| *actor == self.0);
+        if index.is_none() && !scope.findings.was_dropped(&self.0) {
+            let help = suggestion(&self.0, scope.actors.iter().map(String::as_str));
+            scope.report(at, Underline::Value, format!("no actor is named `{}`", self.0), "unknown actor", help);
+        }
+        index.unwrap_or(0) as ActorIndex
+    }
+}
+
+/// Room for `struct tcp_info`, in bytes: more than any kernel fills.
+pub const TCP_INFO_ROOM: u32 = 512;
+
+/// A field of `struct tcp_info`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(transparent)]
+pub struct TcpInfoField(String);
+
+impl Argument for TcpInfoField {
+    type Wire = (u16, u8);
+
+    fn resolve(&self, scope: &mut Scope<'_>, at: &Place) -> (u16, u8) {
+        let fields = constants::TCP_INFO_FIELDS;
+        let found = fields.iter().find(|(name, ..)| *name == self.0).map(|(_, offset, width)| (*offset, *width));
+        found.unwrap_or_else(|| {
+            let help = suggestion(&self.0, fields.iter().map(|(name, ..)| *name));
+            scope.report(at, Underline::Value, format!("TCP_INFO has no field `{}`", self.0), "unknown field", help);
+            (0, 1)
+        })
+    }
+}
+
+impl JsonSchema for TcpInfoField {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "TcpInfoField".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let names: Vec<_> = constants::TCP_INFO_FIELDS.iter().map(|(name, ..)| *name).collect();
+        json_schema!({ "type": "string", "examples": names })
+    }
+}
+
+/// The control message of UDP_SEGMENT (udp(7)): length, level SOL_UDP, type, and the size of a segment.
+pub fn segment_control(size: u32) -> Vec<u8> {
+    const SOL_UDP: i32 = 17;
+    const UDP_SEGMENT: i32 = 103;
+    let mut out = [&18_u64.to_le_bytes()[..], &SOL_UDP.to_le_bytes(), &UDP_SEGMENT.to_le_bytes()].concat();
+    out.extend((size as u16).to_le_bytes());
+    out.resize(24, 0);
+    out
+}
+
+/// A packet in words: `tcp client > server, seq 100, PSH ACK, 64 bytes`.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(inline)]
+pub struct PacketText(Text);
+
+impl Argument for PacketText {
+    type Wire = Packet;
+
+    fn resolve(&self, scope: &mut Scope<'_>, at: &Place) -> Packet {
+        let phrase = phrases::packet(&self.0.0).unwrap_or_else(|error| {
+            let underline = if error.part.is_empty() { Underline::Value } else { Underline::Part(&error.part) };
+            scope.report(at, underline, error.message.clone(), &error.expected, error.help.clone());
+            phrases::PacketPhrase::default()
+        });
+        if phrase.from.is_empty() {
+            // It has been told why.
+            let nowhere = Address::V4([127, 0, 0, 1], 0);
+            return Packet {
+                from: nowhere.clone(),
+                to: nowhere,
+                transport: Transport::Udp,
+                bytes: 0,
+                bad_checksum: false,
+                fragment: None,
+            };
+        }
+        let from = Endpoint(phrase.from).resolve(scope, at);
+        let to = Endpoint(phrase.to).resolve(scope, at);
+        let transport = match phrase.transport.as_str() {
+            "tcp" => {
+                let receiver = if let Address::OfSocket(slot) = to { Some(slot) } else { None };
+                let (seq, ack, flags, window) = (phrase.seq, phrase.ack, phrase.flags, phrase.window);
+                Transport::Tcp { receiver, seq, ack, flags, window }
+            }
+            "udp" => Transport::Udp,
+            _ => Transport::Echo,
+        };
+        let (bytes, bad_checksum, fragment) = (phrase.bytes, phrase.bad_checksum, phrase.fragment);
+        Packet { from, to, transport, bytes, bad_checksum, fragment }
+    }
+}
+
+/// A socket option, by name or number.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(transparent)]
+pub struct OptionName(Text);
+
+/// A socket option as far as its name tells.
+#[derive(Clone, Copy, Debug)]
+pub struct NamedOption {
+    level: i32,
+    number: i32,
+    kind: OptionKind,
+}
+
+impl NamedOption {
+    /// Level and number, with the level that was given explicitly, if one was.
+    pub fn at(self, level: Option<i32>) -> (i32, i32) {
+        (level.unwrap_or(self.level), self.number)
+    }
+}
+
+impl JsonSchema for OptionName {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "OptionName".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let names: Vec<_> = constants::SOCKET_OPTIONS.iter().map(|option| option.name).collect();
+        json_schema!({ "type": ["string", "integer"], "examples": names })
+    }
+}
+
+impl Argument for OptionName {
+    type Wire = NamedOption;
+
+    fn resolve(&self, scope: &mut Scope<'_>, at: &Place) -> NamedOption {
+        let text = self.0.0.as_str();
+        if let Some(option) = constants::socket_option(text) {
+            return NamedOption { level: option.level, number: option.number, kind: option.kind };
+        }
+        let number = phrases::integer(text).and_then(|number| i32::try_from(number).ok());
+        if number.is_none() {
+            let help = suggestion(text, constants::SOCKET_OPTIONS.iter().map(|option| option.name));
+            let message = format!("unknown socket option `{text}`");
+            scope.report(at, Underline::Value, message, "give its number and `level:` if it is new", help);
+        }
+        // SOL_SOCKET, the level of SO_….
+        NamedOption { level: 1, number: number.unwrap_or(0), kind: OptionKind::Number }
+    }
+}
+
+/// The value of a socket option: a number, a duration (`200 ms`), a text, `hex 01 02`, as the option wants it.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(inline)]
+pub struct OptionValue(Text);
+
+/// An option's value that waits for the option's kind.
+pub struct RawValue(String);
+
+impl Argument for OptionValue {
+    type Wire = RawValue;
+
+    fn resolve(&self, _: &mut Scope<'_>, _: &Place) -> RawValue {
+        RawValue(self.0.0.clone())
+    }
+}
+
+impl RawValue {
+    /// The bytes that setsockopt(2) is given on x86-64; `at` is the place of the step's arguments.
+    pub fn bytes(&self, scope: &mut Scope<'_>, at: &Place, option: NamedOption) -> Vec<u8> {
+        let text = self.0.trim();
+        if let Some(digits) = text.strip_prefix("hex ") {
+            let digits: String = digits.split_whitespace().collect();
+            return hex::decode(digits).unwrap_or_else(|error| {
+                let message = format!("`{text}` is not hexadecimal: {error}");
+                scope.report(&at.key("value"), Underline::Value, message, "expected like `hex 01 00 0a`", None);
+                Vec::new()
+            });
+        }
+        let (bytes, expected) = match option.kind {
+            OptionKind::Number => (self.number(), "a number, a constant, or `hex …`"),
+            OptionKind::Time => (phrases::duration_ns(text).map(timeval), "a duration like `200 ms`"),
+            OptionKind::Linger => (linger(text), "a number of seconds, or `off`"),
+            OptionKind::Text => (Some(text.as_bytes().to_vec()), "a text"),
+            OptionKind::Filter => (phrases::integer(text).map(keeping), "how many bytes to keep"),
+        };
+        bytes.unwrap_or_else(|| {
+            let message = format!("`{text}` is no value of this socket option");
+            scope.report(&at.key("value"), Underline::Value, message, &format!("expected {expected}"), None);
+            Vec::new()
+        })
+    }
+
+    fn number(&self) -> Option<Vec<u8>> {
+        let one = |name: &str| {
+            constants::number(constants::OPTION_VALUES, name.trim()).or_else(|| phrases::integer(name.trim()))
+        };
+        let number = self.0.split('|').map(one).try_fold(0, |all, one| one.map(|one| all | one))?;
+        let fits = i32::try_from(number).is_ok() || u32::try_from(number).is_ok();
+        fits.then(|| (number as u32).to_le_bytes().to_vec())
+    }
+}
+
+/// A socket filter of one instruction (`struct sock_filter`): BPF_RET|BPF_K, no jumps, how many bytes to keep.
+fn keeping(bytes: i64) -> Vec<u8> {
+    [&[0x06, 0, 0, 0][..], &(bytes as u32).to_le_bytes()].concat()
+}
+
+/// `struct timeval` on x86-64: seconds and microseconds, 64 bits each.
+fn timeval(ns: u64) -> Vec<u8> {
+    [(ns / 1_000_000_000).to_le_bytes(), (ns % 1_000_000_000 / 1_000).to_le_bytes()].concat()
+}
+
+/// `struct linger`: on, and for how many seconds.
+fn linger(text: &str) -> Option<Vec<u8>> {
+    let (on, seconds) = match text {
+        "off" => (0i32, 0i32),
+        seconds => (1, seconds.parse().ok()?),
+    };
+    Some([on.to_le_bytes(), seconds.to_le_bytes()].concat())
+}
+
+/// A list of arguments.
+impl<A: Argument> Argument for OneOrMany<A> {
+    type Wire = Vec<A::Wire>;
+
+    fn resolve(&self, scope: &mut Scope<'_>, at: &Place) -> Vec<A::Wire> {
+        self.0.iter().enumerate().map(|(nth, one)| one.resolve(scope, &at.index(nth))).collect()
+    }
+}

@@ -1,0 +1,86 @@
+//! From a case to what the guest runs, for one kernel and one pass.
+
+use std::collections::BTreeSet;
+
+use rxpath_guest::{Actor, Network, Op, Pass, Plan, Step};
+
+use super::case::{Case, CaseStep};
+use super::expect::Expectation;
+use super::model::Nic;
+use super::series::Series;
+
+/// How long a guest's actors may take, in nanoseconds of guest time: far more than any case needs.
+const DEADLINE_NS: u64 = 120_000_000_000;
+
+/// Which pass a case is lowered for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PassKind {
+    /// Every function is traced.
+    Trace,
+    /// Only the milestones are.
+    Timing,
+}
+
+/// A case, lowered for one kernel.
+#[derive(Clone, Debug)]
+pub struct Lowered {
+    /// What the guest does.
+    pub plan: Plan,
+    /// By actor and step, the names they go by: `receiver`, `recv`.
+    pub names: Vec<(String, Vec<String>)>,
+    /// What must hold on this kernel.
+    pub expectations: Vec<Expectation>,
+    /// Functions that no profile may hide, because the case speaks of them.
+    pub never_hide: BTreeSet<String>,
+}
+
+impl Case {
+    /// What the guest does for this case on a kernel of this series, and what must hold of it there.
+    pub fn lower(&self, series: Series, pass: PassKind) -> Lowered {
+        let milestones = self.milestones.iter().filter(|milestone| milestone.gate.admits(series));
+        let pass = match pass {
+            PassKind::Trace => Pass::Trace,
+            PassKind::Timing => Pass::Timing { milestones: milestones.map(|one| one.value.clone()).collect() },
+        };
+        let steps = |steps: &[CaseStep]| -> Vec<Step> { steps.iter().map(|step| step.step.clone()).collect() };
+        let actors = self.actors.iter().map(|actor| Actor {
+            name: actor.name.clone(),
+            kind: actor.kind,
+            cpu: actor.cpu,
+            policy: actor.policy,
+            netns: actor.netns,
+            steps: steps(&actor.steps),
+        });
+        let plan = Plan {
+            pass,
+            iterations: self.iterations,
+            warmup: self.warmup,
+            sysctls: self.machine.sysctls.clone(),
+            files: self.machine.files.clone(),
+            slots: self.slots.len() as u16,
+            setup: self.network().into_iter().chain(steps(&self.setup)).collect(),
+            actors: actors.collect(),
+            deadline_ns: DEADLINE_NS,
+        };
+        let names = self
+            .actors
+            .iter()
+            .map(|actor| (actor.name.clone(), actor.steps.iter().map(|step| step.name.clone()).collect()));
+        Lowered {
+            plan,
+            names: names.collect(),
+            expectations: self.expectations.iter().filter_map(|one| one.on(series)).collect(),
+            never_hide: self.functions().map(|function| function.value.to_owned()).collect(),
+        }
+    }
+
+    /// What makes the network that the machine asks for, before anything else is set up.
+    fn network(&self) -> Option<Step> {
+        let network = match self.machine.nic {
+            Nic::Loopback | Nic::Tun => return None,
+            Nic::Veth => Network::Veth,
+            Nic::Virtio => Network::Virtio,
+        };
+        Some(Step { when: Vec::new(), op: Op::Network(network), into: None, recorded: false })
+    }
+}

@@ -1,0 +1,439 @@
+//! The small phrases inside a case: sizes, durations, gates, bounds, functions, conditions. Texts in, values out.
+
+use super::series::{Gate, released};
+use crate::kernel::Series;
+
+/// Why a phrase cannot be read, and which part of it is to blame.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PhraseError {
+    /// The part to underline; empty for all of it.
+    pub part: String,
+    /// What is wrong.
+    pub message: String,
+    /// What was expected.
+    pub expected: String,
+    /// What to do about it.
+    pub help: Option<String>,
+}
+
+impl PhraseError {
+    fn new(part: &str, message: impl Into<String>, expected: impl Into<String>) -> Self {
+        Self { part: part.to_owned(), message: message.into(), expected: expected.into(), help: None }
+    }
+}
+
+/// An integer in decimal or, after `0x`, hexadecimal.
+pub fn integer(text: &str) -> Option<i64> {
+    let (sign, digits) = text.strip_prefix('-').map_or((1, text), |digits| (-1, digits));
+    let magnitude = match digits.strip_prefix("0x") {
+        Some(hex) if !hex.starts_with(['+', '-']) => i64::from_str_radix(hex, 16).ok()?,
+        None if !digits.starts_with(['+', '-']) => digits.parse::<i64>().ok()?,
+        _ => return None,
+    };
+    Some(sign * magnitude)
+}
+
+/// A size in bytes: `64`, `4K`, `1M` (1024 and 1024²).
+pub fn size(text: &str) -> Option<u64> {
+    let text = text.trim();
+    let digits = text.trim_end_matches(|letter: char| !letter.is_ascii_digit());
+    let unit = match text[digits.len()..].trim() {
+        "" | "B" => 1,
+        "K" | "KiB" => 1 << 10,
+        "M" | "MiB" => 1 << 20,
+        "G" | "GiB" => 1u64 << 30,
+        _ => return None,
+    };
+    if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    digits.parse::<u64>().ok()?.checked_mul(unit)
+}
+
+/// A duration in nanoseconds: `200 ms`, `5s`, `10 us`.
+pub fn duration_ns(text: &str) -> Option<u64> {
+    let text = text.trim();
+    let digits = text.trim_end_matches(|letter: char| !letter.is_ascii_digit());
+    let unit = match text[digits.len()..].trim() {
+        "ns" => 1,
+        "us" | "µs" => 1_000,
+        "ms" => 1_000_000,
+        "s" => 1_000_000_000u64,
+        _ => return None,
+    };
+    if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    digits.parse::<u64>().ok()?.checked_mul(unit)
+}
+
+/// A phrase and the gate at its end: `netif_rx before 6.1`, `64 only 6.1 and 6.12`.
+pub fn gated(text: &str) -> Result<(String, Gate), PhraseError> {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let is_keyword = |word: &&str| matches!(*word, "since" | "before" | "only");
+    let split = words.iter().position(|word| is_keyword(word)).unwrap_or(words.len());
+    let (head, tail) = words.split_at(split);
+    let mut gate = Gate::default();
+    let mut tail = tail.iter().copied().peekable();
+    while let Some(keyword) = tail.next() {
+        let mut series = || match tail.next() {
+            None => {
+                Err(PhraseError::new(keyword, format!("`{keyword}` of which series?"), "expected like `since 6.1`"))
+            }
+            Some(word) => one_series(word.trim_end_matches(',')),
+        };
+        match keyword {
+            "since" => gate.since = Some(series()?),
+            "before" => gate.before = Some(series()?),
+            "only" | "and" => gate.only.push(series()?),
+            stray => {
+                return Err(PhraseError::new(
+                    stray,
+                    format!("`{stray}` is no part of a gate"),
+                    "expected since, before or only",
+                ));
+            }
+        }
+        if tail.peek() == Some(&"and") && gate.only.is_empty() {
+            return Err(PhraseError::new(
+                "and",
+                "`and` joins the series of `only`",
+                "expected like `only 6.1 and 6.12`",
+            ));
+        }
+    }
+    if gate.is_empty() {
+        return Err(PhraseError::new("", format!("no kernel is {gate}"), "a gate that nothing passes"));
+    }
+    Ok((head.join(" "), gate))
+}
+
+/// A series, as part of a phrase.
+pub fn one_series(word: &str) -> Result<Series, PhraseError> {
+    released(word).map_err(|error| PhraseError::new(word, error.to_string(), "expected a series like 6.12"))
+}
+
+/// How much or how often.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bound {
+    /// At least this, inclusive.
+    pub least: i64,
+    /// At most this, inclusive.
+    pub most: i64,
+}
+
+impl Bound {
+    /// Exactly this.
+    pub fn exactly(number: i64) -> Self {
+        Self { least: number, most: number }
+    }
+
+    /// Whether `number` lies within.
+    pub fn holds(&self, number: i64) -> bool {
+        (self.least..=self.most).contains(&number)
+    }
+}
+
+impl std::fmt::Display for Bound {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match (self.least, self.most) {
+            (least, most) if least == most => write!(f, "{least}"),
+            (least, i64::MAX) => write!(f, "at least {least}"),
+            (i64::MIN, most) => write!(f, "at most {most}"),
+            (least, most) => write!(f, "{least} to {most}"),
+        }
+    }
+}
+
+/// `1`, `at least 2`, `at most 3`, `2 to 5`, `none`, `a descriptor` (0 or more).
+pub fn bound(text: &str) -> Result<Bound, PhraseError> {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let expected = "expected a number, `at least N`, `at most N`, `N to M` or `none`";
+    let number =
+        |word: &str| integer(word).ok_or_else(|| PhraseError::new(word, format!("`{word}` is not a number"), expected));
+    match words.as_slice() {
+        ["none"] => Ok(Bound::exactly(0)),
+        ["a", "descriptor"] => Ok(Bound { least: 0, most: i64::MAX }),
+        [one] => number(one).map(Bound::exactly),
+        ["at", "least", least] => Ok(Bound { least: number(least)?, most: i64::MAX }),
+        ["at", "most", most] => Ok(Bound { least: i64::MIN, most: number(most)? }),
+        [least, "to", most] => Ok(Bound { least: number(least)?, most: number(most)? }),
+        _ => Err(PhraseError::new("", format!("`{text}` says no number"), expected)),
+    }
+}
+
+/// A function, or one of several, and how often it comes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallPhrase {
+    /// Any of these.
+    pub names: Vec<String>,
+    /// How often it comes in the whole context; `None`: once or more.
+    pub times: Option<Bound>,
+}
+
+/// `a`, `a or b`, `a 4 times`, `a at least 2 times`.
+pub fn call(text: &str) -> Result<CallPhrase, PhraseError> {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let (words, times) = match words.as_slice() {
+        [head @ .., "once"] => (head, Some(Bound::exactly(1))),
+        [head @ .., "twice"] => (head, Some(Bound::exactly(2))),
+        [head @ .., "at", which @ ("least" | "most"), number, "times"] => {
+            (head, Some(bound(&format!("at {which} {number}"))?))
+        }
+        [head @ .., number, "times"] => (head, Some(bound(number)?)),
+        all => (all, None),
+    };
+    let mut names = Vec::new();
+    for (nth, word) in words.iter().enumerate() {
+        if nth % 2 == 1 {
+            if *word != "or" {
+                let expected = "expected `or`, `N times`, `since`, `before` or `only` after a function";
+                return Err(PhraseError::new(word, format!("`{word}` does not belong here"), expected));
+            }
+        } else if is_function_name(word) && *word != "or" {
+            names.push((*word).to_owned());
+        } else {
+            return Err(PhraseError::new(
+                word,
+                format!("`{word}` is not the name of a function"),
+                "expected a function's name",
+            ));
+        }
+    }
+    if names.is_empty() || words.len() % 2 == 0 {
+        return Err(PhraseError::new(
+            "",
+            format!("`{text}` lacks the name of a function"),
+            "expected a function's name",
+        ));
+    }
+    Ok(CallPhrase { names, times })
+}
+
+fn is_function_name(word: &str) -> bool {
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
+    word.chars().all(plain) && word.starts_with(|first: char| !first.is_ascii_digit())
+}
+
+/// What a step waits for, by names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ConditionPhrase {
+    /// `receiver sleeps`, `receiver sleeps in recv`.
+    Sleeps {
+        /// Who.
+        actor: String,
+        /// In which step.
+        step: Option<String>,
+    },
+    /// `queue of server holds 64`.
+    QueueHolds {
+        /// The socket.
+        socket: String,
+        /// At least so many bytes.
+        bytes: u32,
+    },
+    /// `everything of client is acknowledged`.
+    Acknowledged {
+        /// The socket.
+        socket: String,
+    },
+    /// `client is readable`, `client has hung up`, `client has an error`.
+    Ready {
+        /// The descriptor.
+        socket: String,
+        /// POLL….
+        events: i16,
+    },
+    /// `client is in TCP_CLOSE_WAIT`.
+    TcpState {
+        /// The socket.
+        socket: String,
+        /// TCP_….
+        state: String,
+    },
+}
+
+/// POLLIN, POLLERR, and POLLRDHUP with POLLHUP (`asm-generic/poll.h`).
+const READABLE: i16 = 0x1;
+const ERROR: i16 = 0x8;
+const HUNG_UP: i16 = 0x2010;
+
+/// The forms a condition can take.
+pub const CONDITION_FORMS: &[&str] =
+    &["ACTOR sleeps", "ACTOR sleeps in STEP", "queue of SOCKET holds BYTES", "everything of SOCKET is acknowledged"];
+
+/// One condition of `when:`.
+pub fn condition(text: &str) -> Result<ConditionPhrase, PhraseError> {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    match words.as_slice() {
+        [actor, "sleeps"] => Ok(ConditionPhrase::Sleeps { actor: (*actor).to_owned(), step: None }),
+        [actor, "sleeps", "in", step] => {
+            Ok(ConditionPhrase::Sleeps { actor: (*actor).to_owned(), step: Some((*step).to_owned()) })
+        }
+        ["queue", "of", socket, "holds", bytes] | ["queue", "of", socket, "holds", bytes, "bytes"] => {
+            let bytes = size(bytes).and_then(|bytes| u32::try_from(bytes).ok());
+            let bytes = bytes.ok_or_else(|| {
+                PhraseError::new(
+                    words[4],
+                    format!("`{}` is not a number of bytes", words[4]),
+                    "expected a size like 64 or 4K",
+                )
+            })?;
+            Ok(ConditionPhrase::QueueHolds { socket: (*socket).to_owned(), bytes })
+        }
+        ["everything", "of", socket, "is", "acknowledged"] => {
+            Ok(ConditionPhrase::Acknowledged { socket: (*socket).to_owned() })
+        }
+        [socket, "is", "readable"] => Ok(ConditionPhrase::Ready { socket: (*socket).to_owned(), events: READABLE }),
+        [socket, "has", "an", "error"] => Ok(ConditionPhrase::Ready { socket: (*socket).to_owned(), events: ERROR }),
+        [socket, "has", "hung", "up"] => Ok(ConditionPhrase::Ready { socket: (*socket).to_owned(), events: HUNG_UP }),
+        [socket, "is", "in", state] => {
+            Ok(ConditionPhrase::TcpState { socket: (*socket).to_owned(), state: (*state).to_owned() })
+        }
+        _ => {
+            let forms: Vec<_> = CONDITION_FORMS.iter().map(|form| format!("`{form}`")).collect();
+            let message = format!("`{text}` is no state that can be waited for");
+            let help = Some(format!("the forms are {}", forms.join(", ")));
+            Err(PhraseError { help, ..PhraseError::new("", message, "not one of the forms") })
+        }
+    }
+}
+
+/// A packet, by names and numbers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PacketPhrase {
+    /// `tcp`, `udp` or `echo`.
+    pub transport: String,
+    /// Source: an address or a socket's name.
+    pub from: String,
+    /// Destination.
+    pub to: String,
+    /// TCP: sequence number.
+    pub seq: i32,
+    /// TCP: acknowledgement number.
+    pub ack: i32,
+    /// TCP: flags.
+    pub flags: u8,
+    /// TCP: window, unscaled.
+    pub window: u16,
+    /// Length of the payload.
+    pub bytes: u32,
+    /// Whether the checksum is wrong.
+    pub bad_checksum: bool,
+    /// Offset and length of the part that is sent.
+    pub fragment: Option<(u16, u16)>,
+}
+
+/// `tcp client > server, seq 100, PSH ACK, 64 bytes`, `udp 10.0.0.2:9 > 10.0.0.1:7, 2000 bytes, fragment 0 1480`.
+pub fn packet(text: &str) -> Result<PacketPhrase, PhraseError> {
+    let expected = "expected like `tcp client > server, seq 100, PSH ACK, 64 bytes`";
+    let mut clauses = text.split(',').map(str::trim);
+    let ends: Vec<&str> = clauses.next().unwrap_or_default().split_whitespace().collect();
+    let [transport @ ("tcp" | "udp" | "echo"), from, ">", to] = ends.as_slice() else {
+        return Err(PhraseError::new("", format!("`{text}` is no packet"), expected));
+    };
+    let flag = |name: &str| super::constants::number(super::constants::TCP_FLAGS, name).map(|flag| flag as u8);
+    let mut packet = PacketPhrase {
+        transport: (*transport).to_owned(),
+        from: (*from).to_owned(),
+        to: (*to).to_owned(),
+        flags: flag("ACK").unwrap_or_default(),
+        window: 512,
+        ..PacketPhrase::default()
+    };
+    for clause in clauses {
+        let no_number = |word: &str| PhraseError::new(word, format!("`{word}` is not such a number"), expected);
+        match clause.split_whitespace().collect::<Vec<_>>().as_slice() {
+            ["seq", number] => packet.seq = number.parse().map_err(|_| no_number(number))?,
+            ["ack", number] => packet.ack = number.parse().map_err(|_| no_number(number))?,
+            ["window", number] => packet.window = number.parse().map_err(|_| no_number(number))?,
+            [number, "bytes" | "byte"] => packet.bytes = number.parse().map_err(|_| no_number(number))?,
+            ["bad", "checksum"] => packet.bad_checksum = true,
+            ["fragment", offset, length] => {
+                let offset =
+                    offset.parse().ok().filter(|offset: &u16| offset % 8 == 0).ok_or_else(|| no_number(offset))?;
+                packet.fragment = Some((offset, length.parse().map_err(|_| no_number(length))?));
+            }
+            flags if !flags.is_empty() && flags.iter().all(|name| flag(name).is_some()) => {
+                packet.flags = flags.iter().filter_map(|name| flag(name)).fold(0, |all, one| all | one);
+            }
+            _ => return Err(PhraseError::new(clause, format!("`{clause}` says nothing about a packet"), expected)),
+        }
+    }
+    Ok(packet)
+}
+
+/// What something may cost.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CostPhrase {
+    /// Whether it is a ceiling (`at most`) or a floor (`at least`).
+    pub at_most: bool,
+    /// The bound: a factor if there is another case to compare with, else instructions.
+    pub amount: f64,
+    /// The case compared with, and the operation in it if it is not the one of the same name.
+    pub other: Option<(String, Option<String>)>,
+}
+
+/// `at most 1.2 x recv/tcp-ready`, `at least 2 x recv/tcp-ready:receiver.recv`, `at most 40000 instructions`.
+pub fn cost(text: &str) -> Result<CostPhrase, PhraseError> {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let expected = "expected like `at most 1.2 x recv/tcp-ready` or `at most 40000 instructions`";
+    let ["at", which @ ("least" | "most"), amount, rest @ ..] = words.as_slice() else {
+        return Err(PhraseError::new("", format!("`{text}` is no bound on a cost"), expected));
+    };
+    let number = amount.parse::<f64>().ok().filter(|number| number.is_finite() && *number > 0.0);
+    let amount =
+        number.ok_or_else(|| PhraseError::new(amount, format!("`{amount}` is not a positive number"), expected))?;
+    let other = match rest {
+        ["instructions"] => None,
+        ["x" | "×" | "times", case] => match case.split_once(':') {
+            Some((case, operation)) => Some((case.to_owned(), Some(operation.to_owned()))),
+            None => Some(((*case).to_owned(), None)),
+        },
+        _ => return Err(PhraseError::new("", format!("`{text}` does not say of what"), expected)),
+    };
+    Ok(CostPhrase { at_most: *which == "most", amount, other })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_and_durations_have_units() {
+        assert_eq!(
+            [size("64"), size("4K"), size("1 MiB"), size("x"), size("-1"), size("")],
+            [Some(64), Some(4096), Some(1 << 20), None, None, None]
+        );
+        assert_eq!(
+            [duration_ns("200 ms"), duration_ns("5s"), duration_ns("5")],
+            [Some(200_000_000), Some(5_000_000_000), None]
+        );
+    }
+
+    #[test]
+    fn a_gate_stands_at_the_end_of_any_phrase() {
+        let (head, gate) = gated("a or b since 6.1 before 7.2").unwrap();
+        assert_eq!((head.as_str(), gate.to_string().as_str()), ("a or b", "since 6.1 before 7.2"));
+        let (_, gate) = gated("a only 5.10 and 6.1").unwrap();
+        assert_eq!(gate.to_string(), "only 5.10 and 6.1");
+        for (text, part) in [
+            ("a since", "since"),
+            ("a since 6.20", "6.20"),
+            ("a since 6.1 or 6.2", "or"),
+            ("a since 6.2 before 6.1", ""),
+        ] {
+            assert_eq!(gated(text).unwrap_err().part, part, "{text}");
+        }
+    }
+
+    #[test]
+    fn functions_may_be_alternatives_and_counted() {
+        let phrase = call("netif_rx or __netif_rx at least 2 times").unwrap();
+        assert_eq!(phrase.names, ["netif_rx", "__netif_rx"]);
+        assert_eq!(phrase.times, Some(Bound { least: 2, most: i64::MAX }));
+        for text in ["", "a b", "a or", "or", "a-b", "a x times"] {
+            assert!(call(text).is_err(), "{text}");
+        }
+    }
+}

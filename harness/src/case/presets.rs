@@ -1,0 +1,72 @@
+//! Setups that many cases share, by name: `setup: tcp-pair`.
+
+use std::sync::LazyLock;
+
+use indexmap::IndexMap;
+use serde_yaml::Value;
+
+use super::operations::StepFile;
+
+static PRESETS: LazyLock<IndexMap<String, Vec<Value>>> =
+    // The file is part of the program: a test below reads it.
+    LazyLock::new(|| serde_yaml::from_str(include_str!("presets.yaml")).unwrap_or_default());
+
+/// The names of all presets.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    PRESETS.keys().map(String::as_str)
+}
+
+/// The steps of a preset; with a number, every name of theirs ends in it: `client-3`.
+pub fn steps(preset: &str, number: Option<&str>) -> Vec<StepFile> {
+    let mut steps = PRESETS.get(preset).cloned().unwrap_or_default();
+    if let Some(number) = number {
+        let names: Vec<String> = steps.iter().flat_map(made).collect();
+        for step in &mut steps {
+            for_each_text(step, &mut |text| {
+                if names.contains(text) {
+                    text.push('-');
+                    text.push_str(number);
+                }
+            });
+        }
+    }
+    steps.into_iter().filter_map(|step| serde_yaml::from_value(step).ok()).collect()
+}
+
+/// The names that a step makes.
+fn made(step: &Value) -> Vec<String> {
+    let pair = step.get("socketpair");
+    let names = [step.get("as"), pair.and_then(|pair| pair.get("first")), pair.and_then(|pair| pair.get("second"))];
+    names.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+}
+
+/// Does something with every text within a value, keys excepted.
+pub fn for_each_text(value: &mut Value, what: &mut impl FnMut(&mut String)) {
+    match value {
+        Value::String(text) => what(text),
+        Value::Sequence(items) => items.iter_mut().for_each(|item| for_each_text(item, what)),
+        Value::Mapping(pairs) => pairs.iter_mut().for_each(|(_, value)| for_each_text(value, what)),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_step_of_every_preset_can_be_read() {
+        let presets: IndexMap<String, Vec<Value>> = serde_yaml::from_str(include_str!("presets.yaml")).unwrap();
+        assert!(presets.contains_key("tcp-pair"));
+        for (name, values) in presets {
+            assert_eq!(steps(&name, None).len(), values.len(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_numbered_preset_numbers_its_names_and_nothing_else() {
+        let steps = steps("tcp-pair", Some("7"));
+        let names: Vec<_> = steps.iter().filter_map(|step| step.into.as_deref()).collect();
+        assert_eq!(names, ["_listener-7", "client-7", "server-7"]);
+    }
+}

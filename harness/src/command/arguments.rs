@@ -1,0 +1,139 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::kernel::{FetchOptions, QemuSource};
+use crate::suite::WorkshopOptions;
+
+/// Boots pinned Linux kernels, traces their receive path and says what changed between them.
+///
+/// Exit codes: 0 all passed, 1 something changed or failed, 2 the request is wrong, 3 the machinery broke.
+#[derive(Debug, Parser)]
+#[command(name = "rxpath", version, max_term_width = 100)]
+pub struct Arguments {
+    /// What all commands take.
+    #[command(flatten)]
+    pub common: Common,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What all commands take.
+#[derive(Debug, Args)]
+pub struct Common {
+    /// The repository with kernels/, cases/ and snapshots/ [default: the nearest one from here upwards].
+    #[arg(long, global = true, value_name = "DIR")]
+    pub root: Option<PathBuf>,
+    /// Take packages from this folder where it has them, instead of from the archive.
+    #[arg(long, global = true, value_name = "DIR")]
+    pub from: Option<PathBuf>,
+    /// Take the newest version of each series instead of the locked one; every report says so.
+    #[arg(long, global = true)]
+    pub unlocked: bool,
+    /// Use this QEMU instead of the pinned one.
+    #[arg(long, global = true, value_name = "PATH")]
+    pub qemu: Option<PathBuf>,
+}
+
+impl Common {
+    /// How to open the workshop.
+    pub fn workshop(&self) -> WorkshopOptions {
+        let qemu = self.qemu.clone().map_or(QemuSource::Pinned, QemuSource::Host);
+        let fetch = FetchOptions { from: self.from.clone(), unlocked: self.unlocked, qemu };
+        WorkshopOptions { root: self.root.clone(), fetch }
+    }
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run cases on kernels and hold them against their snapshots.
+    Run(RunOptions),
+    /// Print the call trees of a case on a kernel.
+    Show(ShowOptions),
+    /// List, fetch or update the pinned kernels.
+    Kernels(KernelsOptions),
+    /// List or check the cases.
+    Cases(CasesOptions),
+    /// Say what this machine can do.
+    Doctor,
+}
+
+/// `rxpath run`.
+#[derive(Debug, Args)]
+pub struct RunOptions {
+    /// Only this kernel; may be given more than once.
+    #[arg(long = "kernel", short, value_name = "SERIES")]
+    pub kernels: Vec<String>,
+    /// Only this case, group (`recv`) or pattern (`*/tcp-*`); may be given more than once.
+    #[arg(long = "case", short, value_name = "CASE")]
+    pub cases: Vec<String>,
+    /// Write the results as JSON.
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Guests at a time [default: the number of cores].
+    #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub jobs: Option<u16>,
+    /// Run everything this often and tell the distinct capture digests.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    pub repeat: u32,
+}
+
+/// `rxpath show`.
+#[derive(Debug, Args)]
+pub struct ShowOptions {
+    /// The case.
+    pub case: String,
+    /// The kernel.
+    #[arg(long, short, value_name = "SERIES")]
+    pub kernel: String,
+}
+
+/// `rxpath kernels`.
+#[derive(Debug, Args)]
+pub struct KernelsOptions {
+    /// What to do with them.
+    #[command(subcommand)]
+    pub command: KernelsCommand,
+}
+
+/// The commands about kernels.
+#[derive(Debug, Subcommand)]
+pub enum KernelsCommand {
+    /// What is pinned, and what of it is in the cache.
+    List {
+        /// As JSON, for a CI matrix.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Bring pinned kernels, and QEMU, into the cache.
+    Fetch {
+        /// Which series [default: all].
+        series: Vec<String>,
+    },
+    /// Pin the newest version of series, and QEMU, and say what changed.
+    Update {
+        /// Which series, or `qemu` [default: all].
+        series: Vec<String>,
+    },
+}
+
+/// `rxpath cases`.
+#[derive(Debug, Args)]
+pub struct CasesOptions {
+    /// What to do with them.
+    #[command(subcommand)]
+    pub command: CasesCommand,
+}
+
+/// The commands about cases.
+#[derive(Debug, Subcommand)]
+pub enum CasesCommand {
+    /// Group, title, machine and kernels of every case.
+    List,
+    /// Check every case file and tell everything that is wrong.
+    Check,
+}

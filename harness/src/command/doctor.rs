@@ -1,0 +1,35 @@
+//! `rxpath doctor`: what this machine can do.
+
+use super::arguments::Common;
+use super::error::CommandError;
+use crate::kernel::list;
+use crate::report::terminal::{Finding, findings};
+use crate::suite::Workshop;
+
+/// Looks at everything a run needs and says what it found; exit code 1 if something is missing.
+pub fn doctor(common: &Common) -> Result<u8, CommandError> {
+    let workshop = Workshop::open(&common.workshop())?;
+    let mut found = Vec::new();
+    let cores = std::thread::available_parallelism().map_or(1, |count| count.get());
+    found.push(Finding::good("cores", format!("{cores}, so {cores} guests at a time")));
+    found.push(tool("apt-get", "fetches packages; without it, only what is in the cache or in --from DIR can be used"));
+    found.push(tool("dpkg-deb", "unpacks packages; without it, only what is in the cache can be used"));
+    found.push(match std::fs::create_dir_all(workshop.cache.root()) {
+        Ok(()) => Finding::good("cache", workshop.cache.root().display().to_string()),
+        Err(why) => Finding::bad("cache", format!("{}: {why}; name another with RXPATH_CACHE", workshop.cache.root().display())),
+    });
+    let listed = list(&workshop.pins, &workshop.lock, &workshop.cache)?;
+    let ready = listed.kernels.iter().filter(|kernel| kernel.cached).count();
+    found.push(Finding::good("kernels", format!("{ready} of {} in the cache", listed.kernels.len())));
+    let state = if listed.qemu.cached { "in the cache" } else { "not fetched yet" };
+    found.push(Finding::good("QEMU", format!("{} pinned, {state}", listed.qemu.version)));
+    found.push(Finding::good("exact mode", "available: needs neither KVM nor root".to_owned()));
+    print!("{}", findings(&found));
+    Ok(u8::from(found.iter().any(|finding| !finding.good)))
+}
+
+fn tool(name: &'static str, what_for: &str) -> Finding {
+    let there = std::env::var_os("PATH")
+        .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join(name).is_file()));
+    if there { Finding::good(name, "there".to_owned()) } else { Finding::bad(name, format!("not found: it {what_for}")) }
+}

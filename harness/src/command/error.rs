@@ -1,0 +1,46 @@
+//! Why a command ended without doing what was asked, and with which exit code.
+
+use crate::kernel::KernelError;
+use crate::suite::{FactsError, PassError, SelectionError, WorkshopError};
+use crate::vm::VmError;
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    /// Repository, pins, lock, cases.
+    #[error(transparent)]
+    Workshop(#[from] WorkshopError),
+    /// Kernels.
+    #[error(transparent)]
+    Kernel(#[from] KernelError),
+    /// A name on the command line.
+    #[error(transparent)]
+    Selection(#[from] SelectionError),
+    /// A guest.
+    #[error(transparent)]
+    Vm(#[from] VmError),
+    /// A kernel's facts.
+    #[error(transparent)]
+    Facts(#[from] FactsError),
+    /// A pass.
+    #[error(transparent)]
+    Pass(#[from] PassError),
+    /// Something about the request, in words.
+    #[error("{0}")]
+    Request(String),
+    /// Something about the machinery, in words.
+    #[error("{0}")]
+    Machinery(String),
+}
+
+impl CommandError {
+    /// 2 if the request is wrong, 3 if the machinery broke.
+    pub fn exit_code(&self) -> u8 {
+        let is_request = match self {
+            Self::Workshop(WorkshopError::Kernel(why)) | Self::Kernel(why) => why.is_request(),
+            Self::Workshop(_) | Self::Selection(_) | Self::Request(_) => true,
+            Self::Vm(_) | Self::Facts(_) | Self::Pass(_) | Self::Machinery(_) => false,
+        };
+        if is_request { super::EXIT_REQUEST } else { 3 }
+    }
+}

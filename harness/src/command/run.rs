@@ -1,0 +1,79 @@
+//! `rxpath run`: the matrix, its table of verdicts, its exit code.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::process::CommandExt;
+
+use super::arguments::{Common, RunOptions};
+use super::error::CommandError;
+use crate::report::terminal;
+use crate::report::{FetchBars, MatrixBars};
+use crate::suite::{MatrixOptions, Results, Workshop, choose, run_matrix};
+use crate::vm::{RunLimits, call_off_on_signals};
+
+/// insta learns from its environment what a difference means: here, a pending snapshot and nothing else.
+const INSTA: [(&str, &str); 3] = [("INSTA_FORCE_PASS", "1"), ("INSTA_OUTPUT", "none"), ("INSTA_UPDATE", "new")];
+
+/// Runs the matrix.
+pub fn run(common: &Common, options: &RunOptions) -> Result<u8, CommandError> {
+    settle_insta()?;
+    let workshop = Workshop::open(&common.workshop())?;
+    let all = workshop.cases()?;
+    let cases = choose(&all, &options.cases)?;
+    let series = workshop.pins.select(&options.kernels)?;
+    call_off_on_signals();
+    let bars = FetchBars::new();
+    let fetched = workshop.fetch(&series, &|progress| bars.show(progress))?;
+    bars.finish();
+    let jobs = options.jobs.map_or_else(default_jobs, usize::from);
+    let matrix = MatrixOptions {
+        jobs,
+        limits: RunLimits { keep_failures: Some(workshop.cache.root().join("failures")), ..RunLimits::default() },
+        propose: true,
+    };
+    let mut digests: BTreeMap<(String, String), BTreeSet<(String, String)>> = BTreeMap::new();
+    let mut last: Option<Results> = None;
+    for _ in 0..options.repeat {
+        let bars = MatrixBars::new(cases.len() * fetched.kernels.len());
+        let results = run_matrix(&cases, &fetched, &workshop.images(), &workshop.snapshots(), &matrix, &bars);
+        bars.finish();
+        for one in &results.cases {
+            let seen = digests.entry((one.case.clone(), one.kernel.clone())).or_default();
+            seen.insert((one.capture_digest.clone(), one.timing_digest.clone()));
+        }
+        let worst_so_far = last.as_ref().is_some_and(|last| last.worst() > results.worst());
+        if !worst_so_far {
+            last = Some(results);
+        }
+        if crate::vm::called_off() {
+            return Err(CommandError::Machinery("interrupted".to_owned()));
+        }
+    }
+    let Some(results) = last else { return Ok(0) };
+    if let Some(file) = &options.json {
+        write_json(file, &results)?;
+    }
+    print!("{}", terminal::results(&results));
+    if options.repeat > 1 {
+        print!("{}", terminal::digests(options.repeat, &digests));
+    }
+    let varied = digests.values().any(|seen| seen.len() > 1);
+    Ok(results.worst().exit_code().max(u8::from(varied)))
+}
+
+fn default_jobs() -> usize {
+    std::thread::available_parallelism().map_or(1, |count| count.get())
+}
+
+/// Starts this command over with insta's settings in its environment, where insta reads them.
+fn settle_insta() -> Result<(), CommandError> {
+    if std::env::var_os(INSTA[0].0).is_some() {
+        return Ok(());
+    }
+    let why = std::process::Command::new("/proc/self/exe").args(std::env::args_os().skip(1)).envs(INSTA).exec();
+    Err(CommandError::Machinery(format!("starting over with insta's settings: {why}")))
+}
+
+fn write_json(file: &std::path::Path, results: &Results) -> Result<(), CommandError> {
+    let text = serde_json::to_string_pretty(results).unwrap_or_default() + "\n";
+    std::fs::write(file, text).map_err(|why| CommandError::Machinery(format!("writing {}: {why}", file.display())))
+}

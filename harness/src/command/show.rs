@@ -1,0 +1,32 @@
+//! `rxpath show`: the call trees of one case on one kernel.
+
+use super::arguments::{Common, ShowOptions};
+use super::error::CommandError;
+use crate::report::{FetchBars, MatrixBars, terminal};
+use crate::suite::{Workshop, choose, observe_case};
+use crate::vm::{RunLimits, call_off_on_signals};
+
+/// Runs the traced pass and prints what it shows.
+pub fn show(common: &Common, options: &ShowOptions) -> Result<u8, CommandError> {
+    let workshop = Workshop::open(&common.workshop())?;
+    let all = workshop.cases()?;
+    let series = workshop.pins.select(std::slice::from_ref(&options.kernel))?;
+    call_off_on_signals();
+    let bars = FetchBars::new();
+    let fetched = workshop.fetch(&series, &|progress| bars.show(progress))?;
+    bars.finish();
+    for case in choose(&all, std::slice::from_ref(&options.case))? {
+        for kernel in &fetched.kernels {
+            if let Err(why) = case.runs_on(kernel.series) {
+                return Err(CommandError::Request(format!("{} does not run on {}: {why}", case.name, kernel.series)));
+            }
+            let bars = MatrixBars::new(1);
+            let observation =
+                observe_case(case, kernel, fetched.qemu.as_ref(), &workshop.images(), &RunLimits::default(), &bars)
+                    .map_err(|why| CommandError::Machinery(why.to_string()))?;
+            bars.finish();
+            print!("{}", terminal::observation(case, kernel, &observation));
+        }
+    }
+    Ok(0)
+}

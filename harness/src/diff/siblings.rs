@@ -1,0 +1,405 @@
+//! Aligns two lists of siblings: the children of two nodes that belong together.
+//!
+//! Levels that appeared or disappeared are found first and replaced by what stands beneath them; then the lists are aligned
+//! in their order, so that as many lines as possible stay the same.
+
+use std::ops::Range;
+
+use imara_diff::{Algorithm, Diff, Token};
+
+use super::renames::{Renames, look_alike};
+use super::side::{Fingerprint, QuickMap, Side};
+use crate::path::Step;
+
+/// What an aligned list consists of, in preorder on both sides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Item {
+    /// An old and a new node that belong together.
+    Pair(usize, usize),
+    /// An old node without counterpart, with everything beneath it.
+    Old(usize),
+    /// A new node without counterpart, with everything beneath it.
+    New(usize),
+    /// An old level that disappeared; what stood beneath it follows as items of the same list.
+    SplicedOut(usize),
+    /// A new level that appeared; what stands beneath it follows as items of the same list.
+    SplicedIn(usize),
+}
+
+/// Lists up to this product of lengths are aligned by trying all pairs; longer ones are cut at their equal members first.
+const SMALL: usize = 2_500;
+/// How many children are looked at to tell how alike two nodes are.
+const LOOKED_AT: usize = 8;
+/// How many levels can have been inlined at once and still be found.
+const LEVELS: usize = 3;
+
+/// What the alignment works on.
+pub(super) struct Siblings<'s, 'a> {
+    pub old: &'s Side<'a>,
+    pub new: &'s Side<'a>,
+    pub renames: &'s Renames,
+    /// Whether, for all that is known beside the paths, one function could have been renamed to the other.
+    pub plausible: &'s dyn Fn(&str, &str) -> bool,
+}
+
+/// A member of a list: a node, or a level that was taken away from around those that follow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Member {
+    Node(usize),
+    Level(usize),
+}
+
+impl Siblings<'_, '_> {
+    /// Aligns two lists of siblings.
+    pub fn align(&self, old: &[usize], new: &[usize]) -> Vec<Item> {
+        let equal = |(old, new): &(&usize, &usize)| self.old.equals(**old, self.new, **new);
+        let before = old.iter().zip(new).take_while(equal).count();
+        let after = old[before..].iter().rev().zip(new[before..].iter().rev()).take_while(equal).count();
+        let mut items: Vec<Item> = old.iter().zip(new).take(before).map(|(old, new)| Item::Pair(*old, *new)).collect();
+        let (old_middle, old_after) = old[before..].split_at(old.len() - before - after);
+        let (new_middle, new_after) = new[before..].split_at(new.len() - before - after);
+        self.align_middle(old_middle, new_middle, &mut items);
+        items.extend(old_after.iter().zip(new_after).map(|(old, new)| Item::Pair(*old, *new)));
+        items
+    }
+
+    fn align_middle(&self, old: &[usize], new: &[usize], items: &mut Vec<Item>) {
+        if old.is_empty() || new.is_empty() {
+            items.extend(old.iter().map(|old| Item::Old(*old)));
+            items.extend(new.iter().map(|new| Item::New(*new)));
+            return;
+        }
+        let mut old: Vec<Member> = old.iter().map(|node| Member::Node(*node)).collect();
+        let mut new: Vec<Member> = new.iter().map(|node| Member::Node(*node)).collect();
+        // Each round takes levels away, so there are no more rounds than levels.
+        while open_levels(self.old, &mut old, self.new, &new) || open_levels(self.new, &mut new, self.old, &old) {}
+        let first = items.len();
+        self.align_members(&old, &new, items);
+        let aligned = items.split_off(first);
+        items.extend(self.without_empty_levels(aligned));
+    }
+
+    /// Takes back levels beneath which nothing found its counterpart after all: they are simply new or gone.
+    fn without_empty_levels(&self, items: Vec<Item>) -> Vec<Item> {
+        let mut paired: Vec<(usize, usize)> = Vec::new();
+        paired.extend(items.iter().filter_map(|item| match item {
+            Item::Pair(old, new) => Some((*old, *new)),
+            _ => None,
+        }));
+        // Pairs ascend on both sides.
+        let holds_old = |node: usize| {
+            let first = paired.partition_point(|(old, _)| *old <= node);
+            paired.get(first).is_some_and(|(old, _)| *old < self.old.ends[node])
+        };
+        let holds_new = |node: usize| {
+            let first = paired.partition_point(|(_, new)| *new <= node);
+            paired.get(first).is_some_and(|(_, new)| *new < self.new.ends[node])
+        };
+        let (mut old_behind, mut new_behind) = (0, 0);
+        let mut out = Vec::with_capacity(items.len());
+        for item in items {
+            match item {
+                Item::Old(node) | Item::SplicedOut(node) if node < old_behind => {}
+                Item::New(node) | Item::SplicedIn(node) if node < new_behind => {}
+                Item::SplicedOut(node) if !holds_old(node) => {
+                    old_behind = self.old.ends[node];
+                    out.push(Item::Old(node));
+                }
+                Item::SplicedIn(node) if !holds_new(node) => {
+                    new_behind = self.new.ends[node];
+                    out.push(Item::New(node));
+                }
+                other => out.push(other),
+            }
+        }
+        out
+    }
+
+    fn align_members(&self, old: &[Member], new: &[Member], items: &mut Vec<Item>) {
+        if old.len().saturating_mul(new.len()) <= SMALL {
+            return self.align_small(old, new, items);
+        }
+        let tokens = |side: &Side, list: &[Member], known: &mut QuickMap<Fingerprint, u32>| -> Vec<Token> {
+            let token = |member: &Member| match member {
+                Member::Node(node) => {
+                    let next = known.len() as u32 + 1;
+                    Token(*known.entry(side.whole(*node)).or_insert(next))
+                }
+                Member::Level(_) => LEVEL,
+            };
+            list.iter().map(token).collect()
+        };
+        let mut known = QuickMap::default();
+        let (old_tokens, new_tokens) = (tokens(self.old, old, &mut known), tokens(self.new, new, &mut known));
+        for stretch in align_tokens(&old_tokens, &new_tokens) {
+            match stretch {
+                Stretch::Equal(one, other) => items.extend(pair(old[one], new[other])),
+                Stretch::Between(olds, news) => self.align_by_step(&old[olds], &new[news], items),
+            }
+        }
+    }
+
+    fn align_by_step(&self, old: &[Member], new: &[Member], items: &mut Vec<Item>) {
+        if old.len().saturating_mul(new.len()) <= SMALL {
+            return self.align_small(old, new, items);
+        }
+        let tokens = |side: &Side, list: &[Member]| -> Vec<Token> {
+            let token = |member: &Member| match member {
+                Member::Node(node) => Token(side.step[*node] + 1),
+                Member::Level(_) => LEVEL,
+            };
+            list.iter().map(token).collect()
+        };
+        for stretch in align_tokens(&tokens(self.old, old), &tokens(self.new, new)) {
+            match stretch {
+                Stretch::Equal(one, other) => items.extend(pair(old[one], new[other])),
+                Stretch::Between(olds, news) if olds.len().saturating_mul(news.len()) <= SMALL => {
+                    self.align_small(&old[olds], &new[news], items);
+                }
+                Stretch::Between(olds, news) => {
+                    items.extend(old[olds].iter().map(unpaired_old));
+                    items.extend(new[news].iter().map(unpaired_new));
+                }
+            }
+        }
+    }
+
+    /// The alignment with the greatest worth of all, by trying every pair.
+    fn align_small(&self, old: &[Member], new: &[Member], items: &mut Vec<Item>) {
+        let width = new.len() + 1;
+        let worth = self.worths(old, new);
+        // best[i][j]: the greatest worth of aligning old[i..] with new[j..].
+        let mut best = vec![0u64; (old.len() + 1) * width];
+        for i in (0..old.len()).rev() {
+            for j in (0..new.len()).rev() {
+                let skip = best[(i + 1) * width + j].max(best[i * width + j + 1]);
+                let pair = worth[i * new.len() + j];
+                let paired = if pair > 0 { pair + best[(i + 1) * width + j + 1] } else { 0 };
+                best[i * width + j] = skip.max(paired);
+            }
+        }
+        let (mut i, mut j) = (0, 0);
+        while i < old.len() && j < new.len() {
+            let here = best[i * width + j];
+            let pair = worth[i * new.len() + j];
+            match (old[i], new[j]) {
+                (Member::Node(one), Member::Node(other))
+                    if pair > 0 && here == pair + best[(i + 1) * width + j + 1] =>
+                {
+                    items.push(Item::Pair(one, other));
+                    (i, j) = (i + 1, j + 1);
+                }
+                _ if here == best[(i + 1) * width + j] => {
+                    items.push(unpaired_old(&old[i]));
+                    i += 1;
+                }
+                _ => {
+                    items.push(unpaired_new(&new[j]));
+                    j += 1;
+                }
+            }
+        }
+        items.extend(old[i..].iter().map(unpaired_old));
+        items.extend(new[j..].iter().map(unpaired_new));
+    }
+
+    /// What each pair is worth, row by row; 0 where the two have nothing to do with each other.
+    fn worths(&self, old: &[Member], new: &[Member]) -> Vec<u64> {
+        let steps = |side: &Side, list: &[Member]| -> QuickMap<u32, u32> {
+            let mut steps = QuickMap::default();
+            list.iter().for_each(|member| {
+                if let Member::Node(node) = member {
+                    *steps.entry(side.step[*node]).or_default() += 1;
+                }
+            });
+            steps
+        };
+        let (old_steps, new_steps) = (steps(self.old, old), steps(self.new, new));
+        let mut worth = vec![0; old.len() * new.len()];
+        for (i, one) in old.iter().enumerate() {
+            for (j, other) in new.iter().enumerate() {
+                let (Member::Node(one), Member::Node(other)) = (*one, *other) else { continue };
+                let stays =
+                    new_steps.contains_key(&self.old.step[one]) || old_steps.contains_key(&self.new.step[other]);
+                worth[i * new.len() + j] = self.worth(one, other, stays);
+            }
+        }
+        worth
+    }
+
+    /// What it is worth to pair two nodes: mostly the lines that stay the same by it. `stays` says that one of the two
+    /// steps is in both lists, so that neither can have been renamed to the other.
+    fn worth(&self, one: usize, other: usize, stays: bool) -> u64 {
+        const LINE: u64 = 16;
+        let size = self.old.size(one) as u64;
+        if self.old.equals(one, self.new, other) {
+            return LINE * size + 8;
+        }
+        if self.old.equals_but_for_times(one, self.new, other) {
+            return LINE * size + 4;
+        }
+        let shared = || self.shared_beneath(one, other);
+        if self.old.step[one] == self.new.step[other] {
+            return LINE * shared().saved + 4;
+        }
+        match (&self.old.nodes[one].what, &self.new.nodes[other].what) {
+            (Step::Call(from), Step::Call(to)) if self.renames.are_one(from, to) => LINE * shared().saved + 3,
+            (Step::Call(from), Step::Call(to)) if !stays && (self.plausible)(from, to) => {
+                let shared = shared();
+                let looks = look_alike(from, to);
+                if shared.most || looks { LINE * shared.saved + 1 + u64::from(looks) } else { 0 }
+            }
+            (Step::In(_), Step::In(_)) if !stays => LINE * shared().saved + 1,
+            _ => 0,
+        }
+    }
+
+    /// How much of what stands beneath two nodes is the same, from their first children.
+    fn shared_beneath(&self, one: usize, other: usize) -> Shared {
+        let first = |side: &Side, node: usize| -> Vec<usize> {
+            let next = |child: &usize| Some(side.ends[*child]).filter(|next| *next < side.ends[node]);
+            let first = Some(node + 1).filter(|child| *child < side.ends[node]);
+            std::iter::successors(first, next).take(LOOKED_AT).collect()
+        };
+        let (ones, mut others) = (first(self.old, one), first(self.new, other));
+        let most = ones.len().max(others.len());
+        let (mut alike, mut saved) = (0, 0);
+        for one in &ones {
+            let (side, step) = (self.new, self.old.step[*one]);
+            let same = others.iter().position(|other| self.old.equals(*one, side, *other));
+            let Some(at) = same.or_else(|| others.iter().position(|other| side.step[*other] == step)) else { continue };
+            others.remove(at);
+            alike += 1;
+            saved += if same.is_some() { self.old.size(*one) as u64 } else { 1 };
+        }
+        Shared { saved, most: alike * 2 > most }
+    }
+}
+
+/// What two nodes have in common beneath them.
+struct Shared {
+    /// Lines that stay the same if the two belong together; at least.
+    saved: u64,
+    /// Whether more than half of their children are alike.
+    most: bool,
+}
+
+/// The token of a level, which is no node and so equal to none.
+const LEVEL: Token = Token(0);
+
+/// A part of two aligned lists, by index.
+enum Stretch {
+    /// Two equal members.
+    Equal(usize, usize),
+    /// What stands between equal members.
+    Between(Range<usize>, Range<usize>),
+}
+
+/// Aligns two lists by their equal tokens, as a line diff does.
+fn align_tokens(old: &[Token], new: &[Token]) -> Vec<Stretch> {
+    let mut diff = Diff::default();
+    // Myers' algorithm needs no table of all tokens; it gives up on a minimal result where that would take too long.
+    diff.compute_with(Algorithm::Myers, old, new, 0);
+    let mut out = Vec::new();
+    let (mut at_old, mut at_new) = (0, 0);
+    let (mut from_old, mut from_new) = (0, 0);
+    while at_old < old.len() || at_new < new.len() {
+        if at_old < old.len() && (diff.is_removed(at_old as u32) || old[at_old] == LEVEL) {
+            at_old += 1;
+        } else if at_new < new.len() && (diff.is_added(at_new as u32) || new[at_new] == LEVEL) {
+            at_new += 1;
+        } else {
+            out.push(Stretch::Between(from_old..at_old, from_new..at_new));
+            out.push(Stretch::Equal(at_old, at_new));
+            (at_old, at_new) = (at_old + 1, at_new + 1);
+            (from_old, from_new) = (at_old, at_new);
+        }
+    }
+    out.push(Stretch::Between(from_old..old.len(), from_new..new.len()));
+    out
+}
+
+fn pair(old: Member, new: Member) -> Option<Item> {
+    match (old, new) {
+        (Member::Node(old), Member::Node(new)) => Some(Item::Pair(old, new)),
+        _ => None,
+    }
+}
+
+fn unpaired_old(member: &Member) -> Item {
+    match *member {
+        Member::Node(node) => Item::Old(node),
+        Member::Level(node) => Item::SplicedOut(node),
+    }
+}
+
+fn unpaired_new(member: &Member) -> Item {
+    match *member {
+        Member::Node(node) => Item::New(node),
+        Member::Level(node) => Item::SplicedIn(node),
+    }
+}
+
+/// Opens the members of `list` that are a level around what `against` has in its place: replaces each by itself as a level
+/// and its children. Returns whether there was one.
+///
+/// Such a member has no namesake in `against`, and half of what stands beneath it (counted in lines, or in nodes of the
+/// level on which they are found) is there among the nodes that `list` has too few of.
+fn open_levels(side: &Side, list: &mut Vec<Member>, other: &Side, against: &[Member]) -> bool {
+    let mut missing: QuickMap<u32, i64> = QuickMap::default();
+    for member in against {
+        if let Member::Node(node) = member {
+            *missing.entry(other.step[*node]).or_default() += 1;
+        }
+    }
+    let present = missing.clone();
+    for member in list.iter() {
+        if let Member::Node(node) = member {
+            *missing.entry(side.step[*node]).or_default() -= 1;
+        }
+    }
+    if missing.values().all(|count| *count <= 0) {
+        return false;
+    }
+    let mut opened = Vec::with_capacity(list.len());
+    for member in list.iter() {
+        match *member {
+            Member::Node(node) if !present.contains_key(&side.step[node]) && is_level(side, node, &mut missing) => {
+                opened.push(Member::Level(node));
+                opened.extend(side.children(Some(node)).into_iter().map(Member::Node));
+            }
+            other => opened.push(other),
+        }
+    }
+    let any = opened.len() > list.len();
+    *list = opened;
+    any
+}
+
+/// Whether half of what stands on one of the first levels beneath a node is missing elsewhere. What was found is taken out of
+/// what is missing.
+fn is_level(side: &Side, node: usize, missing: &mut QuickMap<u32, i64>) -> bool {
+    let mut level = side.children(Some(node));
+    for _ in 0..LEVELS {
+        let mut taken: QuickMap<u32, i64> = QuickMap::default();
+        let (mut nodes, mut lines, mut all_lines) = (0, 0, 0);
+        for member in &level {
+            let (step, size) = (side.step[*member], side.size(*member));
+            all_lines += size;
+            let taken_of_step = taken.entry(step).or_default();
+            if missing.get(&step).is_some_and(|missing| *missing > *taken_of_step) {
+                *taken_of_step += 1;
+                nodes += 1;
+                lines += size;
+            }
+        }
+        if nodes > 0 && (nodes * 2 >= level.len() || lines * 2 >= all_lines) {
+            for (step, count) in taken {
+                *missing.entry(step).or_default() -= count;
+            }
+            return true;
+        }
+        level = level.into_iter().flat_map(|member| side.children(Some(member))).collect();
+    }
+    false
+}

@@ -1,0 +1,363 @@
+//! The host's apt, used without touching the host's: private directories, the host's way to the network.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Output;
+
+use super::error::KernelError;
+use super::lock::Archive;
+
+/// Where apt keeps its helper. It is no command for people, so it is not in PATH.
+const HELPER: &str = "/usr/lib/apt/apt-helper";
+
+/// apt with directories of its own.
+#[derive(Debug)]
+pub struct Apt {
+    config: PathBuf,
+}
+
+impl Apt {
+    /// Writes a configuration for apt below `folder`: everything apt keeps is kept there, and of the host's configuration
+    /// only what says how to reach the network is taken over (no hooks: those may change the host).
+    pub fn private(folder: &Path) -> Result<Self, KernelError> {
+        let make = |path: &Path| fs::create_dir_all(path).map_err(|error| KernelError::cache("create", path, error));
+        for part in ["state/lists/partial", "cache/archives/partial"] {
+            make(&folder.join(part))?;
+        }
+        let write = |name: &str, text: &str| {
+            let path = folder.join(name);
+            fs::write(&path, text).map_err(|error| KernelError::cache("write", &path, error))
+        };
+        write("status", "")?;
+        let root = folder.display();
+        let mut text = format!(
+            "// Written anew by rxpath each time. See apt.conf(5).\n\
+             Dir::Etc::Parts \"/dev/null\";\nDir::Etc::Main \"/dev/null\";\n\
+             Dir::Etc::SourceList \"{root}/sources.list\";\nDir::Etc::SourceParts \"/dev/null\";\n\
+             Dir::Etc::Preferences \"/dev/null\";\nDir::Etc::PreferencesParts \"/dev/null\";\n\
+             Dir::State \"{root}/state\";\nDir::State::status \"{root}/status\";\n\
+             Dir::Cache \"{root}/cache\";\nDir::Cache::pkgcache \"\";\nDir::Cache::srcpkgcache \"\";\n\
+             APT::Architecture \"amd64\";\nAPT::Architectures {{ \"amd64\"; }};\n\
+             Acquire::Languages \"none\";\n\
+             APT::Sandbox::User \"\";\n"
+        );
+        text.extend(network_settings(&run_on_host("apt-config", ["dump", "Acquire"])?).map(|line| line + "\n"));
+        write("apt.conf", &text)?;
+        Ok(Self { config: folder.join("apt.conf") })
+    }
+
+    /// The folder with the configuration and everything apt keeps.
+    pub fn folder(&self) -> &Path {
+        self.config.parent().unwrap_or(&self.config)
+    }
+
+    /// The command `program` of apt with this configuration, not yet started. Its messages are in English.
+    pub fn command<A: AsRef<OsStr>>(&self, program: &str, arguments: &[A]) -> duct::Expression {
+        let program = if program == "apt-helper" { HELPER } else { program };
+        let arguments: Vec<&OsStr> = arguments.iter().map(AsRef::as_ref).collect();
+        duct::cmd(program, arguments).env("APT_CONFIG", &self.config).env("LC_ALL", "C").stdin_null()
+    }
+
+    /// What a command of apt prints, if it succeeds.
+    pub fn read<A: AsRef<OsStr>>(&self, program: &str, arguments: &[A]) -> Result<String, KernelError> {
+        let output = self.command(program, arguments).stdout_capture().stderr_capture().unchecked().run();
+        finished(program, output)
+    }
+}
+
+/// The settings of the host's apt that say how to reach the network: proxies, certificates, time-outs, retries.
+fn network_settings(dump: &str) -> impl Iterator<Item = String> {
+    const OURS: [&str; 7] =
+        ["IndexTargets", "Changelogs", "Languages", "CompressionTypes", "GzipIndexes", "cdrom", "PDiffs"];
+    dump.lines().filter_map(|line| {
+        let (name, value) = line.strip_prefix("Acquire::")?.split_once(' ')?;
+        let ours = OURS.iter().any(|ours| name == *ours || name.starts_with(&format!("{ours}::")));
+        // A value with a quote in it cannot be written back (apt.conf(5) has no escape for it); "" is the default.
+        let plain = value.matches('"').count() == 2 && value.ends_with("\";") && value != "\"\";";
+        (!ours && plain).then(|| line.to_owned())
+    })
+}
+
+/// The addresses of Debian's two archives, without a slash at the end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mirrors {
+    debian: String,
+    debian_security: Option<String>,
+}
+
+impl Mirrors {
+    /// The mirrors that the environment names (`RXPATH_MIRROR`, `RXPATH_SECURITY_MIRROR`), or else those that the host's
+    /// own apt uses.
+    pub fn discover() -> Result<Self, KernelError> {
+        let debian = from_environment("RXPATH_MIRROR")?;
+        let security = from_environment("RXPATH_SECURITY_MIRROR")?;
+        if let (Some(debian), Some(_)) = (&debian, &security) {
+            return Ok(Self { debian: debian.clone(), debian_security: security });
+        }
+        if let Some(debian) = debian {
+            // One mirror given and the other not: its neighbour, as on a complete mirror, rather than the host's.
+            let debian_security = security.or_else(|| neighbour(&debian));
+            return Ok(Self { debian, debian_security });
+        }
+        let mut found = Self::among(&index_targets()?)?;
+        found.debian_security = security.or(found.debian_security);
+        Ok(found)
+    }
+
+    /// The mirrors among the host's index targets.
+    fn among(targets: &[IndexTarget]) -> Result<Self, KernelError> {
+        let usable = |security: bool| {
+            let mut fitting: Vec<&IndexTarget> = targets.iter().filter(|target| target.fits(security)).collect();
+            fitting.sort_by_key(|target| std::cmp::Reverse(target.likelihood()));
+            fitting.into_iter().find_map(|target| usable_address(&target.address))
+        };
+        let debian = usable(false).ok_or(KernelError::NoMirror { archive: "debian", variable: "RXPATH_MIRROR" })?;
+        let debian_security = usable(true).or_else(|| neighbour(&debian));
+        Ok(Self { debian, debian_security })
+    }
+
+    /// The address of an archive.
+    pub fn address(&self, archive: Archive) -> Result<&str, KernelError> {
+        match archive {
+            Archive::Debian => Ok(&self.debian),
+            Archive::DebianSecurity => self
+                .debian_security
+                .as_deref()
+                .ok_or(KernelError::NoMirror { archive: "debian-security", variable: "RXPATH_SECURITY_MIRROR" }),
+        }
+    }
+}
+
+/// A package index that the host's apt would read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct IndexTarget {
+    /// The suite or code name as the sources list has it.
+    release: String,
+    /// What the archive calls itself, if its index has been downloaded.
+    label: Option<String>,
+    /// The archive's address.
+    address: String,
+}
+
+impl IndexTarget {
+    fn fits(&self, security: bool) -> bool {
+        const NAMES: [&str; 13] = [
+            "sid",
+            "buster",
+            "bullseye",
+            "bookworm",
+            "trixie",
+            "forky",
+            "duke",
+            "oldoldstable",
+            "oldstable",
+            "stable",
+            "testing",
+            "unstable",
+            "experimental",
+        ];
+        match &self.label {
+            Some(label) => label == if security { "Debian-Security" } else { "Debian" },
+            None => {
+                let (name, rest) = self.release.split_at(self.release.find(['-', '/']).unwrap_or(self.release.len()));
+                NAMES.contains(&name)
+                    && if security {
+                        ["-security", "/updates"].contains(&rest)
+                    } else {
+                        ["", "-updates"].contains(&rest)
+                    }
+            }
+        }
+    }
+
+    /// Other vendors' archives use Debian's code names too; before an index is there, only the address can tell.
+    fn likelihood(&self) -> (bool, bool) {
+        let last = self.address.trim_end_matches('/').rsplit('/').next();
+        (self.label.is_some(), matches!(last, Some("debian" | "debian-security")))
+    }
+}
+
+fn index_targets() -> Result<Vec<IndexTarget>, KernelError> {
+    let list = |format: &str, extra: &[&str]| -> Result<String, KernelError> {
+        let mut arguments = vec!["indextargets", "--format", format, "-o", "Dir::Cache::pkgcache="];
+        arguments.extend(["-o", "Dir::Cache::srcpkgcache=", "Created-By: Packages"]);
+        arguments.extend(extra);
+        run_on_host("apt-get", arguments)
+    };
+    // What the archive says of itself is known only for an index that was downloaded; a fresh container has none.
+    let known = list("$(RELEASE)|$(ORIGIN)|$(LABEL)|$(REPO_URI)", &[])?;
+    let mut targets: Vec<IndexTarget> = known
+        .lines()
+        .filter_map(|line| {
+            let mut fields = line.splitn(4, '|');
+            let (release, origin, label) = (fields.next()?, fields.next()?, fields.next()?);
+            let label = if origin == "Debian" { label } else { "" };
+            Some(IndexTarget { release: release.into(), label: Some(label.into()), address: fields.next()?.into() })
+        })
+        .collect();
+    let all = list("$(RELEASE)|$(REPO_URI)", &["--no-release-info"])?;
+    for line in all.lines() {
+        if let Some((release, address)) = line.split_once('|') {
+            let same = |known: &IndexTarget| known.release == release && known.address == address;
+            if !targets.iter().any(same) {
+                targets.push(IndexTarget { release: release.into(), label: None, address: address.into() });
+            }
+        }
+    }
+    Ok(targets)
+}
+
+/// An address that `apt-helper download-file` understands.
+fn usable_address(address: &str) -> Option<String> {
+    let address = match address.strip_prefix("mirror+file:") {
+        // Debian's cloud images name a file that lists mirrors, best first (apt-transport-mirror(1)).
+        Some(list) => {
+            let list = fs::read_to_string(list.trim_end_matches('/')).ok()?;
+            let first = list.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#'))?;
+            first.split_whitespace().next()?.to_owned()
+        }
+        None => address.to_owned(),
+    };
+    is_address(&address).then(|| address.trim_end_matches('/').to_owned())
+}
+
+fn is_address(text: &str) -> bool {
+    let scheme = text.split_once(':').is_some_and(|(scheme, rest)| {
+        let plain = |byte: u8| byte.is_ascii_lowercase() || byte == b'+';
+        !scheme.is_empty() && scheme.bytes().all(plain) && rest.starts_with('/')
+    });
+    scheme && !text.starts_with("cdrom:") && !text.starts_with("mirror") && !text.contains(char::is_whitespace)
+}
+
+/// The security archive beside a main archive, where both have their usual names.
+fn neighbour(debian: &str) -> Option<String> {
+    debian.ends_with("/debian").then(|| format!("{debian}-security"))
+}
+
+fn from_environment(name: &'static str) -> Result<Option<String>, KernelError> {
+    match std::env::var(name) {
+        Err(std::env::VarError::NotPresent) => Ok(None),
+        Ok(value) if value.is_empty() => Ok(None),
+        Ok(value) if is_address(&value) => Ok(Some(value.trim_end_matches('/').to_owned())),
+        other => Err(KernelError::Setting {
+            setting: name,
+            value: other.unwrap_or_default(),
+            message: "expected the address of a Debian archive, as in sources.list".to_owned(),
+        }),
+    }
+}
+
+/// What a program prints that reads the host's own configuration and changes nothing.
+fn run_on_host<A: IntoIterator<Item = S>, S: Into<std::ffi::OsString>>(
+    program: &str,
+    arguments: A,
+) -> Result<String, KernelError> {
+    let command = duct::cmd(program, arguments).env("LC_ALL", "C").stdin_null();
+    finished(program, command.stdout_capture().stderr_capture().unchecked().run())
+}
+
+/// The output of a program that ran, or an error with the end of what it complained.
+fn finished(program: &str, output: std::io::Result<Output>) -> Result<String, KernelError> {
+    let failed = |problem| KernelError::Tool { program: program.to_owned(), problem };
+    let output = output.map_err(|error| not_started(program, &error))?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    Err(failed(format!("failed ({}): {}", output.status, tail(&complaint))))
+}
+
+/// The error for a program that is not there or cannot be run.
+pub fn not_started(program: &str, error: &std::io::Error) -> KernelError {
+    let problem = match error.kind() {
+        std::io::ErrorKind::NotFound => {
+            "is not on this machine: packages come through apt and dpkg, as Debian and its kin have them \
+             (a debian container will do; filled caches need neither)"
+                .to_owned()
+        }
+        _ => format!("could not be run: {error}"),
+    };
+    KernelError::Tool { program: program.to_owned(), problem }
+}
+
+/// The last lines of what a program printed, on one line.
+pub fn tail(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    lines[lines.len().saturating_sub(3)..].join("; ")
+}
+
+/// An address as it may be shown: without the user and password it may hold.
+pub fn shown(address: &str) -> String {
+    match address.split_once("://") {
+        Some((scheme, rest)) => {
+            let host = rest.find('/').unwrap_or(rest.len());
+            let user = rest[..host].rfind('@').map_or(0, |at| at + 1);
+            format!("{scheme}://{}", &rest[user..])
+        }
+        None => address.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target(release: &str, label: Option<&str>, address: &str) -> IndexTarget {
+        IndexTarget { release: release.into(), label: label.map(Into::into), address: address.into() }
+    }
+
+    #[test]
+    fn an_archive_of_another_vendor_with_debians_code_names_is_not_taken_for_debian() {
+        let vendor = target("bookworm", None, "https://vendor.invalid/debian/12/prod/");
+        let debian = target("bookworm", None, "http://mirror.invalid/debian/");
+        let found = Mirrors::among(&[vendor.clone(), debian]).unwrap();
+        assert_eq!(found.address(Archive::Debian).unwrap(), "http://mirror.invalid/debian");
+        let labelled = target("bookworm", Some("Debian"), "http://mirror.invalid/x");
+        let found = Mirrors::among(&[vendor, labelled]).unwrap();
+        assert_eq!(found.address(Archive::Debian).unwrap(), "http://mirror.invalid/x");
+    }
+
+    #[test]
+    fn the_security_archive_is_the_hosts_or_the_neighbour_of_its_debian() {
+        let debian = target("trixie", None, "http://mirror.invalid/debian");
+        let security = target("trixie-security", None, "http://security.invalid/");
+        let both = Mirrors::among(&[debian.clone(), security]).unwrap();
+        assert_eq!(both.address(Archive::DebianSecurity).unwrap(), "http://security.invalid");
+        let one = Mirrors::among(&[debian]).unwrap();
+        assert_eq!(one.address(Archive::DebianSecurity).unwrap(), "http://mirror.invalid/debian-security");
+    }
+
+    #[test]
+    fn a_host_without_debians_archive_is_told_which_variable_to_set() {
+        let error = Mirrors::among(&[target("noble", None, "http://other.invalid/ubuntu")]).unwrap_err();
+        assert!(error.to_string().contains("RXPATH_MIRROR"));
+        let odd = target("http", None, "http://mirror.invalid/somewhere");
+        assert!(Mirrors::among(&[odd]).is_err());
+    }
+
+    #[test]
+    fn a_list_of_mirrors_stands_for_its_first() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("debian.list");
+        fs::write(&path, "# best first\nhttps://one.invalid/debian\tpriority:1\nhttps://two.invalid/debian\n").unwrap();
+        let address = format!("mirror+file:{}/", path.display());
+        assert_eq!(usable_address(&address).as_deref(), Some("https://one.invalid/debian"));
+        assert_eq!(usable_address("cdrom:/[Debian]/"), None);
+    }
+
+    #[test]
+    fn only_network_settings_of_the_host_are_taken_over() {
+        let dump = "Acquire \"\";\nAcquire::http::Proxy \"http://proxy.invalid:8080\";\nAcquire::Languages:: \"none\";\n\
+                    Acquire::IndexTargets::deb::X \"y\";\nAcquire::Retries \"5\";\nAcquire::odd \"a\"b\";\n\
+                    APT::Update::Post-Invoke:: \"rm -rf /\";\n";
+        let taken: Vec<String> = network_settings(dump).collect();
+        assert_eq!(taken, ["Acquire::http::Proxy \"http://proxy.invalid:8080\";", "Acquire::Retries \"5\";"]);
+    }
+
+    #[test]
+    fn a_password_in_an_address_is_not_shown() {
+        assert_eq!(shown("https://me:secret@host.invalid/debian"), "https://host.invalid/debian");
+        assert_eq!(shown("http://host.invalid/a@b"), "http://host.invalid/a@b");
+    }
+}

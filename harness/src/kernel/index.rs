@@ -1,0 +1,224 @@
+//! The archive's `Packages` files: what a suite offers, and which of two versions is newer.
+
+use std::cmp::Ordering;
+
+use super::digest::Sha256;
+use super::lock::PinnedPackage;
+use super::series::Series;
+
+/// What is read of a package in a `Packages` file (Debian Policy 5.3, Debian's repository format).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Offer {
+    /// The package itself.
+    pub pin: PinnedPackage,
+    /// The packages it depends on, alternatives and all, without versions.
+    pub depends: Vec<String>,
+}
+
+/// The packages of a `Packages` file that `wanted` says yes to by name. Stanzas that lack a field are left out.
+pub fn offers(packages: &str, wanted: &dyn Fn(&str) -> bool) -> Vec<Offer> {
+    packages
+        .split("\n\n")
+        .filter(|stanza| field(stanza, "Package").is_some_and(wanted))
+        .filter_map(|stanza| {
+            let pin = PinnedPackage {
+                package: field(stanza, "Package")?.to_owned(),
+                version: field(stanza, "Version")?.to_owned(),
+                path: field(stanza, "Filename")?.trim_start_matches("./").to_owned(),
+                size: field(stanza, "Size")?.parse().ok()?,
+                sha256: field(stanza, "SHA256")?.parse::<Sha256>().ok()?,
+            };
+            let depends = field(stanza, "Depends").unwrap_or_default();
+            let name = |relation: &str| relation.split_whitespace().next().map(str::to_owned);
+            Some(Offer { pin, depends: depends.split([',', '|']).filter_map(name).collect() })
+        })
+        .collect()
+}
+
+fn field<'a>(stanza: &'a str, name: &str) -> Option<&'a str> {
+    stanza.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':').map(str::trim))
+}
+
+/// The packages that make up the newest kernel of a series among what a suite offers.
+///
+/// Until 6.18 one package, `linux-image-ABI-FLAVOUR`, holds everything (that 6.18's depends on a `linux-base-…` as well
+/// does not matter: it holds nothing that is needed). Later it only depends on `linux-base-…`, `linux-binary-…` and
+/// `linux-modules-…`. A version one of whose parts has left the archive is passed over.
+pub fn newest_kernel(
+    offers: &[Offer],
+    series: Series,
+    flavour: &str,
+) -> Option<(String, Vec<PinnedPackage>)> {
+    let mut images: Vec<&Offer> = offers
+        .iter()
+        .filter(|offer| abi(&offer.pin.package, "linux-image-", flavour).is_some() && series.holds(&offer.pin.version))
+        .collect();
+    images.sort_by(|a, b| compare_versions(&b.pin.version, &a.pin.version));
+    images.into_iter().find_map(|image| Some((image.pin.version.clone(), parts(offers, image, flavour)?)))
+}
+
+fn parts(offers: &[Offer], image: &Offer, flavour: &str) -> Option<Vec<PinnedPackage>> {
+    const SPLIT: [&str; 3] = ["linux-base-", "linux-binary-", "linux-modules-"];
+    let is_part = |name: &&String| SPLIT.iter().any(|prefix| abi(name, prefix, flavour).is_some());
+    let names: Vec<&String> = image.depends.iter().filter(is_part).collect();
+    if !names.iter().any(|name| name.starts_with("linux-binary-")) {
+        return Some(vec![image.pin.clone()]);
+    }
+    let find = |name: &&String| {
+        offers.iter().find(|offer| offer.pin.package == **name && offer.pin.version == image.pin.version)
+    };
+    names.iter().map(|name| find(name).map(|offer| offer.pin.clone())).collect()
+}
+
+/// The part of a package's name that tells the kernel's build. Packages that only stand for the newest of a series, such as
+/// `linux-image-6.12-cloud-amd64`, have none: a build has three numbers.
+fn abi<'a>(package: &'a str, prefix: &str, flavour: &str) -> Option<&'a str> {
+    let abi = package.strip_prefix(prefix)?.strip_suffix(flavour)?.strip_suffix('-')?;
+    let mut numbers = abi.splitn(3, '.');
+    let number = |part: Option<&str>| part.is_some_and(|part| part.starts_with(|digit: char| digit.is_ascii_digit()));
+    (number(numbers.next()) && number(numbers.next()) && number(numbers.next())).then_some(abi)
+}
+
+/// Debian's order of versions (Debian Policy 5.6.12).
+pub fn compare_versions(a: &str, b: &str) -> Ordering {
+    fn split(version: &str) -> (u64, &str, &str) {
+        let (epoch, rest) = version.split_once(':').unwrap_or(("0", version));
+        let (upstream, revision) = rest.rsplit_once('-').unwrap_or((rest, "0"));
+        (epoch.parse().unwrap_or(0), upstream, revision)
+    }
+    let (a, b) = (split(a), split(b));
+    a.0.cmp(&b.0).then_with(|| compare_parts(a.1, b.1)).then_with(|| compare_parts(a.2, b.2))
+}
+
+/// Compares by turns a part without digits and a number, until one of them decides.
+fn compare_parts(mut a: &str, mut b: &str) -> Ordering {
+    // `~` sorts before the end, letters before all other characters.
+    let weight = |character: Option<char>| match character {
+        Some('~') => -1,
+        None => 0,
+        Some(letter) if letter.is_ascii_alphabetic() => i64::from(u32::from(letter)),
+        Some(other) => i64::from(u32::from(other)) + 256,
+    };
+    while !a.is_empty() || !b.is_empty() {
+        let (text_a, rest_a) = a.split_at(a.find(|c: char| c.is_ascii_digit()).unwrap_or(a.len()));
+        let (text_b, rest_b) = b.split_at(b.find(|c: char| c.is_ascii_digit()).unwrap_or(b.len()));
+        let (mut left, mut right) = (text_a.chars(), text_b.chars());
+        loop {
+            let (x, y) = (left.next(), right.next());
+            match weight(x).cmp(&weight(y)) {
+                Ordering::Equal if x.is_none() && y.is_none() => break,
+                Ordering::Equal => {}
+                decided => return decided,
+            }
+        }
+        let (number_a, after_a) = rest_a.split_at(rest_a.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest_a.len()));
+        let (number_b, after_b) = rest_b.split_at(rest_b.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest_b.len()));
+        let (number_a, number_b) = (number_a.trim_start_matches('0'), number_b.trim_start_matches('0'));
+        // Without leading zeros, the longer number is the larger one.
+        match number_a.len().cmp(&number_b.len()).then_with(|| number_a.cmp(number_b)) {
+            Ordering::Equal => (a, b) = (after_a, after_b),
+            decided => return decided,
+        }
+    }
+    Ordering::Equal
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stanza(package: &str, version: &str, depends: &str) -> String {
+        let digest = Sha256::of(format!("{package}{version}").as_bytes());
+        format!(
+            "Package: {package}\nVersion: {version}\nDepends: {depends}\nDescription: one\n more: words\n\
+             Filename: pool/main/l/linux/{package}_{version}_amd64.deb\nSize: 7\nSHA256: {digest}\n"
+        )
+    }
+
+    fn newest(stanzas: &[String], series: &str) -> Option<(String, Vec<String>)> {
+        let offers = offers(&stanzas.join("\n"), &|name| name.starts_with("linux-"));
+        let (version, pins) = newest_kernel(&offers, series.parse().unwrap(), "cloud-amd64")?;
+        Some((version, pins.into_iter().map(|pin| pin.package).collect()))
+    }
+
+    #[test]
+    fn the_newest_version_of_the_series_and_flavour_is_taken() {
+        let stanzas = [
+            stanza("linux-image-6.12.9+deb13-cloud-amd64", "6.12.9-1", "kmod"),
+            stanza("linux-image-6.12.10+deb13-cloud-amd64", "6.12.10-1", "kmod"),
+            stanza("linux-image-6.12.11+deb13-amd64", "6.12.11-1", "kmod"),
+            stanza("linux-image-6.12.11+deb13-cloud-amd64-unsigned", "6.12.11-1", "kmod"),
+            stanza("linux-image-6.12-cloud-amd64", "6.12.99-1", "linux-image-6.12.10+deb13-cloud-amd64"),
+            stanza("linux-image-6.1.0-99-cloud-amd64", "6.1.999-1", "kmod"),
+        ];
+        let expected = ("6.12.10-1".to_owned(), vec!["linux-image-6.12.10+deb13-cloud-amd64".to_owned()]);
+        assert_eq!(newest(&stanzas, "6.12"), Some(expected));
+        assert_eq!(newest(&stanzas, "6.13"), None);
+    }
+
+    #[test]
+    fn an_image_that_holds_everything_needs_no_base_package() {
+        let image = "linux-image-6.18.15+deb13-cloud-amd64";
+        let stanzas = [stanza(
+            image,
+            "6.18.15-1",
+            "kmod, linux-base-6.18.15+deb13-cloud-amd64 (= 1)",
+        )];
+        assert_eq!(
+            newest(&stanzas, "6.18"),
+            Some(("6.18.15-1".to_owned(), vec![image.to_owned()]))
+        );
+    }
+
+    #[test]
+    fn a_split_kernel_is_taken_only_if_all_its_parts_are_there() {
+        let version = |abi: &str| {
+            let depends = format!(
+                "dracut | initramfs-tools (>= 0.120), linux-base-{abi}-cloud-amd64 (= 1), \
+                 linux-binary-{abi}-cloud-amd64 (= 1), linux-modules-{abi}-cloud-amd64 (= 1)"
+            );
+            [
+                stanza(&format!("linux-image-{abi}-cloud-amd64"), &format!("{abi}-1"), &depends),
+                stanza(&format!("linux-base-{abi}-cloud-amd64"), &format!("{abi}-1"), ""),
+                stanza(&format!("linux-binary-{abi}-cloud-amd64"), &format!("{abi}-1"), ""),
+                stanza(&format!("linux-modules-{abi}-cloud-amd64"), &format!("{abi}-1"), ""),
+            ]
+        };
+        let mut stanzas = [version("7.2.4"), version("7.2.5")].concat();
+        let parts =
+            |abi: &str| ["base", "binary", "modules"].map(|part| format!("linux-{part}-{abi}-cloud-amd64")).into();
+        assert_eq!(newest(&stanzas, "7.2"), Some(("7.2.5-1".to_owned(), parts("7.2.5"))));
+        stanzas.pop();
+        assert_eq!(newest(&stanzas, "7.2"), Some(("7.2.4-1".to_owned(), parts("7.2.4"))));
+    }
+
+    #[test]
+    fn versions_are_ordered_as_debian_orders_them() {
+        let ascending = [
+            "1.0~rc1-1",
+            "1.0-1~bpo13+1",
+            "1.0-1",
+            "1.0-1+b1",
+            "1.0-1.1",
+            "1.0-2",
+            "1.0+ds-1",
+            "1.0.0-1",
+            "1.2-1",
+            "1.10-1",
+            "1:0.1-1",
+        ];
+        for (index, a) in ascending.iter().enumerate() {
+            for (other, b) in ascending.iter().enumerate() {
+                assert_eq!(compare_versions(a, b), index.cmp(&other), "{a} {b}");
+            }
+        }
+        assert_eq!(compare_versions("1.01-1", "1.1-1"), Ordering::Equal);
+        assert_eq!(compare_versions("1.0", "1.0-0"), Ordering::Equal);
+    }
+
+    #[test]
+    fn a_stanza_without_a_digest_is_left_out() {
+        let text = "Package: linux-x\nVersion: 1\nFilename: pool/x.deb\nSize: 1\n";
+        assert!(offers(text, &|_| true).is_empty());
+    }
+}

@@ -1,0 +1,135 @@
+//! Asks the archive, through apt in directories of its own, what the newest packages are.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+
+use super::apt::{Apt, Mirrors};
+use super::cache::{Cache, CacheLock};
+use super::error::KernelError;
+use super::index::{self, Offer};
+use super::lock::{Archive, LockedKernel, LockedQemu, PinnedPackage};
+use super::pins::{Pins, WantedKernel, WantedQemu};
+
+/// The archive's indexes, fetched now.
+#[derive(Debug)]
+pub struct Resolver {
+    apt: Apt,
+    /// The `Packages` file of each suite.
+    indexes: BTreeMap<String, String>,
+    flavour: String,
+    /// The directories are in the cache; nobody else may use them meanwhile.
+    _held: CacheLock,
+}
+
+impl Resolver {
+    /// Fetches the indexes of the given suites. `waiting` is called before waiting for another process.
+    pub fn open(cache: &Cache, pins: &Pins, suites: &BTreeSet<&str>, waiting: &dyn Fn()) -> Result<Self, KernelError> {
+        let held = cache.lock("apt", waiting)?;
+        let folder = cache.root().join("apt");
+        let apt = Apt::private(&folder)?;
+        let mirrors = Mirrors::discover()?;
+        let mut lines = BTreeMap::new();
+        for suite in suites {
+            lines.insert((*suite).to_owned(), source_line(suite, &mirrors)?);
+        }
+        write(&folder.join("sources.list"), &lines.values().cloned().collect::<String>())?;
+        for (suite, line) in &lines {
+            write(&folder.join(format!("{suite}.list")), line)?;
+        }
+        // Without it, apt takes an index it cannot fetch for a warning, and goes on with an old one.
+        apt.read("apt-get", &["update", "-q", "-o", "APT::Update::Error-Mode=any"])?;
+        let format = "$(RELEASE) $(FILENAME)";
+        let listed = apt.read("apt-get", &["indextargets", "--format", format, "Created-By: Packages"])?;
+        let mut indexes = BTreeMap::new();
+        for (suite, file) in listed.lines().filter_map(|line| line.split_once(' ')) {
+            // cat-file unpacks whatever way apt has packed the file.
+            indexes.insert(suite.to_owned(), apt.read("apt-helper", &["cat-file", file])?);
+        }
+        Ok(Self { apt, indexes, flavour: pins.flavour.clone(), _held: held })
+    }
+
+    /// The newest kernel that answers a wish.
+    pub fn kernel(&self, wanted: &WantedKernel) -> Result<LockedKernel, KernelError> {
+        let offers = self.offers(&wanted.suite, &|name| name.starts_with("linux-"));
+        let found = index::newest_kernel(&offers, wanted.series, &self.flavour);
+        let (version, packages) = found.ok_or_else(|| KernelError::NothingFits {
+            suite: wanted.suite.clone(),
+            what: format!("complete linux-image of series {} and flavour {}", wanted.series, self.flavour),
+            advice: "name another suite or series in kernels.yaml".to_owned(),
+        })?;
+        let archive = Archive::of_suite(&wanted.suite);
+        Ok(LockedKernel { series: wanted.series, version, suite: wanted.suite.clone(), archive, packages })
+    }
+
+    /// The QEMU that answers a wish, with all it needs: what apt would install on a machine that has nothing.
+    pub fn qemu(&self, wanted: &WantedQemu) -> Result<LockedQemu, KernelError> {
+        let list =
+            format!("Dir::Etc::SourceList={}", self.apt.folder().join(format!("{}.list", wanted.suite)).display());
+        let arguments = ["install", "-s", "-y", "--no-install-recommends", "-o", &list, &wanted.package];
+        let plan = self.apt.read("apt-get", &arguments)?;
+        let chosen: BTreeSet<(&str, &str)> = plan.lines().filter_map(installed).collect();
+        let names: BTreeSet<&str> = chosen.iter().map(|(name, _)| *name).collect();
+        let offers = self.offers(&wanted.suite, &|name| names.contains(name));
+        let find = |(name, version): &(&str, &str)| -> Option<PinnedPackage> {
+            let offer = offers.iter().find(|offer| offer.pin.package == *name && offer.pin.version == *version);
+            offer.map(|offer| offer.pin.clone())
+        };
+        let nothing = |what: String| KernelError::NothingFits {
+            suite: wanted.suite.clone(),
+            what,
+            advice: "name another suite, package or series for QEMU in kernels.yaml".to_owned(),
+        };
+        let packages: Option<Vec<PinnedPackage>> = chosen.iter().map(find).collect();
+        let packages = packages.ok_or_else(|| nothing(format!("index of what {} needs", wanted.package)))?;
+        let version = packages.iter().find(|pin| pin.package == wanted.package).map(|pin| pin.version.clone());
+        let version = version.filter(|version| wanted.series.holds(version));
+        let version = version.ok_or_else(|| nothing(format!("{} of series {}", wanted.package, wanted.series)))?;
+        let archive = Archive::of_suite(&wanted.suite);
+        Ok(LockedQemu { version, suite: wanted.suite.clone(), archive, packages })
+    }
+
+    fn offers(&self, suite: &str, wanted: &dyn Fn(&str) -> bool) -> Vec<Offer> {
+        self.indexes.get(suite).map_or(Vec::new(), |packages| index::offers(packages, wanted))
+    }
+}
+
+/// The line of sources.list(5) for a suite. Its signature is checked with Debian's keyring where the host has that apart
+/// from the keys that apt trusts anyway.
+fn source_line(suite: &str, mirrors: &Mirrors) -> Result<String, KernelError> {
+    const KEYRINGS: [&str; 2] =
+        ["/usr/share/keyrings/debian-archive-keyring.pgp", "/usr/share/keyrings/debian-archive-keyring.gpg"];
+    let keyring = KEYRINGS.iter().find(|path| Path::new(path).exists());
+    let options = keyring.map_or(String::new(), |path| format!("[signed-by={path}] "));
+    let mirror = mirrors.address(Archive::of_suite(suite))?;
+    Ok(format!("deb {options}{mirror} {suite} main\n"))
+}
+
+/// The name and version in a line such as `Inst libc6 (2.41-12 Debian:13.8/stable [amd64]) []` of `apt-get -s`.
+fn installed(line: &str) -> Option<(&str, &str)> {
+    let (name, rest) = line.strip_prefix("Inst ")?.split_once(' ')?;
+    let version = rest.split_once('(')?.1.split(' ').next()?;
+    Some((name.split(':').next()?, version))
+}
+
+fn write(path: &Path, text: &str) -> Result<(), KernelError> {
+    fs::write(path, text).map_err(|error| KernelError::cache("write", path, error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn name_and_version_are_read_of_what_apt_would_install() {
+        assert_eq!(
+            installed("Inst libc6 (2.41-12+deb13u5 Debian:13.8/stable [amd64]) []"),
+            Some(("libc6", "2.41-12+deb13u5"))
+        );
+        assert_eq!(
+            installed("Inst gcc-14-base:amd64 (14.2.0-19 Debian:13.8/stable [amd64])"),
+            Some(("gcc-14-base", "14.2.0-19"))
+        );
+        assert_eq!(installed("Conf libc6 (2.41-12 Debian:13.8/stable [amd64])"), None);
+    }
+}

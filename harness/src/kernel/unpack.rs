@@ -1,0 +1,127 @@
+//! Reads Debian package files: dpkg-deb writes their content as a tar stream, which is taken apart here.
+
+use std::io::ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+use std::io::{self, Read};
+use std::path::Path;
+
+use super::apt;
+use super::error::KernelError;
+
+/// One file, link or folder of a package.
+pub type Entry<'entry, 'stream> = tar::Entry<'entry, &'stream mut dyn Read>;
+
+/// Calls `visit` with each entry of a package and its path, relative and without `./`.
+///
+/// An error of `visit` ends the reading. `into` is the folder that `visit` writes to.
+pub fn each_entry(
+    package: &Path,
+    into: &Path,
+    visit: &mut dyn FnMut(&str, &mut Entry<'_, '_>) -> io::Result<()>,
+) -> Result<(), KernelError> {
+    let problem = |problem: String| KernelError::content(package.display().to_string(), problem);
+    let command = duct::cmd!("dpkg-deb", "--fsys-tarfile", package).env("LC_ALL", "C");
+    let reading = command.stdin_null().stderr_capture().unchecked().reader();
+    let mut reader = reading.map_err(|error| apt::not_started("dpkg-deb", &error))?;
+    each_entry_of_tar(&mut reader, visit).map_err(|error| match error.kind() {
+        StorageFull | QuotaExceeded | ReadOnlyFilesystem | PermissionDenied => {
+            KernelError::cache("unpack packages into", into, error)
+        }
+        _ => problem(error.to_string()),
+    })?;
+    match reader.try_wait() {
+        Ok(Some(output)) if !output.status.success() => {
+            let complaint = apt::tail(&String::from_utf8_lossy(&output.stderr));
+            Err(problem(format!(
+                "dpkg-deb failed ({}): {complaint}",
+                output.status
+            )))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn each_entry_of_tar(
+    stream: &mut dyn Read,
+    visit: &mut dyn FnMut(&str, &mut Entry<'_, '_>) -> io::Result<()>,
+) -> io::Result<()> {
+    let mut archive = tar::Archive::new(stream);
+    archive.set_preserve_mtime(false);
+    archive.set_unpack_xattrs(false);
+    for entry in archive.entries()? {
+        let mut entry = entry?;
+        let path = entry
+            .path()?
+            .to_string_lossy()
+            .trim_start_matches("./")
+            .to_owned();
+        visit(&path, &mut entry)?;
+    }
+    // To the very end (the stream is padded): the writer would complain of a broken pipe.
+    io::copy(&mut archive.into_inner(), &mut io::sink()).map(drop)
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// A file of a made-up package: its path, kind, link target, mode and content.
+    pub type File<'a> = (&'a str, tar::EntryType, &'a str, u32, &'a [u8]);
+
+    /// Calls `visit` with the entries of a made-up package. Paths are written as they are, hostile ones too.
+    pub fn visit_files(
+        files: &[File<'_>],
+        visit: &mut dyn FnMut(&str, &mut Entry<'_, '_>) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let mut builder = tar::Builder::new(Vec::new());
+        for (path, kind, target, mode, content) in files {
+            let mut header = tar::Header::new_gnu();
+            header.as_old_mut().name[..path.len()].copy_from_slice(path.as_bytes());
+            header.as_old_mut().linkname[..target.len()].copy_from_slice(target.as_bytes());
+            header.set_entry_type(*kind);
+            header.set_mode(*mode);
+            header.set_size(content.len() as u64);
+            header.set_cksum();
+            builder.append(&header, *content).unwrap();
+        }
+        let stream = builder.into_inner().unwrap();
+        each_entry_of_tar(&mut &*stream, visit)
+    }
+
+    #[test]
+    fn entries_are_told_with_relative_paths() {
+        let kind = tar::EntryType::Regular;
+        let files: [File<'_>; 2] = [
+            ("./usr/a", kind, "", 0o644, b"A"),
+            ("b", kind, "", 0o644, b""),
+        ];
+        let mut seen = Vec::new();
+        let visit = &mut |path: &str, entry: &mut Entry<'_, '_>| {
+            let mut content = String::new();
+            entry.read_to_string(&mut content)?;
+            seen.push((path.to_owned(), content));
+            Ok(())
+        };
+        visit_files(&files, visit).unwrap();
+        assert_eq!(
+            seen,
+            [
+                ("usr/a".to_owned(), "A".to_owned()),
+                ("b".to_owned(), String::new())
+            ]
+        );
+    }
+
+    #[test]
+    fn a_file_that_is_no_package_is_told_with_what_dpkg_says() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("x.deb");
+        std::fs::write(&file, "no package").unwrap();
+        let told = each_entry(&file, folder.path(), &mut |_, _| Ok(()))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            told.contains("x.deb") && told.contains("dpkg-deb"),
+            "{told}"
+        );
+    }
+}

@@ -1,0 +1,332 @@
+//! From one capture to the paths of its operations and softirqs, iteration by iteration.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use rxpath_guest::{ActorIndex, RunReport, StepIndex};
+
+use super::contexts::{Context, ContextRules, CutTree, Kept, separate};
+use super::operations::{Operation, operations};
+use super::profiles::Hiding;
+use super::shape::{Shaper, Woken};
+use super::{FunctionNames, NameTable, Path, PathNode, Step, fold};
+use crate::trace::{Forests, Node, TaskKey, What};
+
+/// What an actor is called, and its steps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Role {
+    /// The actor's name.
+    pub name: String,
+    /// A name for each of its steps, by index.
+    pub steps: Vec<String>,
+}
+
+/// One comparable part of a capture. Every stream has a path in every iteration.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Stream {
+    /// An actor's operation: what its own task did.
+    Operation {
+        /// Who.
+        actor: ActorIndex,
+        /// Which step.
+        step: StepIndex,
+    },
+    /// Softirqs of concern, each beneath a [`Step::In`] that says who ran it.
+    Softirq,
+    /// Hard interrupts of concern.
+    HardIrq,
+    /// Non-maskable interrupts, if the case expects something in them.
+    Nmi,
+    /// Work of other tasks of this class, beneath a [`Step::In`].
+    Task(Arc<str>),
+}
+
+/// The paths of a capture.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CapturePaths {
+    /// By stream, then by iteration. A stream that an iteration lacks has an empty path there.
+    pub streams: BTreeMap<Stream, BTreeMap<u32, Path>>,
+    /// Hard interrupts that came during an operation: `(actor, step, iteration)` to their number. Absent means none.
+    pub interrupts: BTreeMap<(ActorIndex, StepIndex, u32), u32>,
+    /// Raw names behind the canonical ones in the paths, where they differ.
+    pub raw_names: BTreeMap<String, Vec<String>>,
+    /// What is missing or broken, in words. If there is anything, the capture proves nothing.
+    pub problems: Vec<String>,
+}
+
+/// What the case says of its paths.
+pub struct CaptureSettings<'s> {
+    /// The actors by index.
+    pub roles: &'s [Role],
+    /// Which function belongs to which context.
+    pub rules: &'s ContextRules,
+    /// What is left out, and what is expected.
+    pub hiding: &'s Hiding,
+}
+
+/// Cuts a capture into the paths of its streams.
+///
+/// What was lost on the way ([`Forests::losses`]) is for the caller to judge; what is missing for other reasons is in
+/// [`CapturePaths::problems`].
+pub fn capture_paths(
+    forests: &Forests,
+    report: &RunReport,
+    symbols: &dyn FunctionNames,
+    settings: &CaptureSettings,
+) -> CapturePaths {
+    let operations = operations(forests, report);
+    let mut work = Work::new(forests, report, symbols, settings, &operations.found);
+    for task in forests.by_task.keys() {
+        work.take_task(*task, &operations.found);
+    }
+    let mut out = work.finish(&operations.found);
+    out.problems = operations.problems;
+    out
+}
+
+/// Who ran an interrupt's or softirq's tree, in the order in which they are listed within an iteration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum RanBy {
+    /// An actor's operation called it.
+    Operation(ActorIndex, StepIndex),
+    /// An actor outside its operations.
+    Actor(ActorIndex),
+    /// A hard interrupt, on top of whatever was there.
+    Interrupt,
+    /// Another task.
+    Task(i32),
+    /// A CPU that was idle.
+    Idle,
+}
+
+/// A tree of some stream, before it has become a path.
+struct Tree<'a> {
+    stream: Stream,
+    iteration: u32,
+    by: RanBy,
+    at: u64,
+    nodes: Vec<Kept<'a>>,
+}
+
+struct Work<'s, 'a> {
+    forests: &'a Forests,
+    settings: &'s CaptureSettings<'s>,
+    names: NameTable<'a>,
+    actors: HashMap<i32, ActorIndex>,
+    agents: &'a [i32],
+    /// First begin and last end of every iteration, by iteration.
+    windows: BTreeMap<u32, (u64, u64)>,
+    trees: Vec<Tree<'a>>,
+    interrupts: BTreeMap<(ActorIndex, StepIndex, u32), u32>,
+}
+
+impl<'s, 'a> Work<'s, 'a> {
+    fn new(
+        forests: &'a Forests,
+        report: &'a RunReport,
+        symbols: &'a dyn FunctionNames,
+        settings: &'s CaptureSettings<'s>,
+        found: &[Operation],
+    ) -> Self {
+        let mut windows: BTreeMap<u32, (u64, u64)> = BTreeMap::new();
+        for op in found {
+            let window = windows.entry(op.iteration).or_insert((op.began, op.ended));
+            *window = (window.0.min(op.began), window.1.max(op.ended));
+        }
+        Self {
+            forests,
+            settings,
+            names: NameTable::new(symbols),
+            actors: report.actor_tids.iter().copied().zip(0..).collect(),
+            agents: &report.agent_tids,
+            windows,
+            trees: Vec::new(),
+            interrupts: BTreeMap::new(),
+        }
+    }
+
+    fn take_task(&mut self, task: TaskKey, found: &[Operation<'a>]) {
+        let Some(forest) = self.forests.by_task.get(&task) else { return };
+        let mut behind = 0;
+        for op in found.iter().filter(|op| op.task == task) {
+            self.take_between(task, &forest.nodes[behind..op.first]);
+            behind = op.first + op.nodes.len();
+            let separated = separate(op.nodes, &mut self.names, self.settings.rules);
+            let interrupts = separated.cut.iter().filter(|tree| tree.context == Context::HardIrq).count();
+            if interrupts > 0 {
+                let count = u32::try_from(interrupts).unwrap_or(u32::MAX);
+                self.interrupts.insert((op.actor, op.step, op.iteration), count);
+            }
+            for tree in separated.cut {
+                self.take_cut(tree, RanBy::Operation(op.actor, op.step), Some(op.iteration));
+            }
+            self.trees.push(Tree {
+                stream: Stream::Operation { actor: op.actor, step: op.step },
+                iteration: op.iteration,
+                by: RanBy::Operation(op.actor, op.step),
+                at: op.began,
+                nodes: separated.own,
+            });
+        }
+        self.take_between(task, &forest.nodes[behind..]);
+    }
+
+    /// What a task did outside the operations: interrupts and softirqs on top of it, and what it did itself if it is neither
+    /// an actor nor the agent.
+    fn take_between(&mut self, task: TaskKey, nodes: &'a [Node]) {
+        let by = match task {
+            TaskKey::Idle(_) => RanBy::Idle,
+            TaskKey::Task(pid) => self.actors.get(&pid).map_or(RanBy::Task(pid), |actor| RanBy::Actor(*actor)),
+        };
+        let separated = separate(nodes, &mut self.names, self.settings.rules);
+        for tree in separated.cut {
+            self.take_cut(tree, by, None);
+        }
+        let RanBy::Task(pid) = by else { return };
+        if self.agents.contains(&pid) {
+            return;
+        }
+        let class = self.class_of(pid);
+        for root in separated.own.chunk_by(|_, next| next.depth > 0) {
+            let at = root[0].node.start;
+            let Some(iteration) = self.iteration_at(at) else { continue };
+            if self.is_of_concern(root, |work, name| work.settings.rules.tasks_of_concern.matches(name)) {
+                let stream = Stream::Task(class.clone());
+                self.trees.push(Tree { stream, iteration, by, at, nodes: root.to_vec() });
+            }
+        }
+    }
+
+    fn take_cut(&mut self, tree: CutTree<'a>, host: RanBy, iteration: Option<u32>) {
+        let Some(iteration) = iteration.or_else(|| self.iteration_at(tree.at)) else { return };
+        let rules = self.settings.rules;
+        let (stream, kept) = match tree.context {
+            Context::Softirq => {
+                let dropped = tree.nodes.first().and_then(|root| self.name_of(root.node));
+                let dropped = dropped.is_none_or(|name| rules.softirqs_of_no_concern.matches(&name));
+                (Stream::Softirq, !dropped || self.is_of_concern(&tree.nodes, |_, _| false))
+            }
+            Context::HardIrq => {
+                let concern = |_: &Self, name: &str| rules.interrupts_of_concern.matches(name);
+                (Stream::HardIrq, self.is_of_concern(&tree.nodes, concern))
+            }
+            Context::Nmi | Context::Process => (Stream::Nmi, self.is_of_concern(&tree.nodes, |_, _| false)),
+        };
+        if kept {
+            let by = if tree.by_interrupt { RanBy::Interrupt } else { host };
+            self.trees.push(Tree { stream, iteration, by, at: tree.at, nodes: tree.nodes });
+        }
+    }
+
+    /// The iteration in whose time something happened: of several that overlap, the one that began first, for it is the
+    /// one that something is still left to do for.
+    fn iteration_at(&self, at: u64) -> Option<u32> {
+        let open = self.windows.iter().filter(|(_, (began, ended))| (*began..=*ended).contains(&at));
+        open.min_by_key(|(_, (began, _))| *began).map(|(iteration, _)| *iteration)
+    }
+
+    fn name_of(&mut self, node: &Node) -> Option<Arc<str>> {
+        match node.what {
+            What::Call { func, .. } => Some(self.names.canonical(func)),
+            _ => None,
+        }
+    }
+
+    /// Whether a function of concern is among the nodes, or one that the case expects (except those that run everywhere).
+    fn is_of_concern(&mut self, nodes: &[Kept], concern: impl Fn(&Self, &str) -> bool) -> bool {
+        nodes.iter().any(|kept| {
+            let Some(name) = self.name_of(kept.node) else { return false };
+            let expected = self.settings.hiding.is_expected(&name) && !self.settings.rules.everywhere.matches(&name);
+            expected || concern(self, &name)
+        })
+    }
+
+    fn class_of(&self, pid: i32) -> Arc<str> {
+        if self.agents.contains(&pid) {
+            return "agent".into();
+        }
+        let comm = self.forests.comms.get(&pid).map_or("", String::as_str);
+        self.settings.rules.class_of(comm)
+    }
+
+    fn actor_name(&self, actor: ActorIndex) -> Arc<str> {
+        match self.settings.roles.get(usize::from(actor)) {
+            Some(role) => role.name.as_str().into(),
+            None => format!("actor{actor}").into(),
+        }
+    }
+
+    fn label(&self, by: RanBy) -> Arc<str> {
+        match by {
+            RanBy::Operation(actor, step) => {
+                let role = self.settings.roles.get(usize::from(actor));
+                let name = role.and_then(|role| role.steps.get(usize::from(step)));
+                let name = name.cloned().unwrap_or_else(|| format!("step{step}"));
+                format!("{}.{name}", self.actor_name(actor)).into()
+            }
+            RanBy::Actor(actor) => self.actor_name(actor),
+            RanBy::Interrupt => "interrupt".into(),
+            RanBy::Task(pid) => self.class_of(pid),
+            RanBy::Idle => "idle".into(),
+        }
+    }
+
+    fn finish(mut self, found: &[Operation]) -> CapturePaths {
+        let mut trees = std::mem::take(&mut self.trees);
+        // Trees of different CPUs have no order of their own that would mean anything: they are listed by who ran them.
+        trees.sort_by(|one, other| {
+            let key = |tree: &Tree| (tree.stream.clone(), tree.iteration);
+            key(one).cmp(&key(other)).then_with(|| (one.by, one.at).cmp(&(other.by, other.at)))
+        });
+        let labels: Vec<Arc<str>> = trees.iter().map(|tree| self.label(tree.by)).collect();
+        let pids: Vec<i32> = self.actors.keys().chain(self.forests.comms.keys()).copied().collect();
+        let known: HashMap<i32, Woken> = pids.into_iter().map(|pid| (pid, self.who_is(pid))).collect();
+        let woken = |pid: i32| known.get(&pid).cloned().unwrap_or_else(|| Woken::Other("other".into()));
+        let switches_recorded = self.forests.by_task.values().any(|forest| {
+            forest.nodes.iter().any(|node| matches!(node.what, What::SwitchOut { .. } | What::SwitchIn { .. }))
+        });
+        let hiding = self.settings.hiding;
+        let mut shaper = Shaper { names: &mut self.names, hiding, woken: &woken, switches_recorded };
+        let mut out = CapturePaths::default();
+        for (tree, label) in trees.iter().zip(&labels) {
+            let of_stream = out.streams.entry(tree.stream.clone()).or_default();
+            let path = of_stream.entry(tree.iteration).or_default();
+            let labelled = matches!(tree.stream, Stream::Softirq | Stream::Task(_));
+            if labelled && last_root(path) != Some(label) {
+                path.nodes.push(PathNode::once(0, Step::In(label.clone())));
+            }
+            shaper.append(&tree.nodes, u32::from(labelled), path);
+        }
+        for of_stream in out.streams.values_mut() {
+            of_stream.values_mut().for_each(|path| *path = fold(path));
+            self.windows.keys().for_each(|iteration| _ = of_stream.entry(*iteration).or_default());
+        }
+        let lacking = |op: &Operation| !out.streams.contains_key(&Stream::Operation { actor: op.actor, step: op.step });
+        debug_assert!(!found.iter().any(lacking));
+        out.raw_names = raw_names(&self.names, &out.streams);
+        out.interrupts = self.interrupts;
+        out
+    }
+
+    fn who_is(&self, pid: i32) -> Woken {
+        match self.actors.get(&pid) {
+            Some(actor) => Woken::Actor(self.actor_name(*actor)),
+            None => Woken::Other(self.class_of(pid)),
+        }
+    }
+}
+
+fn last_root(path: &Path) -> Option<&Arc<str>> {
+    match &path.nodes.iter().rfind(|node| node.depth == 0)?.what {
+        Step::In(label) => Some(label),
+        _ => None,
+    }
+}
+
+fn raw_names(names: &NameTable, streams: &BTreeMap<Stream, BTreeMap<u32, Path>>) -> BTreeMap<String, Vec<String>> {
+    let paths = streams.values().flat_map(BTreeMap::values);
+    let functions: std::collections::BTreeSet<&str> = paths.flat_map(Path::functions).collect();
+    let with_raw = functions.into_iter().map(|name| (name, names.raw_names(name)));
+    let differing = with_raw.filter(|(name, raw)| raw.iter().any(|raw| raw != name));
+    differing.map(|(name, raw)| (name.to_owned(), raw.into_iter().map(str::to_owned).collect())).collect()
+}

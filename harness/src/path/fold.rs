@@ -1,0 +1,231 @@
+//! Folds what came in a row: identical siblings into one line with a count, short periods of siblings into one
+//! [`Step::Repeat`]. The order is kept, so [`unfold`] gives back what was folded.
+
+use std::collections::HashMap;
+
+use super::{Path, PathNode, Step};
+
+/// The longest period, in siblings (runs of identical ones counted once), that is looked for.
+pub const LONGEST_PERIOD: usize = 16;
+
+/// Folds repeats at every level, innermost first. Time grows linearly with the number of nodes.
+///
+/// Siblings are first folded into runs; then, from the left, the period that covers most siblings is taken. What was
+/// folded already stays folded: runs that meet are joined.
+pub fn fold(path: &Path) -> Path {
+    let mut subtrees = Subtrees::default();
+    // Siblings seen so far at each depth, last one first: walking backwards, children come before their parent.
+    let mut pending: Vec<Vec<Id>> = vec![Vec::new()];
+    for node in path.nodes.iter().rev() {
+        let depth = node.depth as usize;
+        if pending.len() < depth + 2 {
+            pending.resize_with(depth + 2, Vec::new);
+        }
+        let children = in_order(std::mem::take(&mut pending[depth + 1]));
+        let children = subtrees.fold_siblings(&children);
+        let id = subtrees.intern(Subtree { what: node.what.clone(), times: node.times, children });
+        pending[depth].push(id);
+    }
+    let roots = in_order(std::mem::take(&mut pending[0]));
+    let roots = subtrees.fold_siblings(&roots);
+    subtrees.write_out(&roots)
+}
+
+/// The path with nothing folded; `None` if that has more than `most` nodes.
+pub fn unfold(path: &Path, most: usize) -> Option<Path> {
+    enum Job {
+        Siblings { at: usize, end: usize, lift: u32 },
+        Node { at: usize, left: u32, lift: u32 },
+    }
+    let ends = path.subtree_ends();
+    let mut out = Vec::new();
+    let mut jobs = vec![Job::Siblings { at: 0, end: path.nodes.len(), lift: 0 }];
+    while let Some(job) = jobs.pop() {
+        match job {
+            Job::Siblings { at, end, lift } if at < end => {
+                jobs.push(Job::Siblings { at: ends[at], end, lift });
+                jobs.push(Job::Node { at, left: path.nodes[at].times, lift });
+            }
+            Job::Siblings { .. } => {}
+            Job::Node { left: 0, .. } => {}
+            Job::Node { at, left, lift } => {
+                jobs.push(Job::Node { at, left: left - 1, lift });
+                let node = &path.nodes[at];
+                let is_period = node.what == Step::Repeat && ends[at] > at + 1;
+                if !is_period {
+                    if out.len() == most {
+                        return None;
+                    }
+                    out.push(PathNode::once(node.depth - lift, node.what.clone()));
+                }
+                jobs.push(Job::Siblings { at: at + 1, end: ends[at], lift: lift + u32::from(is_period) });
+            }
+        }
+    }
+    Some(Path { nodes: out })
+}
+
+fn in_order(mut backwards: Vec<Id>) -> Vec<Id> {
+    backwards.reverse();
+    backwards
+}
+
+/// Index of a distinct subtree in [`Subtrees`].
+type Id = u32;
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Subtree {
+    what: Step,
+    times: u32,
+    children: Vec<Id>,
+}
+
+/// All distinct subtrees met so far: equal subtrees have equal ids.
+#[derive(Default)]
+struct Subtrees {
+    all: Vec<Subtree>,
+    ids: HashMap<Subtree, Id>,
+}
+
+impl Subtrees {
+    fn intern(&mut self, subtree: Subtree) -> Id {
+        let next = self.all.len() as Id;
+        *self.ids.entry(subtree).or_insert_with_key(|subtree| {
+            self.all.push(subtree.clone());
+            next
+        })
+    }
+
+    fn fold_siblings(&mut self, siblings: &[Id]) -> Vec<Id> {
+        let runs = self.join_runs(siblings);
+        let mut out = Vec::with_capacity(runs.len());
+        let mut at = 0;
+        while at < runs.len() {
+            let Some((period, times)) = best_period(&runs[at..]) else {
+                out.push(runs[at]);
+                at += 1;
+                continue;
+            };
+            let children = runs[at..at + period].to_vec();
+            out.push(self.intern(Subtree { what: Step::Repeat, times, children }));
+            at += period * times as usize;
+        }
+        out
+    }
+
+    /// Equal neighbours become one with a greater count. Neighbours that differ in nothing but their count are left alone.
+    fn join_runs(&mut self, siblings: &[Id]) -> Vec<Id> {
+        let mut out = Vec::with_capacity(siblings.len());
+        for run in siblings.chunk_by(|one, next| one == next) {
+            let length = u32::try_from(run.len()).ok();
+            let joined = length.and_then(|length| self.all[run[0] as usize].times.checked_mul(length));
+            match joined {
+                Some(times) if run.len() > 1 => {
+                    let subtree = Subtree { times, ..self.all[run[0] as usize].clone() };
+                    out.push(self.intern(subtree));
+                }
+                _ => out.extend_from_slice(run),
+            }
+        }
+        out
+    }
+
+    fn write_out(&self, roots: &[Id]) -> Path {
+        let mut nodes = Vec::new();
+        let mut next: Vec<(u32, Id)> = roots.iter().rev().map(|root| (0, *root)).collect();
+        while let Some((depth, id)) = next.pop() {
+            let subtree = &self.all[id as usize];
+            nodes.push(PathNode { depth, what: subtree.what.clone(), times: subtree.times });
+            next.extend(subtree.children.iter().rev().map(|child| (depth + 1, *child)));
+        }
+        Path { nodes }
+    }
+}
+
+/// The period at the beginning of this list that covers most of it, with how often it comes; the shortest of equals.
+fn best_period(list: &[Id]) -> Option<(usize, u32)> {
+    let longest = LONGEST_PERIOD.min(list.len() / 2);
+    let mut best: Option<(usize, u32)> = None;
+    for period in 2..=longest {
+        let again = list[period..].iter().zip(list).take_while(|(one, other)| one == other).count();
+        let times = u32::try_from(1 + again / period).unwrap_or(u32::MAX);
+        let covered = best.map_or(0, |(period, times)| period * times as usize);
+        if times > 1 && period * times as usize > covered {
+            best = Some((period, times));
+        }
+    }
+    best
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::path::arbitrary::paths;
+    use crate::path::text::{parse, write};
+    use proptest::prelude::*;
+
+    fn folded(text: &str) -> String {
+        write(&fold(&parse(text).unwrap()))
+    }
+
+    #[test]
+    fn equal_siblings_in_a_row_become_one_line_and_others_do_not() {
+        assert_eq!(folded("a\na\na\nb\na\n"), "a ×3\nb\na\n");
+        assert_eq!(folded("a\n  x\na\n  x\na\n"), "a ×2\n  x\na\n");
+    }
+
+    #[test]
+    fn periods_keep_their_order() {
+        assert_eq!(folded("p\nlock\nunlock\nlock\nunlock\nlock\n"), "p\n~ repeats ×2\n  lock\n  unlock\nlock\n");
+        assert_eq!(folded("a\na\nb\na\na\nb\n"), "~ repeats ×2\n  a ×2\n  b\n");
+    }
+
+    #[test]
+    fn recursion_is_not_a_repeat() {
+        assert_eq!(folded("f\n  f\n    f\n"), "f\n  f\n    f\n");
+    }
+
+    #[test]
+    fn folding_costs_no_more_than_linear_time_on_near_repeats() {
+        // Long periods that fail at their very end are the worst case for a search.
+        let names = (0..200_000).map(|n| if n % 17 == 16 { format!("x{}\n", n % 5) } else { format!("f{}\n", n % 17) });
+        let path = parse(&names.collect::<String>()).unwrap();
+        let start = std::time::Instant::now();
+        let folded = fold(&path);
+        assert!(start.elapsed() < std::time::Duration::from_secs(5), "{:?}", start.elapsed());
+        assert_eq!(unfold(&folded, 1 << 20), unfold(&path, 1 << 20));
+    }
+
+    #[test]
+    fn unfolding_stops_at_the_limit_instead_of_filling_memory() {
+        let path = parse("~ repeats ×4000000000\n  a ×4000000000\n  b\n").unwrap();
+        assert_eq!(unfold(&path, 1000), None);
+        assert_eq!(fold(&path), path);
+    }
+
+    #[test]
+    fn counts_too_great_to_join_stay_apart() {
+        let path = parse("a ×4000000000\na ×4000000000\n").unwrap();
+        assert_eq!(fold(&path), path);
+    }
+
+    proptest! {
+        #[test]
+        fn unfolding_gives_back_what_was_folded(path in paths()) {
+            let plain = unfold(&path, 1 << 16);
+            prop_assume!(plain.is_some());
+            let folded = fold(&path);
+            prop_assert_eq!(folded.check(), Ok(()));
+            prop_assert!(folded.nodes.len() <= path.nodes.len() + 1);
+            prop_assert_eq!(unfold(&folded, 1 << 16), plain);
+        }
+
+        #[test]
+        fn equal_plain_paths_fold_to_the_same(path in paths()) {
+            if let Some(plain) = unfold(&path, 1 << 16) {
+                prop_assert_eq!(fold(&plain), fold(&plain.clone()));
+                prop_assert_eq!(unfold(&fold(&plain), 1 << 16), Some(plain));
+            }
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! Forests from text, for tests: hand-made ones and recorded captures.
+//!
+//! A task begins with `task PID COMM` or `idle CPU`. Every other line is a node, two spaces a level: a function's name or
+//! a mark (`@out STATE NEXT`, `@in PREVIOUS`, `@waking PID`, `@woken PID`, `@irq EVENT NUMBER`,
+//! `@marker BEGIN ACTOR STEP ITERATION`), then perhaps ` !` with `h`, `s`, `n` for hard interrupt, softirq, NMI.
+
+use std::collections::HashMap;
+
+use crate::trace::{Forest, Forests, FuncAddr, Interrupted, Node, TaskKey, What};
+use rxpath_guest::Marker;
+
+/// Forests with the symbols they need.
+pub struct Sample {
+    pub forests: Forests,
+    pub symbols: HashMap<FuncAddr, String>,
+}
+
+impl Sample {
+    /// Reads hand-made text: the time of every node is its line's number, the CPU is 0.
+    pub fn parse(text: &str) -> Self {
+        let lines = text.lines().zip(1..).map(|(line, time)| (time, 0, line));
+        Self::from_lines(lines)
+    }
+
+    /// Reads a recorded capture: before each node stand the microseconds since the node before it (since the beginning of
+    /// the capture, for a task's first), its CPU and its depth; lines beginning with `#` are comments.
+    pub fn parse_recorded(text: &str) -> Self {
+        let mut now = 0;
+        let lines = text.lines().filter(|line| !line.starts_with('#')).map(|line| {
+            let parts: Vec<&str> = line.splitn(4, ' ').collect();
+            let [since, cpu, depth, node] = parts[..] else {
+                now = 0;
+                return (0, 0, line.to_owned());
+            };
+            now += since.parse::<i64>().unwrap();
+            let indent = "  ".repeat(depth.parse().unwrap());
+            ((now as u64) * 1000, cpu.parse().unwrap(), format!("{indent}{node}"))
+        });
+        Self::from_lines(lines.collect::<Vec<_>>().iter().map(|(time, cpu, line)| (*time, *cpu, line.as_str())))
+    }
+
+    fn from_lines<'t>(lines: impl Iterator<Item = (u64, u16, &'t str)>) -> Self {
+        let mut sample = Self { forests: Forests::default(), symbols: HashMap::new() };
+        let mut addresses: HashMap<String, FuncAddr> = HashMap::new();
+        let mut task = TaskKey::Idle(0);
+        for (start, cpu, line) in lines {
+            if let Some(key) = sample.task(line) {
+                task = key;
+                sample.forests.by_task.insert(task, Forest { task, nodes: Vec::new() });
+                continue;
+            }
+            let text = line.trim_start_matches(' ');
+            let depth = (line.len() - text.len()) as u32 / 2;
+            let (text, flags) = text.split_once(" !").unwrap_or((text, ""));
+            let interrupted =
+                Interrupted { hardirq: flags.contains('h'), softirq: flags.contains('s'), nmi: flags.contains('n') };
+            let what = match text.strip_prefix('@') {
+                Some(mark) => what_of(mark),
+                None => {
+                    let next = 0x1000 + addresses.len() as u64;
+                    let func = *addresses.entry(text.to_owned()).or_insert(next);
+                    sample.symbols.insert(func, text.to_owned());
+                    What::Call { func, end: None }
+                }
+            };
+            let forest = sample.forests.by_task.get_mut(&task).expect("a task before the first node");
+            forest.nodes.push(Node { depth, cpu, start, interrupted, what });
+        }
+        sample
+    }
+
+    fn task(&mut self, line: &str) -> Option<TaskKey> {
+        if let Some(cpu) = line.strip_prefix("idle ") {
+            return Some(TaskKey::Idle(cpu.parse().unwrap()));
+        }
+        let (pid, comm) = line.strip_prefix("task ")?.split_once(' ').unwrap();
+        let pid = pid.parse().unwrap();
+        self.forests.comms.insert(pid, comm.to_owned());
+        Some(TaskKey::Task(pid))
+    }
+
+    /// A node in one word or a few.
+    pub fn describe(&self, node: &Node) -> String {
+        match &node.what {
+            What::Call { func, .. } => self.symbols[func].clone(),
+            What::SwitchOut { state, .. } => format!("@out {state}"),
+            What::SwitchIn { .. } => "@in".to_owned(),
+            other => format!("{other:?}"),
+        }
+    }
+}
+
+fn what_of(mark: &str) -> What {
+    let words: Vec<&str> = mark.split(' ').collect();
+    let number = |at: usize| words[at].parse::<i64>().unwrap();
+    match words[0] {
+        "out" => What::SwitchOut { state: words[1].chars().next().unwrap(), next: number(2) as i32 },
+        "in" => What::SwitchIn { previous: number(1) as i32 },
+        "waking" => What::Waking { pid: number(1) as i32 },
+        "woken" => What::Woken { pid: number(1) as i32 },
+        "irq" => {
+            let events = ["softirq_entry", "softirq_exit", "softirq_raise", "irq_handler_entry", "irq_handler_exit"];
+            let event = events.into_iter().find(|event| *event == words[1]).unwrap();
+            What::Irq { event, number: number(2) }
+        }
+        "marker" => {
+            let (begin, actor) = (number(1) == 1, number(2) as u16);
+            let marker = Marker { begin, actor, step: number(3) as u16, iteration: number(4) as u32 };
+            What::Marker { bytes: marker.to_bytes().to_vec() }
+        }
+        other => panic!("no such mark: {other}"),
+    }
+}

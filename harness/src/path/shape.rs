@@ -1,0 +1,181 @@
+//! Shapes what one context did into a path: canonical names, hidden functions left out, marks put where they belong.
+
+use std::sync::Arc;
+
+use super::contexts::Kept;
+use super::profiles::{Fate, Hiding};
+use super::{NameTable, Path, PathNode, Step, fold, subtree_ends};
+use crate::trace::{FuncAddr, What};
+
+/// Whom a wake-up woke.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Woken {
+    /// An actor, by name: always shown.
+    Actor(Arc<str>),
+    /// Another task, by class: shown unless the function that woke it is hidden.
+    Other(Arc<str>),
+}
+
+/// What the shaping needs to know besides the nodes.
+pub struct Shaper<'s, 'a> {
+    /// Names of the traced kernel's functions.
+    pub names: &'s mut NameTable<'a>,
+    /// What is left out.
+    pub hiding: &'s Hiding,
+    /// Who a pid is.
+    pub woken: &'s dyn Fn(i32) -> Woken,
+    /// Whether context switches were recorded: without them, no call can be said to have slept.
+    pub switches_recorded: bool,
+}
+
+impl Shaper<'_, '_> {
+    /// The path of one context's nodes, folded.
+    pub fn path(&mut self, kept: &[Kept]) -> Path {
+        let mut path = Path::default();
+        self.append(kept, 0, &mut path);
+        fold(&path)
+    }
+
+    /// Appends the nodes' path beneath `depth`, not folded.
+    pub fn append(&mut self, kept: &[Kept], depth: u32, path: &mut Path) {
+        let ends = subtree_ends(kept.iter().map(|kept| kept.depth));
+        let mut frames: Vec<Open> = Vec::new();
+        let mut at = 0;
+        while at < kept.len() {
+            let Kept { depth: raw_depth, node } = kept[at];
+            while frames.last().is_some_and(|open| open.raw_depth >= raw_depth) {
+                frames.pop();
+            }
+            let parent =
+                frames.last().copied().unwrap_or(Open { raw_depth: 0, func: None, inner: depth, hidden: false });
+            let What::Call { func, .. } = node.what else {
+                if let Some(step) = self.mark(&node.what, parent.hidden) {
+                    path.nodes.push(PathNode::once(parent.inner, step));
+                }
+                at += 1;
+                continue;
+            };
+            let name = self.names.canonical(func);
+            if self.goes_for_preemption(&name, &kept[at..ends[at]]) {
+                at = ends[at];
+                continue;
+            }
+            let mut open = Open { raw_depth, func: Some(func), ..parent };
+            match self.hiding.fate(&name) {
+                _ if self.is_part_of(&parent, func, &name) => {}
+                Fate::Shown if parent.hidden => {}
+                Fate::Shown | Fate::Expected => {
+                    path.nodes.push(PathNode::once(parent.inner, Step::Call(name)));
+                    open.inner += 1;
+                    open.hidden = false;
+                }
+                Fate::Spliced => {}
+                Fate::Gone => open.hidden = true,
+            }
+            frames.push(open);
+            at += 1;
+        }
+    }
+
+    fn mark(&self, what: &What, hidden: bool) -> Option<Step> {
+        match what {
+            What::Waking { pid } => match (self.woken)(*pid) {
+                Woken::Actor(name) => Some(Step::Wakes(name)),
+                Woken::Other(class) => (!hidden).then_some(Step::Wakes(class)),
+            },
+            What::SwitchOut { state: 'R', .. } => (!self.hiding.hides_preemption()).then_some(Step::Preempted),
+            What::SwitchOut { .. } => Some(Step::Sleeps),
+            _ => None,
+        }
+    }
+
+    /// Whether the compiler cut this function out of its caller (`f` calls `f.part.0`): to a reader they are one.
+    fn is_part_of(&mut self, caller: &Open, func: FuncAddr, name: &str) -> bool {
+        caller.func.is_some_and(|caller| caller != func && *self.names.canonical(caller) == *name)
+    }
+
+    fn goes_for_preemption(&self, name: &str, subtree: &[Kept]) -> bool {
+        let is_sleep = |kept: &Kept| matches!(kept.node.what, What::SwitchOut { state, .. } if state != 'R');
+        self.switches_recorded && self.hiding.goes_unless_slept(name) && !subtree.iter().any(is_sleep)
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Open {
+    raw_depth: u32,
+    func: Option<FuncAddr>,
+    /// The depth of a child's line.
+    inner: u32,
+    /// Nothing beneath is shown, except marks and what is expected.
+    hidden: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::path::contexts::{ContextRules, separate};
+    use crate::path::profiles::Profiles;
+    use crate::path::sample::Sample;
+    use crate::path::text;
+    use crate::trace::TaskKey;
+
+    fn check(forest: &str, expected_functions: &[&str], path: &str) {
+        let sample = Sample::parse(&format!("task 1 t\n{forest}"));
+        let mut names = NameTable::new(&sample.symbols);
+        let nodes = &sample.forests.by_task[&TaskKey::Task(1)].nodes;
+        let separated = separate(nodes, &mut names, &ContextRules::embedded().unwrap());
+        let hiding = Profiles::embedded().unwrap().select(&[] as &[&str], expected_functions).unwrap();
+        let woken = |pid: i32| match pid {
+            10 => Woken::Actor("receiver".into()),
+            _ => Woken::Other("other".into()),
+        };
+        let mut shaper = Shaper { names: &mut names, hiding: &hiding, woken: &woken, switches_recorded: true };
+        assert_eq!(text::write(&shaper.path(&separated.own)), path);
+    }
+
+    #[test]
+    fn hidden_functions_go_and_wrappers_leave_their_callees() {
+        check(
+            "x64_sys_call\n  __x64_sys_recvfrom\n    _raw_spin_lock_bh\n      inner\n    tcp_recvmsg.isra.0\n",
+            &[],
+            "__x64_sys_recvfrom\n  tcp_recvmsg\n",
+        );
+    }
+
+    #[test]
+    fn a_sleep_stays_though_the_scheduler_is_hidden() {
+        check(
+            "wait_woken\n  schedule\n    update_rq_clock\n    __traceiter_sched_switch\n      @out S 2\n    @in 2\n    finish_task_switch\n",
+            &[],
+            "wait_woken\n  schedule\n    ~ sleeps\n",
+        );
+    }
+
+    #[test]
+    fn a_part_that_the_compiler_cut_out_is_no_level_but_recursion_is() {
+        check("f\n  f.part.0\n    g\n      g\n", &[], "f\n  g\n    g\n");
+    }
+
+    #[test]
+    fn a_preemption_leaves_no_line() {
+        check("tcp_sendmsg\nschedule\n  pick_next_task\n  @out R 2\n  @in 2\n", &["schedule"], "tcp_sendmsg\n");
+    }
+
+    #[test]
+    fn an_actor_woken_by_a_hidden_function_shows_and_another_task_does_not() {
+        check(
+            "f\n  rcu_core\n    g\n      @waking 10\n      @waking 11\n  @waking 11\n",
+            &[],
+            "f\n  ~ wakes receiver\n  ~ wakes other\n",
+        );
+    }
+
+    #[test]
+    fn what_the_case_expects_shows_beneath_what_is_hidden_with_what_it_calls() {
+        check(
+            "f\n  kfree_skb_list\n  security_x\n    y\n      bpf_prog\n        z\n        kfree\n    w\n",
+            &["bpf_prog"],
+            "f\n  kfree_skb_list\n  bpf_prog\n    z\n",
+        );
+    }
+}

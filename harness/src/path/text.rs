@@ -1,0 +1,275 @@
+//! The readable, stable text of a path, and its parser: snapshots are compared from their text too.
+//!
+//! One node is one line, two spaces a level, so one changed function is one changed line:
+//!
+//! ```text
+//! __x64_sys_recvfrom
+//!   tcp_recvmsg
+//!     skb_copy_datagram_iter ×3
+//!     ~ sleeps
+//!     ~ repeats ×2
+//!       tcp_eat_skb
+//!       tcp_update_recv_tstamps
+//! ```
+//!
+//! Lines that are no function begin with `~ `: `~ sleeps`, `~ preempted`, `~ wakes NAME`, `~ in NAME`, `~ repeats`.
+//! A name's white space, control characters, backslashes and a leading `~` are written as `\u{HEX}`, and an empty name as
+//! `\e`, so any name survives.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use thiserror::Error;
+
+use super::{Path, PathNode, Step};
+
+/// Writes a path as text, a line a node, each line ended by a newline. [`parse`] reads it back.
+pub fn write(path: &Path) -> String {
+    let mut out = String::new();
+    for node in &path.nodes {
+        for _ in 0..node.depth {
+            out.push_str("  ");
+        }
+        out.push_str(&line(node));
+        out.push('\n');
+    }
+    out
+}
+
+/// One node as its line, without indentation and newline.
+pub fn line(node: &PathNode) -> String {
+    let mut out = step(&node.what);
+    if node.times != 1 {
+        let _ = write!(out, " ×{}", node.times);
+    }
+    out
+}
+
+/// What a node stands for, as its line says it, without the count.
+pub fn step(what: &Step) -> String {
+    match what {
+        Step::Call(name) => escape(name),
+        Step::Repeat => "~ repeats".to_owned(),
+        Step::In(name) => format!("~ in {}", escape(name)),
+        Step::Wakes(name) => format!("~ wakes {}", escape(name)),
+        Step::Sleeps => "~ sleeps".to_owned(),
+        Step::Preempted => "~ preempted".to_owned(),
+    }
+}
+
+/// A line that is not a path's: which (from 1), what was expected, what was found.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("line {line} of the path: expected {expected}, found {found}")]
+pub struct TextError {
+    /// The line, from 1.
+    pub line: usize,
+    /// What could have stood there.
+    pub expected: String,
+    /// What stands there.
+    pub found: String,
+}
+
+/// Reads what [`write()`] wrote. Lines may end in `\r\n`; the last one needs no newline.
+///
+/// The text comes from files that people edit: any text gives a path or an error that names the line.
+pub fn parse(text: &str) -> Result<Path, TextError> {
+    let mut nodes: Vec<PathNode> = Vec::new();
+    let mut interned = std::collections::HashSet::new();
+    let mut deepest = 0;
+    for (index, line) in text.lines().enumerate() {
+        let fail = |expected: &str, found: String| TextError { line: index + 1, expected: expected.to_owned(), found };
+        if let (Some(period), true) = (nodes.last(), index > 0)
+            && period.what == Step::Repeat
+            && !line.starts_with(&"  ".repeat(period.depth as usize + 1))
+        {
+            return Err(fail("what is repeated, one level deeper than `~ repeats`", quoted(line)));
+        }
+        let content = line.trim_start_matches(' ');
+        let spaces = line.len() - content.len();
+        if content.is_empty() {
+            return Err(fail("a function or a line beginning with `~ `", "an empty line".to_owned()));
+        }
+        let depth = u32::try_from(spaces / 2).unwrap_or(u32::MAX);
+        if spaces % 2 != 0 || depth > deepest {
+            let expected = format!("an even number of spaces, at most {}", u64::from(deepest) * 2);
+            return Err(fail(&expected, format!("{spaces}")));
+        }
+        let (what, times) = split_times(content).map_err(|found| fail("a count of at least 2 behind ` ×`", found))?;
+        let what = parse_step(what, &mut interned).map_err(|(expected, found)| fail(expected, found))?;
+        deepest = depth + u32::from(what.can_have_children());
+        nodes.push(PathNode { depth, what, times });
+    }
+    if nodes.last().is_some_and(|last| last.what == Step::Repeat) {
+        let expected = "what is repeated, one level deeper than `~ repeats`".to_owned();
+        return Err(TextError { line: nodes.len() + 1, expected, found: "the end".to_owned() });
+    }
+    Ok(Path { nodes })
+}
+
+fn quoted(text: &str) -> String {
+    const MOST: usize = 60;
+    match text.char_indices().nth(MOST) {
+        Some((end, _)) => format!("{:?}…", &text[..end]),
+        None => format!("{text:?}"),
+    }
+}
+
+fn split_times(content: &str) -> Result<(&str, u32), String> {
+    let Some((what, count)) = content.rsplit_once(" ×") else {
+        return Ok((content, 1));
+    };
+    let digits = !count.is_empty() && count.bytes().all(|byte| byte.is_ascii_digit()) && !count.starts_with('0');
+    match count.parse() {
+        Ok(times) if digits && times > 1 => Ok((what, times)),
+        _ => Err(quoted(count)),
+    }
+}
+
+type Names = std::collections::HashSet<Arc<str>>;
+
+fn parse_step(what: &str, names: &mut Names) -> Result<Step, (&'static str, String)> {
+    let Some(mark) = what.strip_prefix('~') else {
+        return Ok(Step::Call(name(what, names)?));
+    };
+    match mark {
+        " sleeps" => return Ok(Step::Sleeps),
+        " preempted" => return Ok(Step::Preempted),
+        " repeats" => return Ok(Step::Repeat),
+        _ => {}
+    }
+    match (mark.strip_prefix(" wakes "), mark.strip_prefix(" in ")) {
+        (Some(who), _) => Ok(Step::Wakes(name(who, names)?)),
+        (_, Some(who)) => Ok(Step::In(name(who, names)?)),
+        _ => Err(("`~ sleeps`, `~ preempted`, `~ repeats`, `~ wakes NAME` or `~ in NAME`", quoted(what))),
+    }
+}
+
+fn name(escaped: &str, names: &mut Names) -> Result<Arc<str>, (&'static str, String)> {
+    let name =
+        unescape(escaped).ok_or(("a name without spaces, odd characters written as `\\u{HEX}`", quoted(escaped)))?;
+    if let Some(known) = names.get(name.as_str()) {
+        return Ok(known.clone());
+    }
+    let name: Arc<str> = name.into();
+    names.insert(name.clone());
+    Ok(name)
+}
+
+fn needs_escape(c: char) -> bool {
+    c.is_whitespace() || c.is_control() || c == '\\'
+}
+
+fn escape(name: &str) -> String {
+    if name.is_empty() {
+        return "\\e".to_owned();
+    }
+    if !name.starts_with('~') && !name.contains(needs_escape) {
+        return name.to_owned();
+    }
+    let mut out = String::new();
+    for (index, c) in name.char_indices() {
+        if needs_escape(c) || (index == 0 && c == '~') {
+            let _ = write!(out, "\\u{{{:x}}}", c as u32);
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
+/// `None` for what [`escape`] never writes, so that a name has one spelling only.
+fn unescape(escaped: &str) -> Option<String> {
+    if escaped == "\\e" {
+        return Some(String::new());
+    }
+    let mut out = String::new();
+    let mut rest = escaped;
+    while let Some(at) = rest.find('\\') {
+        out.push_str(&rest[..at]);
+        let (hex, after) = rest[at..].strip_prefix("\\u{")?.split_once('}')?;
+        out.push(char::from_u32(u32::from_str_radix(hex, 16).ok()?)?);
+        rest = after;
+    }
+    out.push_str(rest);
+    (escape(&out) == escaped).then_some(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::path::arbitrary::paths;
+    use proptest::prelude::*;
+
+    const SAMPLE: &str = "\
+__x64_sys_recvfrom
+  __sys_recvfrom
+    tcp_recvmsg
+      skb_copy_datagram_iter ×3
+      schedule
+        ~ sleeps
+      ~ repeats ×2
+        a
+        b
+~ in sender.send ×2
+  net_rx_action
+    try_to_wake_up
+      ~ wakes receiver
+~ preempted
+";
+
+    #[test]
+    fn a_text_read_and_written_is_the_same_text() {
+        assert_eq!(write(&parse(SAMPLE).unwrap()), SAMPLE);
+        assert_eq!(write(&parse(&SAMPLE.replace('\n', "\r\n")).unwrap()), SAMPLE);
+        assert_eq!(parse("").unwrap(), Path::default());
+    }
+
+    #[test]
+    fn errors_name_the_line_and_what_was_expected() {
+        let error = |text: &str| parse(text).unwrap_err().to_string();
+        for (text, line, expected) in [
+            ("a\n    b\n", 2, "an even number of spaces, at most 2, found 4"),
+            ("  a\n", 1, "at most 0, found 2"),
+            ("a\n b\n", 2, "even number of spaces"),
+            ("a\n\nb\n", 2, "found an empty line"),
+            ("a ×1\n", 1, "a count of at least 2"),
+            ("a ×0\n", 1, "a count of at least 2"),
+            ("a ×02\n", 1, "a count of at least 2"),
+            ("a ×99999999999\n", 1, "a count of at least 2"),
+            ("a b\n", 1, "a name without spaces"),
+            ("a\\u{zz}\n", 1, "a name without spaces"),
+            ("a\\u{61}\n", 1, "a name without spaces"),
+            ("~ sleeps\n  a\n", 2, "at most 0"),
+            ("~ dreams\n", 1, "`~ sleeps`"),
+            ("~ repeats ×2\n", 2, "what is repeated"),
+            ("~ repeats ×2\na\n", 2, "what is repeated"),
+            ("~ wakes \n", 1, "a name without spaces"),
+        ] {
+            let error = error(text);
+            assert!(error.starts_with(&format!("line {line} ")) && error.contains(expected), "{text:?}: {error}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_path_survives_its_text(path in paths()) {
+            prop_assert_eq!(path.check(), Ok(()));
+            prop_assert_eq!(parse(&write(&path)), Ok(path));
+        }
+
+        #[test]
+        fn any_text_parses_to_a_path_or_errs(text in "(?s).{0,200}") {
+            if let Ok(path) = parse(&text) {
+                prop_assert_eq!(path.check(), Ok(()));
+                prop_assert_eq!(parse(&write(&path)), Ok(path));
+            }
+        }
+
+        #[test]
+        fn nearly_right_texts_never_panic(lines in prop::collection::vec("( ){0,6}(~ )?(repeats|sleeps|wakes|in|f|\\\\u\\{)?( f)?( ×[0-9]{0,11})?", 0..12)) {
+            if let Ok(path) = parse(&lines.join("\n")) {
+                prop_assert_eq!(path.check(), Ok(()));
+            }
+        }
+    }
+}

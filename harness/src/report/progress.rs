@@ -1,0 +1,102 @@
+//! Progress bars, on a terminal only: indicatif draws nothing elsewhere.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+
+use crate::kernel::Progress;
+use crate::suite::{CaseResult, Verdict, Watcher};
+
+/// One bar for each thing that is fetched.
+#[derive(Debug, Default)]
+pub struct FetchBars {
+    all: MultiProgress,
+    by_name: Mutex<BTreeMap<String, ProgressBar>>,
+}
+
+impl FetchBars {
+    /// No bars yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Shows what happens.
+    pub fn show(&self, progress: Progress<'_>) {
+        match progress {
+            Progress::Resolving => self.say("archive", "asking what is newest"),
+            Progress::Waiting { name } => self.say(name, "waiting for another rxpath that is fetching it"),
+            Progress::Downloading { name, done, total } => {
+                let bar = self.bar(name);
+                bar.set_style(style("{prefix:<14} {bar:30} {bytes} of {total_bytes}"));
+                bar.set_length(total);
+                bar.set_position(done);
+            }
+            Progress::Unpacking { name } => self.say(name, "unpacking"),
+            Progress::Ready { name } => self.bar(name).finish_with_message("ready"),
+        }
+    }
+
+    /// Takes the bars away.
+    pub fn finish(&self) {
+        let _ = self.all.clear();
+    }
+
+    fn say(&self, name: &str, message: &'static str) {
+        let bar = self.bar(name);
+        bar.set_style(style("{prefix:<14} {msg}"));
+        bar.set_message(message);
+        bar.tick();
+    }
+
+    fn bar(&self, name: &str) -> ProgressBar {
+        let mut bars = self.by_name.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let new = || self.all.add(ProgressBar::new(0).with_prefix(name.to_owned()));
+        bars.entry(name.to_owned()).or_insert_with(new).clone()
+    }
+}
+
+/// One bar for the matrix, and a line for each image that is booted.
+#[derive(Debug)]
+pub struct MatrixBars {
+    bar: ProgressBar,
+}
+
+impl MatrixBars {
+    /// A bar for this many verdicts.
+    pub fn new(total: usize) -> Self {
+        let bar = ProgressBar::new(total as u64).with_style(style("{bar:30} {pos} of {len} {wide_msg}"));
+        bar.enable_steady_tick(Duration::from_millis(200));
+        Self { bar }
+    }
+
+    /// Takes the bar away.
+    pub fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+impl Watcher for MatrixBars {
+    fn booting(&self, kernel: &str, machine: &str, reason: &str) {
+        let text = format!("booting {kernel} ({machine}): {reason}");
+        if self.bar.is_hidden() {
+            eprintln!("{text}");
+        } else {
+            self.bar.set_message(text);
+        }
+    }
+
+    fn judged(&self, result: &CaseResult) {
+        self.bar.inc(1);
+        self.bar.set_message(format!("{} on {}", result.case, result.kernel));
+        if result.verdict > Verdict::Skipped {
+            self.bar.println(format!("{} {} on {}", result.verdict.word(), result.case, result.kernel));
+        }
+    }
+}
+
+fn style(template: &str) -> ProgressStyle {
+    // The templates are this file's own; a wrong one would only look plain.
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}

@@ -1,0 +1,198 @@
+//! Text for a terminal, a log or a pipe.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use crate::case::Case;
+use crate::kernel::{Change, Fetched, Kernel, Listed};
+use crate::path::steady::Steadiness;
+use crate::path::text;
+use crate::suite::{Observation, Results, Verdict};
+
+/// The answer first: the table of verdicts, then why, then the tally.
+pub fn results(results: &Results) -> String {
+    let mut out = String::new();
+    table(results, &mut out);
+    for one in results.cases.iter().filter(|one| one.verdict > Verdict::Skipped) {
+        let _ = writeln!(out, "\n{}: {} on {}", one.verdict.word(), one.case, one.kernel);
+        for problem in &one.problems {
+            let _ = writeln!(out, "  {}: {}", problem.place, problem.message.replace('\n', "\n    "));
+            for line in problem.evidence.lines() {
+                let _ = writeln!(out, "    {line}");
+            }
+        }
+    }
+    let changed = results.cases.iter().any(|one| one.verdict == Verdict::Changed);
+    let tally: Vec<String> = results.tally().iter().map(|(verdict, count)| format!("{count} {}", verdict.word())).collect();
+    let _ = writeln!(out, "\n{} on {} kernels ({} mode, QEMU {})", tally.join(", "), results.kernels.len(), results.mode, results.qemu);
+    for (series, version, _) in results.kernels.iter().filter(|(_, _, unlocked)| *unlocked) {
+        let _ = writeln!(out, "note: {series} is {version}, the newest there is and not what the lock says (--unlocked)");
+    }
+    if changed {
+        let _ = writeln!(out, "`cargo insta review` shows and accepts what changed");
+    }
+    out
+}
+
+/// Cases down, kernels across.
+fn table(results: &Results, out: &mut String) {
+    let kernels: Vec<&str> = results.kernels.iter().map(|(series, _, _)| series.as_str()).collect();
+    let mut rows: Vec<(&str, Vec<&str>)> = Vec::new();
+    for one in &results.cases {
+        if rows.last().is_none_or(|(case, _)| *case != one.case) {
+            rows.push((&one.case, vec!["-"; kernels.len()]));
+        }
+        let column = kernels.iter().position(|kernel| *kernel == one.kernel);
+        if let (Some(column), Some((_, cells))) = (column, rows.last_mut()) {
+            cells[column] = one.verdict.word();
+        }
+    }
+    let first = rows.iter().map(|(case, _)| case.chars().count()).max().unwrap_or(0).max("case".len());
+    let widths: Vec<usize> = (0..kernels.len())
+        .map(|column| rows.iter().map(|(_, cells)| cells[column].len()).max().unwrap_or(0).max(kernels[column].len()))
+        .collect();
+    let mut line = |name: &str, cells: &[&str]| {
+        let cells: Vec<String> = cells.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        let _ = writeln!(out, "{}", format!("{name:<first$}  {}", cells.join("  ")).trim_end());
+    };
+    line("case", &kernels);
+    for (case, cells) in &rows {
+        line(case, cells);
+    }
+}
+
+/// What `--repeat` is for: the distinct digests of each case and kernel.
+pub fn digests(repeat: u32, digests: &BTreeMap<(String, String), BTreeSet<(String, String)>>) -> String {
+    let mut out = format!("\ndistinct captures in {repeat} runs (traced pass, timing pass)\n");
+    for ((case, kernel), seen) in digests {
+        for (trace, timing) in seen {
+            let _ = writeln!(out, "{} {case} {kernel} {trace} {timing}", seen.len());
+        }
+    }
+    out
+}
+
+/// The call trees of a case on a kernel.
+pub fn observation(case: &Case, kernel: &Kernel, observation: &Observation) -> String {
+    let mut out = format!("{} on {} ({})\n{}\n", case.name, kernel.series, kernel.release, case.title);
+    for loss in &observation.losses {
+        let _ = writeln!(out, "lost: {loss}");
+    }
+    for section in &observation.sections {
+        match &section.steadiness {
+            Steadiness::Steady(steady) => {
+                let agreement = match steady.agreeing == steady.iterations {
+                    true => format!("all {} iterations", steady.iterations),
+                    false => format!("{} of {} iterations", steady.agreeing, steady.iterations),
+                };
+                let _ = writeln!(out, "\n{} ({agreement})\n{}", section.name, indented(&text::write(&steady.path)));
+                for variant in steady.variants.iter().take(3) {
+                    let _ = writeln!(out, "  variant in {} iterations: {}", variant.seen_in.len(), variant.place);
+                }
+            }
+            Steadiness::Inconclusive(unstable) => {
+                let _ = writeln!(out, "\n{} (no agreement: {} of {})", section.name, unstable.agreeing, unstable.iterations);
+                for (place, count) in unstable.places.iter().take(5) {
+                    let _ = writeln!(out, "  {count} iterations: {place}");
+                }
+                if let Some(path) = &unstable.most_frequent {
+                    let _ = writeln!(out, "{}", indented(&text::write(path)));
+                }
+            }
+        }
+    }
+    out
+}
+
+fn indented(text: &str) -> String {
+    text.lines().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n")
+}
+
+/// What is pinned, and what of it is in the cache.
+pub fn pinned(listed: &Listed) -> String {
+    let mut out = String::new();
+    let mut line = |name: &str, version: &str, suite: &str, size: u64, cached: bool| {
+        let state = if cached { "in the cache" } else { "not fetched" };
+        let _ = writeln!(out, "{name:<8} {version:<26} {suite:<18} {:>6.1} MB  {state}", size as f64 / 1e6);
+    };
+    for kernel in &listed.kernels {
+        line(&kernel.series.to_string(), &kernel.version, &kernel.suite, kernel.size, kernel.cached);
+    }
+    let qemu = &listed.qemu;
+    line("QEMU", &qemu.version, &qemu.suite, qemu.size, qemu.cached);
+    out
+}
+
+/// What is ready now.
+pub fn fetched(fetched: &Fetched) -> String {
+    let mut out = String::new();
+    for kernel in &fetched.kernels {
+        let unlocked = if kernel.unlocked { " (not what the lock says)" } else { "" };
+        let _ = writeln!(out, "{:<8} {}{unlocked}", kernel.series, kernel.version);
+    }
+    if let Some(qemu) = &fetched.qemu {
+        let _ = writeln!(out, "QEMU     {}", qemu.version);
+    }
+    out
+}
+
+/// What an update changed.
+pub fn changes(changes: &[Change]) -> String {
+    if changes.is_empty() {
+        return "nothing changed: every pin is the newest of its series\n".to_owned();
+    }
+    let mut out = String::new();
+    for change in changes {
+        let word = |version: &Option<String>| version.clone().unwrap_or_else(|| "nothing".to_owned());
+        let _ = writeln!(out, "{:<8} {} -> {}", change.name, word(&change.old), word(&change.new));
+        for package in &change.packages {
+            let _ = writeln!(out, "           {} {} -> {}", package.package, word(&package.old), word(&package.new));
+        }
+    }
+    out
+}
+
+/// All cases, a line each.
+pub fn cases(cases: &[Case]) -> String {
+    let name = cases.iter().map(|case| case.name.chars().count()).max().unwrap_or(0);
+    let mut out = String::new();
+    for case in cases {
+        let machine = format!("{} CPUs, {:?}", case.machine.cpus, case.machine.nic).to_lowercase();
+        let kernels = case.kernels.to_string();
+        let kernels = if kernels.is_empty() { "all kernels".to_owned() } else { kernels };
+        let _ = writeln!(out, "{:<name$}  {}  ({machine}; {kernels})", case.name, case.title);
+    }
+    out
+}
+
+/// One thing that `rxpath doctor` looked at.
+#[derive(Clone, Debug)]
+pub struct Finding {
+    /// What.
+    pub name: &'static str,
+    /// Whether it is as it should be.
+    pub good: bool,
+    /// What was found.
+    pub text: String,
+}
+
+impl Finding {
+    /// All well.
+    pub fn good(name: &'static str, text: String) -> Self {
+        Self { name, good: true, text }
+    }
+
+    /// Something is missing.
+    pub fn bad(name: &'static str, text: String) -> Self {
+        Self { name, good: false, text }
+    }
+}
+
+/// The findings, a line each.
+pub fn findings(found: &[Finding]) -> String {
+    let mut out = String::new();
+    for finding in found {
+        let _ = writeln!(out, "{} {:<11} {}", if finding.good { "ok     " } else { "missing" }, finding.name, finding.text);
+    }
+    out
+}

@@ -1,0 +1,106 @@
+//! Holds an observation against what the case expects.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::case::{
+    Case, Context, Failure, Lowered, Observed, ObservedOperation, ObservedTree, StepRef, evaluate,
+};
+use crate::path::{Path, PathNode, Step, Stream};
+
+use super::observe::{Observation, Section};
+
+/// What does not hold of the case's expectations.
+pub(super) fn failures(case: &Case, lowered: &Lowered, observation: &Observation) -> Vec<Failure> {
+    let trees: Vec<(Context, Path)> = distinct_trees(observation);
+    let observed = Observed {
+        operations: operations(observation),
+        trees: trees.iter().map(|(context, path)| ObservedTree { context: context.clone(), path }).collect(),
+        softirqs: softirqs_by_iteration(case, observation),
+    };
+    evaluate(case, &lowered.expectations, &observed)
+}
+
+fn operations(observation: &Observation) -> Vec<ObservedOperation<'_>> {
+    let of_step = |section: &Section| match section.stream {
+        Stream::Operation { actor, step } => Some(StepRef { actor, step }),
+        _ => None,
+    };
+    let sections = observation.sections.iter().filter_map(|section| Some((of_step(section)?, section)));
+    sections
+        .map(|(step, section)| {
+            let mut seen = BTreeSet::new();
+            let distinct = section.paths.values().filter(|path| seen.insert(hash(path)));
+            let results = observation.results.get(&step).cloned().unwrap_or_default();
+            ObservedOperation { step, results, paths: distinct.collect() }
+        })
+        .collect()
+}
+
+/// Every call tree of an interrupt that came in any iteration, each distinct one once.
+fn distinct_trees(observation: &Observation) -> Vec<(Context, Path)> {
+    let mut out = Vec::new();
+    let mut seen = BTreeSet::new();
+    for section in &observation.sections {
+        for path in section.paths.values() {
+            for (host, tree) in trees_of(path) {
+                let context = match section.stream {
+                    Stream::Softirq => Context::Softirq { on: Some(host.to_owned()) },
+                    Stream::HardIrq => Context::Hardirq,
+                    _ => continue,
+                };
+                if seen.insert((host.to_owned(), section.name.clone(), hash(&tree))) {
+                    out.push((context, tree));
+                }
+            }
+        }
+    }
+    out
+}
+
+fn softirqs_by_iteration(case: &Case, observation: &Observation) -> Vec<u32> {
+    let softirq = observation.sections.iter().find(|section| section.stream == Stream::Softirq);
+    let count = |iteration: u32| -> u32 {
+        let path = softirq.and_then(|section| section.paths.get(&iteration));
+        path.map_or(0, |path| trees_of(path).map(|(_, tree)| tree.nodes.first().map_or(0, |root| root.times)).sum())
+    };
+    (0..case.iterations).map(count).collect()
+}
+
+/// The trees of a context's path: who ran each (`sender` of `~ in sender.send`), and the tree at depth 0.
+fn trees_of(path: &Path) -> impl Iterator<Item = (&str, Path)> {
+    let ends = path.subtree_ends();
+    let mut host = "";
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        while let Some(node) = path.nodes.get(at) {
+            match &node.what {
+                Step::In(name) => {
+                    host = name.split('.').next().unwrap_or(name);
+                    at += 1;
+                }
+                Step::Repeat => at += 1,
+                _ => {
+                    let nodes = &path.nodes[at..ends[at]];
+                    let up = node.depth;
+                    at = ends[at];
+                    let moved = nodes.iter().map(|node| PathNode { depth: node.depth - up, ..node.clone() });
+                    return Some((host, Path { nodes: moved.collect() }));
+                }
+            }
+        }
+        None
+    })
+}
+
+fn hash(path: &Path) -> u128 {
+    xxhash_rust::xxh3::xxh3_128(crate::path::text::write(path).as_bytes())
+}
+
+/// Failures put together by context, so that one broken expectation is told once.
+pub(super) fn by_context(failures: Vec<Failure>) -> BTreeMap<String, Vec<Failure>> {
+    let mut out: BTreeMap<String, Vec<Failure>> = BTreeMap::new();
+    for failure in failures {
+        out.entry(failure.context.clone()).or_default().push(failure);
+    }
+    out
+}

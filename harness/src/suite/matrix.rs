@@ -1,0 +1,445 @@
+//! The matrix: all chosen cases on all chosen kernels, as many guests at a time as there are jobs.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Mutex, OnceLock};
+use std::time::Instant;
+
+use crate::case::{Case, Lowered, PassKind};
+use crate::kernel::{Fetched, Kernel};
+use crate::path::timing::{Summary, operation_times};
+use crate::vm::{FaultKind, Images, Machine, QemuProgram, RunLimits, Stage, VmError, WarmImage};
+
+use super::facts::{FactsError, KernelFacts};
+use super::judge;
+use super::observe::Observation;
+use super::passes::{PassError, Recorded};
+use super::prepare;
+use super::results::{CaseResult, Problem, RESULTS_VERSION, Results, Verdict};
+use super::snapshot::{Compared, SnapshotKind, Snapshots, first_difference, section_at};
+
+/// How a matrix is run.
+#[derive(Clone, Debug)]
+pub struct MatrixOptions {
+    /// Guests at a time, at least 1.
+    pub jobs: usize,
+    /// Supervision of each run.
+    pub limits: RunLimits,
+    /// Whether differences are written as pending snapshots.
+    pub propose: bool,
+}
+
+/// Told what happens, from any thread.
+pub trait Watcher: Sync {
+    /// An image is being booted, and why.
+    fn booting(&self, kernel: &str, machine: &str, reason: &str);
+    /// A case has come to its verdict.
+    fn judged(&self, result: &CaseResult);
+}
+
+/// Watches nothing.
+#[derive(Clone, Copy, Debug)]
+pub struct Silent;
+
+impl Watcher for Silent {
+    fn booting(&self, _: &str, _: &str, _: &str) {}
+    fn judged(&self, _: &CaseResult) {}
+}
+
+/// A kernel on a machine, ready to run.
+struct Bench {
+    image: WarmImage,
+    facts: KernelFacts,
+}
+
+/// What a failed preparation leaves for the cases that needed it.
+#[derive(Debug, thiserror::Error)]
+enum BenchError {
+    #[error(transparent)]
+    Kernel(#[from] crate::kernel::KernelError),
+    #[error(transparent)]
+    Vm(#[from] VmError),
+    #[error(transparent)]
+    Facts(#[from] FactsError),
+}
+
+/// Which image a case needs: kernel's index, machine, modules.
+type BenchKey = (usize, Machine, Vec<&'static str>);
+
+/// Runs every case on every kernel; the result is in the order of the cases, then of the kernels.
+pub fn run_matrix(
+    cases: &[&Case],
+    fetched: &Fetched,
+    images: &Images,
+    snapshots: &Snapshots,
+    options: &MatrixOptions,
+    watcher: &dyn Watcher,
+) -> Results {
+    let qemu = fetched.qemu.as_ref().map(prepare::program);
+    let mut jobs = Vec::new();
+    for case in cases {
+        for (index, kernel) in fetched.kernels.iter().enumerate() {
+            jobs.push(Job::new(case, index, kernel));
+        }
+    }
+    let keys: BTreeMap<BenchKey, OnceLock<Result<Bench, BenchError>>> =
+        jobs.iter().filter(|job| job.skip.is_none()).map(|job| (job.key.clone(), OnceLock::new())).collect();
+    let suite = Suite { fetched, images, snapshots, options, watcher, qemu, benches: keys };
+    let found = suite.run(&jobs);
+    Results {
+        version: RESULTS_VERSION,
+        kernels: fetched.kernels.iter().map(|one| (one.series.to_string(), one.version.clone(), one.unlocked)).collect(),
+        qemu: fetched.qemu.as_ref().map(|qemu| qemu.version.clone()).unwrap_or_default(),
+        mode: "exact".to_owned(),
+        cases: found,
+    }
+}
+
+/// One case on one kernel.
+struct Job<'a> {
+    case: &'a Case,
+    kernel: &'a Kernel,
+    key: BenchKey,
+    skip: Option<String>,
+}
+
+impl<'a> Job<'a> {
+    fn new(case: &'a Case, index: usize, kernel: &'a Kernel) -> Self {
+        let key = (index, prepare::machine(case), prepare::modules(case));
+        Self { case, kernel, key, skip: case.runs_on(kernel.series).err() }
+    }
+
+    fn result(&self, verdict: Verdict, problems: Vec<Problem>) -> CaseResult {
+        CaseResult {
+            case: self.case.name.clone(),
+            kernel: self.kernel.series.to_string(),
+            verdict,
+            problems,
+            notes: Vec::new(),
+            capture_digest: String::new(),
+            timing_digest: String::new(),
+            costs: Vec::new(),
+            took_ms: 0,
+        }
+    }
+}
+
+struct Suite<'a> {
+    fetched: &'a Fetched,
+    images: &'a Images,
+    snapshots: &'a Snapshots,
+    options: &'a MatrixOptions,
+    watcher: &'a dyn Watcher,
+    qemu: Option<QemuProgram>,
+    benches: BTreeMap<BenchKey, OnceLock<Result<Bench, BenchError>>>,
+}
+
+/// A thing for a worker to do.
+enum Task {
+    /// Make a bench ready.
+    Prepare(BenchKey),
+    /// Run one pass of a job.
+    Pass(usize, PassKind),
+}
+
+/// What is there of a job so far.
+#[derive(Default)]
+struct Parts {
+    started: Option<Instant>,
+    trace: Option<Result<Recorded, PassError>>,
+    timing: Option<Result<Recorded, PassError>>,
+}
+
+impl Suite<'_> {
+    fn run(&self, jobs: &[Job<'_>]) -> Vec<CaseResult> {
+        let prepare = self.benches.keys().cloned().map(Task::Prepare).collect();
+        self.work_off(prepare, jobs, &Mutex::default(), &Mutex::default());
+        let mut passes = VecDeque::new();
+        for (index, _) in jobs.iter().enumerate().filter(|(_, job)| job.skip.is_none()) {
+            passes.extend([Task::Pass(index, PassKind::Trace), Task::Pass(index, PassKind::Timing)]);
+        }
+        let results = Mutex::new(BTreeMap::new());
+        for (index, job) in jobs.iter().enumerate() {
+            if let Some(why) = &job.skip {
+                let mut result = job.result(Verdict::Skipped, Vec::new());
+                result.notes.push(why.clone());
+                self.finish(index, result, &results);
+            }
+        }
+        self.work_off(passes, jobs, &Mutex::default(), &results);
+        results.into_inner().unwrap_or_default().into_values().collect()
+    }
+
+    /// Does the tasks in order, on as many threads as there are jobs.
+    fn work_off(
+        &self,
+        tasks: VecDeque<Task>,
+        jobs: &[Job<'_>],
+        parts: &Mutex<BTreeMap<usize, Parts>>,
+        results: &Mutex<BTreeMap<usize, CaseResult>>,
+    ) {
+        let queue = Mutex::new(tasks);
+        let next = || queue.lock().ok()?.pop_front();
+        std::thread::scope(|scope| {
+            for _ in 0..self.options.jobs.max(1) {
+                scope.spawn(|| {
+                    while let Some(task) = next() {
+                        match task {
+                            Task::Prepare(key) => {
+                                self.bench(&key);
+                            }
+                            Task::Pass(index, pass) => self.pass(index, pass, &jobs[index], parts, results),
+                        }
+                    }
+                });
+            }
+        });
+    }
+
+    fn bench(&self, key: &BenchKey) -> &Result<Bench, BenchError> {
+        self.benches[key].get_or_init(|| {
+            let kernel = prepare::guest_kernel(&self.fetched.kernels[key.0], &key.2)?;
+            let Some(qemu) = &self.qemu else {
+                return Err(VmError::Start { command: "qemu".to_owned(), why: "no QEMU was fetched".to_owned() }.into());
+            };
+            let booting = |reason: &str| self.watcher.booting(&kernel.series, &key.1.to_string(), reason);
+            let image = self.images.get(&kernel, &key.1, qemu, &booting)?;
+            let facts = KernelFacts::load(&image)?;
+            Ok(Bench { image, facts })
+        })
+    }
+
+    /// Runs one pass; whoever brings the last one of a job judges it.
+    fn pass(
+        &self,
+        index: usize,
+        pass: PassKind,
+        job: &Job<'_>,
+        parts: &Mutex<BTreeMap<usize, Parts>>,
+        results: &Mutex<BTreeMap<usize, CaseResult>>,
+    ) {
+        let lock = || parts.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        lock().entry(index).or_default().started.get_or_insert_with(Instant::now);
+        let bench = match self.bench(&job.key) {
+            Ok(bench) => bench,
+            Err(why) => {
+                if pass == PassKind::Trace {
+                    let (verdict, problem) = broken_bench(why);
+                    self.finish(index, job.result(verdict, vec![problem]), results);
+                }
+                return;
+            }
+        };
+        let lowered = job.case.lower(job.kernel.series, pass);
+        let stage = if pass == PassKind::Trace { Stage::Armed } else { Stage::Quiet };
+        let mut limits = self.options.limits.clone();
+        limits.keep_failures = limits.keep_failures.map(|folder| {
+            let name = format!("{}-{}-{pass:?}", job.case.name.replace('/', "-"), job.kernel.series).to_lowercase();
+            folder.join(name)
+        });
+        let recorded = Recorded::run(&bench.image, stage, lowered.plan.clone(), &limits);
+        let mut all = lock();
+        let mine = all.entry(index).or_default();
+        match pass {
+            PassKind::Trace => mine.trace = Some(recorded),
+            PassKind::Timing => mine.timing = Some(recorded),
+        }
+        if mine.trace.is_some() && mine.timing.is_some() {
+            let Some(Parts { started: Some(started), trace: Some(trace), timing: Some(timing) }) = all.remove(&index)
+            else {
+                return;
+            };
+            drop(all);
+            let mut result = self.judge(job, &lowered, &bench.facts, trace, timing);
+            result.took_ms = started.elapsed().as_millis() as u64;
+            self.finish(index, result, results);
+        }
+    }
+
+    fn finish(&self, index: usize, result: CaseResult, results: &Mutex<BTreeMap<usize, CaseResult>>) {
+        self.watcher.judged(&result);
+        results.lock().unwrap_or_else(std::sync::PoisonError::into_inner).insert(index, result);
+    }
+
+    fn judge(
+        &self,
+        job: &Job<'_>,
+        lowered: &Lowered,
+        facts: &KernelFacts,
+        trace: Result<Recorded, PassError>,
+        timing: Result<Recorded, PassError>,
+    ) -> CaseResult {
+        let mut result = job.result(Verdict::Pass, Vec::new());
+        match trace {
+            Ok(recorded) => {
+                result.capture_digest = recorded.digest.clone();
+                self.judge_trace(job, lowered, facts, &recorded, &mut result);
+            }
+            Err(why) => blame(&mut result, "traced pass", &why),
+        }
+        match timing {
+            Ok(recorded) => {
+                result.timing_digest = recorded.digest.clone();
+                self.judge_timing(job, &recorded, &mut result);
+            }
+            Err(why) => blame(&mut result, "timing pass", &why),
+        }
+        result
+    }
+
+    fn judge_trace(
+        &self,
+        job: &Job<'_>,
+        lowered: &Lowered,
+        facts: &KernelFacts,
+        recorded: &Recorded,
+        result: &mut CaseResult,
+    ) {
+        if !agent_is_content(job.case, recorded, "traced pass", result) {
+            return;
+        }
+        let observation = match Observation::of(job.case, lowered, recorded, facts) {
+            Ok(observation) => observation,
+            Err(why) => return blame(result, "traced pass", &why),
+        };
+        if !observation.losses.is_empty() {
+            let message = format!("records are missing, so nothing can be said:\n{}", observation.losses.join("\n"));
+            return worsen(result, Verdict::Inconclusive, "traced pass", message, String::new());
+        }
+        for (context, failures) in judge::by_context(judge::failures(job.case, lowered, &observation)) {
+            let lines: Vec<String> = failures.iter().map(|one| format!("{}: {}", one.at, one.message)).collect();
+            worsen(result, Verdict::Failed, &context, lines.join("\n"), String::new());
+        }
+        for (section, unstable) in observation.unsteady() {
+            let places: Vec<String> =
+                unstable.places.iter().take(5).map(|(place, count)| format!("{count} iterations: {place}")).collect();
+            let message = format!(
+                "the iterations do not agree: the most frequent path came {} times of {}\n{}",
+                unstable.agreeing,
+                unstable.iterations,
+                places.join("\n")
+            );
+            worsen(result, Verdict::Inconclusive, &section.name, message, String::new());
+        }
+        if observation.unsteady().next().is_none() {
+            self.hold_against_snapshot(job, SnapshotKind::Path, &observation.document(), result);
+        }
+    }
+
+    fn judge_timing(&self, job: &Job<'_>, recorded: &Recorded, result: &mut CaseResult) {
+        if !agent_is_content(job.case, recorded, "timing pass", result) {
+            return;
+        }
+        for ((actor, step), net) in operation_times(&recorded.report) {
+            if let Some(summary) = Summary::of(&net.samples) {
+                result.costs.push((job.case.step_name(actor, step), summary.median));
+            }
+        }
+    }
+
+    fn hold_against_snapshot(&self, job: &Job<'_>, kind: SnapshotKind, document: &str, result: &mut CaseResult) {
+        let kernel = job.kernel.series.to_string();
+        let case = &job.case.name;
+        let file = self.snapshots.file(case, &kernel, kind);
+        match self.snapshots.compare(case, &kernel, kind, document) {
+            Compared::Same => {}
+            Compared::New => {
+                let message = format!("no snapshot yet: expected {}", file.display());
+                worsen(result, Verdict::Changed, "snapshot", message, String::new());
+            }
+            Compared::Different(accepted) => {
+                let (line, old, new) = first_difference(&accepted, document);
+                let section = section_at(document, line);
+                let or_end = |text: &str| if text.is_empty() { "the end".to_owned() } else { format!("`{}`", text.trim()) };
+                let message = format!(
+                    "{} differs from what was accepted, first at line {line} of its text, in {section}: accepted {}, found {}",
+                    file.display(),
+                    or_end(old),
+                    or_end(new)
+                );
+                let evidence = unified(&accepted, document);
+                worsen(result, Verdict::Changed, section, message, evidence);
+            }
+        }
+        if self.options.propose {
+            self.snapshots.propose(case, &kernel, kind, document);
+        }
+    }
+}
+
+/// The changed lines of two texts with three lines around them, as `diff -u` writes them.
+fn unified(accepted: &str, found: &str) -> String {
+    let input = imara_diff::InternedInput::new(accepted, found);
+    let mut diff = imara_diff::Diff::compute(imara_diff::Algorithm::Histogram, &input);
+    diff.postprocess_lines(&input);
+    diff.unified_diff(&imara_diff::BasicLineDiffPrinter(&input.interner), imara_diff::UnifiedDiffConfig::default(), &input)
+        .to_string()
+}
+
+/// Whether the agent ran everything; what it complains of otherwise becomes the verdict.
+fn agent_is_content(case: &Case, recorded: &Recorded, pass: &str, result: &mut CaseResult) -> bool {
+    let report = &recorded.report;
+    if !report.stuck.is_empty() {
+        let stuck = report.stuck.iter().map(|(actor, step)| format!("{} never ended", case.step_name(*actor, *step)));
+        let message = format!("actors were still at work at the deadline: {}", stuck.collect::<Vec<_>>().join(", "));
+        worsen(result, Verdict::Hung, pass, message, String::new());
+    }
+    if !report.errors.is_empty() {
+        worsen(result, Verdict::Failed, pass, report.errors.join("\n"), String::new());
+    }
+    report.stuck.is_empty() && report.errors.is_empty()
+}
+
+/// Makes a verdict worse, never better, and says why.
+fn worsen(result: &mut CaseResult, verdict: Verdict, place: &str, message: String, evidence: String) {
+    result.verdict = result.verdict.max(verdict);
+    result.problems.push(Problem { place: place.to_owned(), message, evidence });
+}
+
+fn blame(result: &mut CaseResult, pass: &str, why: &PassError) {
+    let (verdict, evidence) = match why {
+        PassError::Vm(VmError::Guest(fault)) => (verdict_of(&fault.kind), evidence_of(fault)),
+        PassError::Vm(_) => (Verdict::Broken, String::new()),
+        PassError::Region(_) | PassError::Report(_) | PassError::Decode(_) => (Verdict::Crashed, String::new()),
+    };
+    worsen(result, verdict, pass, why.to_string(), evidence);
+}
+
+fn broken_bench(why: &BenchError) -> (Verdict, Problem) {
+    let (verdict, evidence) = match why {
+        BenchError::Vm(VmError::Guest(fault)) => (verdict_of(&fault.kind), evidence_of(fault)),
+        _ => (Verdict::Broken, String::new()),
+    };
+    (verdict, Problem { place: "boot".to_owned(), message: why.to_string(), evidence })
+}
+
+fn verdict_of(fault: &FaultKind) -> Verdict {
+    match fault {
+        FaultKind::HungHost { .. } => Verdict::Hung,
+        FaultKind::Kernel(_) | FaultKind::QemuDied { .. } | FaultKind::Agent(_) | FaultKind::Capture(_) => Verdict::Crashed,
+    }
+}
+
+fn evidence_of(fault: &crate::vm::GuestFault) -> String {
+    let kept = fault.kept.as_ref().map(|folder| format!("kept in {}\n", folder.display())).unwrap_or_default();
+    format!("console:\n{}\nQEMU: {}\n{kept}", fault.console, fault.command)
+}
+
+/// Runs only the traced pass of a case and gives what it shows.
+pub fn observe_case(
+    case: &Case,
+    kernel: &Kernel,
+    qemu: Option<&crate::kernel::Qemu>,
+    images: &Images,
+    limits: &RunLimits,
+    watcher: &dyn Watcher,
+) -> Result<Observation, Box<dyn std::error::Error>> {
+    let machine = prepare::machine(case);
+    let guest = prepare::guest_kernel(kernel, &prepare::modules(case))?;
+    let program = prepare::program(qemu.ok_or("no QEMU was fetched")?);
+    let booting = |reason: &str| watcher.booting(&guest.series, &machine.to_string(), reason);
+    let image = images.get(&guest, &machine, &program, &booting)?;
+    let facts = KernelFacts::load(&image)?;
+    let lowered = case.lower(kernel.series, PassKind::Trace);
+    let recorded = Recorded::run(&image, Stage::Armed, lowered.plan.clone(), limits)?;
+    Ok(Observation::of(case, &lowered, &recorded, &facts)?)
+}

@@ -1,0 +1,24 @@
+//! The suite: cases by kernels, each brought from a plan to a verdict, with the snapshots it is held against.
+//!
+//! This is where the folders meet: it takes kernels from kernel/, runs them through vm/, decodes with trace/, compares with
+//! path/, and leaves how anything looks to report/.
+
+mod facts;
+mod judge;
+mod matrix;
+mod observe;
+mod passes;
+mod prepare;
+mod results;
+mod selection;
+mod snapshot;
+mod workshop;
+
+pub use facts::{FactsError, KernelFacts};
+pub use matrix::{MatrixOptions, Silent, Watcher, observe_case, run_matrix};
+pub use observe::{Observation, Section};
+pub use passes::{PassError, Recorded};
+pub use results::{CaseResult, Problem, Results, Verdict};
+pub use selection::{Selection, SelectionError, choose};
+pub use snapshot::{SnapshotKind, Snapshots};
+pub use workshop::{Workshop, WorkshopError, WorkshopOptions, find_root};

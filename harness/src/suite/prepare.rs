@@ -1,0 +1,54 @@
+//! From what is pinned and what a case asks for to what a machine is made of.
+
+use crate::case::{self, Case};
+use crate::kernel::{Kernel, KernelError, Qemu};
+use crate::vm::{GuestKernel, KernelModule, Machine, Nic, QemuProgram};
+
+/// The QEMU as vm/ runs it.
+pub(super) fn program(qemu: &Qemu) -> QemuProgram {
+    let mut prefix = qemu.command_prefix().into_iter();
+    let program = prefix.next().unwrap_or_default();
+    QemuProgram {
+        program: program.into(),
+        leading: prefix.collect(),
+        environment: qemu.environment().into_iter().map(|(name, path)| (name.into(), path.into())).collect(),
+        digest: qemu.digest.to_string(),
+        version: qemu.version.clone(),
+    }
+}
+
+/// The machine a case asks for.
+pub(super) fn machine(case: &Case) -> Machine {
+    Machine {
+        cpus: case.machine.cpus,
+        memory_mib: (case.machine.memory >> 20) as u32,
+        nic: match case.machine.nic {
+            case::Nic::Virtio => Nic::Virtio,
+            _ => Nic::Loopback,
+        },
+        command_line: case.machine.append.split_whitespace().map(str::to_owned).collect(),
+    }
+}
+
+/// Modules that a case's machine needs, by name.
+pub(super) fn modules(case: &Case) -> Vec<&'static str> {
+    let mut names: Vec<&str> = match case.machine.nic {
+        case::Nic::Virtio => vec!["virtio_pci", "virtio_net"],
+        case::Nic::Veth => vec!["veth"],
+        case::Nic::Tun => vec!["tun"],
+        case::Nic::Loopback => Vec::new(),
+    };
+    names.extend(case.machine.features.iter().flat_map(|feature| feature.modules()));
+    names
+}
+
+/// The kernel as vm/ boots it, with these modules.
+pub(super) fn guest_kernel(kernel: &Kernel, modules: &[&str]) -> Result<GuestKernel, KernelError> {
+    let modules = kernel.module_closure(modules)?;
+    Ok(GuestKernel {
+        series: kernel.series.to_string(),
+        vmlinux: kernel.vmlinux.clone(),
+        digest: kernel.digest.to_string(),
+        modules: modules.into_iter().map(|module| KernelModule { name: module.name, bytes: module.bytes }).collect(),
+    })
+}

@@ -1,0 +1,98 @@
+//! Which cases on which kernels: what the command line named, resolved.
+
+use crate::case::Case;
+use crate::kernel::Series;
+
+/// What was chosen.
+#[derive(Clone, Debug)]
+pub struct Selection<'a> {
+    /// The cases, by name.
+    pub cases: Vec<&'a Case>,
+    /// The kernels, oldest first.
+    pub kernels: Vec<Series>,
+}
+
+/// A name that stands for nothing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SelectionError {
+    /// A case.
+    #[error("no case is called {name:?}{}; `rxpath cases list` shows all", nearest(.near))]
+    UnknownCase {
+        /// As written.
+        name: String,
+        /// What may have been meant.
+        near: Vec<String>,
+    },
+}
+
+fn nearest(near: &[String]) -> String {
+    if near.is_empty() { String::new() } else { format!("; did you mean {}?", near.join(" or ")) }
+}
+
+/// The cases that these names choose; all of them for no name.
+///
+/// A name is a whole case (`recv/tcp-ready`), a group (`recv` or `recv/`), a sweep's case without its values, or a pattern
+/// with `*`.
+pub fn choose<'a>(cases: &'a [Case], names: &[String]) -> Result<Vec<&'a Case>, SelectionError> {
+    if names.is_empty() {
+        return Ok(cases.iter().collect());
+    }
+    for name in names {
+        if !cases.iter().any(|case| chooses(name, &case.name)) {
+            let mut by_likeness: Vec<(f64, &str)> =
+                cases.iter().map(|case| (strsim::jaro_winkler(name, &case.name), case.name.as_str())).collect();
+            by_likeness.sort_by(|a, b| b.0.total_cmp(&a.0));
+            let near = by_likeness.iter().filter(|(likeness, _)| *likeness > 0.8).take(3);
+            let near = near.map(|(_, name)| (*name).to_owned()).collect();
+            return Err(SelectionError::UnknownCase { name: name.clone(), near });
+        }
+    }
+    Ok(cases.iter().filter(|case| names.iter().any(|name| chooses(name, &case.name))).collect())
+}
+
+fn chooses(wanted: &str, case: &str) -> bool {
+    let plain = case.split('[').next().unwrap_or(case);
+    let group = plain.split('/').next().unwrap_or(plain);
+    wanted == case || wanted == plain || wanted.trim_end_matches('/') == group || matches_pattern(wanted, case)
+}
+
+/// Whether a pattern in which `*` stands for anything covers all of `text`.
+fn matches_pattern(pattern: &str, text: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let Some(mut rest) = parts.next().and_then(|first| text.strip_prefix(first)) else { return false };
+    let mut parts = parts.peekable();
+    if parts.peek().is_none() {
+        return rest.is_empty();
+    }
+    while let Some(part) = parts.next() {
+        if parts.peek().is_none() {
+            return rest.ends_with(part);
+        }
+        match rest.find(part) {
+            Some(at) => rest = &rest[at + part.len()..],
+            None => return false,
+        }
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_chooses_a_case_a_group_a_sweep_or_what_a_pattern_covers() {
+        for (wanted, case, chosen) in [
+            ("recv/tcp-ready", "recv/tcp-ready", true),
+            ("recv", "recv/tcp-ready", true),
+            ("recv/", "recv/tcp-ready", true),
+            ("rec", "recv/tcp-ready", false),
+            ("ready/poll", "ready/poll[connections=10]", true),
+            ("*/tcp-*", "recv/tcp-ready", true),
+            ("recv/*block*", "recv/tcp-blocking", true),
+            ("*ready", "recv/tcp-blocking", false),
+        ] {
+            assert_eq!(chooses(wanted, case), chosen, "{wanted} of {case}");
+        }
+    }
+}

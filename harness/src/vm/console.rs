@@ -1,0 +1,116 @@
+//! What the kernel says on the serial console when something is wrong.
+
+use std::fmt;
+
+/// A report of the kernel about itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Splat {
+    /// What kind of report.
+    pub kind: SplatKind,
+    /// Its first telling line, without the time stamp.
+    pub line: String,
+}
+
+/// The kinds, each a verdict of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SplatKind {
+    /// KASAN, KFENCE or another sanitizer.
+    Sanitizer,
+    /// lockdep.
+    Lockdep,
+    /// An RCU stall, a soft or hard lockup, a hung task.
+    Stall,
+    /// An oops: a fault in the kernel.
+    Oops,
+    /// `WARN()`.
+    Warning,
+    /// A panic.
+    Panic,
+}
+
+/// Texts as the kernel prints them, first match first: a sanitizer's report ends in a panic too, but is not one.
+const TELLING: [(&str, SplatKind); 15] = [
+    ("BUG: KASAN:", SplatKind::Sanitizer),
+    ("BUG: KFENCE:", SplatKind::Sanitizer),
+    ("UBSAN:", SplatKind::Sanitizer),
+    ("WARNING: possible circular locking", SplatKind::Lockdep),
+    ("WARNING: possible recursive locking", SplatKind::Lockdep),
+    ("WARNING: inconsistent lock state", SplatKind::Lockdep),
+    ("INFO: rcu", SplatKind::Stall),
+    ("rcu: INFO:", SplatKind::Stall),
+    ("watchdog: BUG: soft lockup", SplatKind::Stall),
+    ("blocked for more than", SplatKind::Stall),
+    ("BUG: ", SplatKind::Oops),
+    ("Oops: ", SplatKind::Oops),
+    ("general protection fault", SplatKind::Oops),
+    ("WARNING: ", SplatKind::Warning),
+    ("Kernel panic", SplatKind::Panic),
+];
+
+/// The report in a console's text that comes first; of several on one line, the most telling.
+pub(super) fn find_splat(console: &str) -> Option<Splat> {
+    console.lines().find_map(|line| {
+        let (_, kind) = TELLING.iter().find(|(text, _)| line.contains(text))?;
+        Some(Splat { kind: *kind, line: without_stamp(line).to_owned() })
+    })
+}
+
+fn without_stamp(line: &str) -> &str {
+    let line = line.trim();
+    match line.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((stamp, rest)) if stamp.trim().parse::<f64>().is_ok() => rest.trim_start(),
+        _ => line,
+    }
+}
+
+/// What the agent said last, if it said anything (`rxpath-agent: …`).
+pub(super) fn last_words(console: &str) -> Option<&str> {
+    console.lines().rev().find_map(|line| line.trim().split_once("rxpath-agent: ").map(|(_, words)| words))
+}
+
+/// The last lines of a console, for a report.
+pub(super) fn tail(console: &str) -> String {
+    const LINES: usize = 30;
+    let lines: Vec<&str> = console.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
+    lines[lines.len().saturating_sub(LINES)..].join("\n")
+}
+
+impl fmt::Display for Splat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = match self.kind {
+            SplatKind::Sanitizer => "a sanitizer's finding",
+            SplatKind::Lockdep => "a locking violation",
+            SplatKind::Stall => "a stall",
+            SplatKind::Oops => "an oops",
+            SplatKind::Warning => "a warning",
+            SplatKind::Panic => "a panic",
+        };
+        write!(f, "{what}: {}", self.line)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_and_a_warning_are_told_apart_and_lose_their_stamps() {
+        let splat = |text: &str| find_splat(text).map(|splat| (splat.kind, splat.line));
+        assert_eq!(
+            splat("[    1.234567] Kernel panic - not syncing: sysrq triggered crash\r\n"),
+            Some((SplatKind::Panic, "Kernel panic - not syncing: sysrq triggered crash".to_owned()))
+        );
+        assert_eq!(
+            splat("booting\n[    2.000001] WARNING: CPU: 0 PID: 1 at net/core/dev.c:1\n").map(|(kind, _)| kind),
+            Some(SplatKind::Warning)
+        );
+        assert_eq!(splat("rxpath-agent: ready\nrandom: crng init done\n"), None);
+    }
+
+    #[test]
+    fn a_sanitizer_report_is_not_taken_for_an_oops_or_for_the_panic_it_ends_in() {
+        let text =
+            "BUG: KASAN: slab-out-of-bounds in tcp_recvmsg\nKernel panic - not syncing: KASAN: panic_on_warn set\n";
+        assert_eq!(find_splat(text).map(|splat| splat.kind), Some(SplatKind::Sanitizer));
+    }
+}

@@ -1,0 +1,44 @@
+//! The guest's minimal root: the agent as /init, the console's device node, and the modules it is to load.
+
+use std::io::{Cursor, Write};
+
+use cpio::newc;
+
+use super::machine::KernelModule;
+
+/// The agent, built and embedded by harness/build.rs.
+pub(super) const AGENT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/rxpath-guest"));
+
+/// File types and permissions (inode(7)).
+const DIRECTORY: u32 = 0o040_755;
+const EXECUTABLE: u32 = 0o100_755;
+const CHARACTER_DEVICE: u32 = 0o020_600;
+
+/// The initramfs as a cpio archive in the `newc` format (Documentation/driver-api/early-userspace/buffer-format.rst).
+pub(super) fn build(modules: &[KernelModule]) -> Vec<u8> {
+    let mut out =
+        Vec::with_capacity(AGENT.len() + modules.iter().map(|module| module.bytes.len()).sum::<usize>() + 4096);
+    let mut inode = 0;
+    let mut entry = |out: &mut Vec<u8>, name: &str, mode: u32, device: (u32, u32), bytes: &[u8]| {
+        inode += 1;
+        let builder = newc::Builder::new(name).ino(inode).mode(mode).rdev_major(device.0).rdev_minor(device.1);
+        let mut writer = builder.write(&mut *out, bytes.len() as u32);
+        // Writing to memory cannot fail.
+        let _ = writer.write_all(bytes);
+        let _ = writer.finish();
+    };
+    for folder in ["dev", "proc", "sys", "tmp", "modules"] {
+        entry(&mut out, folder, DIRECTORY, (0, 0), &[]);
+    }
+    // Standard output of PID 1; devtmpfs is not mounted by then.
+    entry(&mut out, "dev/console", CHARACTER_DEVICE, (5, 1), &[]);
+    entry(&mut out, "init", EXECUTABLE, (0, 0), AGENT);
+    for (at, module) in modules.iter().enumerate() {
+        // The agent loads them in the order of their names.
+        entry(&mut out, &format!("modules/{at:03}-{}.ko", module.name), EXECUTABLE, (0, 0), &module.bytes);
+    }
+    let mut trailer = Cursor::new(Vec::new());
+    let _ = newc::trailer(&mut trailer);
+    out.extend(trailer.into_inner());
+    out
+}

@@ -1,0 +1,42 @@
+//! Starts QEMU so that it dies with the harness, even when that is killed by SIGKILL.
+//!
+//! Linux tells a process of its parent's death if it asks (prctl(2), PR_SET_PDEATHSIG). Asking has to happen in the child,
+//! between fork and exec; instead of unsafe code there, the harness starts itself under a hidden name, asks, and
+//! becomes QEMU. The setting survives the exec.
+
+use std::ffi::OsString;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
+
+/// The first argument that makes the program the launcher.
+const HIDDEN_NAME: &str = "rxpath-becomes-qemu";
+
+/// Must be called first thing in `main` of every program that starts guests: when the program was started as the launcher
+/// it becomes QEMU here and does not return.
+pub fn intercept() {
+    let mut arguments = std::env::args_os().skip(1);
+    if arguments.next().is_none_or(|name| name != HIDDEN_NAME) {
+        return;
+    }
+    let parent = arguments.next().and_then(|pid| pid.to_str()?.parse().ok()).and_then(Pid::from_raw);
+    let Some(program) = arguments.next() else { std::process::exit(127) };
+    let asked = set_parent_process_death_signal(Some(Signal::KILL));
+    // The parent may have died before the kernel was asked.
+    if asked.is_err() || getppid() != parent {
+        std::process::exit(127);
+    }
+    let why = Command::new(&program).args(arguments).exec();
+    eprintln!("{}: {why}", program.to_string_lossy());
+    std::process::exit(127);
+}
+
+/// The program and its arguments, such that running them runs `program` as a process that dies with this one.
+pub(super) fn tied_to_this_process(program: OsString, arguments: Vec<OsString>) -> (OsString, Vec<OsString>) {
+    // The link, not the path behind it: the file may have been replaced by a newer build meanwhile.
+    let this = OsString::from("/proc/self/exe");
+    let mut all = vec![HIDDEN_NAME.into(), std::process::id().to_string().into(), program];
+    all.extend(arguments);
+    (this, all)
+}

@@ -1,0 +1,257 @@
+//! The machine a guest runs on, and the QEMU command line that makes it.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use super::initramfs;
+
+/// A QEMU that can be run: the pinned one through its own loader, or one the user named.
+#[derive(Clone, Debug)]
+pub struct QemuProgram {
+    /// What to execute.
+    pub program: PathBuf,
+    /// Arguments that come before QEMU's own.
+    pub leading: Vec<OsString>,
+    /// Environment that it needs.
+    pub environment: Vec<(OsString, OsString)>,
+    /// Identifies its bytes; part of every image's key.
+    pub digest: String,
+    /// Its version, for reports.
+    pub version: String,
+}
+
+/// A kernel as a machine needs it.
+#[derive(Clone, Debug)]
+pub struct GuestKernel {
+    /// Its series, for reports.
+    pub series: String,
+    /// The uncompressed ELF image.
+    pub vmlinux: PathBuf,
+    /// Identifies its bytes; part of every image's key.
+    pub digest: String,
+    /// Modules to load, in order.
+    pub modules: Vec<KernelModule>,
+}
+
+/// One loadable module.
+#[derive(Clone, Debug)]
+pub struct KernelModule {
+    /// Its name, without `.ko`.
+    pub name: String,
+    /// The object file.
+    pub bytes: Vec<u8>,
+}
+
+/// Which network devices a machine has beside lo.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Nic {
+    /// None.
+    #[default]
+    Loopback,
+    /// Two virtio-net devices joined by a hub inside QEMU.
+    Virtio,
+}
+
+/// The shape of a machine. Everything in it is part of a warm image's key.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Machine {
+    /// Number of CPUs, 1 to 8.
+    pub cpus: u16,
+    /// Guest memory in MiB.
+    pub memory_mib: u32,
+    /// Network devices.
+    pub nic: Nic,
+    /// Additions to the kernel's command line.
+    pub command_line: Vec<String>,
+}
+
+impl Default for Machine {
+    fn default() -> Self {
+        Self { cpus: 2, memory_mib: 256, nic: Nic::Loopback, command_line: Vec::new() }
+    }
+}
+
+impl fmt::Display for Machine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let nic = match self.nic {
+            Nic::Loopback => "loopback",
+            Nic::Virtio => "virtio",
+        };
+        write!(f, "{} CPUs, {} MiB, {nic}", self.cpus, self.memory_mib)?;
+        if self.command_line.is_empty() { Ok(()) } else { write!(f, ", {}", self.command_line.join(" ")) }
+    }
+}
+
+/// Size of the region that the guest shares with the host, in MiB. Pages that are never written cost nothing.
+const REGION_MIB: u64 = 64;
+
+/// Guest nanoseconds per instruction while booting, as a power of two. Calibration loops and delays wait for guest time to
+/// pass: the faster it passes, the fewer instructions they spin. Runs use one nanosecond an instruction.
+pub(super) const BOOT_SHIFT: u8 = 4;
+
+/// Initcalls that take long, and whose results no case needs: the jitter entropy source (the CPU's random numbers
+/// serve), checking the signatures of built-in certificates, kprobe events. Names a kernel lacks are passed over.
+const SKIPPED_INITCALLS: &str = "jent_mod_init,load_system_certificate_list,init_kprobe_trace";
+
+/// What a QEMU process is started for.
+pub(super) enum Purpose<'a> {
+    /// Boot and be saved; the monitor listens on this socket, the console is standard output.
+    Boot {
+        /// The initramfs file.
+        initramfs: &'a Path,
+        /// The monitor's socket.
+        monitor: &'a Path,
+    },
+    /// Restore this image, obey this order, write the console to this file.
+    Run {
+        /// The saved machine.
+        image: &'a Path,
+        /// The file with the order.
+        order: &'a Path,
+        /// Where the console goes.
+        console: &'a Path,
+        /// The initramfs file: QEMU wants it to exist, though the image holds its contents.
+        initramfs: &'a Path,
+    },
+}
+
+impl Machine {
+    /// QEMU's arguments. `region` is the file that backs the region shared with the guest.
+    ///
+    /// Boot and run must describe the same machine: only what QEMU does not count as the machine's state may differ.
+    pub(super) fn arguments(&self, kernel: &GuestKernel, region: &Path, purpose: &Purpose) -> Vec<OsString> {
+        let mut out = Arguments::default();
+        out.flag("-nodefaults").flag("-no-user-config").flag("-no-reboot");
+        out.pair("-display", "none");
+        out.pair("-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny");
+        out.pair("-name", format!("rxpath-{}", kernel.series));
+        out.pair("-machine", "q35,accel=tcg,hpet=off,usb=off,vmport=off,smbus=off,sata=off");
+        // Random numbers come from -seed, the same in every process; without a source the guest would wait for entropy.
+        out.pair("-cpu", "max,-rdseed");
+        out.pair("-smp", format!("cpus={},sockets=1", self.cpus));
+        out.pair("-m", format!("{}M", self.memory_mib));
+        out.pair("-seed", "1");
+        out.pair("-rtc", "base=2025-01-01T00:00:00,clock=vm");
+        let region_size = format!("memory-backend-file,id=region,size={REGION_MIB}M,share=on,mem-path=");
+        out.pair("-object", joined(&region_size, region));
+        out.pair("-device", "ivshmem-plain,memdev=region,master=on");
+        out.pair("-device", "pvpanic");
+        out.pair("-device", "isa-debug-exit,iobase=0xf4,iosize=1");
+        out.pair("-action", "panic=pause");
+        self.nic_arguments(&mut out);
+        out.pair("-kernel", &kernel.vmlinux);
+        out.pair("-append", self.kernel_command_line());
+        match purpose {
+            Purpose::Boot { initramfs, monitor } => {
+                out.pair("-icount", format!("shift={BOOT_SHIFT},sleep=off"));
+                out.pair("-initrd", initramfs);
+                out.pair("-serial", "stdio");
+                let mut listening = joined("unix:", monitor);
+                listening.push(",server=on,wait=off");
+                out.pair("-qmp", listening);
+                // A restored machine then starts by itself instead of standing still as it was saved.
+                out.pair("-global", "migration.store-global-state=off");
+            }
+            Purpose::Run { image, order, console, initramfs } => {
+                out.pair("-icount", "shift=0,sleep=off");
+                out.pair("-initrd", initramfs);
+                out.pair("-serial", joined("file:", console));
+                out.pair("-fw_cfg", joined("name=opt/rxpath/order,file=", order));
+                out.pair("-global", "migration.mapped-ram=on");
+                // A restored machine announces itself to the network by a timer in the host's time, and under icount any such
+                // timer bounds how long a CPU runs before the next one gets its turn (QEMU accel/tcg/icount-common.c,
+                // icount_get_limit): for the half second that it lasts, the interleaving would be the host's.
+                out.pair("-global", "migration.announce-rounds=0");
+                out.pair("-incoming", joined("file:", image));
+            }
+        }
+        out.0
+    }
+
+    fn nic_arguments(&self, out: &mut Arguments) {
+        match self.nic {
+            Nic::Loopback => {}
+            Nic::Virtio => {
+                for index in 0..2 {
+                    out.pair("-netdev", format!("hubport,id=port{index},hubid=0"));
+                    // The defaults transmit in QEMU's main loop, whose timing is the host's: arrival would vary.
+                    out.pair(
+                        "-device",
+                        format!("virtio-net-pci,netdev=port{index},mac=52:54:00:00:00:0{index},tx=timer,ioeventfd=off,romfile="),
+                    );
+                }
+            }
+        }
+    }
+
+    fn kernel_command_line(&self) -> String {
+        let mut words = vec![
+            "console=ttyS0".to_owned(),
+            // Warnings and worse reach the console; anything more only costs time on the serial line.
+            "loglevel=5".to_owned(),
+            "nokaslr".to_owned(),
+            "random.trust_cpu=on".to_owned(),
+            // A panic ends the machine (-no-reboot) instead of hanging it.
+            "panic=-1".to_owned(),
+            "oops=panic".to_owned(),
+            "rdinit=/init".to_owned(),
+            // Self-tests of ciphers go on for seconds after the boot, in threads of their own.
+            "cryptomgr.notests=1".to_owned(),
+            format!("initcall_blacklist={SKIPPED_INITCALLS}"),
+        ];
+        words.extend(self.command_line.iter().cloned());
+        words.join(" ")
+    }
+
+    /// A digest of everything that goes into a warm image of this machine, as hexadecimal text.
+    pub(super) fn image_key(&self, kernel: &GuestKernel, qemu: &QemuProgram) -> String {
+        let nowhere = Path::new("x");
+        let boot = self.arguments(kernel, nowhere, &Purpose::Boot { initramfs: nowhere, monitor: nowhere });
+        let mut digest = Sha256::new();
+        let mut add = |bytes: &[u8]| {
+            digest.update((bytes.len() as u64).to_le_bytes());
+            digest.update(bytes);
+        };
+        add(kernel.digest.as_bytes());
+        add(qemu.digest.as_bytes());
+        add(initramfs::AGENT);
+        for module in &kernel.modules {
+            add(module.name.as_bytes());
+        }
+        // Paths differ from machine to machine, the rest of the command line must not.
+        for argument in boot.iter().filter(|argument| *argument != kernel.vmlinux.as_os_str()) {
+            add(argument.as_encoded_bytes());
+        }
+        hex::encode(&digest.finalize()[..16])
+    }
+}
+
+#[derive(Default)]
+struct Arguments(Vec<OsString>);
+
+impl Arguments {
+    fn flag(&mut self, name: &str) -> &mut Self {
+        self.0.push(name.into());
+        self
+    }
+
+    fn pair(&mut self, name: &str, value: impl Into<OsString>) {
+        self.0.push(name.into());
+        self.0.push(value.into());
+    }
+}
+
+/// An option's text with a path at its end; QEMU wants commas in values doubled (qemu(1)).
+fn joined(text: &str, path: &Path) -> OsString {
+    let mut out = text.as_bytes().to_vec();
+    for byte in path.as_os_str().as_encoded_bytes() {
+        out.push(*byte);
+        if *byte == b',' {
+            out.push(b',');
+        }
+    }
+    std::os::unix::ffi::OsStringExt::from_vec(out)
+}

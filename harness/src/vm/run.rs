@@ -1,0 +1,214 @@
+//! One run: restore a warm image, let the agent obey, take the capture.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use rxpath_guest::{EXIT_DONE, EXIT_FAILED, MAX_ORDER, Order, Plan, SECTIONS_AT, WIRE_MAGIC};
+
+use super::console;
+use super::error::{FaultKind, GuestFault, VmError};
+use super::image::{Stage, WarmImage};
+use super::launcher;
+use super::machine::Purpose;
+
+/// How a run is supervised.
+#[derive(Clone, Debug)]
+pub struct RunLimits {
+    /// The longest a run may take, in host time.
+    pub patience: Duration,
+    /// Where to keep what a failed guest left behind, if anywhere.
+    pub keep_failures: Option<PathBuf>,
+}
+
+impl Default for RunLimits {
+    fn default() -> Self {
+        Self { patience: Duration::from_secs(60), keep_failures: None }
+    }
+}
+
+/// How often a waiting harness looks whether it was called off.
+const GLANCE: Duration = Duration::from_millis(50);
+
+/// Set once by the harness when the user calls everything off; every guest then ends at its next glance.
+static CALLED_OFF: AtomicBool = AtomicBool::new(false);
+
+/// Runs a plan on a warm image; gives the region as the agent left it (see `rxpath_guest::sections`).
+pub fn run_plan(image: &WarmImage, stage: Stage, plan: Plan, limits: &RunLimits) -> Result<Vec<u8>, VmError> {
+    obey(image, stage, &Order::Run(plan), limits)
+}
+
+/// Asks a warm image for what is true of its kernel as a whole.
+pub fn run_facts(image: &WarmImage, limits: &RunLimits) -> Result<Vec<u8>, VmError> {
+    obey(image, Stage::Quiet, &Order::Facts, limits)
+}
+
+fn obey(image: &WarmImage, stage: Stage, order: &Order, limits: &RunLimits) -> Result<Vec<u8>, VmError> {
+    let order = postcard::to_stdvec(order).unwrap_or_default();
+    if order.len() > MAX_ORDER {
+        return Err(VmError::PlanTooLong { bytes: order.len(), most: MAX_ORDER });
+    }
+    let place = Place::new()?;
+    fs::write(place.order(), order).map_err(VmError::io("writing", place.order()))?;
+    let purpose = Purpose::Run {
+        image: &image.file(stage),
+        order: &place.order(),
+        console: &place.console(),
+        initramfs: &image.initramfs(),
+    };
+    let arguments = image.machine().arguments(image.kernel(), &place.region(), &purpose);
+    let qemu = image.qemu();
+    let all: Vec<OsString> = qemu.leading.iter().cloned().chain(arguments).collect();
+    let (program, arguments) = launcher::tied_to_this_process(qemu.program.clone().into_os_string(), all);
+    let mut supervision = Supervision { place, command: shell_words(&arguments[2..]), limits };
+    let expression =
+        qemu.environment.iter().fold(duct::cmd(program, arguments), |all, (name, value)| all.env(name, value));
+    supervision.wait(expression)
+}
+
+/// The files of one run, in memory where the host has a file system for that.
+struct Place(tempfile::TempDir);
+
+impl Place {
+    fn new() -> Result<Self, VmError> {
+        let memory = Path::new("/dev/shm");
+        let builder = || tempfile::Builder::new().prefix("rxpath-").to_owned();
+        let made = builder().tempdir_in(memory).or_else(|_| builder().tempdir());
+        made.map(Self).map_err(VmError::io("creating a folder for a run in", memory))
+    }
+
+    fn order(&self) -> PathBuf {
+        self.0.path().join("order")
+    }
+
+    fn region(&self) -> PathBuf {
+        self.0.path().join("region")
+    }
+
+    fn console(&self) -> PathBuf {
+        self.0.path().join("console")
+    }
+
+    fn qemu_log(&self) -> PathBuf {
+        self.0.path().join("qemu")
+    }
+}
+
+struct Supervision<'a> {
+    place: Place,
+    command: String,
+    limits: &'a RunLimits,
+}
+
+impl Supervision<'_> {
+    /// Starts QEMU and waits for what comes of it.
+    fn wait(&mut self, qemu: duct::Expression) -> Result<Vec<u8>, VmError> {
+        const DOING: &str = "running the plan";
+        let start_failed = |why: std::io::Error| VmError::Start { command: self.command.clone(), why: why.to_string() };
+        let log = self.place.qemu_log();
+        let handle = qemu.stdin_null().stdout_to_stderr().stderr_path(log).unchecked().start().map_err(start_failed)?;
+        let deadline = Instant::now() + self.limits.patience;
+        let status = loop {
+            if let Some(output) = handle.wait_timeout(GLANCE).map_err(start_failed)? {
+                break output.status;
+            }
+            let called_off = CALLED_OFF.load(Ordering::Relaxed);
+            if called_off || Instant::now() > deadline {
+                // Dropping a handle would leave QEMU running.
+                handle.kill().map_err(start_failed)?;
+                handle.wait().map_err(start_failed)?;
+                if called_off {
+                    return Err(VmError::Interrupted);
+                }
+                let seconds = self.limits.patience.as_secs();
+                return Err(self.fault(FaultKind::HungHost { doing: DOING, seconds }));
+            }
+        };
+        if CALLED_OFF.load(Ordering::Relaxed) {
+            return Err(VmError::Interrupted);
+        }
+        let console = self.console();
+        if let Some(splat) = console::find_splat(&console) {
+            return Err(self.fault(FaultKind::Kernel(splat)));
+        }
+        let code_of = |code: u8| 2 * i32::from(code) + 1;
+        match status.code() {
+            Some(code) if code == code_of(EXIT_DONE) => self.read_region(),
+            Some(code) if code == code_of(EXIT_FAILED) => {
+                Err(self.fault(FaultKind::Agent(console::last_words(&console).unwrap_or("no words").to_owned())))
+            }
+            _ => {
+                let log = fs::read_to_string(self.place.qemu_log()).unwrap_or_default();
+                let how = [status.to_string(), log.trim().to_owned()].join(": ");
+                Err(self.fault(FaultKind::QemuDied { doing: DOING, how: how.trim_end_matches(": ").to_owned() }))
+            }
+        }
+    }
+
+    fn console(&self) -> String {
+        String::from_utf8_lossy(&fs::read(self.place.console()).unwrap_or_default()).into_owned()
+    }
+
+    /// As much of the region as the agent filled.
+    fn read_region(&self) -> Result<Vec<u8>, VmError> {
+        let path = self.place.region();
+        let mut file = fs::File::open(&path).map_err(VmError::io("opening", &path))?;
+        let mut out = vec![0; SECTIONS_AT];
+        file.read_exact(&mut out).map_err(VmError::io("reading", &path))?;
+        if out[..8] != WIRE_MAGIC {
+            return Err(self.fault(FaultKind::Capture("it has no magic: the agent did not finish it".to_owned())));
+        }
+        let length = u64::from_le_bytes(out[16..24].try_into().unwrap_or_default());
+        file.take(length).read_to_end(&mut out).map_err(VmError::io("reading", &path))?;
+        Ok(out)
+    }
+
+    fn fault(&self, kind: FaultKind) -> VmError {
+        VmError::Guest(Box::new(GuestFault {
+            kind,
+            console: console::tail(&self.console()),
+            command: self.command.clone(),
+            kept: self.keep(),
+        }))
+    }
+
+    /// Keeps what the guest left behind where the user can look at it.
+    fn keep(&self) -> Option<PathBuf> {
+        let folder = self.limits.keep_failures.as_ref()?;
+        fs::create_dir_all(folder).ok()?;
+        for file in [self.place.order(), self.place.console(), self.place.qemu_log(), self.place.region()] {
+            let name = file.file_name()?;
+            // Copying keeps holes where the file systems know them; what is not there was never made.
+            let _ = fs::copy(&file, folder.join(name));
+        }
+        Some(folder.clone())
+    }
+}
+
+/// A command line as a shell would take it.
+pub(super) fn shell_words(words: &[OsString]) -> String {
+    let quoted = words.iter().map(|word| {
+        let word = word.to_string_lossy();
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_=+:,./@%".contains(c);
+        if !word.is_empty() && word.chars().all(plain) {
+            word.into_owned()
+        } else {
+            format!("'{}'", word.replace('\'', r"'\''"))
+        }
+    });
+    quoted.collect::<Vec<_>>().join(" ")
+}
+
+/// Ends every guest, and the command after it, on Ctrl-C or SIGTERM. To be called once.
+pub fn call_off_on_signals() {
+    // A handler that cannot be installed leaves the default, which ends everything at once.
+    let _ = ctrlc::set_handler(|| CALLED_OFF.store(true, Ordering::Relaxed));
+}
+
+/// Whether everything has been called off.
+pub fn called_off() -> bool {
+    CALLED_OFF.load(Ordering::Relaxed)
+}

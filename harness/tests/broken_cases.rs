@@ -1,0 +1,78 @@
+//! Broken case files and exactly what is said of them.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use rxpath::case::{Diagnostics, KernelFunctions, Source, check_functions, parse};
+
+fn data() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("harness/tests/data")
+}
+
+/// What `rxpath cases check` prints of a file in data/broken-cases/, functions of real kernels included.
+fn diagnostics(name: &str) -> String {
+    let path = data().join("broken-cases").join(format!("{name}.yaml"));
+    let text = fs::read_to_string(&path).unwrap();
+    let source = Source { path: format!("cases/broken/{name}.yaml").into(), text };
+    let wrong = match parse(&format!("broken/{name}"), source) {
+        Err(wrong) => wrong,
+        Ok(cases) => {
+            let traceable = ["5.10", "6.1", "6.12"].map(|series| (series.parse().unwrap(), traceable(series)));
+            let kernels = traceable.each_ref().map(|(series, names)| KernelFunctions { series: *series, names });
+            Diagnostics::new(cases.iter().flat_map(|case| check_functions(case, &kernels)).collect())
+        }
+    };
+    wrong.to_string()
+}
+
+/// Functions of the receive path that can be traced on this kernel (`available_filter_functions`, the net/ part of it).
+fn traceable(series: &str) -> BTreeSet<String> {
+    let text = fs::read_to_string(data().join("traceable").join(format!("{series}.txt"))).unwrap();
+    text.lines().map(str::to_owned).collect()
+}
+
+macro_rules! exactly {
+    ($($behaviour:ident: $name:literal;)*) => {
+        $(
+            #[test]
+            fn $behaviour() {
+                let mut settings = insta::Settings::clone_current();
+                settings.set_snapshot_path(data().join("broken-cases"));
+                settings.set_prepend_module_to_snapshot(false);
+                settings.set_omit_expression(true);
+                settings.bind(|| insta::assert_snapshot!($name, diagnostics($name)));
+            }
+        )*
+
+        #[test]
+        fn every_broken_case_has_its_test() {
+            let mut files: Vec<String> = fs::read_dir(data().join("broken-cases"))
+                .unwrap()
+                .map(|entry| entry.unwrap().path())
+                .filter(|path| path.extension().is_some_and(|extension| extension == "yaml"))
+                .map(|path| path.file_stem().unwrap().to_string_lossy().into_owned())
+                .collect();
+            files.sort();
+            let mut tested = vec![$($name),*];
+            tested.sort();
+            assert_eq!(files, tested);
+        }
+    };
+}
+
+exactly! {
+    a_wrong_type_is_told_with_what_was_expected: "wrong-type";
+    an_unknown_operation_is_told_with_the_nearest: "unknown-operation";
+    an_unknown_function_is_told_with_the_nearest_of_real_kernels: "unknown-function";
+    a_cycle_of_waiting_is_told_step_by_step: "cycle";
+    an_undefined_name_is_told_with_the_nearest: "undefined-name";
+    an_actor_that_never_ends_is_told: "never-ends";
+    an_unknown_actor_is_told_wherever_it_stands: "unknown-actor";
+    a_kernel_that_never_was_is_told: "unknown-kernel";
+    an_unknown_constant_is_told_with_the_nearest: "unknown-constant";
+    a_name_given_twice_is_told_at_the_second: "duplicates";
+    an_unknown_context_is_told: "unknown-context";
+    what_is_no_yaml_is_told_where_it_breaks: "syntax";
+    missing_keys_are_all_told: "missing-keys";
+}

@@ -1,0 +1,67 @@
+//! One test for each case and kernel, by the names that nextest selects by: `recv::tcp_blocking::v6_12`.
+//!
+//! Listing reads only cases/ and kernels/; a guest is booted or restored when a test runs.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use libtest_mimic::{Arguments, Failed, Trial};
+
+use rxpath::case::Case;
+use rxpath::kernel::Series;
+use rxpath::suite::{MatrixOptions, Silent, Verdict, Workshop, WorkshopOptions, run_matrix};
+use rxpath::vm::RunLimits;
+
+fn main() -> ExitCode {
+    rxpath::vm::intercept();
+    let arguments = Arguments::from_args();
+    let options = WorkshopOptions { root: Some(env!("CARGO_MANIFEST_DIR").into()), ..WorkshopOptions::default() };
+    let opened = Workshop::open(&options).and_then(|workshop| Ok((workshop.cases()?, workshop)));
+    let (cases, workshop) = match opened {
+        Ok(opened) => opened,
+        Err(why) => {
+            eprintln!("{why}");
+            return ExitCode::from(101);
+        }
+    };
+    let mut trials = Vec::new();
+    for case in &cases {
+        for series in workshop.pins.series() {
+            let name = test_name(&case.name, series);
+            // nextest starts this program once for each test: make the one it asks for.
+            if arguments.exact && arguments.filter.as_ref().is_some_and(|wanted| *wanted != name) {
+                continue;
+            }
+            if case.runs_on(series).is_err() {
+                continue;
+            }
+            let case = case.clone();
+            trials.push(Trial::test(name, move || check(&case, series)));
+        }
+    }
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+/// `recv/tcp-blocking` on 6.12 is `recv::tcp_blocking::v6_12`; a sweep's values become part of the name.
+fn test_name(case: &str, series: Series) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
+    let case: Vec<String> = case.split('/').map(|part| part.chars().map(plain).collect()).collect();
+    format!("{}::v{}_{}", case.join("::").trim_end_matches('_'), series.major, series.minor)
+}
+
+/// Runs both passes and fails with what the command would have said.
+fn check(case: &Case, series: Series) -> Result<(), Failed> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let options = WorkshopOptions { root: Some(root.to_owned()), ..WorkshopOptions::default() };
+    let workshop = Workshop::open(&options)?;
+    let fetched = workshop.fetch(&[series], &|_| {})?;
+    let keep = workshop.cache.root().join("failures");
+    let limits = RunLimits { keep_failures: Some(keep), ..RunLimits::default() };
+    // Pending snapshots are written as insta's own settings say; in a CI job they say not to, unless told otherwise.
+    let matrix = MatrixOptions { jobs: 1, limits, propose: true };
+    let results = run_matrix(&[case], &fetched, &workshop.images(), &workshop.snapshots(), &matrix, &Silent);
+    match results.worst() {
+        Verdict::Pass | Verdict::Skipped => Ok(()),
+        _ => Err(rxpath::report::terminal::results(&results).into()),
+    }
+}
