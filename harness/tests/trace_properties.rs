@@ -132,7 +132,7 @@ proptest! {
             prop_assert!(error.starts_with("cpu 7, page "), "{}", error);
         }
         let cut = &pages[..cut.index(pages.len())];
-        if cut.len() % (machine.data_size + machine.header()) != 0 {
+        if !cut.len().is_multiple_of(machine.data_size + machine.header()) {
             let result = decode_bytes(&machine, &[CpuPages { pages: cut, ..whole }]);
             prop_assert!(result.is_err());
         }
