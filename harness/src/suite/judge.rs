@@ -2,9 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::case::{
-    Case, Context, Failure, Lowered, Observed, ObservedOperation, ObservedTree, StepRef, evaluate,
-};
+use crate::case::{Case, Context, Failure, Lowered, Observed, ObservedOperation, ObservedTree, StepRef, evaluate};
 use crate::path::{Path, PathNode, Step, Stream};
 
 use super::observe::{Observation, Section};
