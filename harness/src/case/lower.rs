@@ -7,7 +7,7 @@ use rxpath_guest::{Actor, Network, Op, Pass, Plan, Step};
 use super::case::{Case, CaseStep};
 use super::expect::Expectation;
 use super::model::Nic;
-use super::series::Series;
+use crate::kernel::Series;
 
 /// How long a guest's actors may take, in nanoseconds of guest time: far more than any case needs.
 const DEADLINE_NS: u64 = 120_000_000_000;
