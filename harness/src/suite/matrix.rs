@@ -306,7 +306,13 @@ impl Suite<'_> {
             Err(why) => return blame(result, "traced pass", &why),
         };
         if !observation.losses.is_empty() {
-            let message = format!("records are missing, so nothing can be said:\n{}", observation.losses.join("\n"));
+            const TOLD: usize = 8;
+            let mut told: Vec<&str> = observation.losses.iter().take(TOLD).map(String::as_str).collect();
+            let more = format!("and {} more", observation.losses.len().saturating_sub(TOLD));
+            if observation.losses.len() > TOLD {
+                told.push(&more);
+            }
+            let message = format!("records are missing, so nothing can be said:\n{}", told.join("\n"));
             return worsen(result, Verdict::Inconclusive, "traced pass", message, String::new());
         }
         for (context, failures) in judge::by_context(judge::failures(job.case, lowered, &observation)) {
