@@ -23,7 +23,7 @@ pub fn readv(board: &Board, scratch: &mut Scratch, from: Slot, pieces: &[u32]) -
     Call::new(libc::SYS_readv, [board.get(from), vector, pieces.len() as c_long]).then(After::Received(pieces))
 }
 
-pub fn write(board: &Board, scratch: &Scratch, to: Slot, bytes: u32) -> Call {
+pub fn write(board: &Board, scratch: &mut Scratch, to: Slot, bytes: u32) -> Call {
     let Some(from) = scratch.outgoing(bytes) else { return Call::impossible() };
     Call::new(libc::SYS_write, [board.get(to), from, c_long::from(bytes)])
 }

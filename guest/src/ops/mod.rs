@@ -22,6 +22,8 @@ use crate::sys;
 
 /// Room for what one system call points to: addresses, option values, vectors. In bytes.
 const ARENA: usize = 256 * 1024;
+/// Room for a transfer to begin with, in bytes. Every page of it costs a fault before the run, so it grows on demand.
+const USUAL_TRANSFER: usize = 16 * 1024;
 /// The longest single transfer, in bytes.
 const TRANSFER: usize = 1024 * 1024;
 
@@ -36,9 +38,14 @@ pub struct Scratch {
 
 impl Scratch {
     pub fn new() -> Self {
-        let outgoing = (0..TRANSFER).map(|at| at as u8).collect();
         // Not `vec![0; …]`, whose pages would come from the kernel only when they are first written.
-        Self { arena: vec![0xff; ARENA], used: 0, outgoing, incoming: vec![0xff; TRANSFER], ring: None }
+        Self {
+            arena: vec![0xff; ARENA],
+            used: 0,
+            outgoing: counting(USUAL_TRANSFER),
+            incoming: vec![0xff; USUAL_TRANSFER],
+            ring: None,
+        }
     }
 
     /// Puts bytes where the next system call can point to them, 16-byte aligned; gives their address.
@@ -78,18 +85,37 @@ impl Scratch {
     }
 
     /// The counting pattern to send; at least `bytes` long.
-    pub fn outgoing(&self, bytes: u32) -> Option<c_long> {
-        (bytes as usize <= TRANSFER).then_some(self.outgoing.as_ptr() as c_long)
+    pub fn outgoing(&mut self, bytes: u32) -> Option<c_long> {
+        let bytes = fitting(bytes)?;
+        if bytes > self.outgoing.len() {
+            self.outgoing = counting(TRANSFER);
+        }
+        Some(self.outgoing.as_ptr() as c_long)
     }
 
     /// Room to receive into; at least `bytes` long.
     pub fn incoming(&mut self, bytes: u32) -> Option<c_long> {
-        (bytes as usize <= TRANSFER).then_some(self.incoming.as_mut_ptr() as c_long)
+        let bytes = fitting(bytes)?;
+        if bytes > self.incoming.len() {
+            // An operation that is still under way may point to the old room: it stays, for ever.
+            Vec::leak(std::mem::replace(&mut self.incoming, vec![0xff; TRANSFER]));
+        }
+        Some(self.incoming.as_mut_ptr() as c_long)
     }
 
     fn rewind(&mut self) {
         self.used = 0;
     }
+}
+
+/// The length of a transfer, if it is one that an actor has room for.
+fn fitting(bytes: u32) -> Option<usize> {
+    Some(bytes as usize).filter(|bytes| *bytes <= TRANSFER)
+}
+
+/// 0, 1, 2 … 255, 0, 1 …
+fn counting(length: usize) -> Vec<u8> {
+    (0..length).map(|at| at as u8).collect()
 }
 
 /// A system call ready to run.

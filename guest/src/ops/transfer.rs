@@ -11,7 +11,7 @@ use crate::board::Board;
 /// Room for any address (`struct sockaddr_storage`), in bytes.
 const ADDRESS_ROOM: usize = 128;
 
-pub fn send(board: &Board, scratch: &Scratch, socket: Slot, bytes: u32, flags: i32) -> Call {
+pub fn send(board: &Board, scratch: &mut Scratch, socket: Slot, bytes: u32, flags: i32) -> Call {
     let Some(from) = scratch.outgoing(bytes) else {
         return Call::impossible();
     };

@@ -233,7 +233,11 @@ impl Suite<'_> {
                 return;
             }
         };
-        let lowered = job.case.lower(job.kernel.series, pass);
+        let mut lowered = job.case.lower(job.kernel.series, pass);
+        if let rxpath_guest::Pass::Timing { milestones } = &mut lowered.plan.pass {
+            // Nothing reports them yet, and naming functions to the tracer costs a guest a second each.
+            milestones.clear();
+        }
         let stage = if pass == PassKind::Trace { Stage::Armed } else { Stage::Quiet };
         let mut limits = self.options.limits.clone();
         limits.keep_failures = limits.keep_failures.map(|folder| {

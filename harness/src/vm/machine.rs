@@ -86,7 +86,7 @@ impl fmt::Display for Machine {
 }
 
 /// Size of the region that the guest shares with the host, in MiB. Pages that are never written cost nothing.
-const REGION_MIB: u64 = 64;
+const REGION_MIB: u64 = 32;
 
 /// Guest nanoseconds per instruction while booting, as a power of two. Calibration loops and delays wait for guest time to
 /// pass: the faster it passes, the fewer instructions they spin. Runs use one nanosecond an instruction.
