@@ -39,10 +39,10 @@ pub fn align(old: &Path, new: &Path, knowledge: &Knowledge) -> PathDiff {
                 let beneath = siblings.align(&old.children(Some(one)), &new.children(Some(other)));
                 next.extend(beneath.into_iter().rev());
             }
-            Item::Old(node) => lines.old(node..old.ends[node], &Change::Gone),
-            Item::New(node) => lines.new(node..new.ends[node], &Change::New),
-            Item::SplicedOut(node) => lines.old(node..node + 1, &Change::SplicedOut),
-            Item::SplicedIn(node) => lines.new(node..node + 1, &Change::SplicedIn),
+            Item::Old(node) => lines.only_old(node..old.ends[node], &Change::Gone),
+            Item::New(node) => lines.only_new(node..new.ends[node], &Change::New),
+            Item::SplicedOut(node) => lines.only_old(node..node + 1, &Change::SplicedOut),
+            Item::SplicedIn(node) => lines.only_new(node..node + 1, &Change::SplicedIn),
         }
     }
     let mut out = lines.out;
@@ -90,11 +90,11 @@ impl Lines<'_, '_> {
         self.push(change, Some(one), Some(other));
     }
 
-    fn old(&mut self, nodes: std::ops::Range<usize>, change: &Change) {
+    fn only_old(&mut self, nodes: std::ops::Range<usize>, change: &Change) {
         nodes.for_each(|node| self.push(change.clone(), Some(node), None));
     }
 
-    fn new(&mut self, nodes: std::ops::Range<usize>, change: &Change) {
+    fn only_new(&mut self, nodes: std::ops::Range<usize>, change: &Change) {
         nodes.for_each(|node| self.push(change.clone(), None, Some(node)));
     }
 }

@@ -81,7 +81,8 @@ pub fn matrix<'k>(inputs: &[MatrixInput], knowledge: impl Fn(usize, usize) -> Kn
             }
         });
         let median = input.timing.map(|timing| timing.median);
-        let timing_change = median.zip(last_median).and_then(|(now, before)| now.checked_signed_diff(before));
+        let timing_change =
+            median.zip(last_median).and_then(|(now, before)| i64::try_from(i128::from(now) - i128::from(before)).ok());
         last_median = median.or(last_median);
         kernels.push(MatrixKernel { kernel: input.kernel.clone(), class, timing: input.timing, timing_change });
     }
