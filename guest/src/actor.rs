@@ -61,7 +61,8 @@ pub fn live(stage: &Stage) -> Result<(), String> {
         Policy::Idle => (libc::SCHED_IDLE, 0),
     };
     if actor.netns != 0 {
-        network::enter(actor.netns).map_err(|why| format!("actor {}: network namespace {}: {why}", actor.name, actor.netns))?;
+        network::enter(actor.netns)
+            .map_err(|why| format!("actor {}: network namespace {}: {why}", actor.name, actor.netns))?;
     }
     sys::set_policy(policy, priority).map_err(|why| format!("actor {}: {:?}: {why}", actor.name, actor.policy))?;
     let mut scratch = Scratch::new();
@@ -143,7 +144,13 @@ fn traced(stage: &Stage, at: usize, step: &Step, scratch: &mut Scratch) -> Outco
     me.inside.store(0, Ordering::Release);
     stage.tracing.mark(Marker { begin: false, ..marker });
     let outcome = outcome.settle(&stage.board, scratch);
-    record(stage, at, step, iteration, OpResult { ret: outcome.ret, errno: outcome.errno, data: outcome.data(), ..EMPTY });
+    record(
+        stage,
+        at,
+        step,
+        iteration,
+        OpResult { ret: outcome.ret, errno: outcome.errno, data: outcome.data(), ..EMPTY },
+    );
     outcome
 }
 
@@ -161,7 +168,16 @@ fn timed(stage: &Stage, at: usize, step: &Step, scratch: &mut Scratch) -> Outcom
     let cpu_ns = sys::clock_ns(libc::CLOCK_THREAD_CPUTIME_ID) - cpu;
     let switches = sys::context_switches() - switches;
     let outcome = outcome.settle(&stage.board, scratch);
-    let result = OpResult { start_ns, end_ns, cpu_ns, switches, ret: outcome.ret, errno: outcome.errno, data: outcome.data(), ..EMPTY };
+    let result = OpResult {
+        start_ns,
+        end_ns,
+        cpu_ns,
+        switches,
+        ret: outcome.ret,
+        errno: outcome.errno,
+        data: outcome.data(),
+        ..EMPTY
+    };
     record(stage, at, step, iteration, result);
     outcome
 }

@@ -147,8 +147,13 @@ fn path(name: &str) -> PathBuf {
     Path::new(ROOT).join(name)
 }
 
+/// Reads a small file of tracefs in one go: some of them (events/header_page) answer only the first read, with as much as
+/// that one has room for (kernel/trace/trace_events.c, `show_header_page`).
 fn read(path: &Path) -> Result<Vec<u8>, String> {
-    fs::read(path).map_err(|why| format!("reading {}: {why}", path.display()))
+    let mut out = vec![0; 64 * 1024];
+    let count = File::open(path).and_then(|mut file| file.read(&mut out));
+    out.truncate(count.map_err(|why| format!("reading {}: {why}", path.display()))?);
+    Ok(out)
 }
 
 fn write(name: &str, value: &str) -> Result<(), String> {

@@ -63,13 +63,15 @@ fn build(board: &Board, scratch: &mut Scratch, packet: &Packet) -> Option<Vec<u8
             let (expected, next) = receiver.and_then(|slot| sequence(board.get(slot) as i32)).unwrap_or((0, 0));
             let seq = expected.wrapping_add_signed(*seq).to_be_bytes();
             let ack = next.wrapping_add_signed(*ack).to_be_bytes();
-            let header = [&from.port[..], &to.port, &seq, &ack, &[5 << 4, *flags], &window.to_be_bytes(), &[0; 4]].concat();
+            let header =
+                [&from.port[..], &to.port, &seq, &ack, &[5 << 4, *flags], &window.to_be_bytes(), &[0; 4]].concat();
             (PROTO_TCP, header, 16)
         }
     };
     segment.extend(&payload);
     // ICMP's checksum covers no pseudo header; everyone else's does (RFC 768, 4443, 9293).
-    let pseudo = if protocol == PROTO_ICMP { Vec::new() } else { pseudo_header(&from.ip, &to.ip, protocol, segment.len()) };
+    let pseudo =
+        if protocol == PROTO_ICMP { Vec::new() } else { pseudo_header(&from.ip, &to.ip, protocol, segment.len()) };
     let mut sum = checksum(&[pseudo, segment.clone()].concat());
     if packet.bad_checksum {
         sum ^= 0x5555;
@@ -79,7 +81,11 @@ fn build(board: &Board, scratch: &mut Scratch, packet: &Packet) -> Option<Vec<u8
         sum = 0xffff;
     }
     segment[checksum_at..checksum_at + 2].copy_from_slice(&sum.to_be_bytes());
-    Some(if v6 { ipv6(&from.ip, &to.ip, protocol, &segment) } else { ipv4(&from.ip, &to.ip, protocol, &segment, packet.fragment) })
+    Some(if v6 {
+        ipv6(&from.ip, &to.ip, protocol, &segment)
+    } else {
+        ipv4(&from.ip, &to.ip, protocol, &segment, packet.fragment)
+    })
 }
 
 fn ipv4(from: &[u8], to: &[u8], protocol: u8, segment: &[u8], fragment: Option<(u16, u16)>) -> Vec<u8> {
@@ -94,7 +100,9 @@ fn ipv4(from: &[u8], to: &[u8], protocol: u8, segment: &[u8], fragment: Option<(
     let length = (20 + part.len()) as u16;
     let place = (offset / 8) | if more { 0x2000 } else { 0 };
     // All fragments of a datagram carry the same identification.
-    let mut header = [&[0x45, 0][..], &length.to_be_bytes(), &[0x12, 0x34], &place.to_be_bytes(), &[64, protocol, 0, 0], from, to].concat();
+    let mut header =
+        [&[0x45, 0][..], &length.to_be_bytes(), &[0x12, 0x34], &place.to_be_bytes(), &[64, protocol, 0, 0], from, to]
+            .concat();
     let sum = checksum(&header);
     header[10..12].copy_from_slice(&sum.to_be_bytes());
     header.extend(part);
@@ -146,7 +154,8 @@ fn sequence(fd: i32) -> Option<(u32, u32)> {
 
 fn set_option(fd: i32, name: i32, value: i32) -> Option<()> {
     // SAFETY: `value` is an int that outlives the call.
-    let ret = unsafe { libc::setsockopt(fd, libc::IPPROTO_TCP, name, (&raw const value).cast(), size_of::<i32>() as u32) };
+    let ret =
+        unsafe { libc::setsockopt(fd, libc::IPPROTO_TCP, name, (&raw const value).cast(), size_of::<i32>() as u32) };
     (ret == 0).then_some(())
 }
 

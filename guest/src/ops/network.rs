@@ -171,9 +171,11 @@ fn request(kind: u16, flags: u16, body: &[u8]) -> Result<()> {
     sys::check(unsafe { libc::send(socket.as_raw_fd(), message.as_ptr().cast(), message.len(), 0) } as i64)?;
     let mut answer = [0_u8; 512];
     // SAFETY: `answer` has room for as many bytes as are asked for.
-    let count = sys::check(unsafe { libc::recv(socket.as_raw_fd(), answer.as_mut_ptr().cast(), answer.len(), 0) } as i64)?;
+    let count =
+        sys::check(unsafe { libc::recv(socket.as_raw_fd(), answer.as_mut_ptr().cast(), answer.len(), 0) } as i64)?;
     // An NLMSG_ERROR's body begins with a negative errno, 0 for success.
-    let errno = answer[..count as usize].get(16..20).map(|word| i32::from_ne_bytes([word[0], word[1], word[2], word[3]]));
+    let errno =
+        answer[..count as usize].get(16..20).map(|word| i32::from_ne_bytes([word[0], word[1], word[2], word[3]]));
     match errno {
         Some(0) => Ok(()),
         Some(errno) => Err(Error::from_raw_os_error(-errno)),

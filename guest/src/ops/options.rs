@@ -19,10 +19,7 @@ pub fn setsockopt(board: &Board, scratch: &mut Scratch, socket: Slot, level: i32
         at = scratch.place(&[count.to_ne_bytes(), at.to_ne_bytes()].concat());
         length = 16;
     }
-    Call::new(
-        libc::SYS_setsockopt,
-        [board.get(socket), c_long::from(level), c_long::from(name), at, length as c_long],
-    )
+    Call::new(libc::SYS_setsockopt, [board.get(socket), c_long::from(level), c_long::from(name), at, length as c_long])
 }
 
 pub fn getsockopt(

@@ -22,7 +22,8 @@ pub fn sigaction(_: &mut Scratch, signal: i32, flags: i32) -> Call {
 }
 
 pub fn kill(board: &Board, actor: ActorIndex, signal: i32) -> Call {
-    let tid = board.actors.get(usize::from(actor)).map_or(0, |actor| actor.tid.load(std::sync::atomic::Ordering::Acquire));
+    let tid =
+        board.actors.get(usize::from(actor)).map_or(0, |actor| actor.tid.load(std::sync::atomic::Ordering::Acquire));
     // tkill(2): an actor is one task, thread or process.
     Call::new(libc::SYS_tkill, [c_long::from(tid), c_long::from(signal)])
 }

@@ -90,12 +90,24 @@ fn prepare(board: &Board, scratch: &mut Scratch, request: &UringRequest) -> Resu
     let count = match *request {
         UringRequest::Recv { socket, bytes, flags } => {
             ring.receives = vec![(to, bytes as usize)];
-            ring.push(&Entry { opcode: OP_RECV, fd: board.get(socket), address: to, length: bytes, flags: flags as u32, ..Entry::default() });
+            ring.push(&Entry {
+                opcode: OP_RECV,
+                fd: board.get(socket),
+                address: to,
+                length: bytes,
+                flags: flags as u32,
+                ..Entry::default()
+            });
             1
         }
         UringRequest::Poll { fd, events } => {
             ring.receives.clear();
-            ring.push(&Entry { opcode: OP_POLL_ADD, fd: board.get(fd), flags: u32::from(events as u16), ..Entry::default() });
+            ring.push(&Entry {
+                opcode: OP_POLL_ADD,
+                fd: board.get(fd),
+                flags: u32::from(events as u16),
+                ..Entry::default()
+            });
             1
         }
         UringRequest::RecvMultishot { socket, bytes } => ring.arm_multishot(board.get(socket), to, bytes)?,
@@ -222,7 +234,8 @@ impl Ring {
         }
         let index = (head & (self.params.cq_entries - 1)) as usize;
         // SAFETY: `index` is below the number of completions that were mapped, and the kernel has finished writing this one.
-        let bytes = unsafe { std::ptr::read(self.cq.add(self.params.cq_off[5] as usize + index * CQE).cast::<[u8; CQE]>()) };
+        let bytes =
+            unsafe { std::ptr::read(self.cq.add(self.params.cq_off[5] as usize + index * CQE).cast::<[u8; CQE]>()) };
         self.word(self.cq, self.params.cq_off[0]).store(head.wrapping_add(1), Ordering::Release);
         let four = |at: usize| [bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]];
         let user_data = u64::from(u32::from_ne_bytes(four(0))) | u64::from(u32::from_ne_bytes(four(4))) << 32;

@@ -19,8 +19,8 @@ use super::phrases::{self, ConditionPhrase, PhraseError};
 use super::place::{Findings, Place, Underline};
 use super::presets;
 use super::series::Gate;
-use crate::kernel::Series;
 use super::{constants, progress};
+use crate::kernel::Series;
 
 /// Names of contexts and classes of tasks, which no actor can bear.
 const RESERVED: &[&str] = &["softirq", "hardirq", "ksoftirqd", "kworker", "agent", "other", "idle"];

@@ -16,7 +16,9 @@ pub fn doctor(common: &Common) -> Result<u8, CommandError> {
     found.push(tool("dpkg-deb", "unpacks packages; without it, only what is in the cache can be used"));
     found.push(match std::fs::create_dir_all(workshop.cache.root()) {
         Ok(()) => Finding::good("cache", workshop.cache.root().display().to_string()),
-        Err(why) => Finding::bad("cache", format!("{}: {why}; name another with RXPATH_CACHE", workshop.cache.root().display())),
+        Err(why) => {
+            Finding::bad("cache", format!("{}: {why}; name another with RXPATH_CACHE", workshop.cache.root().display()))
+        }
     });
     let listed = list(&workshop.pins, &workshop.lock, &workshop.cache)?;
     let ready = listed.kernels.iter().filter(|kernel| kernel.cached).count();
@@ -31,5 +33,9 @@ pub fn doctor(common: &Common) -> Result<u8, CommandError> {
 fn tool(name: &'static str, what_for: &str) -> Finding {
     let there = std::env::var_os("PATH")
         .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join(name).is_file()));
-    if there { Finding::good(name, "there".to_owned()) } else { Finding::bad(name, format!("not found: it {what_for}")) }
+    if there {
+        Finding::good(name, "there".to_owned())
+    } else {
+        Finding::bad(name, format!("not found: it {what_for}"))
+    }
 }

@@ -46,7 +46,7 @@ pub fn align(old: &Path, new: &Path, knowledge: &Knowledge) -> PathDiff {
         }
     }
     let mut out = lines.out;
-    mark_moves(&mut out, &old, &new);
+    mark_moves(&mut out, &siblings);
     PathDiff { lines: out }
 }
 
@@ -208,6 +208,16 @@ in   tcp_recvmsg_locked
             "f\n  big\n    x\n    y\n  a\n  b\n  c\n  d\n",
             "f\n  a\n  b\n  c\n  d\n  big\n    x\n    y\n",
             "   f\nm-   big\nm-     x\nm-     y\n     a\n     b\n     c\n     d\nm+   big\nm+     x\nm+     y\n",
+        );
+    }
+
+    #[test]
+    fn what_moved_and_changed_inside_shows_only_the_change_as_a_change() {
+        check(
+            "f\n  ack\n    send\n      x\n      y\n  a\n    1\n    2\n  b\n    3\n",
+            "f\n  a\n    1\n    2\n  b\n    3\n  ack\n    send\n      x\n      z\n",
+            "   f\nm-   ack\nm-     send\nm-       x\n-        y\n     a\n       1\n       2\n     b\n       3\nm+   ack\nm+     send\n\
+             m+       x\n+        z\n",
         );
     }
 

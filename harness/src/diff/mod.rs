@@ -6,6 +6,8 @@ mod matrix;
 mod model;
 mod moves;
 mod reason;
+#[cfg(test)]
+mod recorded;
 mod renames;
 mod siblings;
 mod side;

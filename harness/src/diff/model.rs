@@ -41,7 +41,8 @@ pub enum Change {
         /// The name in the new path.
         to: Arc<str>,
     },
-    /// The very same subtree stands elsewhere in the other path. It has a line on each side.
+    /// It stands elsewhere in the other path, with everything beneath it or nearly (what changed beneath it is in lines of
+    /// its own). It has a line on each side.
     Moved {
         /// Index of the line where its counterpart stands.
         counterpart: usize,

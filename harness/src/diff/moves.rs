@@ -1,63 +1,124 @@
-//! Finds what moved: subtrees that are gone in one place and new in another, the very same.
+//! Finds what moved: subtrees that are gone in one place and new in another, the same or nearly.
 
 use super::model::{Change, DiffLine};
+use super::siblings::{Item, Siblings};
 use super::side::{Fingerprint, QuickMap, Side};
 
-/// Marks both lines of everything that moved. Linear.
+/// Marks both lines of everything that moved.
 ///
-/// A subtree is taken whole, the largest first as seen from the top. A single line has to be unique among what is left over
-/// on both sides: otherwise anything small and common would seem to have moved from anywhere to anywhere.
-pub(super) fn mark_moves(lines: &mut [DiffLine], old: &Side, new: &Side) {
-    let old_left = left_over(lines, old, Change::Gone);
-    let new_left = left_over(lines, new, Change::New);
-    let (mut by_whole, mut count_new): (QuickMap<Fingerprint, Vec<usize>>, QuickMap<Fingerprint, u32>) =
-        Default::default();
-    for (at, left) in new_left.iter().enumerate() {
-        by_whole.entry(left.whole).or_default().push(at);
-        *count_new.entry(left.whole).or_default() += 1;
-    }
-    let mut count_old: QuickMap<Fingerprint, u32> = QuickMap::default();
-    old_left.iter().for_each(|left| *count_old.entry(left.whole).or_default() += 1);
-    // Candidates in order, so that the first one left is taken first.
-    by_whole.values_mut().for_each(|candidates| candidates.reverse());
-    let mut taken_new = vec![false; lines.len()];
-    let mut behind_taken = 0;
-    for left in &old_left {
-        if left.line < behind_taken {
-            continue;
-        }
-        let unique = count_old.get(&left.whole) == Some(&1) && count_new.get(&left.whole) == Some(&1);
-        if left.size == 1 && !unique {
-            continue;
-        }
-        let Some(candidates) = by_whole.get_mut(&left.whole) else { continue };
-        let Some(to) = std::iter::from_fn(|| candidates.pop()).map(|at| &new_left[at]).find(|to| !taken_new[to.line])
-        else {
-            continue;
+/// First, whole subtrees of two nodes and more whose root is the only one of its name that is left over on either side:
+/// they may have changed inside, and then only the calls that both have are marked. Then, at any level, subtrees that are
+/// the very same. A single line has to be unique among what is left over on both sides: otherwise anything small and common
+/// would seem to have moved from anywhere to anywhere.
+pub(super) fn mark_moves(lines: &mut [DiffLine], siblings: &Siblings) {
+    let (old, new) = (siblings.old, siblings.new);
+    let line_of_old = lines_of(lines, |line| line.old.is_some());
+    let line_of_new = lines_of(lines, |line| line.new.is_some());
+    let tops = |left: Vec<usize>, side: &Side| {
+        let mut behind = 0;
+        let is_top = |node: &usize| {
+            *node >= behind && {
+                behind = side.ends[*node];
+                true
+            }
         };
-        behind_taken = left.line + left.size;
-        for below in 0..left.size {
-            taken_new[to.line + below] = true;
-            lines[left.line + below].change = Change::Moved { counterpart: to.line + below };
-            lines[to.line + below].change = Change::Moved { counterpart: left.line + below };
+        left.into_iter().filter(is_top).filter(|node| side.size(*node) > 1).collect::<Vec<_>>()
+    };
+    let left_old = |lines: &[DiffLine]| left_over(lines, &line_of_old, &Change::Gone);
+    let left_new = |lines: &[DiffLine]| left_over(lines, &line_of_new, &Change::New);
+    let pairs = only_namesakes(&tops(left_old(lines), old), old, &tops(left_new(lines), new), new);
+    for (one, other) in pairs {
+        for (one, other) in equal_calls(one, other, siblings) {
+            mark(lines, line_of_old[one], line_of_new[other]);
         }
+    }
+    for (one, other, size) in equal_subtrees(&left_old(lines), old, &left_new(lines), new) {
+        (0..size).for_each(|below| mark(lines, line_of_old[one + below], line_of_new[other + below]));
     }
 }
 
-/// A subtree that has no counterpart in its place.
-struct LeftOver {
-    line: usize,
-    whole: Fingerprint,
-    size: usize,
+fn mark(lines: &mut [DiffLine], old: usize, new: usize) {
+    lines[old].change = Change::Moved { counterpart: new };
+    lines[new].change = Change::Moved { counterpart: old };
 }
 
-/// The subtrees whose lines all have this change, from the top: every one beneath another follows it.
-fn left_over(lines: &[DiffLine], side: &Side, change: Change) -> Vec<LeftOver> {
-    let is_old = change == Change::Gone;
-    let on_side = |line: &DiffLine| if is_old { line.old.is_some() } else { line.new.is_some() };
-    // Lines are in the side's own order, so counting them gives the nodes.
-    let with_node = lines.iter().enumerate().filter(|(_, line)| on_side(line)).zip(0..);
-    let of_change = with_node.filter(|((_, line), _)| line.change == change);
-    let left = of_change.map(|((line, _), node)| LeftOver { line, whole: side.whole(node), size: side.size(node) });
-    left.collect()
+/// By node, the line it stands in: lines keep the order of both sides.
+fn lines_of(lines: &[DiffLine], on_side: impl Fn(&DiffLine) -> bool) -> Vec<usize> {
+    lines.iter().enumerate().filter(|(_, line)| on_side(line)).map(|(index, _)| index).collect()
+}
+
+/// The nodes whose lines have this change. Every node beneath such a node has it too, unless it has moved already.
+fn left_over(lines: &[DiffLine], line_of: &[usize], change: &Change) -> Vec<usize> {
+    (0..line_of.len()).filter(|node| lines[line_of[*node]].change == *change).collect()
+}
+
+/// Pairs of nodes with the same step, if no other node on either list has it.
+fn only_namesakes(ones: &[usize], old: &Side, others: &[usize], new: &Side) -> Vec<(usize, usize)> {
+    let mut by_step: QuickMap<u32, (Option<usize>, Option<usize>)> = QuickMap::default();
+    let mut ambiguous: Vec<u32> = Vec::new();
+    for one in ones {
+        if by_step.entry(old.step[*one]).or_default().0.replace(*one).is_some() {
+            ambiguous.push(old.step[*one]);
+        }
+    }
+    for other in others {
+        if by_step.entry(new.step[*other]).or_default().1.replace(*other).is_some() {
+            ambiguous.push(new.step[*other]);
+        }
+    }
+    ambiguous.iter().for_each(|step| _ = by_step.remove(step));
+    ones.iter().filter_map(|one| by_step.get(&old.step[*one])?.1.map(|other| (*one, other))).collect()
+}
+
+/// The calls that stand in both subtrees, aligned: all of them if the subtrees are the same.
+fn equal_calls(one: usize, other: usize, siblings: &Siblings) -> Vec<(usize, usize)> {
+    let (old, new) = (siblings.old, siblings.new);
+    let mut calls = Vec::new();
+    let mut next = vec![(one, other)];
+    while let Some((one, other)) = next.pop() {
+        if old.equals(one, new, other) {
+            calls.extend((0..old.size(one)).map(|below| (one + below, other + below)));
+            continue;
+        }
+        if old.step[one] == new.step[other] && old.nodes[one].times == new.nodes[other].times {
+            calls.push((one, other));
+        }
+        let items = siblings.align(&old.children(Some(one)), &new.children(Some(other)));
+        next.extend(items.into_iter().filter_map(|item| match item {
+            Item::Pair(one, other) => Some((one, other)),
+            _ => None,
+        }));
+    }
+    calls
+}
+
+/// Pairs of equal subtrees with their size, the first with the first, the largest first as seen from the top.
+fn equal_subtrees(ones: &[usize], old: &Side, others: &[usize], new: &Side) -> Vec<(usize, usize, usize)> {
+    let mut old_count: QuickMap<Fingerprint, u32> = QuickMap::default();
+    ones.iter().for_each(|one| *old_count.entry(old.whole(*one)).or_default() += 1);
+    let mut candidates: QuickMap<Fingerprint, Vec<usize>> = QuickMap::default();
+    others.iter().rev().for_each(|other| candidates.entry(new.whole(*other)).or_default().push(*other));
+    let new_count: QuickMap<Fingerprint, usize> =
+        candidates.iter().map(|(whole, candidates)| (*whole, candidates.len())).collect();
+    let left_in = |list: &[usize], from: usize, size: usize| {
+        let at = list.partition_point(|node| *node < from);
+        list.get(at + size - 1) == Some(&(from + size - 1))
+    };
+    let mut taken = vec![false; new.nodes.len()];
+    let mut behind = 0;
+    let mut pairs = Vec::new();
+    for one in ones.iter().copied() {
+        let (whole, size) = (old.whole(one), old.size(one));
+        let unique = old_count.get(&whole) == Some(&1) && new_count.get(&whole) == Some(&1);
+        if one < behind || size == 1 && !unique || !left_in(ones, one, size) {
+            continue;
+        }
+        let Some(candidates) = candidates.get_mut(&whole) else { continue };
+        let fits = |other: &usize| !taken[*other] && new.size(*other) == size && left_in(others, *other, size);
+        let Some(other) = std::iter::from_fn(|| candidates.pop()).find(fits) else { continue };
+        taken[other..other + size].fill(true);
+        behind = one + size;
+        pairs.push((one, other, size));
+    }
+    pairs
 }

@@ -5,15 +5,38 @@ use std::sync::Arc;
 
 use super::model::{Change, DiffLine, PathDiff};
 use crate::path::{Step, canonical};
+use crate::trace::{Presence, Symbols};
 
 /// What one kernel's symbols say of a function, by canonical name.
 pub trait SymbolFacts {
     /// The kernel's name, as a reader knows it: `6.12`.
     fn kernel(&self) -> &str;
-    /// Whether a function of this name is in the kernel's symbol table.
-    fn exists(&self, function: &str) -> bool;
-    /// Whether the tracer can see it (`available_filter_functions`).
-    fn is_traceable(&self, function: &str) -> bool;
+    /// What the kernel has under this name, with or without a compiler's suffix.
+    fn presence(&self, function: &str) -> Presence;
+
+    /// Whether the tracer can see it.
+    fn is_traceable(&self, function: &str) -> bool {
+        self.presence(function) == Presence::Traceable
+    }
+}
+
+/// One kernel's symbol table with the kernel's name.
+#[derive(Clone, Copy, Debug)]
+pub struct NamedSymbols<'s> {
+    /// The kernel's name.
+    pub kernel: &'s str,
+    /// Its functions.
+    pub symbols: &'s Symbols,
+}
+
+impl SymbolFacts for NamedSymbols<'_> {
+    fn kernel(&self) -> &str {
+        self.kernel
+    }
+
+    fn presence(&self, function: &str) -> Presence {
+        self.symbols.presence(function)
+    }
 }
 
 /// Symbol facts held in memory.
@@ -44,12 +67,12 @@ impl SymbolFacts for SymbolSet {
         &self.kernel
     }
 
-    fn exists(&self, function: &str) -> bool {
-        self.existing.contains(function)
-    }
-
-    fn is_traceable(&self, function: &str) -> bool {
-        self.traceable.contains(function)
+    fn presence(&self, function: &str) -> Presence {
+        match (self.existing.contains(function), self.traceable.contains(function)) {
+            (_, true) => Presence::Traceable,
+            (true, false) => Presence::NotTraceable,
+            (false, false) => Presence::Absent,
+        }
     }
 }
 
@@ -62,6 +85,8 @@ pub enum Absence {
     NotTraceable,
     /// It could have been seen, and was not called here.
     NotCalled,
+    /// The symbol is there; which functions can be traced was not recorded.
+    Unknown,
 }
 
 /// A reason, with the kernel it speaks of.
@@ -97,6 +122,9 @@ impl Reason {
             Self::Absent { absence: Absence::NoSymbol, kernel } => format!("no such symbol in {kernel}"),
             Self::Absent { absence: Absence::NotTraceable, kernel } => {
                 format!("there but not traceable in {kernel} (notrace, or only parts of it left)")
+            }
+            Self::Absent { absence: Absence::Unknown, kernel } => {
+                format!("there in {kernel}, but whether it can be traced was not recorded")
             }
             Self::Absent { absence: Absence::NotCalled, kernel } => format!("traceable in {kernel}, not called here"),
             Self::Renamed { old_kernel, new_kernel } => {
@@ -167,12 +195,11 @@ struct Absences {
 
 impl Absences {
     fn of(&mut self, function: &Arc<str>, facts: &dyn SymbolFacts, is_new: bool) -> Absence {
-        *self.seen.entry((function.clone(), is_new)).or_insert_with(|| {
-            match (facts.exists(function), facts.is_traceable(function)) {
-                (_, true) => Absence::NotCalled,
-                (true, false) => Absence::NotTraceable,
-                (false, false) => Absence::NoSymbol,
-            }
+        *self.seen.entry((function.clone(), is_new)).or_insert_with(|| match facts.presence(function) {
+            Presence::Traceable => Absence::NotCalled,
+            Presence::Present => Absence::Unknown,
+            Presence::NotTraceable => Absence::NotTraceable,
+            Presence::Absent => Absence::NoSymbol,
         })
     }
 }

@@ -221,9 +221,10 @@ impl<'a> Sources<'a> {
             let full = std::io::ErrorKind::StorageFull.into();
             return KernelError::cache("download into", self.cache.root(), full);
         }
-        let lacks = self.folder.as_ref().map_or(String::new(), |folder| {
-            format!(" (and {} does not hold it either)", folder.path.display())
-        });
+        let lacks = self
+            .folder
+            .as_ref()
+            .map_or(String::new(), |folder| format!(" (and {} does not hold it either)", folder.path.display()));
         KernelError::Network {
             owner: group.owner.to_owned(),
             package: format!("{} {}", pin.package, pin.version),

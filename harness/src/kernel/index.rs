@@ -44,11 +44,7 @@ fn field<'a>(stanza: &'a str, name: &str) -> Option<&'a str> {
 /// Until 6.18 one package, `linux-image-ABI-FLAVOUR`, holds everything (that 6.18's depends on a `linux-base-…` as well
 /// does not matter: it holds nothing that is needed). Later it only depends on `linux-base-…`, `linux-binary-…` and
 /// `linux-modules-…`. A version one of whose parts has left the archive is passed over.
-pub fn newest_kernel(
-    offers: &[Offer],
-    series: Series,
-    flavour: &str,
-) -> Option<(String, Vec<PinnedPackage>)> {
+pub fn newest_kernel(offers: &[Offer], series: Series, flavour: &str) -> Option<(String, Vec<PinnedPackage>)> {
     let mut images: Vec<&Offer> = offers
         .iter()
         .filter(|offer| abi(&offer.pin.package, "linux-image-", flavour).is_some() && series.holds(&offer.pin.version))
@@ -159,15 +155,8 @@ mod tests {
     #[test]
     fn an_image_that_holds_everything_needs_no_base_package() {
         let image = "linux-image-6.18.15+deb13-cloud-amd64";
-        let stanzas = [stanza(
-            image,
-            "6.18.15-1",
-            "kmod, linux-base-6.18.15+deb13-cloud-amd64 (= 1)",
-        )];
-        assert_eq!(
-            newest(&stanzas, "6.18"),
-            Some(("6.18.15-1".to_owned(), vec![image.to_owned()]))
-        );
+        let stanzas = [stanza(image, "6.18.15-1", "kmod, linux-base-6.18.15+deb13-cloud-amd64 (= 1)")];
+        assert_eq!(newest(&stanzas, "6.18"), Some(("6.18.15-1".to_owned(), vec![image.to_owned()])));
     }
 
     #[test]

@@ -131,13 +131,7 @@ impl Qemu {
         let noted: Extent = serde_json::from_slice(&fs::read(tree.root.join(EXTENT)).ok()?).ok()?;
         let whole = Extent::of(&tree.root).is_ok_and(|extent| extent == noted);
         let (version, binary) = (locked.version.clone(), tree.root.join(BINARY));
-        whole.then_some(Self {
-            version,
-            digest,
-            unlocked,
-            binary,
-            tree: Some(tree),
-        })
+        whole.then_some(Self { version, digest, unlocked, binary, tree: Some(tree) })
     }
 
     /// Unpacks QEMU's package files below `staging` and stores what is needed to run it.
@@ -151,9 +145,7 @@ impl Qemu {
         let root = staging.join("qemu");
         fs::create_dir_all(&root).map_err(|error| KernelError::cache("create", &root, error))?;
         for package in packages {
-            unpack::each_entry(package, staging, &mut |path, entry| {
-                take(&root, path, entry)
-            })?;
+            unpack::each_entry(package, staging, &mut |path, entry| take(&root, path, entry))?;
         }
         for needed in [BINARY, LOADER] {
             if !root.join(needed).is_file() {
@@ -258,13 +250,7 @@ mod tests {
         let outside = folder.path().to_str().unwrap();
         let absolute = format!("{outside}/absolute");
         let files = [
-            (
-                "usr/share/qemu/../../../../up",
-                Regular,
-                "",
-                0o644,
-                &b"x"[..],
-            ),
+            ("usr/share/qemu/../../../../up", Regular, "", 0o644, &b"x"[..]),
             (&*absolute, Regular, "", 0o644, b"x"),
             ("usr/share/qemu/out", Symlink, "../../../..", 0o777, b""),
             ("usr/share/qemu/out/through", Regular, "", 0o644, b"x"),
@@ -277,22 +263,13 @@ mod tests {
             let take = &mut |path: &str, entry: &mut Entry<'_, '_>| take(&root, path, entry);
             let _ = unpack::tests::visit_files(&[file], take); // refused loudly or left out, either will do
         }
-        let mut beside: Vec<_> = fs::read_dir(folder.path())
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name())
-            .collect();
+        let mut beside: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         beside.sort();
         assert_eq!(beside, ["host", "root"]);
         for absent in ["host", "hard", "disk"] {
-            assert!(
-                !root.join("usr/share/qemu").join(absent).exists(),
-                "{absent}"
-            );
+            assert!(!root.join("usr/share/qemu").join(absent).exists(), "{absent}");
         }
-        let mode = fs::metadata(root.join(BINARY))
-            .unwrap()
-            .permissions()
-            .mode();
+        let mode = fs::metadata(root.join(BINARY)).unwrap().permissions().mode();
         assert_eq!(mode & 0o7022, 0, "{mode:o}");
     }
 

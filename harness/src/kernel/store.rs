@@ -104,21 +104,14 @@ impl Kernel {
     pub fn module_closure(&self, names: &[&str]) -> Result<Vec<Module>, KernelError> {
         let read = |name: &Path| {
             let damaged = |problem: String| {
-                let whole = format!(
-                    "the cache is damaged ({problem}): delete this folder, it is fetched anew"
-                );
+                let whole = format!("the cache is damaged ({problem}): delete this folder, it is fetched anew");
                 KernelError::content(self.folder.display().to_string(), whole)
             };
-            fs::read(self.folder.join(name))
-                .map_err(|error| damaged(format!("{}: {error}", name.display())))
+            fs::read(self.folder.join(name)).map_err(|error| damaged(format!("{}: {error}", name.display())))
         };
         let index: ModuleIndex = serde_json::from_slice(&read(Path::new("modules.json"))?)
-            .map_err(|error| {
-                KernelError::content(self.folder.display().to_string(), error.to_string())
-            })?;
-        index.closure(&self.release, names, &|file| {
-            read(&Path::new("modules").join(file))
-        })
+            .map_err(|error| KernelError::content(self.folder.display().to_string(), error.to_string()))?;
+        index.closure(&self.release, names, &|file| read(&Path::new("modules").join(file)))
     }
 }
 

@@ -31,10 +31,7 @@ pub fn each_entry(
     match reader.try_wait() {
         Ok(Some(output)) if !output.status.success() => {
             let complaint = apt::tail(&String::from_utf8_lossy(&output.stderr));
-            Err(problem(format!(
-                "dpkg-deb failed ({}): {complaint}",
-                output.status
-            )))
+            Err(problem(format!("dpkg-deb failed ({}): {complaint}", output.status)))
         }
         _ => Ok(()),
     }
@@ -49,11 +46,7 @@ fn each_entry_of_tar(
     archive.set_unpack_xattrs(false);
     for entry in archive.entries()? {
         let mut entry = entry?;
-        let path = entry
-            .path()?
-            .to_string_lossy()
-            .trim_start_matches("./")
-            .to_owned();
+        let path = entry.path()?.to_string_lossy().trim_start_matches("./").to_owned();
         visit(&path, &mut entry)?;
     }
     // To the very end (the stream is padded): the writer would complain of a broken pipe.
@@ -90,10 +83,7 @@ pub(super) mod tests {
     #[test]
     fn entries_are_told_with_relative_paths() {
         let kind = tar::EntryType::Regular;
-        let files: [File<'_>; 2] = [
-            ("./usr/a", kind, "", 0o644, b"A"),
-            ("b", kind, "", 0o644, b""),
-        ];
+        let files: [File<'_>; 2] = [("./usr/a", kind, "", 0o644, b"A"), ("b", kind, "", 0o644, b"")];
         let mut seen = Vec::new();
         let visit = &mut |path: &str, entry: &mut Entry<'_, '_>| {
             let mut content = String::new();
@@ -102,13 +92,7 @@ pub(super) mod tests {
             Ok(())
         };
         visit_files(&files, visit).unwrap();
-        assert_eq!(
-            seen,
-            [
-                ("usr/a".to_owned(), "A".to_owned()),
-                ("b".to_owned(), String::new())
-            ]
-        );
+        assert_eq!(seen, [("usr/a".to_owned(), "A".to_owned()), ("b".to_owned(), String::new())]);
     }
 
     #[test]
@@ -116,12 +100,7 @@ pub(super) mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("x.deb");
         std::fs::write(&file, "no package").unwrap();
-        let told = each_entry(&file, folder.path(), &mut |_, _| Ok(()))
-            .unwrap_err()
-            .to_string();
-        assert!(
-            told.contains("x.deb") && told.contains("dpkg-deb"),
-            "{told}"
-        );
+        let told = each_entry(&file, folder.path(), &mut |_, _| Ok(())).unwrap_err().to_string();
+        assert!(told.contains("x.deb") && told.contains("dpkg-deb"), "{told}");
     }
 }

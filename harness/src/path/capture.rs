@@ -292,10 +292,15 @@ impl<'s, 'a> Work<'s, 'a> {
             let of_stream = out.streams.entry(tree.stream.clone()).or_default();
             let path = of_stream.entry(tree.iteration).or_default();
             let labelled = matches!(tree.stream, Stream::Softirq | Stream::Task(_));
-            if labelled && last_root(path) != Some(label) {
+            let new_label = labelled && last_root(path) != Some(label);
+            if new_label {
                 path.nodes.push(PathNode::once(0, Step::In(label.clone())));
             }
+            let before = path.nodes.len();
             shaper.append(&tree.nodes, u32::from(labelled), path);
+            if new_label && path.nodes.len() == before {
+                path.nodes.pop();
+            }
         }
         for of_stream in out.streams.values_mut() {
             of_stream.values_mut().for_each(|path| *path = fold(path));

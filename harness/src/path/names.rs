@@ -3,12 +3,18 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use crate::trace::FuncAddr;
+use crate::trace::{FuncAddr, Symbols};
 
 /// Where the raw name of a traced function comes from: the traced kernel's symbol table.
 pub trait FunctionNames {
     /// The symbol at this address, with whatever suffix the compiler gave it.
     fn raw_name(&self, func: FuncAddr) -> Option<&str>;
+}
+
+impl FunctionNames for Symbols {
+    fn raw_name(&self, func: FuncAddr) -> Option<&str> {
+        self.name(func)
+    }
 }
 
 impl FunctionNames for HashMap<FuncAddr, String> {

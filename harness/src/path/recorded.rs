@@ -36,8 +36,10 @@ pub fn recorded(kernel: &str, profiles: &[&str], expected: &[&str]) -> CapturePa
         name: name.to_owned(),
         steps: steps.iter().map(|step| (*step).to_owned()).collect(),
     };
-    let roles =
-        [role("receiver", &["recv-tcp", "recv-udp", "recv-empty", "socket"]), role("sender", &["send-tcp", "send-udp"])];
+    let roles = [
+        role("receiver", &["recv-tcp", "recv-udp", "recv-empty", "socket"]),
+        role("sender", &["send-tcp", "send-udp"]),
+    ];
     let hiding = Profiles::embedded().unwrap().select(profiles, expected).unwrap();
     let rules = ContextRules::embedded().unwrap();
     let settings = CaptureSettings { roles: &roles, rules: &rules, hiding: &hiding };
@@ -68,13 +70,22 @@ fn every_operation_is_found_whole_in_every_iteration() {
 }
 
 #[test]
-fn receiving_and_making_a_socket_take_the_same_path_in_all_iterations() {
+fn all_iterations_agree_where_nothing_races() {
     for (kernel, paths) in all() {
-        for stream in [RECV_TCP, RECV_UDP, RECV_EMPTY, SOCKET] {
+        for stream in [RECV_UDP, RECV_EMPTY, SOCKET] {
             let steady = steady_of(&paths, &stream);
             assert!(steady.variants.is_empty(), "{kernel} {stream:?}: {:?}", steady.first_to_differ());
         }
     }
+}
+
+#[test]
+fn a_variant_names_where_the_iterations_part() {
+    // 7.3 may preempt the sender before it has dropped its own reference to the data: then the receiver does not free it.
+    let steady = steady_of(&recorded("7.3", &[], &[]), &RECV_TCP);
+    let (iteration, place) = steady.first_to_differ().unwrap();
+    assert_eq!((steady.agreeing, steady.iterations, iteration), (3, 5, 4));
+    assert_eq!(place.to_string(), "line 29, in skb_release_data: skb_free_head instead of kfree_skbmem");
 }
 
 #[test]
@@ -142,7 +153,9 @@ fn nothing_of_a_timer_interrupt_is_left_in_any_path() {
     for (kernel, paths) in all() {
         assert!(!paths.interrupts.is_empty(), "{kernel} was never interrupted: the test shows nothing");
         for path in paths.streams.values().flat_map(BTreeMap::values) {
-            let odd = path.functions().find(|name| name.contains("apic") || name.contains("irq_e") || *name == "hrtimer_interrupt");
+            let odd = path
+                .functions()
+                .find(|name| name.contains("apic") || name.contains("irq_e") || *name == "hrtimer_interrupt");
             assert_eq!(odd, None, "{kernel}");
         }
     }

@@ -22,8 +22,8 @@ impl Sample {
         Self::from_lines(lines)
     }
 
-    /// Reads a recorded capture: before each node stand the microseconds since the node before it (since the beginning of
-    /// the capture, for a task's first), its CPU and its depth; lines beginning with `#` are comments.
+    /// Reads a recorded capture: before each node stand the microseconds since the node before it (for a
+    /// task's first, since the recording began), its CPU and its depth; lines beginning with `#` are comments.
     pub fn parse_recorded(text: &str) -> Self {
         let mut now = 0;
         let lines = text.lines().filter(|line| !line.starts_with('#')).map(|line| {

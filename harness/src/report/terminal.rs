@@ -23,10 +23,19 @@ pub fn results(results: &Results) -> String {
         }
     }
     let changed = results.cases.iter().any(|one| one.verdict == Verdict::Changed);
-    let tally: Vec<String> = results.tally().iter().map(|(verdict, count)| format!("{count} {}", verdict.word())).collect();
-    let _ = writeln!(out, "\n{} on {} kernels ({} mode, QEMU {})", tally.join(", "), results.kernels.len(), results.mode, results.qemu);
+    let tally: Vec<String> =
+        results.tally().iter().map(|(verdict, count)| format!("{count} {}", verdict.word())).collect();
+    let _ = writeln!(
+        out,
+        "\n{} on {} kernels ({} mode, QEMU {})",
+        tally.join(", "),
+        results.kernels.len(),
+        results.mode,
+        results.qemu
+    );
     for (series, version, _) in results.kernels.iter().filter(|(_, _, unlocked)| *unlocked) {
-        let _ = writeln!(out, "note: {series} is {version}, the newest there is and not what the lock says (--unlocked)");
+        let _ =
+            writeln!(out, "note: {series} is {version}, the newest there is and not what the lock says (--unlocked)");
     }
     if changed {
         let _ = writeln!(out, "`cargo insta review` shows and accepts what changed");
@@ -91,7 +100,11 @@ pub fn observation(case: &Case, kernel: &Kernel, observation: &Observation) -> S
                 }
             }
             Steadiness::Inconclusive(unstable) => {
-                let _ = writeln!(out, "\n{} (no agreement: {} of {})", section.name, unstable.agreeing, unstable.iterations);
+                let _ = writeln!(
+                    out,
+                    "\n{} (no agreement: {} of {})",
+                    section.name, unstable.agreeing, unstable.iterations
+                );
                 for (place, count) in unstable.places.iter().take(5) {
                     let _ = writeln!(out, "  {count} iterations: {place}");
                 }
@@ -192,7 +205,8 @@ impl Finding {
 pub fn findings(found: &[Finding]) -> String {
     let mut out = String::new();
     for finding in found {
-        let _ = writeln!(out, "{} {:<11} {}", if finding.good { "ok     " } else { "missing" }, finding.name, finding.text);
+        let _ =
+            writeln!(out, "{} {:<11} {}", if finding.good { "ok     " } else { "missing" }, finding.name, finding.text);
     }
     out
 }

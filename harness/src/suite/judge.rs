@@ -2,9 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::case::{
-    Case, Context, Failure, Lowered, Observed, ObservedOperation, ObservedTree, StepRef, evaluate,
-};
+use crate::case::{Case, Context, Failure, Lowered, Observed, ObservedOperation, ObservedTree, StepRef, evaluate};
 use crate::path::{Path, PathNode, Step, Stream};
 
 use super::observe::{Observation, Section};
@@ -15,7 +13,7 @@ pub(super) fn failures(case: &Case, lowered: &Lowered, observation: &Observation
     let observed = Observed {
         operations: operations(observation),
         trees: trees.iter().map(|(context, path)| ObservedTree { context: context.clone(), path }).collect(),
-        softirqs: softirqs_by_iteration(case, observation),
+        softirqs: softirqs_by_iteration(lowered, observation),
     };
     evaluate(case, &lowered.expectations, &observed)
 }
@@ -57,13 +55,13 @@ fn distinct_trees(observation: &Observation) -> Vec<(Context, Path)> {
     out
 }
 
-fn softirqs_by_iteration(case: &Case, observation: &Observation) -> Vec<u32> {
+fn softirqs_by_iteration(lowered: &Lowered, observation: &Observation) -> Vec<u32> {
     let softirq = observation.sections.iter().find(|section| section.stream == Stream::Softirq);
     let count = |iteration: u32| -> u32 {
         let path = softirq.and_then(|section| section.paths.get(&iteration));
         path.map_or(0, |path| trees_of(path).map(|(_, tree)| tree.nodes.first().map_or(0, |root| root.times)).sum())
     };
-    (0..case.iterations).map(count).collect()
+    (0..lowered.plan.iterations).map(count).collect()
 }
 
 /// The trees of a context's path: who ran each (`sender` of `~ in sender.send`), and the tree at depth 0.

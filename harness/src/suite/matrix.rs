@@ -87,7 +87,11 @@ pub fn run_matrix(
     let found = suite.run(&jobs);
     Results {
         version: RESULTS_VERSION,
-        kernels: fetched.kernels.iter().map(|one| (one.series.to_string(), one.version.clone(), one.unlocked)).collect(),
+        kernels: fetched
+            .kernels
+            .iter()
+            .map(|one| (one.series.to_string(), one.version.clone(), one.unlocked))
+            .collect(),
         qemu: fetched.qemu.as_ref().map(|qemu| qemu.version.clone()).unwrap_or_default(),
         mode: "exact".to_owned(),
         cases: found,
@@ -302,7 +306,13 @@ impl Suite<'_> {
             Err(why) => return blame(result, "traced pass", &why),
         };
         if !observation.losses.is_empty() {
-            let message = format!("records are missing, so nothing can be said:\n{}", observation.losses.join("\n"));
+            const TOLD: usize = 8;
+            let mut told: Vec<&str> = observation.losses.iter().take(TOLD).map(String::as_str).collect();
+            let more = format!("and {} more", observation.losses.len().saturating_sub(TOLD));
+            if observation.losses.len() > TOLD {
+                told.push(&more);
+            }
+            let message = format!("records are missing, so nothing can be said:\n{}", told.join("\n"));
             return worsen(result, Verdict::Inconclusive, "traced pass", message, String::new());
         }
         for (context, failures) in judge::by_context(judge::failures(job.case, lowered, &observation)) {
@@ -349,7 +359,8 @@ impl Suite<'_> {
             Compared::Different(accepted) => {
                 let (line, old, new) = first_difference(&accepted, document);
                 let section = section_at(document, line);
-                let or_end = |text: &str| if text.is_empty() { "the end".to_owned() } else { format!("`{}`", text.trim()) };
+                let or_end =
+                    |text: &str| if text.is_empty() { "the end".to_owned() } else { format!("`{}`", text.trim()) };
                 let message = format!(
                     "{} differs from what was accepted, first at line {line} of its text, in {section}: accepted {}, found {}",
                     file.display(),
@@ -371,8 +382,12 @@ fn unified(accepted: &str, found: &str) -> String {
     let input = imara_diff::InternedInput::new(accepted, found);
     let mut diff = imara_diff::Diff::compute(imara_diff::Algorithm::Histogram, &input);
     diff.postprocess_lines(&input);
-    diff.unified_diff(&imara_diff::BasicLineDiffPrinter(&input.interner), imara_diff::UnifiedDiffConfig::default(), &input)
-        .to_string()
+    diff.unified_diff(
+        &imara_diff::BasicLineDiffPrinter(&input.interner),
+        imara_diff::UnifiedDiffConfig::default(),
+        &input,
+    )
+    .to_string()
 }
 
 /// Whether the agent ran everything; what it complains of otherwise becomes the verdict.
@@ -415,7 +430,9 @@ fn broken_bench(why: &BenchError) -> (Verdict, Problem) {
 fn verdict_of(fault: &FaultKind) -> Verdict {
     match fault {
         FaultKind::HungHost { .. } => Verdict::Hung,
-        FaultKind::Kernel(_) | FaultKind::QemuDied { .. } | FaultKind::Agent(_) | FaultKind::Capture(_) => Verdict::Crashed,
+        FaultKind::Kernel(_) | FaultKind::QemuDied { .. } | FaultKind::Agent(_) | FaultKind::Capture(_) => {
+            Verdict::Crashed
+        }
     }
 }
 

@@ -5,8 +5,12 @@ use std::collections::BTreeMap;
 use rxpath_guest::{OpResult, Tag};
 
 use crate::case::{Case, Lowered, StepRef};
+use crate::path::profiles::Fate;
 use crate::path::steady::{Steadiness, steady};
-use crate::path::{CapturePaths, CaptureSettings, ContextRules, Path, Profiles, Role, Stream, capture_paths, text};
+use crate::path::{
+    CapturePaths, CaptureSettings, ContextRules, Hiding, Path, Profiles, Role, Stream, canonical, capture_paths, text,
+};
+use crate::trace::{Forests, Node, TooDeep, What, shadow_stack_losses};
 
 use super::facts::KernelFacts;
 use super::passes::{PassError, Recorded};
@@ -52,12 +56,16 @@ impl Observation {
         let profiles = Profiles::embedded();
         let expected: Vec<&String> = lowered.never_hide.iter().collect();
         // Both data files are part of the program and checked by its tests.
-        let (Ok(rules), Ok(Ok(hiding))) = (rules, profiles.map(|profiles| profiles.select::<&str, _>(&[], &expected))) else {
+        let (Ok(rules), Ok(Ok(hiding))) = (rules, profiles.map(|profiles| profiles.select::<&str, _>(&[], &expected)))
+        else {
             return Ok(Self::of_nothing("rxpath's own data files are broken"));
         };
         let settings = CaptureSettings { roles: &roles, rules: &rules, hiding: &hiding };
         let paths = capture_paths(&forests, &recorded.report, facts, &settings);
         let mut losses = forests.losses.clone();
+        losses.extend(shadow_stack_losses(
+            forests.too_deep.iter().filter(|loss| is_seen(loss, &forests, facts, &hiding)),
+        ));
         losses.extend(paths.problems.iter().cloned());
         let mut results: BTreeMap<StepRef, Vec<OpResult>> = BTreeMap::new();
         for result in &recorded.report.results {
@@ -96,6 +104,30 @@ impl Observation {
             Steadiness::Steady(_) => None,
         })
     }
+}
+
+/// Whether what is missing would have been shown: not if it lies beneath a call that is left out with all beneath it.
+///
+/// Up to 6.10 a task's shadow stack holds 50 calls, and a packet that is sent, received and acknowledged within one system
+/// call goes deeper; what lies that deep is mostly the scheduler's accounting of the wake-up.
+fn is_seen(loss: &TooDeep, forests: &Forests, facts: &KernelFacts, hiding: &Hiding) -> bool {
+    let Some(forest) = forests.by_task.get(&loss.task) else { return true };
+    let is_it =
+        |node: &Node| matches!(node.what, What::Call { func, end } if func == loss.func && end == Some(loss.time));
+    let Some(at) = forest.nodes.iter().position(is_it) else { return true };
+    let mut depth = forest.nodes[at].depth + 1;
+    let enclosing = forest.nodes[..=at].iter().rev().filter(|node| {
+        let encloses = node.depth < depth && matches!(node.what, What::Call { .. });
+        if encloses {
+            depth = node.depth;
+        }
+        encloses
+    });
+    let mut names = enclosing.filter_map(|node| match node.what {
+        What::Call { func, .. } => facts.symbols.name(func),
+        _ => None,
+    });
+    !names.any(|name| hiding.fate(canonical(name)) == Fate::Gone)
 }
 
 /// How a section begins in a snapshot.

@@ -3,9 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::case::{self, Case, Diagnostics};
-use crate::kernel::{
-    self, Cache, FetchOptions, Fetched, KernelError, Lock, Pins, Progress, Series,
-};
+use crate::kernel::{self, Cache, FetchOptions, Fetched, KernelError, Lock, Pins, Progress, Series};
 use crate::vm::Images;
 
 use super::snapshot::Snapshots;
@@ -68,11 +66,7 @@ impl Workshop {
     }
 
     /// Makes kernels and QEMU ready.
-    pub fn fetch(
-        &self,
-        series: &[Series],
-        progress: &(dyn Fn(Progress<'_>) + Sync),
-    ) -> Result<Fetched, KernelError> {
+    pub fn fetch(&self, series: &[Series], progress: &(dyn Fn(Progress<'_>) + Sync)) -> Result<Fetched, KernelError> {
         kernel::fetch(&self.pins, &self.lock, series, &self.cache, &self.fetch, progress)
     }
 
@@ -96,5 +90,8 @@ pub fn find_root(named: Option<&Path>) -> Result<PathBuf, WorkshopError> {
     };
     let from = std::path::absolute(&from).unwrap_or(from);
     let mut candidates = from.ancestors().take(if named.is_some() { 1 } else { usize::MAX });
-    candidates.find(|folder| is_root(folder)).map(Path::to_owned).ok_or(WorkshopError::NoRepository { from: from.clone() })
+    candidates
+        .find(|folder| is_root(folder))
+        .map(Path::to_owned)
+        .ok_or(WorkshopError::NoRepository { from: from.clone() })
 }

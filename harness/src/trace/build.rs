@@ -48,7 +48,6 @@ pub fn build(layout: &Layout, cpus: &[CpuPages<'_>]) -> Result<Forests, DecodeEr
         losses::of_pages(&mut losses, cpu.cpu, pages, stream.events.missed());
         losses::of_stats(&mut losses, cpu.cpu, cpu.stats);
     }
-    losses::of_shadow_stacks(&mut losses, &builder.too_deep);
     let by_task = builder.tasks.into_iter().map(|task| (task.forest.task, task.forest)).collect();
     let comms = builder.comms.into_iter().map(|(pid, comm)| (pid, comm_text(&comm))).collect();
     Ok(Forests { by_task, comms, losses, too_deep: builder.too_deep })

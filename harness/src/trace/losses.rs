@@ -4,8 +4,9 @@
 use super::{TaskKey, TooDeep, page::Missed};
 use std::collections::BTreeMap;
 
-/// Adds what the tasks' own counts (the exit record's `overrun`) say.
-pub(super) fn of_shadow_stacks(words: &mut Vec<String>, too_deep: &[TooDeep]) {
+/// What the tasks' own counts (the exit record's `overrun`) say, in words.
+pub fn shadow_stack_losses<'a>(too_deep: impl IntoIterator<Item = &'a TooDeep>) -> Vec<String> {
+    let mut words = Vec::new();
     let mut tasks: BTreeMap<TaskKey, u64> = BTreeMap::new();
     for loss in too_deep {
         let calls = tasks.entry(loss.task).or_default();
@@ -18,6 +19,7 @@ pub(super) fn of_shadow_stacks(words: &mut Vec<String>, too_deep: &[TooDeep]) {
         };
         words.push(format!("{task}: {calls} calls were nested too deep for its shadow stack and not recorded"));
     }
+    words
 }
 
 /// Adds what the pages of one CPU say was missed before them.

@@ -17,6 +17,7 @@ pub use build::*;
 pub use decode::*;
 pub use event::*;
 pub use format::*;
+pub use losses::shadow_stack_losses;
 pub use page::*;
 pub use symbols::*;
 pub use tracedat::*;

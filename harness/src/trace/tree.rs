@@ -107,7 +107,8 @@ pub struct Forests {
     pub comms: BTreeMap<i32, String>,
     /// What makes this capture incomplete, in words, with the CPU; empty if nothing was lost.
     pub losses: Vec<String>,
-    /// Where calls are missing because they were nested too deep; `losses` tells of them too.
+    /// Where calls are missing because they were nested too deep. Not in `losses`: whether one matters depends on what is
+    /// looked at (see [`crate::trace::shadow_stack_losses`] for words).
     pub too_deep: Vec<TooDeep>,
 }
 
