@@ -24,6 +24,7 @@ fn main() {
         Err(why) => {
             // The console is the only way out that needs nothing to have worked before.
             println!("rxpath-agent: {why}");
+            sys::drain_console();
             EXIT_FAILED
         }
     };
@@ -61,6 +62,7 @@ fn live() -> Result<(), String> {
 
 /// Stops the machine for the host to save; gives the guest time at which what comes after may begin.
 fn pause(ports: &Ports) -> u64 {
+    sys::drain_console();
     let start_ns = sys::clock_ns(libc::CLOCK_MONOTONIC) + START_AFTER_NS;
     ports.pause_machine();
     start_ns

@@ -54,6 +54,12 @@ pub fn interface_up(name: &str) -> Result<()> {
     done.map(drop)
 }
 
+/// Waits until everything printed has left on the serial line (tcdrain(3)): a paused machine sends nothing more.
+pub fn drain_console() {
+    // SAFETY: takes no pointers.
+    unsafe { libc::tcdrain(libc::STDOUT_FILENO) };
+}
+
 /// Lets the calling thread use an I/O port and the one after it, or no longer (ioperm(2)).
 pub fn allow_port(port: u16, allowed: bool) -> Result<()> {
     // SAFETY: takes no pointers. Two ports, for the two-byte accesses.

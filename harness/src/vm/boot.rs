@@ -18,8 +18,8 @@ use super::rebase;
 use super::run::shell_words;
 
 /// How long the guest may take from one line on its console to the next that matters. An exact boot takes under 20 s of
-/// one core; ten times that, with every core busy, is a hang.
-const BOOT_PATIENCE: Duration = Duration::from_secs(200);
+/// one core; five times that, with every core busy, is a hang.
+const BOOT_PATIENCE: Duration = Duration::from_secs(100);
 
 /// How every line of the agent's on the console begins.
 const AGENT_SAYS: &str = "rxpath-agent: ";
