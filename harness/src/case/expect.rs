@@ -269,7 +269,8 @@ fn path_failures(expectation: &Expectation, path: &Path) -> Vec<(Location, Strin
             out.push((wakes.at.clone(), format!("expected it to wake `{}`, but {}", wakes.value, woken(path))));
         }
     }
-    let counts: [(&[Gated<Bound>], &str, fn(&Step) -> bool); 3] = [
+    type Counted<'e> = (&'e [Gated<Bound>], &'e str, fn(&Step) -> bool);
+    let counts: [Counted<'_>; 3] = [
         (&expectation.wake_ups, "wake-ups", |step| matches!(step, Step::Wakes(_))),
         (&expectation.sleeps, "sleeps", |step| matches!(step, Step::Sleeps)),
         (&expectation.switches, "context switches", |step| matches!(step, Step::Sleeps | Step::Preempted)),
@@ -304,14 +305,14 @@ fn order_failures(calls: &[Gated<CallPhrase>], path: &Path) -> Vec<(Location, St
     for call in calls {
         let zero_allowed = call.value.times.is_some_and(|times| times.holds(0));
         let is_it = |name: &&str| call.value.names.iter().any(|wanted| wanted == name);
-        match called[from..].iter().position(|name| is_it(name)) {
+        match called[from..].iter().position(&is_it) {
             Some(at) => {
                 from += at + 1;
                 previous = Some(&call.value);
             }
             None if zero_allowed => {}
             None => {
-                let earlier = called[..from].iter().any(|name| is_it(name));
+                let earlier = called[..from].iter().any(is_it);
                 out.push((call.at.clone(), missing(&call.value, previous, earlier, &called)));
             }
         }

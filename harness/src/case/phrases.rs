@@ -71,7 +71,7 @@ pub fn duration_ns(text: &str) -> Option<u64> {
 pub fn gated(text: &str) -> Result<(String, Gate), PhraseError> {
     let words: Vec<&str> = text.split_whitespace().collect();
     let is_keyword = |word: &&str| matches!(*word, "since" | "before" | "only");
-    let split = words.iter().position(|word| is_keyword(word)).unwrap_or(words.len());
+    let split = words.iter().position(is_keyword).unwrap_or(words.len());
     let (head, tail) = words.split_at(split);
     let mut gate = Gate::default();
     let mut tail = tail.iter().copied().peekable();
@@ -350,8 +350,11 @@ pub fn packet(text: &str) -> Result<PacketPhrase, PhraseError> {
             [number, "bytes" | "byte"] => packet.bytes = number.parse().map_err(|_| no_number(number))?,
             ["bad", "checksum"] => packet.bad_checksum = true,
             ["fragment", offset, length] => {
-                let offset =
-                    offset.parse().ok().filter(|offset: &u16| offset % 8 == 0).ok_or_else(|| no_number(offset))?;
+                let offset = offset
+                    .parse()
+                    .ok()
+                    .filter(|offset: &u16| offset.is_multiple_of(8))
+                    .ok_or_else(|| no_number(offset))?;
                 packet.fragment = Some((offset, length.parse().map_err(|_| no_number(length))?));
             }
             flags if !flags.is_empty() && flags.iter().all(|name| flag(name).is_some()) => {

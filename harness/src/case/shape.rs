@@ -142,12 +142,12 @@ impl<'a> Reader<'a> {
             self.findings.add(place, Underline::Value, format!("`{text}` is not valid here"), label, help);
             return self.filled(schema, place);
         }
-        if let Some(only) = schema.get("const") {
-            if super::phrases::integer(text).map(Json::from).as_ref() != Some(only) {
-                let message = format!("`{text}` is not valid here");
-                self.findings.add(place, Underline::Value, message, format!("expected {only}"), described(schema));
-                return self.filled(schema, place);
-            }
+        if let Some(only) = schema.get("const")
+            && super::phrases::integer(text).map(Json::from).as_ref() != Some(only)
+        {
+            let message = format!("`{text}` is not valid here");
+            self.findings.add(place, Underline::Value, message, format!("expected {only}"), described(schema));
+            return self.filled(schema, place);
         }
         let kinds = self.kinds(schema);
         // A text where texts are allowed: only what a schema calls nothing else is a number or a truth value.

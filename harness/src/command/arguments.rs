@@ -27,24 +27,29 @@ pub struct Common {
     /// The repository with kernels/, cases/ and snapshots/ [default: the nearest one from here upwards].
     #[arg(long, global = true, value_name = "DIR")]
     pub root: Option<PathBuf>,
-    /// Take packages from this folder where it has them, instead of from the archive.
-    #[arg(long, global = true, value_name = "DIR")]
-    pub from: Option<PathBuf>,
-    /// Take the newest version of each series instead of the locked one; every report says so.
-    #[arg(long, global = true)]
-    pub unlocked: bool,
     /// Use this QEMU instead of the pinned one.
     #[arg(long, global = true, value_name = "PATH")]
     pub qemu: Option<PathBuf>,
 }
 
 impl Common {
-    /// How to open the workshop.
-    pub fn workshop(&self) -> WorkshopOptions {
+    /// How to open the workshop, with packages from there.
+    pub fn workshop(&self, packages: &Packages) -> WorkshopOptions {
         let qemu = self.qemu.clone().map_or(QemuSource::Pinned, QemuSource::Host);
-        let fetch = FetchOptions { from: self.from.clone(), unlocked: self.unlocked, qemu };
+        let fetch = FetchOptions { from: packages.from.clone(), unlocked: packages.unlocked, qemu };
         WorkshopOptions { root: self.root.clone(), fetch }
     }
+}
+
+/// Where packages come from.
+#[derive(Debug, Default, Args)]
+pub struct Packages {
+    /// Take packages from this folder where it has them, instead of from the archive.
+    #[arg(long, value_name = "DIR")]
+    pub from: Option<PathBuf>,
+    /// Take the newest version of each series instead of the locked one; every report says so.
+    #[arg(long)]
+    pub unlocked: bool,
 }
 
 /// The commands.
@@ -54,6 +59,10 @@ pub enum Command {
     Run(RunOptions),
     /// Print the call trees of a case on a kernel.
     Show(ShowOptions),
+    /// Say what changed of a case from one kernel to another, and why; from the accepted snapshots.
+    Diff(DiffOptions),
+    /// Group the kernels by their path and say where each change came in; from the accepted snapshots.
+    Matrix(MatrixArguments),
     /// List, fetch or update the pinned kernels.
     Kernels(KernelsOptions),
     /// List or check the cases.
@@ -65,6 +74,9 @@ pub enum Command {
 /// `rxpath run`.
 #[derive(Debug, Args)]
 pub struct RunOptions {
+    /// Where packages come from.
+    #[command(flatten)]
+    pub packages: Packages,
     /// Only this kernel; may be given more than once.
     #[arg(long = "kernel", short, value_name = "SERIES")]
     pub kernels: Vec<String>,
@@ -85,11 +97,40 @@ pub struct RunOptions {
 /// `rxpath show`.
 #[derive(Debug, Args)]
 pub struct ShowOptions {
+    /// Where packages come from.
+    #[command(flatten)]
+    pub packages: Packages,
     /// The case.
     pub case: String,
     /// The kernel.
     #[arg(long, short, value_name = "SERIES")]
     pub kernel: String,
+}
+
+/// `rxpath diff`.
+#[derive(Debug, Args)]
+pub struct DiffOptions {
+    /// The case.
+    pub case: String,
+    /// The old kernel.
+    #[arg(long, value_name = "SERIES")]
+    pub from: String,
+    /// The new kernel.
+    #[arg(long, value_name = "SERIES")]
+    pub to: String,
+    /// Unchanged lines around each change.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub context: usize,
+}
+
+/// `rxpath matrix`.
+#[derive(Debug, Args)]
+pub struct MatrixArguments {
+    /// The case.
+    pub case: Option<String>,
+    /// All cases.
+    #[arg(long)]
+    pub all: bool,
 }
 
 /// `rxpath kernels`.
@@ -113,6 +154,9 @@ pub enum KernelsCommand {
     Fetch {
         /// Which series [default: all].
         series: Vec<String>,
+        /// Where packages come from.
+        #[command(flatten)]
+        packages: Packages,
     },
     /// Pin the newest version of series, and QEMU, and say what changed.
     Update {

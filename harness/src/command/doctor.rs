@@ -1,6 +1,6 @@
 //! `rxpath doctor`: what this machine can do.
 
-use super::arguments::Common;
+use super::arguments::{Common, Packages};
 use super::error::CommandError;
 use crate::kernel::list;
 use crate::report::terminal::{Finding, findings};
@@ -8,7 +8,7 @@ use crate::suite::Workshop;
 
 /// Looks at everything a run needs and says what it found; exit code 1 if something is missing.
 pub fn doctor(common: &Common) -> Result<u8, CommandError> {
-    let workshop = Workshop::open(&common.workshop())?;
+    let workshop = Workshop::open(&common.workshop(&Packages::default()))?;
     let mut found = Vec::new();
     let cores = std::thread::available_parallelism().map_or(1, |count| count.get());
     found.push(Finding::good("cores", format!("{cores}, so {cores} guests at a time")));

@@ -1,6 +1,6 @@
 //! `rxpath kernels`: what is pinned.
 
-use super::arguments::{Common, KernelsCommand, KernelsOptions};
+use super::arguments::{Common, KernelsCommand, KernelsOptions, Packages};
 use super::error::CommandError;
 use crate::kernel::{list, update};
 use crate::report::{FetchBars, terminal};
@@ -10,7 +10,7 @@ use crate::suite::{Workshop, find_root};
 pub fn kernels(common: &Common, options: &KernelsOptions) -> Result<u8, CommandError> {
     match &options.command {
         KernelsCommand::List { json } => {
-            let workshop = Workshop::open(&common.workshop())?;
+            let workshop = Workshop::open(&common.workshop(&Packages::default()))?;
             let listed = list(&workshop.pins, &workshop.lock, &workshop.cache)?;
             if *json {
                 println!("{}", serde_json::to_string_pretty(&listed).unwrap_or_default());
@@ -18,8 +18,8 @@ pub fn kernels(common: &Common, options: &KernelsOptions) -> Result<u8, CommandE
                 print!("{}", terminal::pinned(&listed));
             }
         }
-        KernelsCommand::Fetch { series } => {
-            let workshop = Workshop::open(&common.workshop())?;
+        KernelsCommand::Fetch { series, packages } => {
+            let workshop = Workshop::open(&common.workshop(packages))?;
             let series = workshop.pins.select(series)?;
             let bars = FetchBars::new();
             let fetched = workshop.fetch(&series, &|progress| bars.show(progress))?;

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod cases;
+mod compare;
 mod doctor;
 mod error;
 mod kernels;
@@ -41,6 +42,8 @@ fn obey(arguments: Arguments) -> Result<u8, CommandError> {
     match arguments.command {
         Command::Run(options) => run::run(&arguments.common, &options),
         Command::Show(options) => show::show(&arguments.common, &options),
+        Command::Diff(options) => compare::diff(&arguments.common, &options),
+        Command::Matrix(options) => compare::matrix(&arguments.common, &options),
         Command::Kernels(options) => kernels::kernels(&arguments.common, &options),
         Command::Cases(options) => cases::cases(&arguments.common, &options),
         Command::Doctor => doctor::doctor(&arguments.common),

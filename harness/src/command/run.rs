@@ -16,7 +16,7 @@ const INSTA: [(&str, &str); 3] = [("INSTA_FORCE_PASS", "1"), ("INSTA_OUTPUT", "n
 /// Runs the matrix.
 pub fn run(common: &Common, options: &RunOptions) -> Result<u8, CommandError> {
     settle_insta()?;
-    let workshop = Workshop::open(&common.workshop())?;
+    let workshop = Workshop::open(&common.workshop(&options.packages))?;
     let all = workshop.cases()?;
     let cases = choose(&all, &options.cases)?;
     let series = workshop.pins.select(&options.kernels)?;

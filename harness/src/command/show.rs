@@ -8,7 +8,7 @@ use crate::vm::{RunLimits, call_off_on_signals};
 
 /// Runs the traced pass and prints what it shows.
 pub fn show(common: &Common, options: &ShowOptions) -> Result<u8, CommandError> {
-    let workshop = Workshop::open(&common.workshop())?;
+    let workshop = Workshop::open(&common.workshop(&options.packages))?;
     let all = workshop.cases()?;
     let series = workshop.pins.select(std::slice::from_ref(&options.kernel))?;
     call_off_on_signals();

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use crate::case::Case;
-use crate::kernel::{Change, Fetched, Kernel, Listed};
+use crate::diff::{Change, ExplainedDiff, Matrix};
+use crate::kernel::{self, Fetched, Kernel, Listed};
 use crate::path::steady::Steadiness;
 use crate::path::text;
-use crate::suite::{Observation, Results, Verdict};
+use crate::suite::{Observation, Results, SectionDiff, Verdict};
 
 /// The answer first: the table of verdicts, then why, then the tally.
 pub fn results(results: &Results) -> String {
@@ -117,6 +118,71 @@ pub fn observation(case: &Case, kernel: &Kernel, observation: &Observation) -> S
     out
 }
 
+/// What changed from the old kernel to the new one: every change with its kind and reason, where it stands.
+pub fn diff(case: &str, old: &str, new: &str, sections: &[SectionDiff], context: usize) -> String {
+    let mut out = format!("{case}: from {old} (-) to {new} (+)\n");
+    for section in sections {
+        let diff = &section.explained.diff;
+        let changes = diff.changes().count();
+        if changes == 0 {
+            let _ = writeln!(out, "\n{}: the same {} lines", section.name, diff.lines.len());
+            continue;
+        }
+        let _ = writeln!(out, "\n{}: {changes} of {} lines changed", section.name, diff.lines.len());
+        for (index, hunk) in diff.hunks(context).into_iter().enumerate() {
+            if index > 0 {
+                out.push_str("  ...\n");
+            }
+            for at in hunk {
+                diff_line(&section.explained, at, &mut out);
+            }
+        }
+    }
+    out
+}
+
+fn diff_line(explained: &ExplainedDiff, at: usize, out: &mut String) {
+    let line = &explained.diff.lines[at];
+    let Some(node) = line.node() else { return };
+    let (sign, kind) = match &line.change {
+        Change::Same => (' ', String::new()),
+        Change::New => ('+', "new".to_owned()),
+        Change::Gone => ('-', "gone".to_owned()),
+        Change::Renamed { from, .. } => ('~', format!("renamed from {from}")),
+        Change::Moved { .. } if line.new.is_some() => ('+', "moved here".to_owned()),
+        Change::Moved { .. } => ('-', "moved away".to_owned()),
+        Change::SplicedIn => ('+', "a level appeared".to_owned()),
+        Change::SplicedOut => ('-', "a level disappeared".to_owned()),
+        Change::Times { from, to } => ('~', format!("{from} times before, now {to}")),
+    };
+    let text = format!("{sign} {}{}", "  ".repeat(line.depth() as usize), text::line(node));
+    let reason = explained.reasons[at].as_ref().map(|reason| reason.sentence());
+    let why = [Some(kind).filter(|kind| !kind.is_empty()), reason].into_iter().flatten().collect::<Vec<_>>().join(": ");
+    let _ = if why.is_empty() { writeln!(out, "{text}") } else { writeln!(out, "{text:<60}  {why}") };
+}
+
+/// The kernels in classes of equal paths, and where each change came in.
+pub fn matrix(section: &str, matrix: &Matrix) -> String {
+    let mut out = String::new();
+    let classes: Vec<String> = matrix
+        .classes
+        .iter()
+        .map(|class| class.iter().map(|index| matrix.kernels[*index].kernel.as_str()).collect::<Vec<_>>().join(" "))
+        .collect();
+    let _ = writeln!(out, "  {section}: {} ({})", count(classes.len(), "path", "paths"), classes.join(" | "));
+    for change in &matrix.changes {
+        let first: Vec<&str> = change.first_changed.iter().map(|(_, name)| name.as_str()).collect();
+        let lines = count(change.diff.changes().count(), "line", "lines");
+        let (before, after) = (&matrix.kernels[change.before].kernel, &matrix.kernels[change.after].kernel);
+        let _ = writeln!(out, "    since {after} (not yet in {before}): {lines}, first {}", first.join(", "));
+    }
+    out
+}
+
+fn count(number: usize, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
+}
+
 fn indented(text: &str) -> String {
     text.lines().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n")
 }
@@ -150,7 +216,7 @@ pub fn fetched(fetched: &Fetched) -> String {
 }
 
 /// What an update changed.
-pub fn changes(changes: &[Change]) -> String {
+pub fn changes(changes: &[kernel::Change]) -> String {
     if changes.is_empty() {
         return "nothing changed: every pin is the newest of its series\n".to_owned();
     }

@@ -3,6 +3,7 @@
 //! This is where the folders meet: it takes kernels from kernel/, runs them through vm/, decodes with trace/, compares with
 //! path/, and leaves how anything looks to report/.
 
+mod compare;
 mod facts;
 mod judge;
 mod matrix;
@@ -14,6 +15,7 @@ mod selection;
 mod snapshot;
 mod workshop;
 
+pub use compare::{CompareError, SectionDiff, Side, accepted, compare, facts_of, section_matrix};
 pub use facts::{FactsError, KernelFacts};
 pub use matrix::{MatrixOptions, Silent, Watcher, observe_case, run_matrix};
 pub use observe::{Observation, Section};

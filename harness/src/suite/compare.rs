@@ -1,0 +1,143 @@
+//! What changed of a case between kernels: its accepted snapshots, section by section, with reasons from the symbols.
+
+use std::collections::BTreeMap;
+
+use crate::case::Case;
+use crate::diff::{
+    Costs, ExplainedDiff, Knowledge, Matrix, MatrixInput, NamedSymbols, PathDiff, Renames, align, could_be_renamed,
+    explain, matrix,
+};
+use crate::kernel::{Fetched, Kernel};
+use crate::path::Path;
+use crate::vm::Images;
+
+use super::facts::KernelFacts;
+use super::matrix::Watcher;
+use super::observe::read_document;
+use super::prepare;
+use super::snapshot::{SnapshotKind, Snapshots};
+
+/// Why two kernels' snapshots cannot be compared.
+#[derive(Debug, thiserror::Error)]
+pub enum CompareError {
+    /// One was never accepted.
+    #[error(
+        "{case} has no accepted snapshot on {kernel}: run `rxpath run --case {case} --kernel {kernel}` and review it"
+    )]
+    NoSnapshot {
+        /// The case.
+        case: String,
+        /// The kernel.
+        kernel: String,
+    },
+    /// One is no path.
+    #[error("{file} is no snapshot of paths: {why}")]
+    Unreadable {
+        /// Which.
+        file: String,
+        /// Why not.
+        why: String,
+    },
+    /// A kernel's symbols.
+    #[error("the symbols of {kernel}: {why}")]
+    Facts {
+        /// Which kernel.
+        kernel: String,
+        /// Why they cannot be had.
+        why: String,
+    },
+    /// rxpath's own table of renames.
+    #[error(transparent)]
+    Renames(#[from] crate::path::DataFileError),
+}
+
+/// One kernel's side of a comparison.
+#[derive(Debug)]
+pub struct Side<'f> {
+    /// The kernel's series.
+    pub kernel: String,
+    /// Its symbols.
+    pub facts: &'f KernelFacts,
+    /// Its accepted paths, by section.
+    pub sections: Vec<(String, Path)>,
+}
+
+/// One section of a case, compared.
+#[derive(Clone, Debug)]
+pub struct SectionDiff {
+    /// `receiver.recv`, `softirq`.
+    pub name: String,
+    /// What changed, and why.
+    pub explained: ExplainedDiff,
+}
+
+/// The accepted paths of a case on a kernel, by section.
+pub fn accepted(snapshots: &Snapshots, case: &str, kernel: &str) -> Result<Vec<(String, Path)>, CompareError> {
+    let document = snapshots
+        .accepted(case, kernel, SnapshotKind::Path)
+        .ok_or_else(|| CompareError::NoSnapshot { case: case.to_owned(), kernel: kernel.to_owned() })?;
+    let file = snapshots.file(case, kernel, SnapshotKind::Path);
+    read_document(&document).map_err(|why| CompareError::Unreadable { file: file.display().to_string(), why })
+}
+
+/// The facts of a kernel on the machine a case asks for; boots an image if there is none.
+pub fn facts_of(
+    case: &Case,
+    kernel: &Kernel,
+    fetched: &Fetched,
+    images: &Images,
+    watcher: &dyn Watcher,
+) -> Result<KernelFacts, CompareError> {
+    let found = || -> Result<KernelFacts, Box<dyn std::error::Error>> {
+        let machine = prepare::machine(case);
+        let guest = prepare::guest_kernel(kernel, &prepare::modules(case))?;
+        let qemu = prepare::program(fetched.qemu.as_ref().ok_or("no QEMU was fetched")?);
+        let booting = |reason: &str| watcher.booting(&guest.series, &machine.to_string(), reason);
+        Ok(KernelFacts::load(&images.get(&guest, &machine, &qemu, &booting)?)?)
+    };
+    found().map_err(|why| CompareError::Facts { kernel: kernel.series.to_string(), why: why.to_string() })
+}
+
+/// The old and the new kernel's accepted paths, aligned and explained. A section that one side lacks is all new or all gone.
+pub fn compare(old: Side<'_>, new: Side<'_>) -> Result<Vec<SectionDiff>, CompareError> {
+    let renames = Renames::embedded()?;
+    let old_symbols = NamedSymbols { kernel: &old.kernel, symbols: &old.facts.symbols };
+    let new_symbols = NamedSymbols { kernel: &new.kernel, symbols: &new.facts.symbols };
+    let plausible = |from: &str, to: &str| could_be_renamed(&old_symbols, &new_symbols, from, to);
+    let knowledge = Knowledge { renames: &renames, plausible: &plausible };
+    let mut names: Vec<String> = old.sections.iter().map(|(name, _)| name.clone()).collect();
+    names.extend(
+        new.sections
+            .iter()
+            .map(|(name, _)| name.clone())
+            .filter(|name| !old.sections.iter().any(|(known, _)| known == name)),
+    );
+    let old_paths: BTreeMap<String, Path> = old.sections.iter().cloned().collect();
+    let new_paths: BTreeMap<String, Path> = new.sections.iter().cloned().collect();
+    let nothing = Path::default();
+    let none = Costs::new();
+    let section = |name: String| {
+        let sides = (old_paths.get(&name).unwrap_or(&nothing), new_paths.get(&name).unwrap_or(&nothing));
+        let diff: PathDiff = align(sides.0, sides.1, &knowledge);
+        SectionDiff { explained: explain(diff, (&old_symbols, &none), (&new_symbols, &none)), name }
+    };
+    Ok(names.into_iter().map(section).collect())
+}
+
+/// One section of a case over kernels, given oldest first.
+pub fn section_matrix(section: &str, kernels: &[Side<'_>]) -> Result<Matrix, CompareError> {
+    let renames = Renames::embedded()?;
+    let inputs: Vec<MatrixInput> = kernels
+        .iter()
+        .map(|side| {
+            let found = side.sections.iter().find(|(name, _)| name == section).map(|(_, path)| path);
+            MatrixInput {
+                kernel: side.kernel.clone(),
+                path: found.ok_or_else(|| "no such part".to_owned()),
+                timing: None,
+            }
+        })
+        .collect();
+    let implausible = |_: &str, _: &str| false;
+    Ok(matrix(&inputs, |_, _| Knowledge { renames: &renames, plausible: &implausible }))
+}
