@@ -59,7 +59,7 @@ fn check(case: &Case, series: Series) -> Result<(), Failed> {
     let limits = RunLimits { keep_failures: Some(keep), ..RunLimits::default() };
     // Pending snapshots are written as insta's own settings say; in a CI job they say not to, unless told otherwise.
     let matrix = MatrixOptions { jobs: 1, limits, propose: true };
-    let results = run_matrix(&[case], &fetched, &workshop.images(), &workshop.snapshots(), &matrix, &Silent);
+    let results = run_matrix(&[case], &fetched, &workshop.images(), &workshop.snapshots(), &matrix, &Silent)?;
     match results.worst() {
         Verdict::Pass | Verdict::Skipped => Ok(()),
         _ => Err(rxpath::report::terminal::results(&results).into()),

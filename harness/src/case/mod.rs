@@ -1,7 +1,7 @@
 //! Case files: the model, its checks, and lowering to a plan.
 //!
-//! A file goes through here in one direction: [`yaml`] says where things stand, [`shape`] holds them against the schema,
-//! [`model`] is what was written, [`resolve`] makes a [`Case`] of it, [`lower`] makes what the guest runs of that.
+//! A file goes through here in one direction: `yaml` says where things stand, `shape` holds them against the schema,
+//! `model` is what was written, `resolve` makes a [`Case`] of it, `lower` makes what the guest runs of that.
 
 mod arguments;
 #[expect(clippy::module_inception, reason = "a case is what this folder is about")]

@@ -7,7 +7,7 @@ use super::arguments::{Common, RunOptions};
 use super::error::CommandError;
 use crate::report::terminal;
 use crate::report::{FetchBars, MatrixBars};
-use crate::suite::{MatrixOptions, Results, Workshop, choose, run_matrix};
+use crate::suite::{MatrixOptions, Results, Workshop, WorkshopError, choose, run_matrix};
 use crate::vm::{RunLimits, call_off_on_signals};
 
 /// insta learns from its environment what a difference means: here, a pending snapshot and nothing else.
@@ -36,6 +36,7 @@ pub fn run(common: &Common, options: &RunOptions) -> Result<u8, CommandError> {
         let bars = MatrixBars::new(cases.len() * fetched.kernels.len());
         let results = run_matrix(&cases, &fetched, &workshop.images(), &workshop.snapshots(), &matrix, &bars);
         bars.finish();
+        let results = results.map_err(WorkshopError::from)?;
         for one in &results.cases {
             let seen = digests.entry((one.case.clone(), one.kernel.clone())).or_default();
             seen.insert((one.capture_digest.clone(), one.timing_digest.clone()));

@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, OnceLock};
 use std::time::Instant;
 
-use crate::case::{Case, Lowered, PassKind};
-use crate::kernel::{Fetched, Kernel};
+use crate::case::{Case, Diagnostics, Lowered, PassKind};
+use crate::kernel::{Fetched, Kernel, Series};
 use crate::path::timing::{Summary, operation_times};
 use crate::vm::{FaultKind, Images, Machine, QemuProgram, RunLimits, Stage, VmError, WarmImage};
 
 use super::facts::{FactsError, KernelFacts};
+use super::functions;
 use super::judge;
 use super::observe::Observation;
 use super::passes::{PassError, Recorded};
@@ -66,6 +67,10 @@ enum BenchError {
 type BenchKey = (usize, Machine, Vec<&'static str>);
 
 /// Runs every case on every kernel; the result is in the order of the cases, then of the kernels.
+///
+/// # Errors
+///
+/// When a case names a function that the kernels it runs on do not have; nothing is run then.
 pub fn run_matrix(
     cases: &[&Case],
     fetched: &Fetched,
@@ -73,7 +78,7 @@ pub fn run_matrix(
     snapshots: &Snapshots,
     options: &MatrixOptions,
     watcher: &dyn Watcher,
-) -> Results {
+) -> Result<Results, Diagnostics> {
     let qemu = fetched.qemu.as_ref().map(prepare::program);
     let mut jobs = Vec::new();
     for case in cases {
@@ -84,8 +89,10 @@ pub fn run_matrix(
     let keys: BTreeMap<BenchKey, OnceLock<Result<Bench, BenchError>>> =
         jobs.iter().filter(|job| job.skip.is_none()).map(|job| (job.key.clone(), OnceLock::new())).collect();
     let suite = Suite { fetched, images, snapshots, options, watcher, qemu, benches: keys };
+    suite.prepare(&jobs);
+    functions::check(cases, |case| suite.kernels_of(case, &jobs))?;
     let found = suite.run(&jobs);
-    Results {
+    Ok(Results {
         version: RESULTS_VERSION,
         kernels: fetched
             .kernels
@@ -95,7 +102,7 @@ pub fn run_matrix(
         qemu: fetched.qemu.as_ref().map(|qemu| qemu.version.clone()).unwrap_or_default(),
         mode: "exact".to_owned(),
         cases: found,
-    }
+    })
 }
 
 /// One case on one kernel.
@@ -154,9 +161,19 @@ struct Parts {
 }
 
 impl Suite<'_> {
-    fn run(&self, jobs: &[Job<'_>]) -> Vec<CaseResult> {
+    /// Makes every image ready, as many at a time as there are jobs.
+    fn prepare(&self, jobs: &[Job<'_>]) {
         let prepare = self.benches.keys().cloned().map(Task::Prepare).collect();
         self.work_off(prepare, jobs, &Mutex::default(), &Mutex::default());
+    }
+
+    /// The kernels that a case runs on here and that are ready, with their facts.
+    fn kernels_of(&self, case: &Case, jobs: &[Job<'_>]) -> Vec<(Series, &KernelFacts)> {
+        let mine = jobs.iter().filter(|job| job.skip.is_none() && job.case.name == case.name);
+        mine.filter_map(|job| Some((job.kernel.series, &self.bench(&job.key).as_ref().ok()?.facts))).collect()
+    }
+
+    fn run(&self, jobs: &[Job<'_>]) -> Vec<CaseResult> {
         let mut passes = VecDeque::new();
         for (index, _) in jobs.iter().enumerate().filter(|(_, job)| job.skip.is_none()) {
             passes.extend([Task::Pass(index, PassKind::Trace), Task::Pass(index, PassKind::Timing)]);
@@ -463,4 +480,13 @@ pub fn observe_case(
     let lowered = case.lower(kernel.series, PassKind::Trace);
     let recorded = Recorded::run(&image, Stage::Armed, lowered.plan.clone(), limits)?;
     Ok(Observation::of(case, &lowered, &recorded, &facts)?)
+}
+
+/// The warm image of a kernel on a machine, booted first if there is none.
+pub fn bench_for(machine: &Machine, kernel: &Kernel, fetched: &Fetched, images: &Images) -> Result<WarmImage, VmError> {
+    let guest = prepare::guest_kernel(kernel, &[])?;
+    let Some(qemu) = fetched.qemu.as_ref().map(prepare::program) else {
+        return Err(VmError::Start { command: "qemu".to_owned(), why: "no QEMU was fetched".to_owned() });
+    };
+    images.get(&guest, machine, &qemu, &|_| {})
 }

@@ -5,6 +5,7 @@
 
 mod compare;
 mod facts;
+mod functions;
 mod judge;
 mod matrix;
 mod observe;
@@ -17,10 +18,10 @@ mod workshop;
 
 pub use compare::{CompareError, SectionDiff, Side, accepted, compare, facts_of, section_matrix};
 pub use facts::{FactsError, KernelFacts};
-pub use matrix::{MatrixOptions, Silent, Watcher, observe_case, run_matrix};
+pub use matrix::{MatrixOptions, Silent, Watcher, bench_for, observe_case, run_matrix};
 pub use observe::{Observation, Section};
 pub use passes::{PassError, Recorded};
-pub use results::{CaseResult, Problem, Results, Verdict};
+pub use results::{CaseResult, Problem, RESULTS_VERSION, Results, Verdict};
 pub use selection::{Selection, SelectionError, choose};
 pub use snapshot::{SnapshotKind, Snapshots};
 pub use workshop::{Workshop, WorkshopError, WorkshopOptions, find_root};

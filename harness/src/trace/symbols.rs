@@ -195,6 +195,11 @@ impl Symbols {
         self.with_name(name).map(|function| self.name_of(function)).filter(move |raw| last.replace(*raw) != Some(*raw))
     }
 
+    /// The raw names of all functions that can be traced.
+    pub fn traceable(&self) -> impl Iterator<Item = &str> {
+        self.functions.iter().filter(|function| function.traceable).map(|function| self.name_of(function))
+    }
+
     /// The same table with only the functions that `keep` accepts, by name and address.
     ///
     /// Addresses in a function that was left out then seem to lie in the one before it.
