@@ -21,6 +21,7 @@ pub struct Controller<'a> {
     plan: &'a Plan,
     board: Board,
     states: Vec<Option<File>>,
+    calls: Vec<Option<File>>,
     deadline_ns: u64,
 }
 
@@ -30,7 +31,7 @@ pub struct Stuck(pub Vec<(ActorIndex, StepIndex)>);
 impl<'a> Controller<'a> {
     pub fn new(plan: &'a Plan, board: Board) -> Self {
         let deadline_ns = sys::clock_ns(libc::CLOCK_MONOTONIC) + plan.deadline_ns;
-        Self { plan, board, states: Vec::new(), deadline_ns }
+        Self { plan, board, states: Vec::new(), calls: Vec::new(), deadline_ns }
     }
 
     /// Waits until every actor has started and opens their state files.
@@ -42,8 +43,11 @@ impl<'a> Controller<'a> {
                 sys::futex_wait_for(&self.board.common.bell, bell, DOZE_NS);
             }
         }
-        let tids = self.board.actors.iter().map(|actor| actor.tid.load(Ordering::Acquire));
-        self.states = tids.map(|tid| File::open(format!("/proc/{tid}/stat")).ok()).collect();
+        let open = |name: &str| {
+            let tids = self.board.actors.iter().map(|actor| actor.tid.load(Ordering::Acquire));
+            tids.map(|tid| File::open(format!("/proc/{tid}/{name}")).ok()).collect()
+        };
+        (self.states, self.calls) = (open("stat"), open("syscall"));
         self.wait_until_all_sleep()
     }
 
@@ -112,9 +116,24 @@ impl<'a> Controller<'a> {
         }
     }
 
+    /// Whether the actor sleeps and is off its run queue. The state alone is not enough: a task sets it some way before it
+    /// switches, and one preempted in between would be woken before it ever slept.
+    fn sleeps(&self, actor: usize) -> bool {
+        self.says_it_sleeps(actor) && self.is_off_its_queue(actor)
+    }
+
+    /// Whether the actor is off its run queue: /proc/PID/syscall (proc_pid_syscall(5)) names a blocked task's call only
+    /// after `wait_task_inactive` has seen it switched out in the state it was found in (lib/syscall.c,
+    /// `task_current_syscall`); of any other it says `running`, or fails.
+    fn is_off_its_queue(&self, actor: usize) -> bool {
+        let mut text = [0; 256];
+        let count = self.calls[actor].as_ref().map(|file| file.read_at(&mut text, 0));
+        matches!(count, Some(Ok(1..))) && text[0].is_ascii_digit()
+    }
+
     /// Whether the actor's task state is S or D: the third field of /proc/PID/stat (proc_pid_stat(5)), after the
     /// command's closing parenthesis.
-    fn sleeps(&self, actor: usize) -> bool {
+    fn says_it_sleeps(&self, actor: usize) -> bool {
         let mut text = [0; 64];
         let Some(Ok(count)) = self.states[actor].as_ref().map(|file| file.read_at(&mut text, 0)) else {
             return false;
