@@ -67,6 +67,8 @@ pub enum Command {
     Kernels(KernelsOptions),
     /// List or check the cases.
     Cases(CasesOptions),
+    /// List the warm images, or remove those that nothing needs any more.
+    Cache(CacheOptions),
     /// Say what this machine can do.
     Doctor,
 }
@@ -180,4 +182,21 @@ pub enum CasesCommand {
     List,
     /// Check every case file and tell everything that is wrong.
     Check,
+}
+
+/// `rxpath cache`.
+#[derive(Debug, Args)]
+pub struct CacheOptions {
+    /// What to do with it [default: list].
+    #[command(subcommand)]
+    pub command: Option<CacheCommand>,
+}
+
+/// The commands about the cache.
+#[derive(Debug, Subcommand)]
+pub enum CacheCommand {
+    /// The warm images, and what the cache takes on the disk.
+    List,
+    /// Remove the warm images that no case on a pinned kernel needs any more.
+    Prune,
 }

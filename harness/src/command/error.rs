@@ -1,7 +1,7 @@
 //! Why a command ended without doing what was asked, and with which exit code.
 
 use crate::kernel::KernelError;
-use crate::suite::{FactsError, PassError, SelectionError, WorkshopError};
+use crate::suite::{FactsError, PassError, SelectionError, UpkeepError, WorkshopError};
 use crate::vm::VmError;
 
 /// Why a command failed.
@@ -22,6 +22,9 @@ pub enum CommandError {
     /// A kernel's facts.
     #[error(transparent)]
     Facts(#[from] FactsError),
+    /// The cache's upkeep.
+    #[error(transparent)]
+    Upkeep(#[from] UpkeepError),
     /// A pass.
     #[error(transparent)]
     Pass(#[from] PassError),
@@ -39,6 +42,7 @@ impl CommandError {
         let is_request = match self {
             Self::Workshop(WorkshopError::Kernel(why)) | Self::Kernel(why) => why.is_request(),
             Self::Workshop(_) | Self::Selection(_) | Self::Request(_) => true,
+            Self::Upkeep(why) => why.is_request(),
             Self::Vm(_) | Self::Facts(_) | Self::Pass(_) | Self::Machinery(_) => false,
         };
         if is_request { super::EXIT_REQUEST } else { 3 }

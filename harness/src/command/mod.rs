@@ -1,6 +1,7 @@
 //! The commands: what the command line says, turned into calls, and what comes of them into text and an exit code.
 
 mod arguments;
+mod cache;
 mod cases;
 mod compare;
 mod doctor;
@@ -46,6 +47,7 @@ fn obey(arguments: Arguments) -> Result<u8, CommandError> {
         Command::Matrix(options) => compare::matrix(&arguments.common, &options),
         Command::Kernels(options) => kernels::kernels(&arguments.common, &options),
         Command::Cases(options) => cases::cases(&arguments.common, &options),
+        Command::Cache(options) => cache::cache(&arguments.common, &options),
         Command::Doctor => doctor::doctor(&arguments.common),
     }
 }

@@ -75,25 +75,41 @@ impl Cache {
     ///
     /// When the cache cannot be written.
     pub fn lock(&self, name: &str, waiting: &dyn Fn()) -> Result<CacheLock, KernelError> {
-        self.prepare()?;
-        let path = self.root.join("locks").join(name);
-        let failed = |error| KernelError::cache("lock", &path, error);
-        // Lock files stay: removing one would let two processes hold "the" lock on two files.
-        let held = File::options().create(true).append(true).open(&path).map_err(failed)?;
-        let flock = |operation| rustix::fs::flock(&held, operation).map_err(io::Error::from);
-        match flock(FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                waiting();
-                while let Err(error) = flock(FlockOperation::LockExclusive) {
-                    if error.kind() != io::ErrorKind::Interrupted {
-                        return Err(failed(error));
-                    }
-                }
+        if let Some(lock) = self.try_lock(name)? {
+            return Ok(lock);
+        }
+        waiting();
+        let (path, held) = self.lock_file(name)?;
+        while let Err(error) = rustix::fs::flock(&held, FlockOperation::LockExclusive) {
+            if error != rustix::io::Errno::INTR {
+                return Err(KernelError::cache("lock", &path, error.into()));
             }
-            Err(error) => return Err(failed(error)),
         }
         Ok(CacheLock { cache: self.clone(), name: name.to_owned(), _held: held })
+    }
+
+    /// As [`Cache::lock`], but gives `None` instead of waiting.
+    ///
+    /// # Errors
+    ///
+    /// When the cache cannot be written.
+    pub fn try_lock(&self, name: &str) -> Result<Option<CacheLock>, KernelError> {
+        let (path, held) = self.lock_file(name)?;
+        match rustix::fs::flock(&held, FlockOperation::NonBlockingLockExclusive).map_err(io::Error::from) {
+            Ok(()) => Ok(Some(CacheLock { cache: self.clone(), name: name.to_owned(), _held: held })),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+            Err(error) => Err(KernelError::cache("lock", &path, error)),
+        }
+    }
+
+    /// The lock file of this name, open. Lock files stay: removing one would let two processes hold "the" lock on two files.
+    fn lock_file(&self, name: &str) -> Result<(PathBuf, File), KernelError> {
+        self.prepare()?;
+        let path = self.root.join("locks").join(name);
+        match File::options().create(true).append(true).open(&path) {
+            Ok(file) => Ok((path, file)),
+            Err(error) => Err(KernelError::cache("lock", &path, error)),
+        }
     }
 
     fn prepare(&self) -> Result<(), KernelError> {
@@ -148,6 +164,21 @@ impl CacheLock {
             fs::rename(place, &aside).map_err(failed)?;
         }
         fs::rename(staged, place).map_err(failed)
+    }
+
+    /// Takes a folder out of its place, at once, and deletes it. One that is not there is no error.
+    ///
+    /// # Errors
+    ///
+    /// When the cache cannot be written.
+    pub fn withdraw(&self, place: &Path) -> Result<(), KernelError> {
+        let failed = |error| KernelError::cache("remove", place, error);
+        let staging = self.staging()?;
+        match fs::rename(place, staging.path().join("withdrawn")) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(failed(error)),
+            Ok(()) => staging.close().map_err(failed),
+        }
     }
 }
 

@@ -2,13 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
+use std::path::Path;
 
 use crate::case::Case;
 use crate::diff::{Change, ExplainedDiff, Matrix};
 use crate::kernel::{self, Fetched, Kernel, Listed};
 use crate::path::steady::Steadiness;
 use crate::path::text;
-use crate::suite::{Observation, Results, SectionDiff, Verdict};
+use crate::suite::{Observation, Pruned, Results, SectionDiff, Verdict};
+use crate::vm::StoredImage;
 
 /// The answer first: the table of verdicts, then why, then the tally.
 pub fn results(results: &Results) -> String {
@@ -242,6 +244,49 @@ pub fn cases(cases: &[Case]) -> String {
         let _ = writeln!(out, "{:<name$}  {}  ({machine}; {kernels})", case.name, case.title);
     }
     out
+}
+
+/// The warm images in a cache.
+pub fn images(cache: &Path, images: &[StoredImage]) -> String {
+    let mut out = String::new();
+    for image in images {
+        let _ = writeln!(out, "{}", image_line(image));
+    }
+    let total: u64 = images.iter().map(|image| image.bytes).sum();
+    let _ = writeln!(out, "{} warm images, {} in {}", images.len(), megabytes(total), cache.join("images").display());
+    out
+}
+
+/// What pruning did.
+pub fn pruned(pruned: &Pruned) -> String {
+    let mut out = String::new();
+    for image in &pruned.removed {
+        let _ = writeln!(out, "removed  {}", image_line(image));
+    }
+    for image in &pruned.in_use {
+        let _ = writeln!(out, "left, another rxpath is making it  {}", image_line(image));
+    }
+    for series in &pruned.unknown {
+        let _ = writeln!(
+            out,
+            "{series} is not in the cache, so its images stay: `rxpath kernels fetch {series}` brings it"
+        );
+    }
+    let total: u64 = pruned.removed.iter().map(|image| image.bytes).sum();
+    let _ = writeln!(out, "{} removed ({}), {} kept", pruned.removed.len(), megabytes(total), pruned.kept);
+    out
+}
+
+fn image_line(image: &StoredImage) -> String {
+    let (kernel, machine) = match &image.info {
+        Some(info) => (info.kernel.as_str(), info.machine.as_str()),
+        None => ("?", "its description cannot be read"),
+    };
+    format!("{kernel:<8} {machine:<28} {:>9}  {}", megabytes(image.bytes), image.key)
+}
+
+fn megabytes(bytes: u64) -> String {
+    format!("{:.1} MB", bytes as f64 / 1e6)
 }
 
 /// One thing that `rxpath doctor` looked at.

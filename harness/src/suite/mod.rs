@@ -14,6 +14,7 @@ mod prepare;
 mod results;
 mod selection;
 mod snapshot;
+mod upkeep;
 mod workshop;
 
 pub use compare::{CompareError, SectionDiff, Side, accepted, compare, facts_of, section_matrix};
@@ -24,4 +25,5 @@ pub use passes::{PassError, Recorded};
 pub use results::{CaseResult, Problem, RESULTS_VERSION, Results, Verdict};
 pub use selection::{Selection, SelectionError, choose};
 pub use snapshot::{SnapshotKind, Snapshots};
+pub use upkeep::{Pruned, UpkeepError, prune};
 pub use workshop::{Workshop, WorkshopError, WorkshopOptions, find_root};

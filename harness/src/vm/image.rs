@@ -17,7 +17,7 @@ use crate::kernel::Cache;
 
 pub(super) const INITRAMFS_FILE: &str = "initramfs.cpio";
 const FACTS_FILE: &str = "facts";
-const DESCRIPTION_FILE: &str = "image.json";
+pub(super) const DESCRIPTION_FILE: &str = "image.json";
 
 /// At which of its two pauses a machine was saved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,7 +91,7 @@ impl Images {
         if let Ok(image) = open() {
             return Ok(image);
         }
-        let lock = self.cache.lock(&format!("image-{key}"), &|| booting("another rxpath is booting it"))?;
+        let lock = self.cache.lock(&image_lock(&key), &|| booting("another rxpath is booting it"))?;
         // Whoever held the lock may have made it meanwhile.
         let reason = match open() {
             Ok(image) => return Ok(image),
@@ -129,10 +129,24 @@ impl Images {
         Ok(WarmImage { folder: place, info, ..image })
     }
 
+    /// The digest that an image of this kernel on this machine goes by.
+    pub fn key(kernel: &GuestKernel, machine: &Machine, qemu: &QemuProgram) -> String {
+        machine.image_key(kernel, qemu)
+    }
+
+    pub(super) fn cache(&self) -> &Cache {
+        &self.cache
+    }
+
     /// Where images lie.
     pub fn folder(&self) -> PathBuf {
         self.cache.root().join("images")
     }
+}
+
+/// The name of the lock that whoever makes or removes an image holds.
+pub(super) fn image_lock(key: &str) -> String {
+    format!("image-{key}")
 }
 
 /// Why an image on disk cannot be used.

@@ -13,6 +13,7 @@ mod machine;
 mod qmp;
 mod rebase;
 mod run;
+mod stored;
 
 pub use console::{Splat, SplatKind};
 pub use error::{FaultKind, GuestFault, VmError};
@@ -20,3 +21,4 @@ pub use image::{ImageInfo, Images, Stage, WarmImage};
 pub use launcher::intercept;
 pub use machine::{GuestKernel, KernelModule, Machine, Nic, QemuProgram};
 pub use run::{RunLimits, call_off_on_signals, called_off, run_plan};
+pub use stored::{Removal, StoredImage};

@@ -1,0 +1,18 @@
+//! `rxpath cache`: what is kept between runs, and away with what nothing needs.
+
+use super::arguments::{CacheCommand, CacheOptions, Common, Packages};
+use super::error::CommandError;
+use crate::report::terminal;
+use crate::suite::{Workshop, prune};
+
+/// Lists or prunes.
+pub fn cache(common: &Common, options: &CacheOptions) -> Result<u8, CommandError> {
+    let workshop = Workshop::open(&common.workshop(&Packages::default()))?;
+    match options.command {
+        None | Some(CacheCommand::List) => {
+            print!("{}", terminal::images(workshop.cache.root(), &workshop.images().stored()?));
+        }
+        Some(CacheCommand::Prune) => print!("{}", terminal::pruned(&prune(&workshop)?)),
+    }
+    Ok(0)
+}

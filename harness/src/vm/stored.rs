@@ -1,0 +1,96 @@
+//! The warm images that lie in a cache, whatever they were made of: what there is, and away with one.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use super::error::VmError;
+use super::image::{DESCRIPTION_FILE, ImageInfo, Images, image_lock};
+
+/// A warm image as it lies in the cache. Whether it is whole is seen only when it is used.
+#[derive(Clone, Debug)]
+pub struct StoredImage {
+    /// The digest of everything that went in.
+    pub key: String,
+    /// What it says of itself; `None` if that cannot be read.
+    pub info: Option<ImageInfo>,
+    /// What it takes on the disk, in bytes; holes take nothing.
+    pub bytes: u64,
+}
+
+/// What came of taking an image away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Removal {
+    /// It is gone.
+    Removed,
+    /// Another process is making it; it was left alone.
+    InUse,
+}
+
+impl Images {
+    /// Every image in the cache, by kernel, machine and key. Nothing is written.
+    pub fn stored(&self) -> Result<Vec<StoredImage>, VmError> {
+        let folder = self.folder();
+        let listing = match fs::read_dir(&folder) {
+            Err(why) if why.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            listing => listing.map_err(VmError::io("listing", &folder))?,
+        };
+        let mut out = Vec::new();
+        for entry in listing.flatten().filter(|entry| entry.path().is_dir()) {
+            let description = fs::read(entry.path().join(DESCRIPTION_FILE)).ok();
+            out.push(StoredImage {
+                key: entry.file_name().to_string_lossy().into_owned(),
+                info: description.and_then(|text| serde_json::from_slice(&text).ok()),
+                bytes: bytes_on_disk(&entry.path()),
+            });
+        }
+        out.sort_by_cached_key(|image| {
+            let info = image.info.as_ref();
+            (info.map(|info| (info.kernel.clone(), info.machine.clone())), image.key.clone())
+        });
+        Ok(out)
+    }
+
+    /// Takes an image away, unless another process is making it. Guests that run from it go on: QEMU has opened its file.
+    pub fn remove(&self, key: &str) -> Result<Removal, VmError> {
+        let Some(lock) = self.cache().try_lock(&image_lock(key))? else { return Ok(Removal::InUse) };
+        lock.withdraw(&self.folder().join(key))?;
+        Ok(Removal::Removed)
+    }
+}
+
+/// What the files of a folder take on the disk, in bytes.
+fn bytes_on_disk(folder: &Path) -> u64 {
+    /// The unit of `st_blocks` (stat(3type)).
+    const BLOCK: u64 = 512;
+    let files = fs::read_dir(folder).into_iter().flatten().flatten();
+    files.filter_map(|file| file.metadata().ok()).map(|data| data.blocks() * BLOCK).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::Cache;
+
+    #[test]
+    fn an_image_goes_whole_and_one_that_is_being_made_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::at(folder.path()).unwrap();
+        let images = Images::new(cache.clone());
+        assert!(images.stored().unwrap().is_empty());
+        let place = images.folder().join("abc");
+        fs::create_dir_all(&place).unwrap();
+        fs::write(place.join("quiet.image"), [1; 5000]).unwrap();
+        let stored = images.stored().unwrap();
+        assert_eq!((stored.len(), stored[0].key.as_str(), stored[0].info.is_none()), (1, "abc", true));
+        assert!(stored[0].bytes >= 5000, "{stored:?}");
+
+        let making = cache.lock("image-abc", &|| ()).unwrap();
+        assert_eq!(images.remove("abc").unwrap(), Removal::InUse);
+        assert!(place.exists());
+        drop(making);
+        assert_eq!(images.remove("abc").unwrap(), Removal::Removed);
+        assert!(!place.exists() && images.stored().unwrap().is_empty());
+        assert_eq!(images.remove("abc").unwrap(), Removal::Removed);
+    }
+}
