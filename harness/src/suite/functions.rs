@@ -26,17 +26,28 @@ pub(super) fn check<'f>(
 }
 
 /// The case with only what it says of these kernels. A function that must not be called may well be missing on one kernel:
-/// a single one says nothing of its name.
+/// a single one says nothing of its name. Nor do the chosen kernels say anything of an alternative (`a or b`) that none
+/// of them has, as long as they have another of it.
 fn what_is_asked(case: &Case, kernels: &[(Series, &KernelFacts)]) -> Case {
     let admitted = |gate: &crate::case::Gate| kernels.iter().any(|(series, _)| gate.admits(*series));
     let mut asked = case.clone();
     asked.expectations.retain(|expectation| admitted(&expectation.gate));
     for expectation in &mut asked.expectations {
         expectation.calls.retain(|call| admitted(&call.gate));
+        for call in &mut expectation.calls {
+            let known: Vec<String> = call.value.names.iter().filter(|name| is_known(name, kernels)).cloned().collect();
+            if !known.is_empty() {
+                call.value.names = known;
+            }
+        }
         expectation.never.retain(|call| kernels.len() > 1 && admitted(&call.gate));
     }
     asked.milestones.retain(|milestone| admitted(&milestone.gate));
     asked
+}
+
+fn is_known(name: &str, kernels: &[(Series, &KernelFacts)]) -> bool {
+    kernels.iter().any(|(_, facts)| facts.presence(name) == Presence::Traceable)
 }
 
 /// The quick look that nearly always suffices: no list of 45,000 names is made for it.

@@ -16,6 +16,7 @@ use super::machine::{BOOT_SHIFT, GuestKernel, Machine, Purpose, QemuProgram};
 use super::qmp::Monitor;
 use super::rebase;
 use super::run::shell_words;
+use super::trim;
 
 /// How long the guest may take from one line on its console to the next that matters. An exact boot takes under 20 s of
 /// one core; five times that, with every core busy, is a hang.
@@ -68,7 +69,9 @@ pub(super) fn boot_and_save(
 
 fn save(monitor: &mut Monitor, image: &Path) -> Result<(), VmError> {
     monitor.save(image, Instant::now() + BOOT_PATIENCE)?;
-    rebase::keep_time(image, BOOT_SHIFT)
+    rebase::keep_time(image, BOOT_SHIFT)?;
+    trim::take_out_poison(image)?;
+    Ok(())
 }
 
 /// A booting QEMU under the eyes of rexpect. Ends with the value.

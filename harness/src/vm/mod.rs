@@ -14,6 +14,7 @@ mod qmp;
 mod rebase;
 mod run;
 mod stored;
+mod trim;
 
 pub use console::{Splat, SplatKind};
 pub use error::{FaultKind, GuestFault, VmError};

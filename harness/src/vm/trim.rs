@@ -1,0 +1,83 @@
+//! Takes out of a saved machine what no restore will miss.
+//!
+//! When a kernel gives the memory of its boot-only sections back, it fills it with POISON_FREE_INITMEM (0xcc,
+//! include/linux/poison.h; mm/page_alloc.c, `free_reserved_area`): some 12 MB that say nothing and are read again by every
+//! restore. A free page's contents mean nothing to the kernel, which zeroes what it hands out
+//! (CONFIG_INIT_ON_ALLOC_DEFAULT_ON), and a page of 0xcc amid code is padding that is never run. Such pages become
+//! holes of the file, which read as zeros.
+
+use std::fs::File;
+use std::os::fd::AsFd;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use rustix::fs::{FallocateFlags, SeekFrom};
+
+use super::error::VmError;
+
+const POISON_FREE_INITMEM: u8 = 0xcc;
+/// What the guest's pages and the file system's blocks are aligned to, in bytes.
+const PAGE: usize = 4096;
+
+/// Makes holes of the poisoned pages; gives their number. A file system that knows no holes leaves the image as it was.
+pub(super) fn take_out_poison(image: &Path) -> Result<u64, VmError> {
+    let io = || VmError::io("trimming", image);
+    let file = File::options().read(true).write(true).open(image).map_err(io())?;
+    let length = file.metadata().map_err(io())?.len();
+    let mut buffer = vec![0; 256 * PAGE];
+    let (mut at, mut pages) = (0, 0);
+    while at < length {
+        // Beyond the last data there is only a hole (lseek(2): ENXIO).
+        let Ok(from) = rustix::fs::seek(file.as_fd(), SeekFrom::Data(at)) else { break };
+        // RAM lies in the file at multiples of a page (QEMU docs/devel/migration/mapped-ram.rst).
+        at = from - from % PAGE as u64;
+        let count = file.read_at(&mut buffer, at).map_err(io())?;
+        for (start, length) in poisoned_runs(&buffer[..count]) {
+            let hole = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+            if rustix::fs::fallocate(file.as_fd(), hole, at + start as u64, length as u64).is_err() {
+                return Ok(pages);
+            }
+            pages += (length / PAGE) as u64;
+        }
+        at += (count.max(1)) as u64;
+    }
+    Ok(pages)
+}
+
+/// Start and length in bytes of every run of whole poisoned pages.
+fn poisoned_runs(data: &[u8]) -> Vec<(usize, usize)> {
+    let mut runs: Vec<(usize, usize)> = Vec::new();
+    for (index, page) in data.chunks_exact(PAGE).enumerate() {
+        if page.iter().all(|byte| *byte == POISON_FREE_INITMEM) {
+            match runs.last_mut().filter(|(start, length)| start + length == index * PAGE) {
+                Some((_, length)) => *length += PAGE,
+                None => runs.push((index * PAGE, PAGE)),
+            }
+        }
+    }
+    runs
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_whole_poisoned_pages_become_holes_and_the_rest_stays_as_it_was() {
+        let mut data = vec![0x11; 6 * PAGE + 100];
+        data[PAGE..3 * PAGE].fill(POISON_FREE_INITMEM);
+        data[4 * PAGE + 1..5 * PAGE].fill(POISON_FREE_INITMEM);
+        data[6 * PAGE..].fill(POISON_FREE_INITMEM);
+        assert_eq!(poisoned_runs(&data), [(PAGE, 2 * PAGE)]);
+        let folder = tempfile::tempdir().unwrap();
+        let image = folder.path().join("image");
+        std::fs::write(&image, &data).unwrap();
+        let taken = take_out_poison(&image).unwrap();
+        let found = std::fs::read(&image).unwrap();
+        if taken > 0 {
+            assert_eq!(taken, 2);
+            data[PAGE..3 * PAGE].fill(0);
+        }
+        assert_eq!(found, data);
+    }
+}
