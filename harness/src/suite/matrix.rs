@@ -6,7 +6,6 @@ use std::time::Instant;
 
 use crate::case::{Case, Diagnostics, Lowered, PassKind};
 use crate::kernel::{Fetched, Kernel, Series};
-use crate::path::timing::{Summary, operation_times};
 use crate::vm::{FaultKind, Images, Machine, QemuProgram, RunLimits, Stage, VmError, WarmImage};
 
 use super::facts::{FactsError, KernelFacts};
@@ -17,6 +16,7 @@ use super::passes::{PassError, Recorded};
 use super::prepare;
 use super::results::{CaseResult, Problem, RESULTS_VERSION, Results, Verdict};
 use super::snapshot::{Compared, SnapshotKind, Snapshots, first_difference, section_at};
+use super::timings::{Held, Timings, cost_failures};
 
 /// How a matrix is run.
 #[derive(Clone, Debug)]
@@ -91,7 +91,8 @@ pub fn run_matrix(
     let suite = Suite { fetched, images, snapshots, options, watcher, qemu, benches: keys };
     suite.prepare(&jobs);
     functions::check(cases, |case| suite.kernels_of(case, &jobs))?;
-    let found = suite.run(&jobs);
+    let mut found = suite.run(&jobs);
+    judge_costs(&jobs, &mut found);
     Ok(Results {
         version: RESULTS_VERSION,
         kernels: fetched
@@ -360,10 +361,17 @@ impl Suite<'_> {
         if !agent_is_content(job.case, recorded, "timing pass", result) {
             return;
         }
-        for ((actor, step), net) in operation_times(&recorded.report) {
-            if let Some(summary) = Summary::of(&net.samples) {
-                result.costs.push((job.case.step_name(actor, step), summary.median));
+        let timings = Timings::of(job.case, &recorded.report);
+        result.costs = timings.timings.iter().map(|one| (one.name.clone(), one.cost)).collect();
+        let (case, kernel) = (&job.case.name, job.kernel.series.to_string());
+        let accepted = self.snapshots.accepted(case, &kernel, SnapshotKind::Timing);
+        match accepted.map(|accepted| (timings.hold_against(&accepted), accepted)) {
+            Some((Held::WithinBand(within), accepted)) => {
+                result.notes.push(format!("timings within the band of what was accepted: {}", within.join("; ")));
+                // What an earlier run may have proposed is no longer true.
+                self.snapshots.propose(case, &kernel, SnapshotKind::Timing, &accepted);
             }
+            _ => self.hold_against_snapshot(job, SnapshotKind::Timing, &timings.document(), result),
         }
     }
 
@@ -395,6 +403,25 @@ impl Suite<'_> {
         if self.options.propose {
             self.snapshots.propose(case, &kernel, kind, document);
         }
+    }
+}
+
+/// Holds costs against the bounds that cases set, which may speak of other cases: so only when all have run.
+fn judge_costs(jobs: &[Job<'_>], found: &mut [CaseResult]) {
+    for job in jobs.iter().filter(|job| job.skip.is_none()) {
+        let kernel = job.kernel.series.to_string();
+        let expectations: Vec<_> = job.case.expectations.iter().filter_map(|one| one.on(job.kernel.series)).collect();
+        let (wrong, unknown) = cost_failures(job.case, &expectations, &kernel, found);
+        let Some(result) = found.iter_mut().find(|one| one.case == job.case.name && one.kernel == kernel) else {
+            continue;
+        };
+        for failure in wrong {
+            let message = format!("{}: {}", failure.at, failure.message);
+            worsen(result, Verdict::Failed, &failure.context, message, String::new());
+        }
+        result
+            .notes
+            .extend(unknown.iter().map(|failure| format!("{}: not judged: {}", failure.context, failure.message)));
     }
 }
 

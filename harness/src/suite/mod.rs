@@ -14,6 +14,7 @@ mod prepare;
 mod results;
 mod selection;
 mod snapshot;
+mod timings;
 mod upkeep;
 mod workshop;
 
@@ -25,5 +26,6 @@ pub use passes::{PassError, Recorded};
 pub use results::{CaseResult, Problem, RESULTS_VERSION, Results, Verdict};
 pub use selection::{Selection, SelectionError, choose};
 pub use snapshot::{SnapshotKind, Snapshots};
+pub use timings::{Held, Timing, Timings};
 pub use upkeep::{Pruned, UpkeepError, prune};
 pub use workshop::{Workshop, WorkshopError, WorkshopOptions, find_root};
