@@ -91,9 +91,33 @@ pub struct RunOptions {
     /// Guests at a time [default: the number of cores].
     #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub jobs: Option<u16>,
+    /// Exact: instructions, the same bytes every run. Native: real time where KVM works, paths only elsewhere.
+    #[arg(long, value_enum)]
+    pub mode: Option<ModeChoice>,
+    /// What executes the guests of native mode [default: KVM where it works, else QEMU's translator].
+    #[arg(long, value_enum)]
+    pub accel: Option<AccelChoice>,
     /// Run everything this often and tell the distinct capture digests.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     pub repeat: u32,
+}
+
+/// `--mode`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum ModeChoice {
+    /// The default.
+    Exact,
+    /// Real time.
+    Native,
+}
+
+/// `--accel`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum AccelChoice {
+    /// The host's CPU.
+    Kvm,
+    /// QEMU's translator.
+    Tcg,
 }
 
 /// `rxpath show`.

@@ -2,9 +2,11 @@
 
 use super::arguments::{Common, Packages};
 use super::error::CommandError;
-use crate::kernel::list;
+use crate::kernel::{Listed, list};
 use crate::report::terminal::{Finding, findings};
 use crate::suite::Workshop;
+use crate::suite::native::find_out_about_kvm;
+use crate::vm::probe::Kvm;
 
 /// Looks at everything a run needs and says what it found; exit code 1 if something is missing.
 pub fn doctor(common: &Common) -> Result<u8, CommandError> {
@@ -26,8 +28,26 @@ pub fn doctor(common: &Common) -> Result<u8, CommandError> {
     let state = if listed.qemu.cached { "in the cache" } else { "not fetched yet" };
     found.push(Finding::good("QEMU", format!("{} pinned, {state}", listed.qemu.version)));
     found.push(Finding::good("exact mode", "available: needs neither KVM nor root".to_owned()));
+    found.push(native_mode(&workshop, &listed)?);
     print!("{}", findings(&found));
     Ok(u8::from(found.iter().any(|finding| !finding.good)))
+}
+
+/// Tries KVM with the newest kernel in the cache; fetches nothing.
+fn native_mode(workshop: &Workshop, listed: &Listed) -> Result<Finding, CommandError> {
+    const NAME: &str = "native mode";
+    let cached = listed.kernels.iter().rev().find(|kernel| kernel.cached).filter(|_| listed.qemu.cached);
+    let Some(newest) = cached else {
+        let what = "not tried yet: whether KVM works is found out by booting a kernel (`rxpath kernels fetch`)";
+        return Ok(Finding::good(NAME, what.to_owned()));
+    };
+    let fetched = workshop.fetch(&[newest.series], &|_| {})?;
+    Ok(match find_out_about_kvm(workshop, &fetched)? {
+        Kvm::Works { boot_ms } => {
+            Finding::good(NAME, format!("real time: KVM works (a kernel was ready in {:.1} s)", boot_ms as f64 / 1e3))
+        }
+        Kvm::Broken(why) => Finding::good(NAME, format!("paths only, on QEMU's translator: {why}")),
+    })
 }
 
 fn tool(name: &'static str, what_for: &str) -> Finding {

@@ -1,6 +1,7 @@
 //! Why a command ended without doing what was asked, and with which exit code.
 
 use crate::kernel::KernelError;
+use crate::suite::native::NativeError;
 use crate::suite::{FactsError, PassError, SelectionError, UpkeepError, WorkshopError};
 use crate::vm::VmError;
 
@@ -25,6 +26,9 @@ pub enum CommandError {
     /// The cache's upkeep.
     #[error(transparent)]
     Upkeep(#[from] UpkeepError),
+    /// Native mode.
+    #[error(transparent)]
+    Native(#[from] NativeError),
     /// A pass.
     #[error(transparent)]
     Pass(#[from] PassError),
@@ -43,6 +47,7 @@ impl CommandError {
             Self::Workshop(WorkshopError::Kernel(why)) | Self::Kernel(why) => why.is_request(),
             Self::Workshop(_) | Self::Selection(_) | Self::Request(_) => true,
             Self::Upkeep(why) => why.is_request(),
+            Self::Native(why) => matches!(why, NativeError::NoKvm { .. }),
             Self::Vm(_) | Self::Facts(_) | Self::Pass(_) | Self::Machinery(_) => false,
         };
         if is_request { super::EXIT_REQUEST } else { 3 }

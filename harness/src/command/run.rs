@@ -3,12 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::process::CommandExt;
 
-use super::arguments::{Common, RunOptions};
+use super::arguments::{AccelChoice, Common, ModeChoice, RunOptions};
 use super::error::CommandError;
+use crate::kernel::Fetched;
 use crate::report::terminal;
 use crate::report::{FetchBars, MatrixBars};
+use crate::suite::native::{self, Wanted};
 use crate::suite::{MatrixOptions, Results, Workshop, WorkshopError, choose, run_matrix};
-use crate::vm::{RunLimits, call_off_on_signals};
+use crate::vm::{Accelerator, RunLimits, call_off_on_signals};
 
 /// insta learns from its environment what a difference means: here, a pending snapshot and nothing else.
 const INSTA: [(&str, &str); 3] = [("INSTA_FORCE_PASS", "1"), ("INSTA_OUTPUT", "none"), ("INSTA_UPDATE", "new")];
@@ -25,10 +27,13 @@ pub fn run(common: &Common, options: &RunOptions) -> Result<u8, CommandError> {
     let fetched = workshop.fetch(&series, &|progress| bars.show(progress))?;
     bars.finish();
     let jobs = options.jobs.map_or_else(default_jobs, usize::from);
+    let accelerator = accelerator(options, &workshop, &fetched)?;
     let matrix = MatrixOptions {
         jobs,
         limits: RunLimits { keep_failures: Some(workshop.cache.root().join("failures")), ..RunLimits::default() },
-        propose: true,
+        // What a snapshot holds is what exact mode shows.
+        propose: accelerator == Accelerator::Exact,
+        accelerator,
     };
     let mut digests: BTreeMap<(String, String), BTreeSet<(String, String)>> = BTreeMap::new();
     let mut last: Option<Results> = None;
@@ -57,8 +62,28 @@ pub fn run(common: &Common, options: &RunOptions) -> Result<u8, CommandError> {
     if options.repeat > 1 {
         print!("{}", terminal::digests(options.repeat, &digests));
     }
-    let varied = digests.values().any(|seen| seen.len() > 1);
+    let varied = matrix.accelerator == Accelerator::Exact && digests.values().any(|seen| seen.len() > 1);
     Ok(results.worst().exit_code().max(u8::from(varied)))
+}
+
+/// What executes the guests; says so where the user ought to know.
+fn accelerator(options: &RunOptions, workshop: &Workshop, fetched: &Fetched) -> Result<Accelerator, CommandError> {
+    let wanted = match (options.mode, options.accel) {
+        (Some(ModeChoice::Exact) | None, None) => return Ok(Accelerator::Exact),
+        (Some(ModeChoice::Exact), Some(_)) => {
+            let why =
+                "--accel belongs to --mode native: exact mode has only one way to run, QEMU's counted instructions";
+            return Err(CommandError::Request(why.to_owned()));
+        }
+        (_, Some(AccelChoice::Kvm)) => Wanted::Kvm,
+        (_, Some(AccelChoice::Tcg)) => Wanted::Translator,
+        (Some(ModeChoice::Native), None) => Wanted::Best,
+    };
+    let (accelerator, note) = native::accelerator(workshop, fetched, wanted)?;
+    if let Some(note) = note {
+        eprintln!("note: {note}");
+    }
+    Ok(accelerator)
 }
 
 fn default_jobs() -> usize {

@@ -8,6 +8,7 @@ mod facts;
 mod functions;
 mod judge;
 mod matrix;
+pub mod native;
 mod observe;
 mod passes;
 mod prepare;

@@ -2,7 +2,7 @@
 
 use crate::case::{self, Case};
 use crate::kernel::{Kernel, KernelError, Qemu};
-use crate::vm::{GuestKernel, KernelModule, Machine, Nic, QemuProgram};
+use crate::vm::{Accelerator, GuestKernel, KernelModule, Machine, Nic, QemuProgram};
 
 /// The QEMU as vm/ runs it.
 pub(super) fn program(qemu: &Qemu) -> QemuProgram {
@@ -17,8 +17,13 @@ pub(super) fn program(qemu: &Qemu) -> QemuProgram {
     }
 }
 
-/// The machine a case asks for.
+/// The machine a case asks for, in exact mode.
 pub(super) fn machine(case: &Case) -> Machine {
+    machine_on(case, Accelerator::Exact)
+}
+
+/// The machine a case asks for, executed by this.
+pub(super) fn machine_on(case: &Case, accelerator: Accelerator) -> Machine {
     Machine {
         cpus: case.machine.cpus,
         memory_mib: (case.machine.memory >> 20) as u32,
@@ -27,6 +32,7 @@ pub(super) fn machine(case: &Case) -> Machine {
             _ => Nic::Loopback,
         },
         command_line: case.machine.append.split_whitespace().map(str::to_owned).collect(),
+        accelerator,
     }
 }
 

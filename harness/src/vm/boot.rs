@@ -12,7 +12,7 @@ use super::error::{FaultKind, GuestFault, VmError};
 use super::image::{INITRAMFS_FILE, Stage};
 use super::initramfs;
 use super::launcher;
-use super::machine::{BOOT_SHIFT, GuestKernel, Machine, Purpose, QemuProgram};
+use super::machine::{Accelerator, BOOT_SHIFT, GuestKernel, Machine, Purpose, QemuProgram};
 use super::qmp::Monitor;
 use super::rebase;
 use super::run::shell_words;
@@ -49,27 +49,48 @@ pub(super) fn boot_and_save(
     let socket = short.path().join("qmp");
     let region = short.path().join("region");
     let arguments = machine.arguments(kernel, &region, &Purpose::Boot { initramfs: &initramfs_file, monitor: &socket });
-    let mut watch = Watch::start(qemu, arguments)?;
+    let mut watch = Watch::start(qemu, arguments, BOOT_PATIENCE)?;
 
     let started = Instant::now();
     watch.wait_for("ready", "the guest's getting ready")?;
     let mut monitor = Monitor::connect(&socket)?;
     watch.wait_until_stopped(&mut monitor)?;
     let ready = started.elapsed();
-    save(&mut monitor, &folder.join(Stage::Quiet.file()))?;
+    save(&mut monitor, machine, &folder.join(Stage::Quiet.file()))?;
 
     let resumed = Instant::now();
     monitor.go_on()?;
     watch.wait_for("armed", "switching function_graph on")?;
     watch.wait_until_stopped(&mut monitor)?;
     let arming = resumed.elapsed();
-    save(&mut monitor, &folder.join(Stage::Armed.file()))?;
+    save(&mut monitor, machine, &folder.join(Stage::Armed.file()))?;
     Ok(BootTimes { ready_ms: ready.as_millis() as u64, arming_ms: arming.as_millis() as u64 })
 }
 
-fn save(monitor: &mut Monitor, image: &Path) -> Result<(), VmError> {
+/// Boots the kernel until its agent says that it is ready, and saves nothing: whether the machine runs at all.
+pub(super) fn boot_only(
+    kernel: &GuestKernel,
+    machine: &Machine,
+    qemu: &QemuProgram,
+    patience: Duration,
+) -> Result<Duration, VmError> {
+    let place = tempfile::tempdir().map_err(VmError::io("creating a folder in", std::env::temp_dir()))?;
+    let initramfs_file = place.path().join(INITRAMFS_FILE);
+    std::fs::write(&initramfs_file, initramfs::build(&kernel.modules))
+        .map_err(VmError::io("writing", &initramfs_file))?;
+    let (socket, region) = (place.path().join("qmp"), place.path().join("region"));
+    let purpose = Purpose::Boot { initramfs: &initramfs_file, monitor: &socket };
+    let started = Instant::now();
+    Watch::start(qemu, machine.arguments(kernel, &region, &purpose), patience)?
+        .wait_for("ready", "the guest's booting")?;
+    Ok(started.elapsed())
+}
+
+fn save(monitor: &mut Monitor, machine: &Machine, image: &Path) -> Result<(), VmError> {
     monitor.save(image, Instant::now() + BOOT_PATIENCE)?;
-    rebase::keep_time(image, BOOT_SHIFT)?;
+    if machine.accelerator == Accelerator::Exact {
+        rebase::keep_time(image, BOOT_SHIFT)?;
+    }
     trim::take_out_poison(image)?;
     Ok(())
 }
@@ -78,21 +99,21 @@ fn save(monitor: &mut Monitor, image: &Path) -> Result<(), VmError> {
 struct Watch {
     session: PtySession,
     command: String,
+    patience: Duration,
     /// Everything read from the console so far.
     console: String,
 }
 
 impl Watch {
-    fn start(qemu: &QemuProgram, arguments: Vec<std::ffi::OsString>) -> Result<Self, VmError> {
+    fn start(qemu: &QemuProgram, arguments: Vec<std::ffi::OsString>, patience: Duration) -> Result<Self, VmError> {
         let all = qemu.leading.iter().cloned().chain(arguments).collect();
         let (program, arguments) = launcher::tied_to_this_process(qemu.program.clone().into_os_string(), all);
         let shown = shell_words(&arguments[2..]);
         let mut command = Command::new(program);
         command.args(arguments).envs(qemu.environment.iter().cloned());
-        let patience = BOOT_PATIENCE.as_millis() as u64;
-        let session = rexpect::session::spawn_command(command, Some(patience))
+        let session = rexpect::session::spawn_command(command, Some(patience.as_millis() as u64))
             .map_err(|why| VmError::Start { command: shown.clone(), why: why.to_string() })?;
-        Ok(Self { session, command: shown, console: String::new() })
+        Ok(Self { session, command: shown, patience, console: String::new() })
     }
 
     /// Reads the console until the agent says these words; anything else that ends the wait is the guest's fault.
@@ -114,7 +135,7 @@ impl Watch {
             }
             Err(rexpect::error::Error::Timeout { got, .. }) => {
                 self.console.push_str(&got);
-                Err(self.fault(FaultKind::HungHost { doing, seconds: BOOT_PATIENCE.as_secs() }))
+                Err(self.fault(FaultKind::HungHost { doing, seconds: self.patience.as_secs() }))
             }
             Err(rexpect::error::Error::EOF { got, exit_code, .. }) => {
                 self.console.push_str(&got);

@@ -55,6 +55,29 @@ pub enum Nic {
     Virtio,
 }
 
+/// What executes the guest's instructions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Accelerator {
+    /// QEMU's translator, one instruction a nanosecond, one thread: exact mode. Needs nothing of the host.
+    #[default]
+    Exact,
+    /// The host's CPU: native mode with real time.
+    Kvm,
+    /// QEMU's translator, a thread for each CPU: native mode whose times mean nothing.
+    Translator,
+}
+
+impl Accelerator {
+    /// Its name in reports.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Exact => "exact",
+            Self::Kvm => "native (KVM)",
+            Self::Translator => "native (translated)",
+        }
+    }
+}
+
 /// The shape of a machine. Everything in it is part of a warm image's key.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Machine {
@@ -66,11 +89,13 @@ pub struct Machine {
     pub nic: Nic,
     /// Additions to the kernel's command line.
     pub command_line: Vec<String>,
+    /// What executes it.
+    pub accelerator: Accelerator,
 }
 
 impl Default for Machine {
     fn default() -> Self {
-        Self { cpus: 2, memory_mib: 256, nic: Nic::Loopback, command_line: Vec::new() }
+        Self { cpus: 2, memory_mib: 256, nic: Nic::Loopback, command_line: Vec::new(), accelerator: Accelerator::Exact }
     }
 }
 
@@ -81,7 +106,10 @@ impl fmt::Display for Machine {
             Nic::Virtio => "virtio",
         };
         write!(f, "{} CPUs, {} MiB, {nic}", self.cpus, self.memory_mib)?;
-        if self.command_line.is_empty() { Ok(()) } else { write!(f, ", {}", self.command_line.join(" ")) }
+        if !self.command_line.is_empty() {
+            write!(f, ", {}", self.command_line.join(" "))?;
+        }
+        if self.accelerator == Accelerator::Exact { Ok(()) } else { write!(f, ", {}", self.accelerator.word()) }
     }
 }
 
@@ -128,9 +156,16 @@ impl Machine {
         out.pair("-display", "none");
         out.pair("-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny");
         out.pair("-name", format!("rxpath-{}", kernel.series));
-        out.pair("-machine", "q35,accel=tcg,hpet=off,usb=off,vmport=off,smbus=off,sata=off");
-        // Random numbers come from -seed, the same in every process; without a source the guest would wait for entropy.
-        out.pair("-cpu", "max,-rdseed");
+        let accelerator = match self.accelerator {
+            Accelerator::Exact | Accelerator::Translator => "tcg",
+            Accelerator::Kvm => "kvm",
+        };
+        out.pair("-machine", format!("q35,accel={accelerator},hpet=off,usb=off,vmport=off,smbus=off,sata=off"));
+        match self.accelerator {
+            Accelerator::Kvm => out.pair("-cpu", "host"),
+            // Random numbers come from -seed, the same in every process; without a source the guest would wait for entropy.
+            Accelerator::Exact | Accelerator::Translator => out.pair("-cpu", "max,-rdseed"),
+        };
         out.pair("-smp", format!("cpus={},sockets=1", self.cpus));
         out.pair("-m", format!("{}M", self.memory_mib));
         out.pair("-seed", "1");
@@ -146,7 +181,7 @@ impl Machine {
         out.pair("-append", self.kernel_command_line());
         match purpose {
             Purpose::Boot { initramfs, monitor } => {
-                out.pair("-icount", format!("shift={BOOT_SHIFT},sleep=off"));
+                self.icount(BOOT_SHIFT, &mut out);
                 out.pair("-initrd", initramfs);
                 out.pair("-serial", "stdio");
                 let mut listening = joined("unix:", monitor);
@@ -156,7 +191,7 @@ impl Machine {
                 out.pair("-global", "migration.store-global-state=off");
             }
             Purpose::Run { image, order, console, initramfs } => {
-                out.pair("-icount", "shift=0,sleep=off");
+                self.icount(0, &mut out);
                 out.pair("-initrd", initramfs);
                 out.pair("-serial", joined("file:", console));
                 out.pair("-fw_cfg", joined("name=opt/rxpath/order,file=", order));
@@ -169,6 +204,13 @@ impl Machine {
             }
         }
         out.0
+    }
+
+    /// In exact mode, guest time is the count of instructions, each 2 to the `shift` nanoseconds long.
+    fn icount(&self, shift: u8, out: &mut Arguments) {
+        if self.accelerator == Accelerator::Exact {
+            out.pair("-icount", format!("shift={shift},sleep=off"));
+        }
     }
 
     fn nic_arguments(&self, out: &mut Arguments) {
