@@ -15,7 +15,7 @@ use super::launcher;
 use super::machine::{Accelerator, BOOT_SHIFT, GuestKernel, Machine, Purpose, QemuProgram};
 use super::qmp::Monitor;
 use super::rebase;
-use super::run::shell_words;
+use super::run::{called_off, shell_words};
 use super::trim;
 
 /// How long the guest may take from one line on its console to the next that matters. An exact boot takes under 20 s of
@@ -113,11 +113,17 @@ impl Watch {
         command.args(arguments).envs(qemu.environment.iter().cloned());
         let session = rexpect::session::spawn_command(command, Some(patience.as_millis() as u64))
             .map_err(|why| VmError::Start { command: shown.clone(), why: why.to_string() })?;
-        Ok(Self { session, command: shown, patience, console: String::new() })
+        let watch = Self { session, command: shown, patience, console: String::new() };
+        // Whoever called everything off a moment ago may have looked for this one in vain.
+        if called_off() { Err(VmError::Interrupted) } else { Ok(watch) }
     }
 
     /// Reads the console until the agent says these words; anything else that ends the wait is the guest's fault.
     fn wait_for(&mut self, words: &str, doing: &'static str) -> Result<(), VmError> {
+        self.watch_for(words, doing).map_err(|why| if called_off() { VmError::Interrupted } else { why })
+    }
+
+    fn watch_for(&mut self, words: &str, doing: &'static str) -> Result<(), VmError> {
         let needles = vec![ReadUntil::String(AGENT_SAYS.to_owned()), ReadUntil::String("Kernel panic".to_owned())];
         match self.session.exp_any(needles) {
             Ok((before, found)) => {

@@ -8,7 +8,7 @@ use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
+use rustix::process::{Pid, Signal, getppid, kill_process, set_parent_process_death_signal};
 
 /// The first argument that makes the program the launcher.
 const HIDDEN_NAME: &str = "rxpath-becomes-qemu";
@@ -39,4 +39,22 @@ pub(super) fn tied_to_this_process(program: OsString, arguments: Vec<OsString>) 
     let mut all = vec![HIDDEN_NAME.into(), std::process::id().to_string().into(), program];
     all.extend(arguments);
     (this, all)
+}
+
+/// Kills every process that this one has started and not yet reaped (proc_pid_stat(5): the second field after the name is
+/// the parent). Those who wait for them find them ended.
+pub(super) fn end_children() {
+    let this = std::process::id().to_string();
+    let Ok(processes) = std::fs::read_dir("/proc") else { return };
+    for process in processes.flatten() {
+        let Some(pid) = process.file_name().to_str().and_then(|name| name.parse().ok()).and_then(Pid::from_raw) else {
+            continue;
+        };
+        let stat = std::fs::read_to_string(process.path().join("stat")).unwrap_or_default();
+        let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+        if after_name.split_whitespace().nth(1) == Some(&this) {
+            // It may have ended by itself.
+            let _ = kill_process(pid, Signal::KILL);
+        }
+    }
 }

@@ -205,7 +205,11 @@ pub(super) fn shell_words(words: &[OsString]) -> String {
 /// Ends every guest, and the command after it, on Ctrl-C or SIGTERM. To be called once.
 pub fn call_off_on_signals() {
     // A handler that cannot be installed leaves the default, which ends everything at once.
-    let _ = ctrlc::set_handler(|| CALLED_OFF.store(true, Ordering::Relaxed));
+    let _ = ctrlc::set_handler(|| {
+        CALLED_OFF.store(true, Ordering::Relaxed);
+        // Waiting for a booting guest's console cannot be called off; its process can.
+        launcher::end_children();
+    });
 }
 
 /// Whether everything has been called off.

@@ -1,0 +1,78 @@
+//! Processes as the tests see them: started, found, waited for.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+/// The program under test.
+pub const RXPATH: &str = env!("CARGO_BIN_EXE_rxpath");
+
+/// `rxpath` in the repository, with its own cache if one is named.
+pub fn rxpath(cache: Option<&Path>, arguments: &[&str]) -> Command {
+    let mut command = Command::new(RXPATH);
+    command.args(arguments).current_dir(env!("CARGO_MANIFEST_DIR"));
+    if let Some(cache) = cache {
+        command.env("RXPATH_CACHE", cache);
+    }
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// Standard output and standard error as one text.
+pub fn said(output: &Output) -> String {
+    [String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr)].concat()
+}
+
+/// The processes whose parent this is, by proc_pid_stat(5).
+pub fn children(parent: u32) -> Vec<Pid> {
+    let is_child = |stat: &str| {
+        let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+        after_name.split_whitespace().nth(1) == Some(&parent.to_string())
+    };
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    processes
+        .filter(|process| fs::read_to_string(process.path().join("stat")).is_ok_and(|stat| is_child(&stat)))
+        .filter_map(|process| Pid::from_raw(process.file_name().to_str()?.parse().ok()?))
+        .collect()
+}
+
+/// Whether a process is there and no zombie.
+pub fn lives(pid: Pid) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
+}
+
+/// Waits until something is there; `None` if it does not come.
+pub fn wait_for<T>(patience: Duration, mut look: impl FnMut() -> Option<T>) -> Option<T> {
+    let deadline = Instant::now() + patience;
+    loop {
+        if let Some(found) = look() {
+            return Some(found);
+        }
+        if Instant::now() > deadline {
+            return None;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Waits until this process has become QEMU: its launcher is another name of rxpath.
+pub fn qemu_of(harness: &Child) -> Option<Pid> {
+    wait_for(Duration::from_secs(60), || {
+        children(harness.id()).into_iter().find(|pid| {
+            let words = fs::read(format!("/proc/{}/cmdline", pid.as_raw_nonzero())).unwrap_or_default();
+            let words = String::from_utf8_lossy(&words).into_owned();
+            words.contains("-nodefaults") && !words.contains("rxpath-becomes-qemu")
+        })
+    })
+}
+
+/// Sends a signal to a process that was started here.
+pub fn signal(child: &Child, signal: Signal) {
+    if let Some(pid) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
+        let _ = kill_process(pid, signal);
+    }
+}
