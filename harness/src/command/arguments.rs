@@ -69,6 +69,8 @@ pub enum Command {
     Cases(CasesOptions),
     /// List the warm images, or remove those that nothing needs any more.
     Cache(CacheOptions),
+    /// Measure how long rxpath itself takes on this machine, and how much memory.
+    Bench(BenchArguments),
     /// Say what this machine can do.
     Doctor,
 }
@@ -223,4 +225,33 @@ pub enum CacheCommand {
     List,
     /// Remove the warm images that no case on a pinned kernel needs any more.
     Prune,
+}
+
+/// `rxpath bench`.
+#[derive(Debug, Args)]
+pub struct BenchArguments {
+    /// Where packages come from.
+    #[command(flatten)]
+    pub packages: Packages,
+    /// Only this kernel; may be given more than once.
+    #[arg(long = "kernel", short, value_name = "SERIES")]
+    pub kernels: Vec<String>,
+    /// The case that is timed from command to verdict.
+    #[arg(long, value_name = "CASE", default_value = "recv/tcp-blocking")]
+    pub case: String,
+    /// How often each thing is measured.
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub runs: usize,
+    /// How often each kernel is booted [default: as often as the rest].
+    #[arg(long, value_name = "N")]
+    pub boots: Option<usize>,
+    /// How often all cases are run on all kernels.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub matrix_runs: usize,
+    /// Write the figures as JSON.
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Tell each figure against that of an earlier measurement.
+    #[arg(long, value_name = "FILE")]
+    pub compare: Option<PathBuf>,
 }

@@ -1,6 +1,7 @@
 //! The commands: what the command line says, turned into calls, and what comes of them into text and an exit code.
 
 mod arguments;
+mod bench;
 mod cache;
 mod cases;
 mod compare;
@@ -48,6 +49,7 @@ fn obey(arguments: Arguments) -> Result<u8, CommandError> {
         Command::Kernels(options) => kernels::kernels(&arguments.common, &options),
         Command::Cases(options) => cases::cases(&arguments.common, &options),
         Command::Cache(options) => cache::cache(&arguments.common, &options),
+        Command::Bench(options) => bench::run(&arguments.common, &options),
         Command::Doctor => doctor::doctor(&arguments.common),
     }
 }

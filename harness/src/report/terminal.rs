@@ -9,6 +9,7 @@ use crate::diff::{Change, ExplainedDiff, Matrix};
 use crate::kernel::{self, Fetched, Kernel, Listed};
 use crate::path::steady::Steadiness;
 use crate::path::text;
+use crate::suite::bench::{Bench, Figure};
 use crate::suite::{Observation, Pruned, Results, SectionDiff, Verdict};
 use crate::vm::StoredImage;
 
@@ -44,6 +45,16 @@ pub fn results(results: &Results) -> String {
         let _ = writeln!(out, "`cargo insta review` shows and accepts what changed");
     }
     out
+}
+
+/// One measured figure, with its ratio to an earlier measurement of the same.
+pub fn figure(figure: &Figure, earlier: Option<&Bench>) -> String {
+    let Figure { name, unit, runs, median, min, max } = figure;
+    let before = earlier.and_then(|bench| bench.figures.iter().find(|old| old.name == *name && old.unit == *unit));
+    let ratio = before.map_or(String::new(), |old| {
+        format!(", {:.2} times the earlier {} {unit}", *median as f64 / old.median.max(1) as f64, old.median)
+    });
+    format!("{median:>8} {unit:<3}  {name} (median of {runs}, {min} to {max}{ratio})\n")
 }
 
 /// Cases down, kernels across.

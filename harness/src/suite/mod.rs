@@ -3,6 +3,7 @@
 //! This is where the folders meet: it takes kernels from kernel/, runs them through vm/, decodes with trace/, compares with
 //! path/, and leaves how anything looks to report/.
 
+pub mod bench;
 mod compare;
 mod facts;
 mod functions;

@@ -67,6 +67,12 @@ pub(super) fn boot_and_save(
     Ok(BootTimes { ready_ms: ready.as_millis() as u64, arming_ms: arming.as_millis() as u64 })
 }
 
+/// Boots the kernel as for its images, which are thrown away: how long that takes.
+pub fn measure_boot(kernel: &GuestKernel, machine: &Machine, qemu: &QemuProgram) -> Result<BootTimes, VmError> {
+    let folder = tempfile::tempdir().map_err(VmError::io("creating a folder in", std::env::temp_dir()))?;
+    boot_and_save(kernel, machine, qemu, folder.path())
+}
+
 /// Boots the kernel until its agent says that it is ready, and saves nothing: whether the machine runs at all.
 pub(super) fn boot_only(
     kernel: &GuestKernel,

@@ -17,6 +17,7 @@ mod run;
 mod stored;
 mod trim;
 
+pub use boot::{BootTimes, measure_boot};
 pub use console::{Splat, SplatKind};
 pub use error::{FaultKind, GuestFault, VmError};
 pub use image::{ImageInfo, Images, Stage, WarmImage};
