@@ -18,6 +18,9 @@ use tracing::Tracing;
 /// From the pause to the start of a run, in nanoseconds of guest time: room for reading the order.
 const START_AFTER_NS: u64 = 50_000_000;
 
+/// Two for each of a thousand connections, and room; the default is 1,024.
+const MOST_DESCRIPTORS: u64 = 8192;
+
 fn main() {
     let code = match live() {
         Ok(()) => EXIT_DONE,
@@ -43,6 +46,7 @@ fn live() -> Result<(), String> {
     let mut region = SharedRegion::find()?;
     ready::bring_up_network()?;
     ready::quiet_the_kernel();
+    sys::allow_descriptors(MOST_DESCRIPTORS).map_err(|why| format!("raising the limit of descriptors: {why}"))?;
     let tracing: &'static Tracing = Box::leak(Box::new(Tracing::prepare()?));
     ready::settle();
     println!("rxpath-agent: ready");

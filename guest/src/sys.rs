@@ -96,6 +96,13 @@ pub fn gettid() -> i32 {
     unsafe { libc::gettid() }
 }
 
+/// Lets this process and its children have so many descriptors open (RLIMIT_NOFILE).
+pub fn allow_descriptors(count: u64) -> Result<()> {
+    let limit = libc::rlimit { rlim_cur: count, rlim_max: count };
+    // SAFETY: `limit` is valid for the call.
+    check(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) }).map(drop)
+}
+
 /// Names the calling task (its `comm`, 15 bytes).
 pub fn set_name(name: &str) {
     if let Ok(name) = CString::new(name) {

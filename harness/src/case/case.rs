@@ -63,6 +63,11 @@ impl Case {
         format!("{}.{}", actor.map_or("?", |actor| &actor.name), step.map_or("?", |step| &step.name))
     }
 
+    /// `group/name` of the file it is from: without a sweep's values.
+    pub fn file_name(&self) -> &str {
+        self.name.split('[').next().unwrap_or(&self.name)
+    }
+
     /// Every function that the case names, on whatever kernel.
     pub fn functions(&self) -> impl Iterator<Item = Gated<&str>> {
         let calls = self.expectations.iter().flat_map(|expectation| {

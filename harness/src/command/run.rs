@@ -6,8 +6,8 @@ use std::os::unix::process::CommandExt;
 use super::arguments::{AccelChoice, Common, ModeChoice, RunOptions};
 use super::error::CommandError;
 use crate::kernel::Fetched;
-use crate::report::terminal;
 use crate::report::{FetchBars, MatrixBars};
+use crate::report::{sweeps, terminal};
 use crate::suite::native::{self, Wanted};
 use crate::suite::{MatrixOptions, Results, Workshop, WorkshopError, choose, run_matrix};
 use crate::vm::{Accelerator, RunLimits, call_off_on_signals};
@@ -59,6 +59,7 @@ pub fn run(common: &Common, options: &RunOptions) -> Result<u8, CommandError> {
         write_json(file, &results)?;
     }
     print!("{}", terminal::results(&results));
+    print!("{}", sweeps::sweeps(&results));
     if options.repeat > 1 {
         print!("{}", terminal::digests(options.repeat, &digests));
     }

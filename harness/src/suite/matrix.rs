@@ -134,6 +134,7 @@ impl<'a> Job<'a> {
             capture_digest: String::new(),
             timing_digest: String::new(),
             costs: Vec::new(),
+            switches: Vec::new(),
             took_ms: 0,
         }
     }
@@ -367,6 +368,7 @@ impl Suite<'_> {
         }
         let timings = Timings::of(job.case, &recorded.report);
         result.costs = timings.timings.iter().map(|one| (one.name.clone(), one.cost)).collect();
+        result.switches = timings.timings.iter().map(|one| (one.name.clone(), one.switches)).collect();
         if self.options.accelerator != Accelerator::Exact {
             return;
         }

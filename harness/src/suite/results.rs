@@ -94,6 +94,9 @@ pub struct CaseResult {
     pub timing_digest: String,
     /// Median cost of each timed operation or measure, in instructions (exact mode), by name.
     pub costs: Vec<(String, u64)>,
+    /// Median context switches of each timed operation, by name.
+    #[serde(default)]
+    pub switches: Vec<(String, u32)>,
     /// Host time from the start of the first pass to the verdict, in milliseconds.
     pub took_ms: u64,
 }

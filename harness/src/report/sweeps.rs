@@ -1,0 +1,152 @@
+//! Sweeps as tables: what a message costs as a parameter grows.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use crate::suite::{CaseResult, Results};
+
+/// A table for each parameter that cases of these results sweep over; empty if there are none. A cell is the cost of all that
+/// the case's first actor records, with its context switches: of one message, where an iteration handles one.
+pub fn sweeps(results: &Results) -> String {
+    let mut tables: BTreeMap<String, Table> = BTreeMap::new();
+    for one in &results.cases {
+        let Some(swept) = Swept::of(one) else { continue };
+        let table = tables.entry(swept.parameters.clone()).or_default();
+        if !table.columns.contains(&swept.values) {
+            table.columns.push(swept.values.clone());
+        }
+        let rows = &mut table.rows;
+        let at = rows.iter().position(|row| row.case == swept.case && row.kernel == one.kernel).unwrap_or_else(|| {
+            rows.push(Row { case: swept.case.clone(), kernel: one.kernel.clone(), cells: BTreeMap::new() });
+            rows.len() - 1
+        });
+        rows[at].cells.insert(swept.values, cell(one));
+    }
+    let mut out = String::new();
+    for (parameters, table) in tables {
+        let unit = if results.mode == "exact" { "instructions" } else { "nanoseconds" };
+        let _ = writeln!(out, "\n{unit} and context switches of a message, by {parameters}");
+        table.write(&mut out);
+    }
+    out
+}
+
+struct Swept {
+    case: String,
+    parameters: String,
+    values: String,
+}
+
+impl Swept {
+    /// `ready/poll[connections=10]` is `ready/poll` at 10 of `connections`.
+    fn of(one: &CaseResult) -> Option<Self> {
+        let (case, inside) = one.case.strip_suffix(']')?.split_once('[')?;
+        let pairs: Vec<(&str, &str)> = inside.split(',').filter_map(|pair| pair.split_once('=')).collect();
+        let join = |parts: Vec<&str>| parts.join(",");
+        Some(Self {
+            case: case.to_owned(),
+            parameters: join(pairs.iter().map(|(name, _)| *name).collect()),
+            values: join(pairs.iter().map(|(_, value)| *value).collect()),
+        })
+    }
+}
+
+/// `92,345 1`: the cost and the switches of the first actor's recorded steps; `-` if nothing was measured.
+fn cell(one: &CaseResult) -> String {
+    let actor = |name: &str| name.split('.').next().unwrap_or(name).to_owned();
+    let Some(first) = one.costs.first().map(|(name, _)| actor(name)) else { return "-".to_owned() };
+    let cost: u64 = one.costs.iter().filter(|(name, _)| actor(name) == first).map(|(_, cost)| cost).sum();
+    let switches: u32 = one.switches.iter().filter(|(name, _)| actor(name) == first).map(|(_, count)| count).sum();
+    format!("{} {switches}", grouped(cost))
+}
+
+/// Digits in groups of three.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+#[derive(Default)]
+struct Table {
+    columns: Vec<String>,
+    rows: Vec<Row>,
+}
+
+struct Row {
+    case: String,
+    kernel: String,
+    cells: BTreeMap<String, String>,
+}
+
+impl Table {
+    fn write(&self, out: &mut String) {
+        let width = |least: usize, texts: &mut dyn Iterator<Item = usize>| texts.max().unwrap_or(0).max(least);
+        let case = width(4, &mut self.rows.iter().map(|row| row.case.len()));
+        let kernel = width(6, &mut self.rows.iter().map(|row| row.kernel.len()));
+        let cell = |row: &Row, column: &str| row.cells.get(column).cloned().unwrap_or_else(|| "-".to_owned());
+        let widths: Vec<usize> = self
+            .columns
+            .iter()
+            .map(|column| width(column.len(), &mut self.rows.iter().map(|row| cell(row, column).len())))
+            .collect();
+        let _ = write!(out, "{:<case$}  {:<kernel$}", "case", "kernel");
+        for (column, width) in self.columns.iter().zip(&widths) {
+            let _ = write!(out, "  {column:>width$}");
+        }
+        out.push('\n');
+        for row in &self.rows {
+            let _ = write!(out, "{:<case$}  {:<kernel$}", row.case, row.kernel);
+            for (column, width) in self.columns.iter().zip(&widths) {
+                let _ = write!(out, "  {:>width$}", cell(row, column));
+            }
+            out.push('\n');
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::suite::{RESULTS_VERSION, Verdict};
+
+    fn result(case: &str, kernel: &str, costs: &[(&str, u64)]) -> CaseResult {
+        CaseResult {
+            case: case.to_owned(),
+            kernel: kernel.to_owned(),
+            verdict: Verdict::Pass,
+            problems: Vec::new(),
+            notes: Vec::new(),
+            capture_digest: String::new(),
+            timing_digest: String::new(),
+            costs: costs.iter().map(|(name, cost)| ((*name).to_owned(), *cost)).collect(),
+            switches: vec![("receiver.poll".to_owned(), 1)],
+            took_ms: 0,
+        }
+    }
+
+    #[test]
+    fn a_sweep_is_a_row_for_each_case_and_kernel_with_a_column_for_each_value() {
+        let results = Results {
+            version: RESULTS_VERSION,
+            kernels: Vec::new(),
+            qemu: String::new(),
+            mode: "exact".to_owned(),
+            cases: vec![
+                result("recv/plain", "6.12", &[("receiver.recv", 5)]),
+                result("ready/poll[connections=1]", "6.12", &[("receiver.poll", 4232), ("receiver.recv", 1693)]),
+                result("ready/poll[connections=1000]", "6.12", &[("receiver.poll", 857_394), ("sender.send", 9)]),
+            ],
+        };
+        let expected = "\ninstructions and context switches of a message, by connections\n\
+                        case        kernel        1       1000\n\
+                        ready/poll  6.12    5,925 1  857,394 1\n";
+        assert_eq!(sweeps(&results), expected);
+    }
+}
