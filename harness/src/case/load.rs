@@ -163,4 +163,11 @@ mod tests {
         let cases = load_all(Path::new(env!("CARGO_MANIFEST_DIR"))).unwrap_or_else(|wrong| panic!("{wrong}"));
         assert!(cases.iter().any(|case| case.name == "recv/tcp-blocking"));
     }
+
+    #[test]
+    fn a_new_case_is_right_from_the_start() {
+        let source = Source { path: "template.yaml".into(), text: super::super::TEMPLATE.to_owned() };
+        let cases = parse("group/name", source).unwrap_or_else(|wrong| panic!("{wrong}"));
+        assert_eq!(cases.len(), 1);
+    }
 }

@@ -25,6 +25,9 @@ mod series;
 mod shape;
 mod yaml;
 
+/// A small case that is right and runs: the beginning of a new one.
+pub const TEMPLATE: &str = include_str!("template.yaml");
+
 pub use case::{Case, CaseActor, CaseStep, Gated, Machine, Measure, StepRef};
 pub use check::{KernelFunctions, check_functions};
 pub use diagnostic::{Diagnostic, Diagnostics, Location, Source};
@@ -36,5 +39,5 @@ pub use lower::{Lowered, PassKind};
 pub use model::{Feature, Nic, Profile};
 pub use operations::OPERATIONS;
 pub use phrases::{Bound, CallPhrase, CostPhrase};
-pub use schema::schema;
+pub use schema::{schema, schema_file};
 pub use series::{Gate, SeriesError};

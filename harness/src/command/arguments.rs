@@ -208,6 +208,13 @@ pub enum CasesCommand {
     List,
     /// Check every case file and tell everything that is wrong.
     Check,
+    /// Start a case: a file that runs as it is, to be changed.
+    New {
+        /// GROUP/NAME, for example recv/tcp-peek.
+        name: String,
+    },
+    /// Print the language's JSON Schema, as it lies in cases/schema.json for editors.
+    Schema,
 }
 
 /// `rxpath cache`.
