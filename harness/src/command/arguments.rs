@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::kernel::{FetchOptions, QemuSource};
 use crate::suite::WorkshopOptions;
@@ -120,9 +120,35 @@ pub struct DiffOptions {
     /// The new kernel.
     #[arg(long, value_name = "SERIES")]
     pub to: String,
-    /// Unchanged lines around each change.
+    /// How to print it.
+    #[arg(long, value_enum, default_value_t = DiffFormat::Text)]
+    pub format: DiffFormat,
+    /// Unchanged lines around each change; JSON has all lines.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub context: usize,
+    /// Only the paths, or only the timings.
+    #[arg(long, value_enum)]
+    pub only: Option<DiffPart>,
+}
+
+/// How a diff is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum DiffFormat {
+    /// For a terminal.
+    Text,
+    /// For a pull request.
+    Markdown,
+    /// For other programs.
+    Json,
+}
+
+/// A part of a diff.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum DiffPart {
+    /// The call paths.
+    Path,
+    /// What operations cost.
+    Timing,
 }
 
 /// `rxpath matrix`.

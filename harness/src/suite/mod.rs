@@ -17,7 +17,9 @@ mod snapshot;
 mod upkeep;
 mod workshop;
 
-pub use compare::{CompareError, SectionDiff, Side, accepted, compare, facts_of, section_matrix};
+pub use compare::{
+    CaseDiff, CompareError, SectionDiff, Side, accepted, accepted_costs, compare, facts_of, section_matrix,
+};
 pub use facts::{FactsError, KernelFacts};
 pub use matrix::{MatrixOptions, Silent, Watcher, bench_for, observe_case, run_matrix};
 pub use observe::{Observation, Section};
