@@ -63,6 +63,8 @@ pub enum Command {
     Diff(DiffOptions),
     /// Group the kernels by their path and say where each change came in; from the accepted snapshots.
     Matrix(MatrixArguments),
+    /// Print the call trees of a saved capture, or of a trace.dat that trace-cmd wrote.
+    Decode(DecodeOptions),
     /// List, fetch or update the pinned kernels.
     Kernels(KernelsOptions),
     /// List or check the cases.
@@ -88,6 +90,9 @@ pub struct RunOptions {
     /// Write the results as JSON.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
+    /// Keep each traced pass's raw capture in DIR/GROUP/CASE/KERNEL/, for `rxpath decode` and (trace.dat) for trace-cmd.
+    #[arg(long, value_name = "DIR")]
+    pub save_capture: Option<PathBuf>,
     /// Guests at a time [default: the number of cores].
     #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub jobs: Option<u16>,
@@ -159,6 +164,14 @@ pub struct MatrixArguments {
     /// All cases.
     #[arg(long)]
     pub all: bool,
+}
+
+/// `rxpath decode`.
+#[derive(Debug, Args)]
+pub struct DecodeOptions {
+    /// A folder of `rxpath run --save-capture` (all captures beneath it), or a trace.dat with function_graph records.
+    #[arg(value_name = "DIR|trace.dat")]
+    pub path: PathBuf,
 }
 
 /// `rxpath kernels`.

@@ -29,6 +29,7 @@ pub fn run(common: &Common, options: &RunOptions) -> Result<u8, CommandError> {
         jobs,
         limits: RunLimits { keep_failures: Some(workshop.cache.root().join("failures")), ..RunLimits::default() },
         propose: true,
+        save_captures: options.save_capture.clone(),
     };
     let mut digests: BTreeMap<(String, String), BTreeSet<(String, String)>> = BTreeMap::new();
     let mut last: Option<Results> = None;

@@ -1,5 +1,6 @@
 //! How anything looks. Only this folder knows.
 
+mod call_trees;
 mod diff_json;
 mod diff_markdown;
 #[cfg(test)]
@@ -9,6 +10,7 @@ mod diff_words;
 mod progress;
 pub mod terminal;
 
+pub use call_trees::call_trees;
 pub use diff_json::{
     CaseReport, ChangeReport, CostReport, DIFF_VERSION, DiffReport, LineReport, ReasonReport, SectionReport,
     TimingReport, diff_report,

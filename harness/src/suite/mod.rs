@@ -12,6 +12,7 @@ mod observe;
 mod passes;
 mod prepare;
 mod results;
+mod saved;
 mod selection;
 mod snapshot;
 mod upkeep;
@@ -25,6 +26,7 @@ pub use matrix::{MatrixOptions, Silent, Watcher, bench_for, observe_case, run_ma
 pub use observe::{Observation, Section};
 pub use passes::{PassError, Recorded};
 pub use results::{CaseResult, Problem, RESULTS_VERSION, Results, Verdict};
+pub use saved::{About, SAVED_VERSION, SavedCapture, SavedCpu, SavedError, saved_captures};
 pub use selection::{Selection, SelectionError, choose};
 pub use snapshot::{SnapshotKind, Snapshots};
 pub use upkeep::{Pruned, UpkeepError, prune};
