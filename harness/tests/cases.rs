@@ -58,7 +58,7 @@ fn check(case: &Case, series: Series) -> Result<(), Failed> {
     let keep = workshop.cache.root().join("failures");
     let limits = RunLimits { keep_failures: Some(keep), ..RunLimits::default() };
     // Pending snapshots are written as insta's own settings say; in a CI job they say not to, unless told otherwise.
-    let matrix = MatrixOptions { jobs: 1, limits, propose: true, accelerator: Accelerator::Exact };
+    let matrix = MatrixOptions { jobs: 1, limits, propose: true, accelerator: Accelerator::Exact, save_captures: None };
     let results = run_matrix(&[case], &fetched, &workshop.images(), &workshop.snapshots(), &matrix, &Silent)?;
     match results.worst() {
         Verdict::Pass | Verdict::Skipped => Ok(()),

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::kernel::{FetchOptions, QemuSource};
 use crate::suite::WorkshopOptions;
@@ -63,6 +63,8 @@ pub enum Command {
     Diff(DiffOptions),
     /// Group the kernels by their path and say where each change came in; from the accepted snapshots.
     Matrix(MatrixArguments),
+    /// Print the call trees of a saved capture, or of a trace.dat that trace-cmd wrote.
+    Decode(DecodeOptions),
     /// List, fetch or update the pinned kernels.
     Kernels(KernelsOptions),
     /// List or check the cases.
@@ -90,6 +92,9 @@ pub struct RunOptions {
     /// Write the results as JSON.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
+    /// Keep each traced pass's raw capture in DIR/GROUP/CASE/KERNEL/, for `rxpath decode` and (trace.dat) for trace-cmd.
+    #[arg(long, value_name = "DIR")]
+    pub save_capture: Option<PathBuf>,
     /// Guests at a time [default: the number of cores].
     #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub jobs: Option<u16>,
@@ -146,9 +151,35 @@ pub struct DiffOptions {
     /// The new kernel.
     #[arg(long, value_name = "SERIES")]
     pub to: String,
-    /// Unchanged lines around each change.
+    /// How to print it.
+    #[arg(long, value_enum, default_value_t = DiffFormat::Text)]
+    pub format: DiffFormat,
+    /// Unchanged lines around each change; JSON has all lines.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub context: usize,
+    /// Only the paths, or only the timings.
+    #[arg(long, value_enum)]
+    pub only: Option<DiffPart>,
+}
+
+/// How a diff is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum DiffFormat {
+    /// For a terminal.
+    Text,
+    /// For a pull request.
+    Markdown,
+    /// For other programs.
+    Json,
+}
+
+/// A part of a diff.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum DiffPart {
+    /// The call paths.
+    Path,
+    /// What operations cost.
+    Timing,
 }
 
 /// `rxpath matrix`.
@@ -159,6 +190,14 @@ pub struct MatrixArguments {
     /// All cases.
     #[arg(long)]
     pub all: bool,
+}
+
+/// `rxpath decode`.
+#[derive(Debug, Args)]
+pub struct DecodeOptions {
+    /// A folder of `rxpath run --save-capture` (all captures beneath it), or a trace.dat with function_graph records.
+    #[arg(value_name = "DIR|trace.dat")]
+    pub path: PathBuf,
 }
 
 /// `rxpath kernels`.

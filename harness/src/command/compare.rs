@@ -1,11 +1,15 @@
 //! `rxpath diff` and `rxpath matrix`: what changed between kernels, and since which.
 
-use super::arguments::{Common, DiffOptions, MatrixArguments, Packages};
+use super::arguments::{Common, DiffFormat, DiffOptions, DiffPart, MatrixArguments, Packages};
 use super::error::CommandError;
 use crate::case::Case;
+use crate::diff::side_by_side;
 use crate::kernel::{Fetched, Series};
-use crate::report::{FetchBars, MatrixBars, terminal};
-use crate::suite::{CompareError, KernelFacts, Side, Workshop, accepted, choose, compare, facts_of, section_matrix};
+use crate::report::{FetchBars, MatrixBars, diff_markdown, diff_report, diff_terminal, terminal};
+use crate::suite::{
+    CaseDiff, CompareError, KernelFacts, Side, Workshop, accepted, accepted_costs, choose, compare, facts_of,
+    section_matrix,
+};
 
 /// Prints what changed of a case from one kernel to another.
 pub fn diff(common: &Common, options: &DiffOptions) -> Result<u8, CommandError> {
@@ -19,6 +23,7 @@ pub fn diff(common: &Common, options: &DiffOptions) -> Result<u8, CommandError> 
             sides[0]
         )));
     }
+    let mut diffs = Vec::new();
     for case in cases {
         for series in sides {
             if let Err(why) = case.runs_on(series) {
@@ -28,17 +33,49 @@ pub fn diff(common: &Common, options: &DiffOptions) -> Result<u8, CommandError> 
                 )));
             }
         }
-        let [old, new] = sides.map(|series| accepted(&workshop.snapshots(), &case.name, &series.to_string()));
-        let (old, new) = (old.map_err(request)?, new.map_err(request)?);
-        let facts = all_facts(&workshop, case, &sides)?;
-        let names = sides.map(|series| series.to_string());
-        let sections = {
-            let side = |at: usize, sections| Side { kernel: names[at].clone(), facts: &facts[at], sections };
-            compare(side(0, old), side(1, new)).map_err(machinery)?
-        };
-        print!("{}", terminal::diff(&case.name, &names[0], &names[1], &sections, options.context));
+        diffs.push(case_diff(&workshop, case, sides, options.only)?);
+    }
+    match options.format {
+        DiffFormat::Text => diffs.iter().for_each(|diff| print!("{}", diff_terminal(diff, options.context))),
+        DiffFormat::Markdown => diffs.iter().for_each(|diff| print!("{}", diff_markdown(diff, options.context))),
+        DiffFormat::Json => {
+            let report = diff_report(&sides[0].to_string(), &sides[1].to_string(), &diffs);
+            println!("{}", serde_json::to_string_pretty(&report).unwrap_or_default());
+        }
     }
     Ok(0)
+}
+
+fn case_diff(
+    workshop: &Workshop,
+    case: &Case,
+    sides: [Series; 2],
+    only: Option<DiffPart>,
+) -> Result<CaseDiff, CommandError> {
+    let snapshots = workshop.snapshots();
+    let names = sides.map(|series| series.to_string());
+    let timings = match only {
+        Some(DiffPart::Path) => None,
+        _ => {
+            let [old, new] = names.each_ref().map(|kernel| accepted_costs(&snapshots, &case.name, kernel));
+            let both = old.and_then(|old| Ok(side_by_side(&old, &new?)));
+            // A case whose timings nobody has accepted yet still has paths to compare.
+            let may_lack = only.is_none() && matches!(both, Err(CompareError::NoTimings { .. }));
+            if may_lack { None } else { Some(both.map_err(request)?) }
+        }
+    };
+    let sections = match only {
+        Some(DiffPart::Timing) => Vec::new(),
+        _ => {
+            let [old, new] = names.each_ref().map(|kernel| accepted(&snapshots, &case.name, kernel));
+            let (old, new) = (old.map_err(request)?, new.map_err(request)?);
+            let facts = all_facts(workshop, case, &sides)?;
+            let side = |at: usize, sections| Side { kernel: names[at].clone(), facts: &facts[at], sections };
+            compare(side(0, old), side(1, new)).map_err(machinery)?
+        }
+    };
+    let [old, new] = names;
+    Ok(CaseDiff { case: case.name.clone(), old, new, sections, timings })
 }
 
 /// Prints the classes of kernels with equal paths, and where each change came in.

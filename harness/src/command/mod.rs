@@ -5,6 +5,7 @@ mod bench;
 mod cache;
 mod cases;
 mod compare;
+mod decode;
 mod doctor;
 mod error;
 mod kernels;
@@ -46,6 +47,7 @@ fn obey(arguments: Arguments) -> Result<u8, CommandError> {
         Command::Show(options) => show::show(&arguments.common, &options),
         Command::Diff(options) => compare::diff(&arguments.common, &options),
         Command::Matrix(options) => compare::matrix(&arguments.common, &options),
+        Command::Decode(options) => decode::decode(&options),
         Command::Kernels(options) => kernels::kernels(&arguments.common, &options),
         Command::Cases(options) => cases::cases(&arguments.common, &options),
         Command::Cache(options) => cache::cache(&arguments.common, &options),

@@ -34,6 +34,7 @@ pub fn run(common: &Common, options: &RunOptions) -> Result<u8, CommandError> {
         // What a snapshot holds is what exact mode shows.
         propose: accelerator == Accelerator::Exact,
         accelerator,
+        save_captures: options.save_capture.clone(),
     };
     let mut digests: BTreeMap<(String, String), BTreeSet<(String, String)>> = BTreeMap::new();
     let mut last: Option<Results> = None;

@@ -11,6 +11,7 @@ mod recorded;
 mod renames;
 mod siblings;
 mod side;
+mod timing;
 
 pub use align::{Knowledge, align};
 pub use comparable::{Mode, Origin, Refusal, comparable};
@@ -18,3 +19,4 @@ pub use matrix::*;
 pub use model::*;
 pub use reason::*;
 pub use renames::Renames;
+pub use timing::*;

@@ -5,12 +5,12 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use crate::case::Case;
-use crate::diff::{Change, ExplainedDiff, Matrix};
+use crate::diff::Matrix;
 use crate::kernel::{self, Fetched, Kernel, Listed};
 use crate::path::steady::Steadiness;
 use crate::path::text;
 use crate::suite::bench::{Bench, Figure};
-use crate::suite::{Observation, Pruned, Results, SectionDiff, Verdict};
+use crate::suite::{Observation, Pruned, Results, Verdict};
 use crate::vm::StoredImage;
 
 /// The answer first: the table of verdicts, then why, then the tally.
@@ -129,49 +129,6 @@ pub fn observation(case: &Case, kernel: &Kernel, observation: &Observation) -> S
         }
     }
     out
-}
-
-/// What changed from the old kernel to the new one: every change with its kind and reason, where it stands.
-pub fn diff(case: &str, old: &str, new: &str, sections: &[SectionDiff], context: usize) -> String {
-    let mut out = format!("{case}: from {old} (-) to {new} (+)\n");
-    for section in sections {
-        let diff = &section.explained.diff;
-        let changes = diff.changes().count();
-        if changes == 0 {
-            let _ = writeln!(out, "\n{}: the same {} lines", section.name, diff.lines.len());
-            continue;
-        }
-        let _ = writeln!(out, "\n{}: {changes} of {} lines changed", section.name, diff.lines.len());
-        for (index, hunk) in diff.hunks(context).into_iter().enumerate() {
-            if index > 0 {
-                out.push_str("  ...\n");
-            }
-            for at in hunk {
-                diff_line(&section.explained, at, &mut out);
-            }
-        }
-    }
-    out
-}
-
-fn diff_line(explained: &ExplainedDiff, at: usize, out: &mut String) {
-    let line = &explained.diff.lines[at];
-    let Some(node) = line.node() else { return };
-    let (sign, kind) = match &line.change {
-        Change::Same => (' ', String::new()),
-        Change::New => ('+', "new".to_owned()),
-        Change::Gone => ('-', "gone".to_owned()),
-        Change::Renamed { from, .. } => ('~', format!("renamed from {from}")),
-        Change::Moved { .. } if line.new.is_some() => ('+', "moved here".to_owned()),
-        Change::Moved { .. } => ('-', "moved away".to_owned()),
-        Change::SplicedIn => ('+', "a level appeared".to_owned()),
-        Change::SplicedOut => ('-', "a level disappeared".to_owned()),
-        Change::Times { from, to } => ('~', format!("{from} times before, now {to}")),
-    };
-    let text = format!("{sign} {}{}", "  ".repeat(line.depth() as usize), text::line(node));
-    let reason = explained.reasons[at].as_ref().map(|reason| reason.sentence());
-    let why = [Some(kind).filter(|kind| !kind.is_empty()), reason].into_iter().flatten().collect::<Vec<_>>().join(": ");
-    let _ = if why.is_empty() { writeln!(out, "{text}") } else { writeln!(out, "{text:<60}  {why}") };
 }
 
 /// The kernels in classes of equal paths, and where each change came in.

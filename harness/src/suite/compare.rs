@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::case::Case;
 use crate::diff::{
-    Costs, ExplainedDiff, Knowledge, Matrix, MatrixInput, NamedSymbols, PathDiff, Renames, align, could_be_renamed,
-    explain, matrix,
+    Costs, ExplainedDiff, Knowledge, Matrix, MatrixInput, NamedSymbols, OperationCost, PathDiff, Renames, TimingLine,
+    align, could_be_renamed, explain, matrix,
 };
 use crate::kernel::{Fetched, Kernel};
 use crate::path::Path;
@@ -33,6 +33,24 @@ pub enum CompareError {
     /// One is no path.
     #[error("{file} is no snapshot of paths: {why}")]
     Unreadable {
+        /// Which.
+        file: String,
+        /// Why not.
+        why: String,
+    },
+    /// The timings of one were never accepted.
+    #[error(
+        "{case} has no accepted timings on {kernel}: run `rxpath run --case {case} --kernel {kernel}` and review them"
+    )]
+    NoTimings {
+        /// The case.
+        case: String,
+        /// The kernel.
+        kernel: String,
+    },
+    /// One holds no timings.
+    #[error("{file} is no snapshot of timings: {why}")]
+    NoSuchTimings {
         /// Which.
         file: String,
         /// Why not.
@@ -69,6 +87,52 @@ pub struct SectionDiff {
     pub name: String,
     /// What changed, and why.
     pub explained: ExplainedDiff,
+}
+
+/// What changed of a case from one kernel to another.
+#[derive(Clone, Debug)]
+pub struct CaseDiff {
+    /// `group/name`.
+    pub case: String,
+    /// The old kernel's series.
+    pub old: String,
+    /// The new kernel's series.
+    pub new: String,
+    /// The paths, section by section; empty if only timings were asked for.
+    pub sections: Vec<SectionDiff>,
+    /// The timings; `None` if they were not asked for, or not accepted for both kernels.
+    pub timings: Option<Vec<TimingLine>>,
+}
+
+/// The accepted costs of a case's operations on a kernel.
+pub fn accepted_costs(
+    snapshots: &Snapshots,
+    case: &str,
+    kernel: &str,
+) -> Result<Vec<(String, OperationCost)>, CompareError> {
+    let document = snapshots
+        .accepted(case, kernel, SnapshotKind::Timing)
+        .ok_or_else(|| CompareError::NoTimings { case: case.to_owned(), kernel: kernel.to_owned() })?;
+    let file = snapshots.file(case, kernel, SnapshotKind::Timing);
+    let lines = document.lines().filter(|line| !line.starts_with('#') && !line.trim().is_empty());
+    lines
+        .map(|line| {
+            let why =
+                || format!("expected `OPERATION: COST` or `OPERATION: COST on the CPU, N switches`, found {line:?}");
+            operation_cost(line)
+                .ok_or_else(|| CompareError::NoSuchTimings { file: file.display().to_string(), why: why() })
+        })
+        .collect()
+}
+
+/// One line of a timing snapshot.
+fn operation_cost(line: &str) -> Option<(String, OperationCost)> {
+    let (name, rest) = line.rsplit_once(": ")?;
+    let (cost, switches) = match rest.split_once(" on the CPU, ") {
+        None => (rest, 0),
+        Some((cost, switches)) => (cost, switches.split_once(' ')?.0.parse().ok()?),
+    };
+    Some((name.to_owned(), OperationCost { cost: cost.parse().ok()?, switches }))
 }
 
 /// The accepted paths of a case on a kernel, by section.
@@ -140,4 +204,18 @@ pub fn section_matrix(section: &str, kernels: &[Side<'_>]) -> Result<Matrix, Com
         .collect();
     let implausible = |_: &str, _: &str| false;
     Ok(matrix(&inputs, |_, _| Knowledge { renames: &renames, plausible: &implausible }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_a_timing_snapshot_are_operations_with_their_costs() {
+        let cost = |name: &str, cost, switches| Some((name.to_owned(), OperationCost { cost, switches }));
+        assert_eq!(operation_cost("sender.send: 12962"), cost("sender.send", 12962, 0));
+        assert_eq!(operation_cost("receiver.recv: 5592 on the CPU, 1 switch"), cost("receiver.recv", 5592, 1));
+        assert_eq!(operation_cost("receiver.recv: 5592 on the CPU, 2 switches"), cost("receiver.recv", 5592, 2));
+        assert_eq!(operation_cost("receiver.recv: many"), None);
+    }
 }

@@ -92,7 +92,8 @@ fn layout(sections: &[Section<'_>]) -> Result<Layout, FactsError> {
     Ok(Layout::new(&CaptureText { header_page, formats, page_size: None, endian: Endian::Little })?)
 }
 
-fn text<'a>(sections: &[Section<'a>], tag: Tag) -> Result<&'a str, FactsError> {
+/// A section that is text.
+pub(super) fn text<'a>(sections: &[Section<'a>], tag: Tag) -> Result<&'a str, FactsError> {
     let what = match tag {
         Tag::HeaderPage => "header_page",
         Tag::Symbols => "kallsyms",

@@ -1,6 +1,7 @@
 //! The matrix: all chosen cases on all chosen kernels, as many guests at a time as there are jobs.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock};
 use std::time::Instant;
 
@@ -15,6 +16,7 @@ use super::observe::Observation;
 use super::passes::{PassError, Recorded};
 use super::prepare;
 use super::results::{CaseResult, Problem, RESULTS_VERSION, Results, Verdict};
+use super::saved::{About, SAVED_VERSION, SavedCapture};
 use super::snapshot::{Compared, SnapshotKind, Snapshots, first_difference, section_at};
 use super::timings::{Held, Timings, cost_failures};
 
@@ -29,6 +31,8 @@ pub struct MatrixOptions {
     pub propose: bool,
     /// What executes the guests. Only exact timings are held against snapshots and bounds.
     pub accelerator: Accelerator,
+    /// Where to keep the traced passes' captures, if anywhere: GROUP/CASE/KERNEL/ beneath it (see [`super::SavedCapture`]).
+    pub save_captures: Option<PathBuf>,
 }
 
 /// Told what happens, from any thread.
@@ -267,7 +271,13 @@ impl Suite<'_> {
             let name = format!("{}-{}-{pass:?}", job.case.name.replace('/', "-"), job.kernel.series).to_lowercase();
             folder.join(name)
         });
-        let recorded = Recorded::run(&bench.image, stage, lowered.plan.clone(), &limits);
+        let mut recorded = Recorded::run(&bench.image, stage, lowered.plan.clone(), &limits);
+        if let (PassKind::Trace, Some(folder)) = (pass, &self.options.save_captures) {
+            recorded = recorded.and_then(|recorded| {
+                save_capture(folder, job, bench, &recorded)?;
+                Ok(recorded)
+            });
+        }
         let mut all = lock();
         let mine = all.entry(index).or_default();
         match pass {
@@ -434,6 +444,14 @@ fn judge_costs(jobs: &[Job<'_>], found: &mut [CaseResult]) {
     }
 }
 
+fn save_capture(folder: &Path, job: &Job<'_>, bench: &Bench, recorded: &Recorded) -> Result<(), PassError> {
+    let kernel = job.kernel.series.to_string();
+    let place = folder.join(&job.case.name).join(&kernel);
+    let (case, release, digest) = (job.case.name.clone(), job.kernel.release.clone(), recorded.digest.clone());
+    let about = About { version: SAVED_VERSION, case, kernel, release, digest };
+    Ok(SavedCapture::of(recorded, &bench.facts, &bench.image.facts()?)?.write(&place, &about)?)
+}
+
 /// The changed lines of two texts with three lines around them, as `diff -u` writes them.
 fn unified(accepted: &str, found: &str) -> String {
     let input = imara_diff::InternedInput::new(accepted, found);
@@ -470,7 +488,7 @@ fn worsen(result: &mut CaseResult, verdict: Verdict, place: &str, message: Strin
 fn blame(result: &mut CaseResult, pass: &str, why: &PassError) {
     let (verdict, evidence) = match why {
         PassError::Vm(VmError::Guest(fault)) => (verdict_of(&fault.kind), evidence_of(fault)),
-        PassError::Vm(_) => (Verdict::Broken, String::new()),
+        PassError::Vm(_) | PassError::Saved(_) => (Verdict::Broken, String::new()),
         PassError::Region(_) | PassError::Report(_) | PassError::Decode(_) => (Verdict::Crashed, String::new()),
     };
     worsen(result, verdict, pass, why.to_string(), evidence);

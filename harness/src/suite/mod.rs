@@ -14,18 +14,22 @@ mod observe;
 mod passes;
 mod prepare;
 mod results;
+mod saved;
 mod selection;
 mod snapshot;
 mod timings;
 mod upkeep;
 mod workshop;
 
-pub use compare::{CompareError, SectionDiff, Side, accepted, compare, facts_of, section_matrix};
+pub use compare::{
+    CaseDiff, CompareError, SectionDiff, Side, accepted, accepted_costs, compare, facts_of, section_matrix,
+};
 pub use facts::{FactsError, KernelFacts};
 pub use matrix::{MatrixOptions, Silent, Watcher, bench_for, observe_case, run_matrix};
 pub use observe::{Observation, Section};
 pub use passes::{PassError, Recorded};
 pub use results::{CaseResult, Problem, RESULTS_VERSION, Results, Verdict};
+pub use saved::{About, SAVED_VERSION, SavedCapture, SavedCpu, SavedError, saved_captures};
 pub use selection::{Selection, SelectionError, choose};
 pub use snapshot::{SnapshotKind, Snapshots};
 pub use timings::{Held, Timing, Timings};

@@ -33,6 +33,9 @@ pub enum PassError {
     /// The ring buffer's pages.
     #[error("the recorded pages cannot be decoded: {0}")]
     Decode(#[from] crate::trace::DecodeError),
+    /// The folder to keep the capture in.
+    #[error("the capture cannot be kept: {0}")]
+    Saved(#[from] super::saved::SavedError),
 }
 
 impl Recorded {
@@ -58,16 +61,19 @@ impl Recorded {
 
     /// The call forests of what was recorded under `pages`.
     pub fn forests(&self, facts: &KernelFacts, pages: Tag) -> Result<Forests, PassError> {
+        Ok(build(&facts.layout, &self.cpu_pages(pages)?)?)
+    }
+
+    /// What each CPU recorded under `pages`.
+    pub fn cpu_pages(&self, pages: Tag) -> Result<Vec<CpuPages<'_>>, PassError> {
         let sections = rxpath_guest::sections(&self.region)?;
         let stats = |cpu: u32| {
             let of_cpu = |section: &&Section| section.tag == Tag::Stats && section.cpu == cpu;
             sections.iter().find(of_cpu).and_then(|section| std::str::from_utf8(section.bytes).ok()).unwrap_or("")
         };
-        let cpus: Vec<CpuPages> = sections
-            .iter()
-            .filter(|section| section.tag == pages)
+        let of_pages = sections.iter().filter(|section| section.tag == pages);
+        Ok(of_pages
             .map(|section| CpuPages { cpu: section.cpu as u16, pages: section.bytes, stats: stats(section.cpu) })
-            .collect();
-        Ok(build(&facts.layout, &cpus)?)
+            .collect())
     }
 }

@@ -1,0 +1,80 @@
+//! The call trees of a capture as text, task by task: everything that was recorded, nothing folded or left out.
+
+use std::fmt::Write as _;
+
+use crate::trace::{Forest, Forests, Interrupted, Node, Symbols, TaskKey, What, shadow_stack_losses};
+
+/// The call trees of all tasks. Each line: microseconds since the first record, CPU, context (`h` hard interrupt, `s`
+/// softirq, `n` NMI), nanoseconds that the call took, the call by its nesting. `~` begins a mark between calls.
+pub fn call_trees(forests: &Forests, symbols: &Symbols) -> String {
+    let mut out = String::new();
+    let losses = forests.losses.iter().cloned().chain(shadow_stack_losses(&forests.too_deep));
+    for loss in losses {
+        let _ = writeln!(out, "lost: {loss}");
+    }
+    let first = forests.by_task.values().filter_map(|forest| forest.nodes.first()).map(|node| node.start).min();
+    for forest in forests.by_task.values().filter(|forest| !forest.nodes.is_empty()) {
+        let calls = forest.nodes.iter().filter(|node| matches!(node.what, What::Call { .. })).count();
+        let _ = writeln!(out, "\n{} ({calls} calls)", task(forest, forests));
+        let _ = writeln!(out, "{:>12} {:>3}     {:>10}", "µs", "CPU", "ns");
+        for node in &forest.nodes {
+            write_node(node, first.unwrap_or(0), forests, symbols, &mut out);
+        }
+    }
+    out
+}
+
+fn task(forest: &Forest, forests: &Forests) -> String {
+    match forest.task {
+        TaskKey::Task(pid) => who(pid, forests),
+        TaskKey::Idle(cpu) => format!("idle task of CPU {cpu}"),
+    }
+}
+
+fn who(pid: i32, forests: &Forests) -> String {
+    match (pid, forests.comms.get(&pid)) {
+        (0, _) => "idle".to_owned(),
+        (pid, Some(comm)) => format!("{}-{pid}", printable(comm)),
+        (pid, None) => format!("pid {pid}"),
+    }
+}
+
+fn write_node(node: &Node, first: u64, forests: &Forests, symbols: &Symbols, out: &mut String) {
+    let (took, text) = match &node.what {
+        What::Call { func, end } => {
+            let name = symbols.name(*func).map_or_else(|| format!("{func:#x}"), printable);
+            (end.map_or_else(|| "-".to_owned(), |end| end.saturating_sub(node.start).to_string()), name)
+        }
+        What::Waking { pid } => (String::new(), format!("~ begins to wake {}", who(*pid, forests))),
+        What::Woken { pid } => (String::new(), format!("~ wakes {}", who(*pid, forests))),
+        What::SwitchOut { state, next } => {
+            (String::new(), format!("~ leaves the CPU ({state}) to {}", who(*next, forests)))
+        }
+        What::SwitchIn { previous } => (String::new(), format!("~ runs after {}", who(*previous, forests))),
+        What::Irq { event, number } => (String::new(), format!("~ {event} {number}")),
+        What::Marker { bytes } => {
+            let hex: String = bytes.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+            let more = if bytes.len() > 16 { "…" } else { "" };
+            (String::new(), format!("~ marker {hex}{more}"))
+        }
+    };
+    let since = node.start.saturating_sub(first);
+    let at = format!("{}.{:03}", since / 1000, since % 1000);
+    let indent = "  ".repeat((node.depth as usize).min(MOST_INDENT));
+    let _ = writeln!(out, "{at:>12} {:>3} {} {took:>10}  {indent}{text}", node.cpu, context(node.interrupted));
+}
+
+/// Deeper than any kernel's shadow stack; a hostile file may claim more.
+const MOST_INDENT: usize = 256;
+
+fn context(interrupted: Interrupted) -> String {
+    let letter = |on: bool, letter: char| if on { letter } else { '.' };
+    [letter(interrupted.hardirq, 'h'), letter(interrupted.softirq, 's'), letter(interrupted.nmi, 'n')]
+        .into_iter()
+        .collect()
+}
+
+/// A name out of a file, without what a terminal would obey.
+fn printable(name: &str) -> String {
+    name.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
+}

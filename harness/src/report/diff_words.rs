@@ -1,0 +1,71 @@
+//! The words that a diff is told in, whatever it is printed as.
+
+use crate::diff::{Change, ExplainedDiff, OperationCost, TimingLine};
+use crate::path::text;
+
+/// One line of a diff, in words.
+pub(super) struct Words {
+    /// `+` only in the new kernel, `-` only in the old one, `~` in both but not alike, a space for no change.
+    pub(super) sign: char,
+    /// The line itself, indented by its nesting.
+    pub(super) line: String,
+    /// What happened to it, and why; empty if nothing did.
+    pub(super) why: String,
+}
+
+/// A line of a diff. `None` only for a line without sides, which no diff has.
+pub(super) fn line(explained: &ExplainedDiff, at: usize) -> Option<Words> {
+    let line = &explained.diff.lines[at];
+    let node = line.node()?;
+    let (sign, kind) = match &line.change {
+        Change::Same => (' ', String::new()),
+        Change::New => ('+', "new".to_owned()),
+        Change::Gone => ('-', "gone".to_owned()),
+        Change::Renamed { from, .. } => ('~', format!("renamed from {from}")),
+        Change::Moved { .. } if line.new.is_some() => ('+', "moved here".to_owned()),
+        Change::Moved { .. } => ('-', "moved away".to_owned()),
+        Change::SplicedIn => ('+', "a level appeared".to_owned()),
+        Change::SplicedOut => ('-', "a level disappeared".to_owned()),
+        Change::Times { from, to } => ('~', format!("{} before, now {}", times(*from), times(*to))),
+    };
+    let reason = explained.reasons[at].as_ref().map(|reason| reason.sentence());
+    let why = [Some(kind).filter(|kind| !kind.is_empty()), reason].into_iter().flatten().collect::<Vec<_>>().join(": ");
+    Some(Words { sign, line: format!("{}{}", "  ".repeat(line.depth() as usize), text::line(node)), why })
+}
+
+fn times(count: u32) -> String {
+    match count {
+        1 => "once".to_owned(),
+        2 => "twice".to_owned(),
+        many => format!("{many} times"),
+    }
+}
+
+/// How much of a section changed.
+pub(super) fn section(explained: &ExplainedDiff) -> String {
+    let lines = explained.diff.lines.len();
+    match explained.diff.changes().count() {
+        0 => format!("the same {lines} lines"),
+        changes => format!("{changes} of {lines} lines changed"),
+    }
+}
+
+/// A cost, or that there is none.
+pub(super) fn cost(cost: Option<OperationCost>) -> String {
+    match cost {
+        None => "not measured".to_owned(),
+        Some(OperationCost { cost, switches: 0 }) => cost.to_string(),
+        Some(OperationCost { cost, switches: 1 }) => format!("{cost} (1 switch)"),
+        Some(OperationCost { cost, switches }) => format!("{cost} ({switches} switches)"),
+    }
+}
+
+/// How a cost changed: `+1234 (+5.1 %)`.
+pub(super) fn cost_change(line: &TimingLine) -> String {
+    match (line.difference(), line.share()) {
+        (None, _) => String::new(),
+        (Some(0), _) => "the same".to_owned(),
+        (Some(difference), None) => format!("{difference:+}"),
+        (Some(difference), Some(share)) => format!("{difference:+} ({:+.1} %)", share * 100.0),
+    }
+}
