@@ -50,6 +50,8 @@ pub fn run(common: &Common, options: &RunOptions) -> Result<u8, CommandError> {
         }
     }
     let Some(results) = last else { return Ok(0) };
+    // For `rxpath report` and `rxpath review`, without being asked; where it cannot be written, only they miss it.
+    let _ = results.save(&workshop.last_results());
     if let Some(file) = &options.json {
         write_json(file, &results)?;
     }
@@ -75,6 +77,5 @@ fn settle_insta() -> Result<(), CommandError> {
 }
 
 fn write_json(file: &std::path::Path, results: &Results) -> Result<(), CommandError> {
-    let text = serde_json::to_string_pretty(results).unwrap_or_default() + "\n";
-    std::fs::write(file, text).map_err(|why| CommandError::Machinery(format!("writing {}: {why}", file.display())))
+    results.save(file).map_err(|why| CommandError::Machinery(format!("writing {}: {why}", file.display())))
 }

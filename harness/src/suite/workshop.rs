@@ -75,6 +75,11 @@ impl Workshop {
         Images::new(self.cache.clone())
     }
 
+    /// Where the results of the last run lie.
+    pub fn last_results(&self) -> PathBuf {
+        self.root.join("target/rxpath/results.json")
+    }
+
     /// The snapshots of the repository.
     pub fn snapshots(&self) -> Snapshots {
         Snapshots::new(&self.root)
