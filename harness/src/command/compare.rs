@@ -4,7 +4,7 @@ use super::arguments::{Common, DiffOptions, MatrixArguments, Packages};
 use super::error::CommandError;
 use crate::case::Case;
 use crate::kernel::{Fetched, Series};
-use crate::report::{FetchBars, MatrixBars, terminal};
+use crate::report::{FetchBars, MatrixBars, Screen, terminal};
 use crate::suite::{CompareError, KernelFacts, Side, Workshop, accepted, choose, compare, facts_of, section_matrix};
 
 /// Prints what changed of a case from one kernel to another.
@@ -36,7 +36,8 @@ pub fn diff(common: &Common, options: &DiffOptions) -> Result<u8, CommandError> 
             let side = |at: usize, sections| Side { kernel: names[at].clone(), facts: &facts[at], sections };
             compare(side(0, old), side(1, new)).map_err(machinery)?
         };
-        print!("{}", terminal::diff(&case.name, &names[0], &names[1], &sections, options.context));
+        let text = terminal::diff(&case.name, &names[0], &names[1], &sections, options.context);
+        Screen::of_output().show(&text);
     }
     Ok(0)
 }

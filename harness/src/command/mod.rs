@@ -7,6 +7,8 @@ mod compare;
 mod doctor;
 mod error;
 mod kernels;
+mod report;
+mod review;
 mod run;
 mod show;
 
@@ -45,6 +47,8 @@ fn obey(arguments: Arguments) -> Result<u8, CommandError> {
         Command::Show(options) => show::show(&arguments.common, &options),
         Command::Diff(options) => compare::diff(&arguments.common, &options),
         Command::Matrix(options) => compare::matrix(&arguments.common, &options),
+        Command::Report(options) => report::report(&arguments.common, &options),
+        Command::Review(options) => review::review(&arguments.common, &options),
         Command::Kernels(options) => kernels::kernels(&arguments.common, &options),
         Command::Cases(options) => cases::cases(&arguments.common, &options),
         Command::Cache(options) => cache::cache(&arguments.common, &options),

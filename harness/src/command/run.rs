@@ -6,7 +6,7 @@ use std::os::unix::process::CommandExt;
 use super::arguments::{Common, RunOptions};
 use super::error::CommandError;
 use crate::report::terminal;
-use crate::report::{FetchBars, MatrixBars};
+use crate::report::{FetchBars, MatrixBars, Overview, Screen};
 use crate::suite::{MatrixOptions, Results, Workshop, WorkshopError, choose, run_matrix};
 use crate::vm::{RunLimits, call_off_on_signals};
 
@@ -55,7 +55,10 @@ pub fn run(common: &Common, options: &RunOptions) -> Result<u8, CommandError> {
     if let Some(file) = &options.json {
         write_json(file, &results)?;
     }
-    print!("{}", terminal::results(&results));
+    if let Some(folder) = &options.html {
+        super::report::write_html(&Overview::of(&results), folder)?;
+    }
+    print!("{}", Screen::of_output().fit(&terminal::results(&results)));
     if options.repeat > 1 {
         print!("{}", terminal::digests(options.repeat, &digests));
     }

@@ -4,12 +4,15 @@
 //! path/, and leaves how anything looks to report/.
 
 mod compare;
+mod decisions;
+mod explained;
 mod facts;
 mod functions;
 mod judge;
 mod matrix;
 mod observe;
 mod passes;
+mod pending;
 mod prepare;
 mod results;
 mod saved;
@@ -19,13 +22,16 @@ mod upkeep;
 mod workshop;
 
 pub use compare::{CompareError, SectionDiff, Side, accepted, compare, facts_of, section_matrix};
+pub use decisions::{Decision, Decisions, changes_of, runs};
+pub use explained::{SavedSide, explain_saved};
 pub use facts::{FactsError, KernelFacts};
 pub use matrix::{MatrixOptions, Silent, Watcher, bench_for, observe_case, run_matrix};
 pub use observe::{Observation, Section, read_document};
 pub use passes::{PassError, Recorded};
+pub use pending::{Pending, PendingError, pending};
 pub use results::{CaseResult, Problem, RESULTS_VERSION, Results, ResultsError, Verdict};
 pub use saved::{SavedFunctions, SavedPath, SavedTiming, SavedWakeup, wakeups};
 pub use selection::{Selection, SelectionError, choose};
 pub use snapshot::{SnapshotKind, Snapshots, body};
 pub use upkeep::{Pruned, UpkeepError, prune};
-pub use workshop::{Workshop, WorkshopError, WorkshopOptions, find_root};
+pub use workshop::{Workshop, WorkshopError, WorkshopOptions, find_root, last_results};

@@ -124,6 +124,17 @@ pub struct CaseResult {
 }
 
 impl CaseResult {
+    /// The accepted paths that a changed result was held against.
+    pub fn accepted_paths(&self) -> Option<Vec<(String, crate::path::Path)>> {
+        super::observe::read_document(self.accepted.as_ref()?).ok()
+    }
+
+    /// The paths that were found, by name; none of those that no majority of the iterations agrees on.
+    pub fn found_paths(&self) -> Vec<(String, crate::path::Path)> {
+        let steady = self.paths.iter().filter(|saved| 2 * saved.agreeing > saved.iterations);
+        steady.filter_map(|saved| Some((saved.name.clone(), crate::path::text::parse(&saved.path).ok()?))).collect()
+    }
+
     /// A result with nothing in it but the verdict and why.
     pub fn new(case: &Case, kernel: &str, verdict: Verdict, problems: Vec<Problem>) -> Self {
         Self {
@@ -250,6 +261,11 @@ impl Results {
         all.cases
             .sort_by(|one, other| (&one.case, by_version(&one.kernel)).cmp(&(&other.case, by_version(&other.kernel))));
         Some(all)
+    }
+
+    /// What a kernel of the run has of the functions in the paths.
+    pub fn functions_of(&self, kernel: &str) -> Option<&SavedFunctions> {
+        self.functions.iter().find(|one| one.kernel == kernel)
     }
 
     /// The worst verdict; a run of nothing passes.

@@ -77,13 +77,18 @@ impl Workshop {
 
     /// Where the results of the last run lie.
     pub fn last_results(&self) -> PathBuf {
-        self.root.join("target/rxpath/results.json")
+        last_results(&self.root)
     }
 
     /// The snapshots of the repository.
     pub fn snapshots(&self) -> Snapshots {
         Snapshots::new(&self.root)
     }
+}
+
+/// Where the results of the last run of the repository at `root` lie.
+pub fn last_results(root: &Path) -> PathBuf {
+    root.join("target/rxpath/results.json")
 }
 
 /// The repository: as named, or the nearest folder from here upwards that holds pins and cases.
