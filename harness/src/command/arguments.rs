@@ -65,6 +65,10 @@ pub enum Command {
     Matrix(MatrixArguments),
     /// Print the call trees of a saved capture, or of a trace.dat that trace-cmd wrote.
     Decode(DecodeOptions),
+    /// Make HTML, Markdown or JSON of saved results.
+    Report(ReportOptions),
+    /// Accept or reject pending snapshots, grouped by what changed.
+    Review(ReviewOptions),
     /// List, fetch or update the pinned kernels.
     Kernels(KernelsOptions),
     /// List or check the cases.
@@ -95,6 +99,9 @@ pub struct RunOptions {
     /// Keep each traced pass's raw capture in DIR/GROUP/CASE/KERNEL/, for `rxpath decode` and (trace.dat) for trace-cmd.
     #[arg(long, value_name = "DIR")]
     pub save_capture: Option<PathBuf>,
+    /// Write an HTML report into this folder.
+    #[arg(long, value_name = "DIR")]
+    pub html: Option<PathBuf>,
     /// Guests at a time [default: the number of cores].
     #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub jobs: Option<u16>,
@@ -198,6 +205,52 @@ pub struct DecodeOptions {
     /// A folder of `rxpath run --save-capture` (all captures beneath it), or a trace.dat with function_graph records.
     #[arg(value_name = "DIR|trace.dat")]
     pub path: PathBuf,
+}
+
+/// `rxpath report`.
+#[derive(Debug, Args)]
+pub struct ReportOptions {
+    /// Saved results, as `rxpath run --json FILE` writes them [default: those of the last run].
+    #[arg(long, value_name = "FILE")]
+    pub from: Vec<PathBuf>,
+    /// Results of several runs, one for each kernel for example, to join into one report.
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub merge: Vec<PathBuf>,
+    /// Earlier results, to hold the timings against.
+    #[arg(long, value_name = "FILE")]
+    pub against: Option<PathBuf>,
+    /// Write Markdown; `-` is standard output.
+    #[arg(long, value_name = "FILE")]
+    pub markdown: Option<PathBuf>,
+    /// What the Markdown must fit into.
+    #[arg(long, value_enum, default_value_t = Space::Summary, value_name = "SPACE")]
+    pub space: Space,
+    /// Write HTML into this folder.
+    #[arg(long, value_name = "DIR")]
+    pub html: Option<PathBuf>,
+    /// Write the joined results as JSON.
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+}
+
+/// What a host has room for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Space {
+    /// GitHub's job summary: 1 MiB.
+    Summary,
+    /// A comment or the text of a pull request on GitHub: 65,536 characters.
+    Comment,
+}
+
+/// `rxpath review`.
+#[derive(Debug, Args)]
+pub struct ReviewOptions {
+    /// Only print what there is to decide.
+    #[arg(long)]
+    pub list: bool,
+    /// Results that say which functions the kernels have, for the reasons [default: those of the last run].
+    #[arg(long, value_name = "FILE")]
+    pub from: Option<PathBuf>,
 }
 
 /// `rxpath kernels`.

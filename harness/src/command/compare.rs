@@ -5,7 +5,7 @@ use super::error::CommandError;
 use crate::case::Case;
 use crate::diff::side_by_side;
 use crate::kernel::{Fetched, Series};
-use crate::report::{FetchBars, MatrixBars, diff_markdown, diff_report, diff_terminal, terminal};
+use crate::report::{FetchBars, MatrixBars, Screen, diff_markdown, diff_report, diff_terminal, terminal};
 use crate::suite::{
     CaseDiff, CompareError, KernelFacts, Side, Workshop, accepted, accepted_costs, choose, compare, facts_of,
     section_matrix,
@@ -36,7 +36,10 @@ pub fn diff(common: &Common, options: &DiffOptions) -> Result<u8, CommandError> 
         diffs.push(case_diff(&workshop, case, sides, options.only)?);
     }
     match options.format {
-        DiffFormat::Text => diffs.iter().for_each(|diff| print!("{}", diff_terminal(diff, options.context))),
+        DiffFormat::Text => {
+            let text: String = diffs.iter().map(|diff| diff_terminal(diff, options.context)).collect();
+            Screen::of_output().show(&text);
+        }
         DiffFormat::Markdown => diffs.iter().for_each(|diff| print!("{}", diff_markdown(diff, options.context))),
         DiffFormat::Json => {
             let report = diff_report(&sides[0].to_string(), &sides[1].to_string(), &diffs);

@@ -9,6 +9,8 @@ mod decode;
 mod doctor;
 mod error;
 mod kernels;
+mod report;
+mod review;
 mod run;
 mod show;
 
@@ -48,6 +50,8 @@ fn obey(arguments: Arguments) -> Result<u8, CommandError> {
         Command::Diff(options) => compare::diff(&arguments.common, &options),
         Command::Matrix(options) => compare::matrix(&arguments.common, &options),
         Command::Decode(options) => decode::decode(&options),
+        Command::Report(options) => report::report(&arguments.common, &options),
+        Command::Review(options) => review::review(&arguments.common, &options),
         Command::Kernels(options) => kernels::kernels(&arguments.common, &options),
         Command::Cases(options) => cases::cases(&arguments.common, &options),
         Command::Cache(options) => cache::cache(&arguments.common, &options),

@@ -6,8 +6,7 @@ use std::os::unix::process::CommandExt;
 use super::arguments::{AccelChoice, Common, ModeChoice, RunOptions};
 use super::error::CommandError;
 use crate::kernel::Fetched;
-use crate::report::{FetchBars, MatrixBars};
-use crate::report::{sweeps, terminal};
+use crate::report::{FetchBars, MatrixBars, Overview, Screen, sweeps, terminal};
 use crate::suite::native::{self, Wanted};
 use crate::suite::{MatrixOptions, Results, Workshop, WorkshopError, choose, run_matrix};
 use crate::vm::{Accelerator, RunLimits, call_off_on_signals};
@@ -56,10 +55,15 @@ pub fn run(common: &Common, options: &RunOptions) -> Result<u8, CommandError> {
         }
     }
     let Some(results) = last else { return Ok(0) };
+    // For `rxpath report` and `rxpath review`, without being asked; where it cannot be written, only they miss it.
+    let _ = results.save(&workshop.last_results());
     if let Some(file) = &options.json {
         write_json(file, &results)?;
     }
-    print!("{}", terminal::results(&results));
+    if let Some(folder) = &options.html {
+        super::report::write_html(&Overview::of(&results), folder)?;
+    }
+    print!("{}", Screen::of_output().fit(&terminal::results(&results)));
     print!("{}", sweeps::sweeps(&results));
     if options.repeat > 1 {
         print!("{}", terminal::digests(options.repeat, &digests));
@@ -102,6 +106,5 @@ fn settle_insta() -> Result<(), CommandError> {
 }
 
 fn write_json(file: &std::path::Path, results: &Results) -> Result<(), CommandError> {
-    let text = serde_json::to_string_pretty(results).unwrap_or_default() + "\n";
-    std::fs::write(file, text).map_err(|why| CommandError::Machinery(format!("writing {}: {why}", file.display())))
+    results.save(file).map_err(|why| CommandError::Machinery(format!("writing {}: {why}", file.display())))
 }

@@ -2,7 +2,7 @@
 
 use super::arguments::{Common, ShowOptions};
 use super::error::CommandError;
-use crate::report::{FetchBars, MatrixBars, terminal};
+use crate::report::{FetchBars, MatrixBars, Screen, terminal};
 use crate::suite::{Workshop, choose, observe_case};
 use crate::vm::{RunLimits, call_off_on_signals};
 
@@ -25,7 +25,7 @@ pub fn show(common: &Common, options: &ShowOptions) -> Result<u8, CommandError> 
                 observe_case(case, kernel, fetched.qemu.as_ref(), &workshop.images(), &RunLimits::default(), &bars)
                     .map_err(|why| CommandError::Machinery(why.to_string()))?;
             bars.finish();
-            print!("{}", terminal::observation(case, kernel, &observation));
+            Screen::of_output().show(&terminal::observation(case, kernel, &observation));
         }
     }
     Ok(0)

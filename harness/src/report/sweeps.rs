@@ -114,35 +114,25 @@ impl Table {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::suite::{RESULTS_VERSION, Verdict};
 
     fn result(case: &str, kernel: &str, costs: &[(&str, u64)]) -> CaseResult {
-        CaseResult {
-            case: case.to_owned(),
-            kernel: kernel.to_owned(),
-            verdict: Verdict::Pass,
-            problems: Vec::new(),
-            notes: Vec::new(),
-            capture_digest: String::new(),
-            timing_digest: String::new(),
-            costs: costs.iter().map(|(name, cost)| ((*name).to_owned(), *cost)).collect(),
-            switches: vec![("receiver.poll".to_owned(), 1)],
-            took_ms: 0,
-        }
+        let text = serde_json::json!({
+            "case": case, "kernel": kernel, "verdict": "pass", "problems": [], "notes": [], "capture_digest": "",
+            "timing_digest": "", "costs": costs, "switches": [["receiver.poll", 1]], "took_ms": 0
+        });
+        serde_json::from_value(text).unwrap()
     }
 
     #[test]
     fn a_sweep_is_a_row_for_each_case_and_kernel_with_a_column_for_each_value() {
+        let text = r#"{"version": 1, "kernels": [], "qemu": "", "mode": "exact", "cases": []}"#;
         let results = Results {
-            version: RESULTS_VERSION,
-            kernels: Vec::new(),
-            qemu: String::new(),
-            mode: "exact".to_owned(),
             cases: vec![
                 result("recv/plain", "6.12", &[("receiver.recv", 5)]),
                 result("ready/poll[connections=1]", "6.12", &[("receiver.poll", 4232), ("receiver.recv", 1693)]),
                 result("ready/poll[connections=1000]", "6.12", &[("receiver.poll", 857_394), ("sender.send", 9)]),
             ],
+            ..serde_json::from_str(text).unwrap()
         };
         let expected = "\ninstructions and context switches of a message, by connections\n\
                         case        kernel        1       1000\n\

@@ -1,6 +1,6 @@
 //! The matrix: all chosen cases on all chosen kernels, as many guests at a time as there are jobs.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock};
 use std::time::Instant;
@@ -9,6 +9,7 @@ use crate::case::{Case, Diagnostics, Lowered, PassKind};
 use crate::kernel::{Fetched, Kernel, Series};
 use crate::vm::{Accelerator, FaultKind, Images, Machine, QemuProgram, RunLimits, Stage, VmError, WarmImage};
 
+use super::captures::{About, SAVED_VERSION, SavedCapture};
 use super::facts::{FactsError, KernelFacts};
 use super::functions;
 use super::judge;
@@ -16,7 +17,7 @@ use super::observe::Observation;
 use super::passes::{PassError, Recorded};
 use super::prepare;
 use super::results::{CaseResult, Problem, RESULTS_VERSION, Results, Verdict};
-use super::saved::{About, SAVED_VERSION, SavedCapture};
+use super::saved::{self, SavedFunctions};
 use super::snapshot::{Compared, SnapshotKind, Snapshots, first_difference, section_at};
 use super::timings::{Held, Timings, cost_failures};
 
@@ -110,6 +111,7 @@ pub fn run_matrix(
             .collect(),
         qemu: fetched.qemu.as_ref().map(|qemu| qemu.version.clone()).unwrap_or_default(),
         mode: options.accelerator.word().to_owned(),
+        functions: suite.functions(&found),
         cases: found,
     })
 }
@@ -129,18 +131,7 @@ impl<'a> Job<'a> {
     }
 
     fn result(&self, verdict: Verdict, problems: Vec<Problem>) -> CaseResult {
-        CaseResult {
-            case: self.case.name.clone(),
-            kernel: self.kernel.series.to_string(),
-            verdict,
-            problems,
-            notes: Vec::new(),
-            capture_digest: String::new(),
-            timing_digest: String::new(),
-            costs: Vec::new(),
-            switches: Vec::new(),
-            took_ms: 0,
-        }
+        CaseResult::new(self.case, &self.kernel.series.to_string(), verdict, problems)
     }
 }
 
@@ -181,6 +172,23 @@ impl Suite<'_> {
     fn kernels_of(&self, case: &Case, jobs: &[Job<'_>]) -> Vec<(Series, &KernelFacts)> {
         let mine = jobs.iter().filter(|job| job.skip.is_none() && job.case.name == case.name);
         mine.filter_map(|job| Some((job.kernel.series, &self.bench(&job.key).as_ref().ok()?.facts))).collect()
+    }
+
+    /// What each kernel has of the functions in these results and in the accepted snapshots of their cases.
+    fn functions(&self, found: &[CaseResult]) -> Vec<SavedFunctions> {
+        let cases: BTreeSet<&str> = found.iter().map(|one| one.case.as_str()).collect();
+        let documents = cases.into_iter().flat_map(|case| self.snapshots.all_accepted(case));
+        let names = saved::vocabulary(found.iter().flat_map(|one| &one.paths), documents);
+        let ready = |index: usize| {
+            let bench = self.benches.iter().find(|(key, bench)| key.0 == index && matches!(bench.get(), Some(Ok(_))));
+            bench.and_then(|(_, bench)| bench.get()?.as_ref().ok())
+        };
+        let kernels = self.fetched.kernels.iter().enumerate();
+        kernels
+            .filter_map(|(index, kernel)| {
+                Some(SavedFunctions::of(&kernel.series.to_string(), &ready(index)?.facts, &names))
+            })
+            .collect()
     }
 
     fn run(&self, jobs: &[Job<'_>]) -> Vec<CaseResult> {
@@ -352,6 +360,8 @@ impl Suite<'_> {
             let message = format!("records are missing, so nothing can be said:\n{}", told.join("\n"));
             return worsen(result, Verdict::Inconclusive, "traced pass", message, String::new());
         }
+        result.paths = saved::paths(&observation);
+        result.wakeups = saved::wakeups_of(&result.paths);
         for (context, failures) in judge::by_context(judge::failures(job.case, lowered, &observation)) {
             let lines: Vec<String> = failures.iter().map(|one| format!("{}: {}", one.at, one.message)).collect();
             worsen(result, Verdict::Failed, &context, lines.join("\n"), String::new());
@@ -378,6 +388,8 @@ impl Suite<'_> {
         }
         let timings = Timings::of(job.case, &recorded.report);
         result.costs = timings.timings.iter().map(|one| (one.name.clone(), one.cost)).collect();
+        let summaries = timings.timings.iter().filter_map(|one| Some(saved::timing(one.name.clone(), &one.summary?)));
+        result.timings = summaries.collect();
         result.switches = timings.timings.iter().map(|one| (one.name.clone(), one.switches)).collect();
         if self.options.accelerator != Accelerator::Exact {
             return;
@@ -417,6 +429,7 @@ impl Suite<'_> {
                 );
                 let evidence = unified(&accepted, document);
                 worsen(result, Verdict::Changed, section, message, evidence);
+                result.accepted = Some(accepted);
             }
         }
         if self.options.propose {

@@ -4,7 +4,10 @@
 //! path/, and leaves how anything looks to report/.
 
 pub mod bench;
+mod captures;
 mod compare;
+mod decisions;
+mod explained;
 mod facts;
 mod functions;
 mod judge;
@@ -12,6 +15,7 @@ mod matrix;
 pub mod native;
 mod observe;
 mod passes;
+mod pending;
 mod prepare;
 mod results;
 mod saved;
@@ -21,17 +25,21 @@ mod timings;
 mod upkeep;
 mod workshop;
 
+pub use captures::{About, SAVED_VERSION, SavedCapture, SavedCpu, SavedError, saved_captures};
 pub use compare::{
     CaseDiff, CompareError, SectionDiff, Side, accepted, accepted_costs, compare, facts_of, section_matrix,
 };
+pub use decisions::{Decision, Decisions, changes_of, runs};
+pub use explained::{SavedSide, explain_saved};
 pub use facts::{FactsError, KernelFacts};
 pub use matrix::{MatrixOptions, Silent, Watcher, bench_for, observe_case, run_matrix};
-pub use observe::{Observation, Section};
+pub use observe::{Observation, Section, read_document};
 pub use passes::{PassError, Recorded};
-pub use results::{CaseResult, Problem, RESULTS_VERSION, Results, Verdict};
-pub use saved::{About, SAVED_VERSION, SavedCapture, SavedCpu, SavedError, saved_captures};
+pub use pending::{Pending, PendingError, pending};
+pub use results::{CaseResult, Problem, RESULTS_VERSION, Results, ResultsError, Verdict};
+pub use saved::{SavedFunctions, SavedPath, SavedTiming, SavedWakeup, wakeups};
 pub use selection::{Selection, SelectionError, choose};
-pub use snapshot::{SnapshotKind, Snapshots};
+pub use snapshot::{SnapshotKind, Snapshots, body};
 pub use timings::{Held, Timing, Timings};
 pub use upkeep::{Pruned, UpkeepError, prune};
-pub use workshop::{Workshop, WorkshopError, WorkshopOptions, find_root};
+pub use workshop::{Workshop, WorkshopError, WorkshopOptions, find_root, last_results};

@@ -35,7 +35,7 @@ pub enum PassError {
     Decode(#[from] crate::trace::DecodeError),
     /// The folder to keep the capture in.
     #[error("the capture cannot be kept: {0}")]
-    Saved(#[from] super::saved::SavedError),
+    Saved(#[from] super::captures::SavedError),
 }
 
 impl Recorded {

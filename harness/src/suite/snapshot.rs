@@ -53,6 +53,16 @@ impl Snapshots {
         body(&fs::read_to_string(self.file(case, kernel, kind)).ok()?).map(str::to_owned)
     }
 
+    /// The accepted paths of a case on all kernels.
+    pub fn all_accepted(&self, case: &str) -> Vec<String> {
+        let files = fs::read_dir(self.folder(case)).into_iter().flatten().flatten().map(|entry| entry.path());
+        let paths = files.filter(|file| {
+            let name = file.to_string_lossy();
+            name.ends_with(".snap") && !name.ends_with(".timing.snap")
+        });
+        paths.filter_map(|file| body(&fs::read_to_string(file).ok()?).map(str::to_owned)).collect()
+    }
+
     /// Compares a document with its snapshot without writing anything.
     pub fn compare(&self, case: &str, kernel: &str, kind: SnapshotKind, document: &str) -> Compared {
         match self.accepted(case, kernel, kind) {
@@ -95,7 +105,7 @@ fn name(kernel: &str, kind: SnapshotKind) -> String {
 }
 
 /// The text of a snapshot file, after its front matter.
-fn body(file: &str) -> Option<&str> {
+pub fn body(file: &str) -> Option<&str> {
     let rest = file.strip_prefix("---\n")?;
     rest.split_once("\n---\n").map(|(_, body)| body)
 }

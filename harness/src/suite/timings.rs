@@ -23,6 +23,8 @@ pub struct Timing {
     pub cost: u64,
     /// Context switches of its task, if it had any: the cost is then that on the CPU.
     pub switches: u32,
+    /// All iterations in short; unknown of what was read from a document.
+    pub summary: Option<Summary>,
 }
 
 /// Everything that a timing pass measured, in the order of the case.
@@ -80,7 +82,7 @@ impl Timings {
                 None => (rest, 0),
                 Some((cost, rest)) => (cost, rest.strip_prefix(", ")?.split_once(' ')?.0.parse().ok()?),
             };
-            Some(Timing { name: name.to_owned(), cost: cost.parse().ok()?, switches })
+            Some(Timing { name: name.to_owned(), cost: cost.parse().ok()?, switches, summary: None })
         });
         Some(Self { iterations, timings: timings.collect::<Option<_>>()? })
     }
@@ -129,7 +131,8 @@ fn operation(case: &Case, report: &RunReport, step: StepRef) -> Option<Timing> {
         // The two readings of the other clock lie between those of the CPU clock.
         subtract(&on_cpu, report.cpu_overhead_ns + 2 * report.clock_overhead_ns)
     };
-    Some(Timing { name: case.step_name(step.actor, step.step), cost: Summary::of(&net.samples)?.median, switches })
+    let summary = Summary::of(&net.samples)?;
+    Some(Timing { name: case.step_name(step.actor, step.step), cost: summary.median, switches, summary: Some(summary) })
 }
 
 /// From one step's begin to another's end, in the same iteration.
@@ -145,7 +148,8 @@ fn span(report: &RunReport, measure: &Measure) -> Option<Timing> {
         })
         .collect();
     let net = subtract(&spans, report.clock_overhead_ns);
-    Some(Timing { name: measure.name.clone(), cost: Summary::of(&net.samples)?.median, switches: 0 })
+    let summary = Summary::of(&net.samples)?;
+    Some(Timing { name: measure.name.clone(), cost: summary.median, switches: 0, summary: Some(summary) })
 }
 
 /// What does not hold of a case's cost bounds on a kernel, and what could not be judged, given all results of that run.
@@ -174,7 +178,7 @@ mod tests {
     use super::*;
 
     fn timings(recv: u64, switches: u32) -> Timings {
-        let one = |name: &str, cost, switches| Timing { name: name.to_owned(), cost, switches };
+        let one = |name: &str, cost, switches| Timing { name: name.to_owned(), cost, switches, summary: None };
         Timings { iterations: 32, timings: vec![one("receiver.recv", recv, switches), one("sender.send", 28_470, 0)] }
     }
 

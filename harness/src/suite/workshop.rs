@@ -75,10 +75,20 @@ impl Workshop {
         Images::new(self.cache.clone())
     }
 
+    /// Where the results of the last run lie.
+    pub fn last_results(&self) -> PathBuf {
+        last_results(&self.root)
+    }
+
     /// The snapshots of the repository.
     pub fn snapshots(&self) -> Snapshots {
         Snapshots::new(&self.root)
     }
+}
+
+/// Where the results of the last run of the repository at `root` lie.
+pub fn last_results(root: &Path) -> PathBuf {
+    root.join("target/rxpath/results.json")
 }
 
 /// The repository: as named, or the nearest folder from here upwards that holds pins and cases.

@@ -1,0 +1,142 @@
+//! `rxpath review`: pending snapshots, decided by what changed.
+
+use std::io::{BufRead, Write};
+
+use super::arguments::{Common, Packages, ReviewOptions};
+use super::error::CommandError;
+use crate::report::{Screen, review as shown};
+use crate::suite::{Decision, Decisions, Pending, PendingError, Results, SectionDiff, Workshop, pending};
+
+const KEYS: &str = "a accept, r reject, s skip, e each alone, l list the snapshots, q quit";
+
+/// Walks the pending snapshots.
+pub fn review(common: &Common, options: &ReviewOptions) -> Result<u8, CommandError> {
+    let workshop = Workshop::open(&common.workshop(&Packages::default()))?;
+    let all = pending(&workshop.root).map_err(machinery)?;
+    let screen = Screen::of_output();
+    if all.is_empty() {
+        println!("no pending snapshots: `rxpath run` leaves one where a path differs from what was accepted");
+        return Ok(0);
+    }
+    let results = match &options.from {
+        Some(file) => Some(Results::load(file).map_err(|why| CommandError::Request(why.to_string()))?),
+        // Only reasons hang on it.
+        None => Results::load(&workshop.last_results()).ok(),
+    };
+    let differences: Vec<Vec<SectionDiff>> = all.iter().map(|one| one.differences(results.as_ref())).collect();
+    let changes: Vec<_> = all.iter().zip(&differences).map(|(one, differences)| one.changes(differences)).collect();
+    let decisions = Decisions::new(&changes);
+    if options.list {
+        screen.show(&shown::list(&decisions.clone().all(), &all, &differences));
+        return Ok(0);
+    }
+    let mut dialog = Dialog { all: &all, differences: &differences, screen, tally: Tally::default() };
+    dialog.run(decisions)?;
+    let Tally { accepted, rejected } = dialog.tally;
+    println!("{accepted} accepted, {rejected} rejected, {} left", all.len() - accepted - rejected);
+    Ok(0)
+}
+
+#[derive(Default)]
+struct Tally {
+    accepted: usize,
+    rejected: usize,
+}
+
+struct Dialog<'a> {
+    all: &'a [Pending],
+    differences: &'a [Vec<SectionDiff>],
+    screen: Screen,
+    tally: Tally,
+}
+
+impl Dialog<'_> {
+    fn run(&mut self, mut decisions: Decisions) -> Result<(), CommandError> {
+        let mut number = 0;
+        while let Some(decision) = decisions.next() {
+            number += 1;
+            let about = number - 1 + decisions.clone().all().len();
+            print!("{}", self.screen.fit(&shown::decision(number, about, &decision, self.all, self.differences)));
+            loop {
+                match ask(KEYS)? {
+                    Some('a') => {
+                        let finished = decisions.accept(&decision);
+                        self.accept(&finished)?;
+                    }
+                    Some('r') => {
+                        self.reject(&decision.snapshots)?;
+                        decisions.finish(&decision.snapshots);
+                    }
+                    Some('s') => decisions.finish(&decision.snapshots),
+                    Some('e') => {
+                        if !self.each(&decision)? {
+                            return Ok(());
+                        }
+                        decisions.finish(&decision.snapshots);
+                    }
+                    Some('l') => {
+                        println!("{}", shown::names(&decision.snapshots, self.all, usize::MAX));
+                        if !decision.elsewhere.is_empty() {
+                            println!("also in: {}", shown::names(&decision.elsewhere, self.all, usize::MAX));
+                        }
+                        continue;
+                    }
+                    Some('q') | None => return Ok(()),
+                    Some(_) => continue,
+                }
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// One snapshot after the other; false to end.
+    fn each(&mut self, decision: &Decision) -> Result<bool, CommandError> {
+        for at in &decision.snapshots {
+            print!("{}", self.screen.fit(&shown::alone(&self.all[*at], &self.differences[*at])));
+            loop {
+                match ask("this one alone: a accept, r reject, s skip, q quit")? {
+                    Some('a') => self.accept(&[*at])?,
+                    Some('r') => self.reject(&[*at])?,
+                    Some('s') => {}
+                    Some('q') | None => return Ok(false),
+                    Some(_) => continue,
+                }
+                break;
+            }
+        }
+        Ok(true)
+    }
+
+    fn accept(&mut self, which: &[usize]) -> Result<(), CommandError> {
+        for at in which {
+            self.all[*at].accept().map_err(machinery)?;
+            self.tally.accepted += 1;
+        }
+        println!("accepted {}", shown::names(which, self.all, 6));
+        Ok(())
+    }
+
+    fn reject(&mut self, which: &[usize]) -> Result<(), CommandError> {
+        for at in which {
+            self.all[*at].reject().map_err(machinery)?;
+            self.tally.rejected += 1;
+        }
+        println!("rejected {}", shown::names(which, self.all, 6));
+        Ok(())
+    }
+}
+
+/// The first letter of the answer; `None` at the end of the input.
+fn ask(keys: &str) -> Result<Option<char>, CommandError> {
+    let failed = |why: std::io::Error| CommandError::Machinery(format!("talking to the terminal: {why}"));
+    print!("{keys}: ");
+    std::io::stdout().flush().map_err(failed)?;
+    let mut answer = String::new();
+    let length = std::io::stdin().lock().read_line(&mut answer).map_err(failed)?;
+    Ok((length > 0).then(|| answer.trim().chars().next().unwrap_or('?')))
+}
+
+fn machinery(why: PendingError) -> CommandError {
+    CommandError::Machinery(why.to_string())
+}

@@ -1,0 +1,48 @@
+//! The words for what happened to a line of a diff.
+
+use crate::diff::{Change, DiffLine};
+
+/// A diff's sign of this line: ` `, `+`, `-` or `~`.
+pub fn sign(line: &DiffLine) -> char {
+    match &line.change {
+        Change::Same => ' ',
+        Change::New | Change::SplicedIn => '+',
+        Change::Gone | Change::SplicedOut => '-',
+        Change::Renamed { .. } | Change::Times { .. } => '~',
+        Change::Moved { .. } if line.new.is_some() => '+',
+        Change::Moved { .. } => '-',
+    }
+}
+
+/// What happened; empty for a line that is the same.
+pub fn kind(line: &DiffLine) -> String {
+    match &line.change {
+        Change::Same => String::new(),
+        Change::New => "new".to_owned(),
+        Change::Gone => "gone".to_owned(),
+        Change::Renamed { from, .. } => format!("renamed from {from}"),
+        Change::Moved { .. } if line.new.is_some() => "moved here".to_owned(),
+        Change::Moved { .. } => "moved away".to_owned(),
+        Change::SplicedIn => "a level appeared".to_owned(),
+        Change::SplicedOut => "a level disappeared".to_owned(),
+        Change::Times { from, to } => format!("{from} times before, now {to}"),
+    }
+}
+
+/// A number of instructions or nanoseconds, its digits in groups of three.
+pub fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            out.push(' ');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// A share as percent with its sign: `+4.2 %`.
+pub fn percent(from: u64, to: u64) -> String {
+    if from == 0 { "from 0".to_owned() } else { format!("{:+.1} %", (to as f64 / from as f64 - 1.0) * 100.0) }
+}

@@ -1,0 +1,112 @@
+//! The matrix: cases by kernels, verdicts, and where each path changed.
+
+use maud::{Markup, html};
+
+use super::page::{band, case_file, difference_file, shortened, verdict};
+use crate::report::overview::{CaseView, KernelView, Overview};
+use crate::suite::{Results, Verdict};
+
+/// The page.
+pub fn page(overview: &Overview) -> String {
+    let results = overview.results;
+    let body = html! {
+        h1 { "rxpath: " (verdict(results.worst())) }
+        p { (summary(results)) }
+        (problems(results))
+        h2 { "Cases by kernels" }
+        p.soft {
+            "Behind each verdict stands one band for each operation and context of the case; equal letters and colours along a row are "
+            "equal paths. " span aria-hidden="true" { "Δ" } " leads to what changed since the kernel to the left."
+        }
+        div.scroll tabindex="0" role="region" aria-label="cases by kernels" {
+            table {
+                thead {
+                    tr {
+                        th scope="col" { "case" }
+                        @for (series, version, unlocked) in &results.kernels {
+                            th scope="col" title=(version) { (series) @if *unlocked { " (unlocked)" } }
+                        }
+                    }
+                }
+                tbody {
+                    @for case in &overview.cases { (row(overview, case)) }
+                }
+            }
+        }
+    };
+    super::page::page("matrix", "search cases", &body)
+}
+
+fn summary(results: &Results) -> String {
+    let tally: Vec<String> =
+        results.tally().iter().map(|(verdict, count)| format!("{count} {}", verdict.word())).collect();
+    let kernels = results.kernels.len();
+    format!("{} on {kernels} kernels ({} mode, QEMU {})", tally.join(", "), results.mode, results.qemu)
+}
+
+/// What did not pass, with the reason in a line and the evidence folded.
+fn problems(results: &Results) -> Markup {
+    let worse: Vec<_> = results.cases.iter().filter(|one| one.verdict > Verdict::Skipped).collect();
+    html! {
+        @if !worse.is_empty() {
+            h2 { "What did not pass" }
+            ul {
+                @for one in worse {
+                    li {
+                        (verdict(one.verdict)) " "
+                        a href=(case_file(&one.case)) { (shortened(&one.case)) } " on " (one.kernel)
+                        @if one.accepted.is_some() {
+                            ": " a href=(difference_file(&one.case, "accepted", &one.kernel)) { "what changed" }
+                        }
+                        @for problem in &one.problems {
+                            details {
+                                summary { (shortened(&problem.place)) ": " (shortened(problem.message.lines().next().unwrap_or(""))) }
+                                pre tabindex="0" { (problem.message) "\n" (problem.evidence) }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn row(overview: &Overview, case: &CaseView) -> Markup {
+    let differing = case.differing();
+    html! {
+        tr data-row {
+            th.name scope="row" {
+                a href=(case_file(case.name)) { (shortened(case.name)) }
+                " " span.soft { (shortened(case.title())) }
+            }
+            @for (at, kernel) in case.kernels.iter().enumerate() {
+                td {
+                    @if let Some(kernel) = kernel {
+                        @if let Some((old, new)) = differing.iter().find(|(old, new)| *new == at && is_neighbour(case, *old, *new)) {
+                            a href=(difference_file(case.name, overview.kernel(*old), overview.kernel(*new)))
+                                aria-label={ "what changed of " (shortened(case.name)) " from " (overview.kernel(*old)) " to " (overview.kernel(*new)) } { "Δ" }
+                            " "
+                        }
+                        (verdict(kernel.result.verdict))
+                        (bands(case, kernel))
+                    } @else {
+                        span.soft { "not run" }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn is_neighbour(case: &CaseView, old: usize, new: usize) -> bool {
+    case.neighbours().contains(&(old, new))
+}
+
+/// One band for each section.
+pub fn bands(case: &CaseView, kernel: &KernelView) -> Markup {
+    html! {
+        span.bands {
+            @for (name, class) in case.sections.iter().zip(&kernel.classes) { (band(*class, name)) }
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! What each operation takes, over the kernels: plots, and the same figures as a table.
+
+use maud::{Markup, html};
+
+use super::page::{case_file, page as whole_page, shortened};
+use crate::report::change_words::{grouped, percent};
+use crate::report::overview::{CaseView, Overview};
+
+/// One operation over the kernels.
+struct Row<'o> {
+    case: &'o str,
+    name: &'o str,
+    /// By kernel.
+    medians: Vec<Option<u64>>,
+}
+
+/// The page.
+pub fn page(overview: &Overview) -> String {
+    let rows: Vec<Row> = overview.cases.iter().flat_map(rows).collect();
+    let unit = if overview.results.mode == "exact" { "instructions" } else { "nanoseconds" };
+    let kernels: Vec<&str> = (0..overview.results.kernels.len()).map(|at| overview.kernel(at)).collect();
+    let body = html! {
+        h1 { "Timings" }
+        p.soft { "Medians of the pass without tracing, in " (unit) ". Each plot begins at 0." }
+        @if rows.is_empty() { p { "These results hold no timings." } }
+        div.plots { @for row in &rows { (plot(row, &kernels)) } }
+        h2 { "The figures" }
+        div.scroll tabindex="0" role="region" aria-label="the figures" {
+            table {
+                thead {
+                    tr {
+                        th scope="col" { "operation" }
+                        @for kernel in &kernels { th.number scope="col" { (kernel) } }
+                        th.number scope="col" { "first to last" }
+                    }
+                }
+                tbody {
+                    @for row in &rows {
+                        tr data-row {
+                            th.name scope="row" { a href=(case_file(row.case)) { (shortened(row.case)) } " " (shortened(row.name)) }
+                            @for median in &row.medians { td.number { @if let Some(median) = median { (grouped(*median)) } @else { "-" } } }
+                            td.number { (first_to_last(row)) }
+                        }
+                    }
+                }
+            }
+        }
+    };
+    whole_page("timings", "search operations", &body)
+}
+
+fn rows<'o>(case: &'o CaseView<'_>) -> Vec<Row<'o>> {
+    let mut names: Vec<&str> = Vec::new();
+    for (name, _) in case.kernels.iter().flatten().flat_map(|kernel| &kernel.result.costs) {
+        if !names.contains(&name.as_str()) {
+            names.push(name);
+        }
+    }
+    let median = |name: &str, at: usize| {
+        let costs = &case.kernels[at].as_ref()?.result.costs;
+        costs.iter().find(|(known, _)| known == name).map(|(_, median)| *median)
+    };
+    let row =
+        |name| Row { case: case.name, name, medians: (0..case.kernels.len()).map(|at| median(name, at)).collect() };
+    names.into_iter().map(row).collect()
+}
+
+fn first_to_last(row: &Row) -> String {
+    let mut known = row.medians.iter().flatten();
+    match (known.next(), known.next_back()) {
+        (Some(first), Some(last)) => percent(*first, *last),
+        _ => String::new(),
+    }
+}
+
+const WIDTH: usize = 320;
+const HEIGHT: usize = 120;
+const LEFT: usize = 56;
+const BOTTOM: usize = 98;
+const TOP: usize = 12;
+
+fn plot(row: &Row, kernels: &[&str]) -> Markup {
+    let most = row.medians.iter().flatten().max().copied().unwrap_or(0).max(1);
+    let step = (WIDTH - LEFT - 24) / kernels.len().saturating_sub(1).max(1);
+    let x = |at: usize| LEFT + 8 + at * step;
+    let y = |median: u64| BOTTOM - ((BOTTOM - TOP) as u64 * median / most) as usize;
+    let points: Vec<String> = row
+        .medians
+        .iter()
+        .enumerate()
+        .filter_map(|(at, median)| median.map(|median| format!("{},{}", x(at), y(median))))
+        .collect();
+    html! {
+        figure data-row {
+            figcaption { a href=(case_file(row.case)) { (shortened(row.case)) } " " (shortened(row.name)) }
+            // The table beneath says the same in figures.
+            svg aria-hidden="true" width=(WIDTH) height=(HEIGHT) viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } {
+                line.axis x1=(LEFT) y1=(BOTTOM) x2=(WIDTH) y2=(BOTTOM) {}
+                line.axis x1=(LEFT) y1=(TOP) x2=(WIDTH) y2=(TOP) {}
+                text x=(LEFT - 4) y=(TOP + 4) text-anchor="end" { (grouped(most)) }
+                text x=(LEFT - 4) y=(BOTTOM + 4) text-anchor="end" { "0" }
+                @for (at, kernel) in kernels.iter().enumerate() {
+                    text x=(x(at)) y=(BOTTOM + 17) text-anchor="middle" { (kernel) }
+                }
+                polyline.plot points=(points.join(" ")) {}
+                @for (at, median) in row.medians.iter().enumerate() {
+                    @if let Some(median) = median {
+                        circle.dot cx=(x(at)) cy=(y(*median)) r="3.5" { title { (kernels[at]) ": " (grouped(*median)) } }
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! A path as a tree that folds, one element a line.
+
+use maud::{Markup, html};
+
+use super::page::{shortened, slug};
+use crate::path::{Path, Step, text};
+
+/// How deep elements are nested; what lies deeper is listed without folding, for a path may be any depth.
+const DEEPEST: usize = 150;
+
+/// A path on a page.
+pub struct Tree<'p> {
+    path: &'p Path,
+    ends: Vec<usize>,
+    /// Begins the ids of its lines.
+    id: String,
+    /// Names of the sections on the page with the ids of their trees, for links from who wakes to who sleeps.
+    sleepers: &'p [(String, String)],
+}
+
+/// The tree of a path. `id` names it on its page.
+pub fn tree(path: &Path, id: &str, sleepers: &[(String, String)]) -> Markup {
+    let tree = Tree { path, ends: path.subtree_ends(), id: id.to_owned(), sleepers };
+    html! { div.tree tabindex="0" role="region" aria-label="call tree" { (tree.nodes(0, path.nodes.len(), 0)) } }
+}
+
+/// The id of the first line of a tree at which its task sleeps.
+pub fn sleep_id(tree: &str) -> String {
+    format!("{tree}-sleeps")
+}
+
+/// The id of a section's tree for a class of kernels.
+pub fn tree_id(section: &str, class: usize) -> String {
+    format!("{}-{class}", slug(section))
+}
+
+impl Tree<'_> {
+    fn nodes(&self, from: usize, to: usize, depth: usize) -> Markup {
+        let mut at = from;
+        let children = std::iter::from_fn(|| {
+            (at < to).then(|| {
+                let child = at;
+                at = if depth < DEEPEST { self.ends[at] } else { at + 1 };
+                child
+            })
+        });
+        html! {
+            @for child in children {
+                @if depth < DEEPEST && self.ends[child] > child + 1 {
+                    details open { summary { (self.line(child)) } (self.nodes(child + 1, self.ends[child], depth + 1)) }
+                } @else {
+                    div { (self.line(child)) }
+                }
+            }
+        }
+    }
+
+    fn line(&self, at: usize) -> Markup {
+        let node = &self.path.nodes[at];
+        let words = shortened(&text::step(&node.what));
+        html! {
+            @match &node.what {
+                Step::Call(_) => span.f { (words) },
+                Step::Sleeps => {
+                    @let first = !self.path.nodes[..at].iter().any(|node| node.what == Step::Sleeps);
+                    span.w id=[first.then(|| sleep_id(&self.id))] { "sleeps until woken" }
+                },
+                Step::Preempted => span.w { "is preempted" },
+                Step::Repeat => span.x { "repeats" },
+                Step::In(who) => span.x { "in " span.f { (shortened(who)) } },
+                Step::Wakes(who) => {
+                    @match self.sleepers.iter().find(|(section, _)| is_of(section, who)) {
+                        Some((_, tree)) => a.w href={ "#" (sleep_id(tree)) } { "wakes " (shortened(who)) " →" },
+                        None => span.w { "wakes " (shortened(who)) " →" },
+                    }
+                },
+            }
+            @if node.times > 1 { " " span.x { "×" (node.times) } }
+        }
+    }
+}
+
+/// Whether a section is an operation of this actor.
+pub fn is_of(section: &str, actor: &str) -> bool {
+    section.strip_prefix(actor).is_some_and(|rest| rest.starts_with('.'))
+}

@@ -1,0 +1,346 @@
+//! Markdown for a pull request, a comment or a job summary: the answer on top, the evidence folded beneath.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use super::change_words::{grouped, kind, percent, sign};
+use super::overview::Overview;
+use crate::path::text;
+use crate::suite::{
+    CaseResult, Decision, Decisions, Results, SavedSide, SectionDiff, Verdict, changes_of, explain_saved,
+};
+
+/// The most a GitHub job summary takes, in bytes: 1 MiB a step.
+pub const SUMMARY_LIMIT: usize = 1 << 20;
+/// The most a GitHub comment or pull request's text takes, in characters.
+pub const COMMENT_LIMIT: usize = 65_536;
+
+/// Rows of the table and diffs that are not folded away.
+const ROWS: usize = 8;
+/// Lines of the diff that is shown open.
+const OPEN_LINES: usize = 14;
+/// A median that moved less than this share is not told.
+const MOVED: f64 = 0.005;
+
+/// A changed case on a kernel, with what changed.
+struct Changed<'r> {
+    result: &'r CaseResult,
+    sections: Vec<SectionDiff>,
+}
+
+/// The report, at most `limit` bytes long: what does not fit is left out from the end, and a note says so. `earlier` are the
+/// results to hold timings against.
+pub fn report(overview: &Overview, earlier: Option<&Results>, limit: usize) -> String {
+    let results = overview.results;
+    let changed = changed(results);
+    let names: Vec<BTreeSet<String>> = changed.iter().map(names_of).collect();
+    let decisions = Decisions::new(&names).all();
+    let mut blocks = vec![headline(results, &decisions, changed.len())];
+    blocks.extend(broken(results));
+    blocks.extend(table(&changed, &decisions));
+    for (index, decision) in decisions.iter().enumerate() {
+        blocks.push(diff(&changed[decision.snapshots[0]], decision, index == 0));
+    }
+    blocks.extend(timings(results, earlier));
+    blocks.extend(kernels(overview));
+    cut(blocks, limit)
+}
+
+fn names_of(one: &Changed) -> BTreeSet<String> {
+    let names = changes_of(&one.sections);
+    // A snapshot that was never accepted has no difference: it is one by itself.
+    if names.is_empty() { BTreeSet::from([format!("{} {}", one.result.case, one.result.kernel)]) } else { names }
+}
+
+fn changed(results: &Results) -> Vec<Changed<'_>> {
+    let is_changed = |one: &&CaseResult| one.verdict == Verdict::Changed;
+    results
+        .cases
+        .iter()
+        .filter(is_changed)
+        .map(|result| Changed { sections: differences(result, results), result })
+        .collect()
+}
+
+/// What changed of a result from what was accepted.
+pub(super) fn differences(result: &CaseResult, results: &Results) -> Vec<SectionDiff> {
+    let Some(accepted) = result.accepted_paths() else { return Vec::new() };
+    let old_name = format!("what was accepted on {}", result.kernel);
+    let found = result.found_paths();
+    explain_saved(
+        SavedSide { name: &old_name, paths: &accepted, functions: None, result: None },
+        SavedSide {
+            name: &result.kernel,
+            paths: &found,
+            functions: results.functions_of(&result.kernel),
+            result: Some(result),
+        },
+    )
+}
+
+fn headline(results: &Results, decisions: &[Decision], changed: usize) -> String {
+    let tally: Vec<String> =
+        results.tally().iter().map(|(verdict, count)| format!("{count} {}", verdict.word())).collect();
+    let kernels: Vec<String> =
+        results.kernels.iter().map(|(series, version, _)| format!("{} ({})", code(series), plain(version))).collect();
+    let mut out = format!("## rxpath: {}\n\n", results.worst().word());
+    let _ = write!(out, "{} on {}. ", tally.join(", "), kernels.join(", "));
+    if changed > 0 {
+        let _ = write!(out, "{changed} changed snapshots come down to {} changes. ", decisions.len());
+    }
+    let _ = writeln!(out, "({} mode, QEMU {})", plain(&results.mode), plain(&results.qemu));
+    for (series, version, _) in results.kernels.iter().filter(|(_, _, unlocked)| *unlocked) {
+        let _ =
+            writeln!(out, "\n{} is {}, the newest there is and not what the lock says.", code(series), plain(version));
+    }
+    out
+}
+
+/// What is neither passed nor changed, each with its evidence folded.
+fn broken(results: &Results) -> Vec<String> {
+    let worse = results.cases.iter().filter(|one| one.verdict > Verdict::Changed);
+    let block = |one: &CaseResult| {
+        let mut out = format!("**{}**: {} on {}\n\n", one.verdict.word(), code(&one.case), code(&one.kernel));
+        for problem in &one.problems {
+            let first = problem.message.lines().next().unwrap_or("");
+            let _ = writeln!(out, "- {}: {}", code(&problem.place), plain(first));
+        }
+        let evidence: Vec<&str> = one
+            .problems
+            .iter()
+            .flat_map(|problem| problem.message.lines().skip(1).chain(problem.evidence.lines()))
+            .collect();
+        if !evidence.is_empty() {
+            out.push_str(&details("evidence", &fenced("text", &evidence.join("\n"))));
+        }
+        out
+    };
+    worse.map(block).collect()
+}
+
+fn table(changed: &[Changed], decisions: &[Decision]) -> Vec<String> {
+    if decisions.is_empty() {
+        return Vec::new();
+    }
+    let head = "| what changed | in | snapshots |\n|---|---|---:|\n";
+    let row = |decision: &Decision| {
+        let first = &changed[decision.snapshots[0]];
+        let place = format!("{} on {}", code(&first.result.case), code(&first.result.kernel));
+        let more = decision.snapshots.len() - 1;
+        let others = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let count = decision.snapshots.len() + decision.elsewhere.len();
+        format!("| {} | {place}{others} | {count} |\n", summary(first, decision))
+    };
+    let mut out = vec![head.to_owned() + &decisions.iter().take(ROWS).map(row).collect::<String>()];
+    if decisions.len() > ROWS {
+        let rest: String = decisions.iter().skip(ROWS).map(row).collect();
+        out.push(details(&format!("{} more", decisions.len() - ROWS), &format!("{head}{rest}")));
+    }
+    out
+}
+
+/// The first functions that a decision is about.
+fn summary(first: &Changed, decision: &Decision) -> String {
+    const TOLD: usize = 3;
+    let mut told: Vec<String> = Vec::new();
+    let mut all = 0usize;
+    for (explained, at) in lines_of(first, decision) {
+        let line = &explained.diff.lines[at];
+        let Some(node) = line.node() else { continue };
+        all += 1;
+        let words = format!("{} {}", code(&text::step(&node.what)), plain(&kind(line)));
+        if told.len() < TOLD && !told.contains(&words) {
+            told.push(words);
+        }
+    }
+    match (told.is_empty(), all.saturating_sub(told.len())) {
+        (true, _) => "no snapshot was accepted yet".to_owned(),
+        (false, 0) => told.join(", "),
+        (false, more) => format!("{}, {more} lines more", told.join(", ")),
+    }
+}
+
+/// The lines of a snapshot that a decision is about.
+fn lines_of<'c>(
+    one: &'c Changed,
+    decision: &'c Decision,
+) -> impl Iterator<Item = (&'c crate::diff::ExplainedDiff, usize)> {
+    one.sections.iter().flat_map(|section| {
+        let runs = crate::suite::runs(&section.explained.diff);
+        let wanted = runs.into_iter().filter(|(name, _)| decision.changes.contains(name));
+        wanted.flat_map(|(_, run)| run).map(|at| (&section.explained, at))
+    })
+}
+
+/// The changed part of each path of the first snapshot with this change.
+fn diff(one: &Changed, decision: &Decision, open: bool) -> String {
+    let mut text = String::new();
+    for section in &one.sections {
+        let diff = &section.explained.diff;
+        let runs = crate::suite::runs(diff);
+        let mine: Vec<usize> =
+            runs.into_iter().filter(|(name, _)| decision.changes.contains(name)).flat_map(|(_, run)| run).collect();
+        if mine.is_empty() {
+            continue;
+        }
+        let _ = writeln!(text, "@@ {} @@", section.name);
+        for hunk in diff.hunks(1) {
+            if hunk.clone().any(|at| mine.contains(&at)) {
+                hunk.for_each(|at| diff_line(&section.explained, at, &mut text));
+            }
+        }
+    }
+    if text.is_empty() {
+        text = one.result.paths.iter().map(|saved| format!("@@ {} @@\n{}", saved.name, saved.path)).collect();
+    }
+    let name = format!("{} on {}", code(&one.result.case), code(&one.result.kernel));
+    if open && text.lines().count() <= OPEN_LINES {
+        return format!("{name}:\n\n{}", fenced("diff", &text));
+    }
+    details(&name, &fenced("diff", &text))
+}
+
+fn diff_line(explained: &crate::diff::ExplainedDiff, at: usize, out: &mut String) {
+    let line = &explained.diff.lines[at];
+    let Some(node) = line.node() else { return };
+    // GitHub colours lines by their first character; `!` is its sign of what is other than before.
+    let sign = if sign(line) == '~' { '!' } else { sign(line) };
+    let text = format!("{sign} {}{}", "  ".repeat(line.depth() as usize), text::line(node));
+    let why: Vec<String> = [
+        Some(kind(line)).filter(|kind| !kind.is_empty()),
+        explained.reasons[at].as_ref().map(|reason| reason.sentence()),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    let _ = if why.is_empty() { writeln!(out, "{text}") } else { writeln!(out, "{text:<48}  # {}", why.join(": ")) };
+}
+
+/// Medians that moved against earlier results.
+fn timings(results: &Results, earlier: Option<&Results>) -> Option<String> {
+    let earlier = earlier?;
+    let mut rows: Vec<(f64, String)> = Vec::new();
+    for one in &results.cases {
+        let before = earlier.cases.iter().find(|other| (&other.case, &other.kernel) == (&one.case, &one.kernel));
+        for timing in &one.timings {
+            let before = before.and_then(|before| before.timings.iter().find(|other| other.name == timing.name));
+            let Some(before) = before.map(|before| before.median) else { continue };
+            let share = (timing.median as f64 - before as f64).abs() / (before as f64).max(1.0);
+            if share > MOVED {
+                let row = format!(
+                    "| {} {} | {} | {} | {} | {} |\n",
+                    code(&one.case),
+                    code(&timing.name),
+                    code(&one.kernel),
+                    grouped(before),
+                    grouped(timing.median),
+                    percent(before, timing.median)
+                );
+                rows.push((share, row));
+            }
+        }
+    }
+    if rows.is_empty() {
+        return None;
+    }
+    rows.sort_by(|one, other| other.0.total_cmp(&one.0));
+    let unit = if results.mode == "exact" { "instructions" } else { "ns" };
+    let head = format!("| operation | kernel | before, {unit} | now | |\n|---|---|---:|---:|---:|\n");
+    let count = rows.len();
+    let rows: String = rows.into_iter().map(|(_, row)| row).collect();
+    Some(details(&format!("{count} timings moved by more than {} %", MOVED * 100.0), &(head + &rows)))
+}
+
+/// Where along the kernels each path changed, folded.
+fn kernels(overview: &Overview) -> Option<String> {
+    if overview.results.kernels.len() < 2 {
+        return None;
+    }
+    let names: Vec<String> = overview.results.kernels.iter().map(|(series, _, _)| code(series)).collect();
+    let mut out = format!("| case | {} |\n|---|{}\n", names.join(" | "), "---|".repeat(names.len()));
+    for case in &overview.cases {
+        let cell = |kernel: &Option<super::overview::KernelView>| match kernel {
+            None => "-".to_owned(),
+            Some(kernel) => {
+                let letters: String = kernel.classes.iter().map(|class| class.map_or('-', letter)).collect();
+                format!("{} {letters}", kernel.result.verdict.word())
+            }
+        };
+        let cells: Vec<String> = case.kernels.iter().map(cell).collect();
+        let _ = writeln!(out, "| {} | {} |", code(case.name), cells.join(" | "));
+    }
+    Some(details("all verdicts; equal letters are equal paths, one letter an operation or context", &out))
+}
+
+/// The letter of a class: A, B, …
+pub(super) fn letter(class: usize) -> char {
+    char::from(b'A' + (class % 26) as u8)
+}
+
+/// The blocks that fit, the answer always among them, and a note if some do not.
+fn cut(blocks: Vec<String>, limit: usize) -> String {
+    let note = |left: usize, of: usize| {
+        format!(
+            "\n> Cut to {limit} bytes, as much as fits here: {left} of {of} parts are left out. The HTML report has all of it.\n"
+        )
+    };
+    let count = blocks.len();
+    let room = limit.saturating_sub(note(count, count).len());
+    let mut out = String::new();
+    let mut left = 0;
+    for block in blocks {
+        // Nothing may follow what was left out: a reader would take the rest for complete.
+        if left > 0 || out.len() + block.len() + 1 > room {
+            left += 1;
+        } else {
+            if !out.is_empty() {
+                out.push('\n');
+            }
+            out.push_str(&block);
+        }
+    }
+    if left > 0 {
+        out.push_str(&note(left, count));
+    }
+    out
+}
+
+fn details(summary: &str, body: &str) -> String {
+    format!("<details><summary>{summary}</summary>\n\n{body}\n</details>\n")
+}
+
+/// A fenced block whose fence is longer than any run of backticks inside.
+fn fenced(language: &str, text: &str) -> String {
+    let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
+    let fence = "`".repeat((longest + 1).max(3));
+    format!("{fence}{language}\n{}\n{fence}\n", text.trim_end_matches('\n'))
+}
+
+/// The longest name that is shown in a line of text.
+const LONGEST: usize = 120;
+
+/// A name as code, whatever is in it.
+fn code(name: &str) -> String {
+    format!("<code>{}</code>", plain(name))
+}
+
+/// A text that Markdown and HTML leave alone, in one line and not too long.
+fn plain(text: &str) -> String {
+    let mut out = String::new();
+    for (index, c) in text.chars().enumerate() {
+        match c {
+            _ if index == LONGEST => {
+                out.push('…');
+                break;
+            }
+            c if c.is_control() => out.push(' '),
+            c if c.is_ascii_punctuation()
+                && !matches!(c, '-' | '/' | '.' | ',' | ':' | '(' | ')' | '+' | '=' | ';' | '%') =>
+            {
+                let _ = write!(out, "&#{};", c as u32);
+            }
+            c => out.push(c),
+        }
+    }
+    out
+}
