@@ -211,6 +211,7 @@ fn sender(op: &Op) -> Option<Slot> {
         Op::Send { socket, .. }
         | Op::SendTo { socket, .. }
         | Op::SendMsg { socket, .. }
+        | Op::SendDescriptor { socket, .. }
         | Op::SendMmsg { socket, .. }
         | Op::SendData { socket, .. } => Some(*socket),
         Op::Write { to, .. } | Op::Splice { to, .. } => Some(*to),
