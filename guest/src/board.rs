@@ -58,11 +58,10 @@ pub struct Board {
 
 impl Board {
     pub fn new(actors: usize, slots: usize) -> Result<Self, String> {
-        Ok(Self {
-            actors: shared::<ActorBoard>(actors)?,
-            common: &shared::<CommonBoard>(1)?[0],
-            slots: shared::<AtomicI64>(slots)?,
-        })
+        let slots = shared::<AtomicI64>(slots)?;
+        // What was never made must not be taken for descriptor 0.
+        slots.iter().for_each(|slot| slot.store(-1, Ordering::Release));
+        Ok(Self { actors: shared::<ActorBoard>(actors)?, common: &shared::<CommonBoard>(1)?[0], slots })
     }
 
     /// What a slot holds.

@@ -323,6 +323,17 @@ pub enum Op {
         /// MSG_….
         flags: i32,
     },
+    /// sendmsg(2) of the counting pattern with a descriptor for the receiver (unix(7), SCM_RIGHTS).
+    SendDescriptor {
+        /// The socket.
+        socket: Slot,
+        /// How many bytes.
+        bytes: u32,
+        /// What is passed.
+        fd: Slot,
+        /// MSG_….
+        flags: i32,
+    },
     /// sendmmsg(2) of equal messages.
     SendMmsg {
         /// The socket.
@@ -420,6 +431,14 @@ pub enum Op {
         room: u32,
         /// Offset and width (1, 2, 4 or 8), in bytes, of the unsigned number that is wanted.
         field: (u16, u8),
+    },
+    /// getsockopt(2) of TCP_ZEROCOPY_RECEIVE, with part of the socket mapped (mmap(2)) to receive into; the result's `ret` is
+    /// how many bytes were mapped there.
+    ZerocopyReceive {
+        /// The socket.
+        socket: Slot,
+        /// Length of the mapping, in bytes: whole pages.
+        bytes: u32,
     },
     /// ioctl(2) that fills an int; the result's `ret` is that int.
     Ioctl {

@@ -10,6 +10,8 @@ use crate::board::Board;
 
 /// Size of `struct mmsghdr` on x86-64: a msghdr (56) and its length, padded.
 const MMSGHDR: usize = 64;
+/// Size of `struct cmsghdr`, in bytes.
+const CMSGHDR: usize = 16;
 /// Room for any address, in bytes.
 const ADDRESS_ROOM: usize = 128;
 
@@ -30,13 +32,46 @@ pub fn sendmsg(
     Call::new(libc::SYS_sendmsg, [board.get(socket), header, c_long::from(flags)])
 }
 
+pub fn send_descriptor(board: &Board, scratch: &mut Scratch, socket: Slot, bytes: u32, fd: Slot, flags: i32) -> Call {
+    // struct cmsghdr: length, level, type; then the descriptors as ints, padded to 8 bytes.
+    let length = CMSGHDR as u64 + 4;
+    let kind = [libc::SOL_SOCKET.to_ne_bytes(), libc::SCM_RIGHTS.to_ne_bytes()].concat();
+    let control = [&length.to_ne_bytes()[..], &kind, &(board.get(fd) as i32).to_ne_bytes(), &[0; 4]].concat();
+    sendmsg(board, scratch, socket, None, &[bytes], &control, flags)
+}
+
+/// Closes the descriptors that came with a message, which nobody else knows of.
+pub fn close_descriptors(header: c_long) {
+    // SAFETY: `header` is the place of a msghdr in the actor's scratch memory, whose control part the kernel has filled.
+    let (control, length) = unsafe {
+        let words = std::ptr::read(header as *const [usize; 7]);
+        (words[4], words[5])
+    };
+    if control == 0 {
+        return;
+    }
+    // SAFETY: as above; the kernel wrote how much of it is filled.
+    let mut left = unsafe { std::slice::from_raw_parts(control as *const u8, length) };
+    while let Some((head, _)) = left.split_first_chunk::<CMSGHDR>() {
+        let word = |at: usize| i32::from_ne_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
+        let length = (word(0) as usize).clamp(CMSGHDR, left.len());
+        if (word(8), word(12)) == (libc::SOL_SOCKET, libc::SCM_RIGHTS) {
+            for fd in left[CMSGHDR..length].chunks_exact(4) {
+                // SAFETY: takes no pointers; the kernel has just installed this descriptor for nobody but us.
+                unsafe { libc::close(i32::from_ne_bytes([fd[0], fd[1], fd[2], fd[3]])) };
+            }
+        }
+        left = left.get(length.next_multiple_of(8)..).unwrap_or_default();
+    }
+}
+
 pub fn recvmsg(board: &Board, scratch: &mut Scratch, socket: Slot, pieces: &[u32], control: u32, flags: i32) -> Call {
     let Some(to) = scratch.incoming(pieces.iter().sum()) else { return Call::impossible() };
     let (vector, pieces) = scratch.pieces(to, pieces);
     let address = (scratch.room(ADDRESS_ROOM), ADDRESS_ROOM as c_long);
     let control = if control == 0 { (0, 0) } else { (scratch.room(control as usize), c_long::from(control)) };
     let header = scratch.place(&header(address, (vector, pieces.len() as c_long), control));
-    Call::new(libc::SYS_recvmsg, [board.get(socket), header, c_long::from(flags)]).then(After::Received(pieces))
+    Call::new(libc::SYS_recvmsg, [board.get(socket), header, c_long::from(flags)]).then(After::Message(header, pieces))
 }
 
 pub fn sendmmsg(board: &Board, scratch: &mut Scratch, socket: Slot, bytes: u32, count: u32, flags: i32) -> Call {

@@ -12,6 +12,7 @@ mod signals;
 mod transfer;
 mod uring;
 mod waiting;
+mod zerocopy;
 
 use std::ffi::c_long;
 
@@ -34,6 +35,7 @@ pub struct Scratch {
     outgoing: Vec<u8>,
     incoming: Vec<u8>,
     ring: Option<uring::Ring>,
+    window: Option<zerocopy::Window>,
 }
 
 impl Scratch {
@@ -45,6 +47,7 @@ impl Scratch {
             outgoing: counting(USUAL_TRANSFER),
             incoming: vec![0xff; USUAL_TRANSFER],
             ring: None,
+            window: None,
         }
     }
 
@@ -132,6 +135,15 @@ pub enum After {
     Nothing,
     /// The return value counts bytes that were received here, piece after piece: addresses and lengths.
     Received(Vec<(c_long, usize)>),
+    /// As `Received`, of a message whose header (`struct user_msghdr`) lies here: descriptors that came along are closed.
+    Message(c_long, Vec<(c_long, usize)>),
+    /// The kernel wrote here, as a u32, how many bytes it mapped there.
+    Mapped {
+        /// Where the length is.
+        length: c_long,
+        /// Where the bytes are.
+        window: c_long,
+    },
     /// The result is the unsigned number of this many bytes that the kernel wrote here.
     Number(c_long, u8),
     /// The kernel wrote two descriptors here, as ints, for these slots.
@@ -217,6 +229,18 @@ impl Outcome {
                 let bytes = unsafe { std::slice::from_raw_parts(at as *const u8, usize::from(width.min(8))) };
                 self.ret = bytes.iter().rev().fold(0, |number, byte| number << 8 | i64::from(*byte));
             }
+            After::Message(header, pieces) => {
+                if self.ret >= 0 {
+                    message::close_descriptors(header);
+                }
+                self.after = After::Received(pieces);
+            }
+            After::Mapped { length, window } if self.ret >= 0 => {
+                // SAFETY: `length` is the aligned place of a u32 in the actor's scratch memory.
+                let length = unsafe { std::ptr::read(length as *const u32) };
+                self.ret = length.into();
+                self.after = After::Received(vec![(window, length as usize)]);
+            }
             After::Pair(at, (first, second)) if self.ret >= 0 => {
                 // SAFETY: `at` is the aligned place of two ints in the actor's scratch memory.
                 let pair = unsafe { std::ptr::read(at as *const [i32; 2]) };
@@ -279,6 +303,9 @@ pub fn prepare(op: &Op, board: &Board, scratch: &mut Scratch) -> Call {
         Op::SendMsg { socket, to, pieces, control, flags } => {
             message::sendmsg(board, scratch, *socket, to.as_ref(), pieces, control, *flags)
         }
+        Op::SendDescriptor { socket, bytes, fd, flags } => {
+            message::send_descriptor(board, scratch, *socket, *bytes, *fd, *flags)
+        }
         Op::SendMmsg { socket, bytes, count, flags } => {
             message::sendmmsg(board, scratch, *socket, *bytes, *count, *flags)
         }
@@ -302,6 +329,7 @@ pub fn prepare(op: &Op, board: &Board, scratch: &mut Scratch) -> Call {
         Op::GetSockOpt { socket, level, name, room, field } => {
             options::getsockopt(board, scratch, *socket, *level, *name, *room, *field)
         }
+        Op::ZerocopyReceive { socket, bytes } => zerocopy::receive(board, scratch, *socket, *bytes),
         Op::Poll { fds, timeout_ns, masked } => waiting::poll(board, scratch, fds, *timeout_ns, *masked),
         Op::Select { read, write, timeout_ns, masked } => {
             waiting::select(board, scratch, read, write, *timeout_ns, *masked)

@@ -19,6 +19,8 @@ const OP_POLL_ADD: u8 = 6;
 const OP_RECV: u8 = 27;
 const OP_PROVIDE_BUFFERS: u8 = 31;
 const SQE_BUFFER_SELECT: u8 = 1 << 5;
+/// No completion if it succeeds (since 5.17).
+const SQE_CQE_SKIP_SUCCESS: u8 = 1 << 6;
 const RECV_MULTISHOT: u16 = 1 << 1;
 const CQE_BUFFER: u32 = 1 << 0;
 const CQE_MORE: u32 = 1 << 1;
@@ -186,10 +188,11 @@ impl Ring {
         Ok(1)
     }
 
-    /// Gives buffers to the kernel, unmeasured.
+    /// Gives buffers to the kernel, unmeasured. No completion tells of it: whoever waits next would take it for his own.
     fn provide(&mut self, at: c_long, bytes: u32, count: u32, first: u64) -> Result<()> {
         self.push(&Entry {
             opcode: OP_PROVIDE_BUFFERS,
+            entry_flags: SQE_CQE_SKIP_SUCCESS,
             fd: count.into(),
             address: at,
             length: bytes,

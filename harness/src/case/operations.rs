@@ -147,6 +147,10 @@ operations! {
     /// sendmsg(2) of a counting pattern gathered from pieces; `segment` is UDP_SEGMENT's size.
     sendmsg { socket: Descriptor, bytes: OneOrMany<Size>; to: Option<Endpoint>, segment: Option<Size>, flags: MessageFlags }
         => Op::SendMsg { socket, to, pieces: bytes, control: segment.map_or_else(Vec::new, segment_control), flags };
+    /// sendmsg(2) of a counting pattern with a descriptor for the receiver (SCM_RIGHTS); recvmsg with room for `control`
+    /// closes it again.
+    send_descriptor { socket: Descriptor, bytes: Size, fd: Descriptor; flags: MessageFlags }
+        => Op::SendDescriptor { socket, bytes, fd, flags };
     /// sendmmsg(2) of equal messages.
     sendmmsg { socket: Descriptor, bytes: Size, count: Count; flags: MessageFlags }
         => Op::SendMmsg { socket, bytes, count, flags };
@@ -194,6 +198,8 @@ operations! {
         let room = if field.is_some() { TCP_INFO_ROOM } else { 4 };
         Op::GetSockOpt { socket, level, name, room, field: field.unwrap_or((0, 4)) }
     };
+    /// getsockopt(2) of TCP_ZEROCOPY_RECEIVE into a mapping of the socket of so many bytes; it returns how many were mapped.
+    zerocopy_receive { socket: Descriptor, bytes: Size } => Op::ZerocopyReceive { socket, bytes };
     /// ioctl(2) that fills a number, which it returns.
     ioctl { fd: Descriptor, request: IoctlRequest; argument: Or<0> }
         => Op::Ioctl { fd, request: request as u32, argument };

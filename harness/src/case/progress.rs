@@ -10,8 +10,8 @@ use rxpath_guest::{Address, Condition, Op, Slot};
 use super::case::{Case, CaseActor, StepRef};
 use super::place::Findings;
 
-/// MSG_DONTWAIT and MSG_ERRQUEUE (`linux/socket.h`): with either, recv never sleeps.
-const NEVER_SLEEPS: i32 = 0x40 | 0x2000;
+/// MSG_OOB, MSG_DONTWAIT and MSG_ERRQUEUE (`linux/socket.h`): with any of them, recv never sleeps.
+const NEVER_SLEEPS: i32 = 0x1 | 0x40 | 0x2000;
 /// SOCK_NONBLOCK (`linux/net.h`).
 const SOCK_NONBLOCK: i32 = 0o4000;
 /// SO_RCVTIMEO of SOL_SOCKET (`asm-generic/socket.h`).
@@ -211,6 +211,7 @@ fn sender(op: &Op) -> Option<Slot> {
         Op::Send { socket, .. }
         | Op::SendTo { socket, .. }
         | Op::SendMsg { socket, .. }
+        | Op::SendDescriptor { socket, .. }
         | Op::SendMmsg { socket, .. }
         | Op::SendData { socket, .. } => Some(*socket),
         Op::Write { to, .. } | Op::Splice { to, .. } => Some(*to),
