@@ -34,7 +34,7 @@ pub use diagnostic::{Diagnostic, Diagnostics, Location, Source};
 pub use expect::{
     Context, CostFailure, Expectation, Failure, Observed, ObservedOperation, ObservedTree, evaluate, evaluate_costs,
 };
-pub use load::{FOLDER, load_all, parse};
+pub use load::{FOLDER, load_all, load_some, parse};
 pub use lower::{Lowered, PassKind};
 pub use model::{Feature, Nic, Profile};
 pub use operations::OPERATIONS;
