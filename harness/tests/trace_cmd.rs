@@ -60,7 +60,7 @@ fn check(case: &str, series: Series, program: &str) -> Result<(), Failed> {
     let kept = tempfile::tempdir()?;
     let folder = record(case, series, kept.path())?;
     let capture = SavedCapture::read(&folder)?;
-    let (forests, symbols) = capture.decode(&folder)?;
+    let (forests, symbols) = capture.decode()?;
     let mut ours = Trees::new();
     for (task, forest) in forests.by_task {
         for node in forest.nodes {

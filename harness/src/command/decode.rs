@@ -19,7 +19,7 @@ pub fn decode(options: &DecodeOptions) -> Result<u8, CommandError> {
     }
     for folder in saved_captures(path).map_err(request)? {
         let capture = SavedCapture::read(&folder).map_err(request)?;
-        let (forests, symbols) = capture.decode(&folder).map_err(|why| at(&folder, &why))?;
+        let (forests, symbols) = capture.decode().map_err(|why| at(&folder, &why))?;
         if !print_text(&format!("{}\n{}\n", folder.display(), call_trees(&forests, &symbols))) {
             break;
         }

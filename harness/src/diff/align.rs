@@ -262,6 +262,25 @@ in   tcp_recvmsg_locked
     }
 
     #[test]
+    fn a_function_that_does_the_same_work_stands_in_the_others_place_whatever_the_symbols_say() {
+        let renames = Renames::default();
+        let beneath = "    a\n      b\n    c\n  end\n";
+        let (old, new) = (format!("f\n  recvmsg\n{beneath}"), format!("f\n  __recvmsg\n{beneath}"));
+        let (old, new) = (text::parse(&old).unwrap(), text::parse(&new).unwrap());
+        let diff = align(&old, &new, &Knowledge { renames: &renames, plausible: &|_, _| false });
+        assert_eq!(render(&diff), "   f\n~recvmsg>  __recvmsg\n       a\n         b\n       c\n     end\n");
+    }
+
+    #[test]
+    fn a_known_rename_is_no_level_though_what_stood_beneath_it_stands_beside_it_now() {
+        check(
+            "f\n  sockfd_lookup_light\n    fput\n",
+            "f\n  fdget\n  fput\n",
+            "   f\n~sockfd_lookup_light>  fdget\nm-     fput\nm+   fput\n",
+        );
+    }
+
+    #[test]
     fn hunks_show_the_change_its_context_and_the_way_down_to_it() {
         let old = text::parse("a\n  b\n    c\n    d\n    e\n    f\n  g\n").unwrap();
         let new = text::parse("a\n  b\n    c\n    d\n    e\n    x\n  g\n").unwrap();

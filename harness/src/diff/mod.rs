@@ -2,6 +2,7 @@
 
 mod align;
 mod comparable;
+mod elsewhere;
 mod matrix;
 mod model;
 mod moves;
@@ -15,6 +16,7 @@ mod timing;
 
 pub use align::{Knowledge, align};
 pub use comparable::{Mode, Origin, Refusal, comparable};
+pub use elsewhere::point_elsewhere;
 pub use matrix::*;
 pub use model::*;
 pub use reason::*;

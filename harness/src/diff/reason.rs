@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::model::{Change, DiffLine, PathDiff};
-use crate::path::{Step, canonical};
+use crate::path::{PathNode, Step, canonical};
 use crate::trace::{Presence, Symbols};
 
 /// What one kernel's symbols say of a function, by canonical name.
@@ -83,8 +83,8 @@ pub enum Absence {
     NoSymbol,
     /// The symbol is there, but cannot be traced: it may well have run.
     NotTraceable,
-    /// It could have been seen, and was not called here.
-    NotCalled,
+    /// It could have been seen, and was not: it was not called, or this call of it was inlined.
+    NotSeen,
     /// The symbol is there; which functions can be traced was not recorded.
     Unknown,
 }
@@ -106,10 +106,23 @@ pub enum Reason {
         /// The new kernel.
         new_kernel: Arc<str>,
     },
-    /// A known rename, although one kernel has both names.
-    KnownRename {
+    /// The one name stands in the place of the other, although this kernel has both: a function was split, or two changed
+    /// their names at once.
+    BothNames {
         /// The kernel that has both.
         kernel: Arc<str>,
+    },
+    /// This kernel calls the function elsewhere in the same path.
+    SamePath {
+        /// Which kernel.
+        kernel: Arc<str>,
+    },
+    /// This kernel calls the function in another part of the case: see [`super::point_elsewhere`].
+    OtherPart {
+        /// Which kernel.
+        kernel: Arc<str>,
+        /// Which part: `softirq`.
+        part: Arc<str>,
     },
     /// The same function in another place.
     Elsewhere,
@@ -126,11 +139,15 @@ impl Reason {
             Self::Absent { absence: Absence::Unknown, kernel } => {
                 format!("there in {kernel}, but whether it can be traced was not recorded")
             }
-            Self::Absent { absence: Absence::NotCalled, kernel } => format!("traceable in {kernel}, not called here"),
+            Self::Absent { absence: Absence::NotSeen, kernel } => {
+                format!("traceable in {kernel}, not seen here: not called, or inlined")
+            }
+            Self::SamePath { kernel } => format!("in {kernel} seen elsewhere in this path"),
+            Self::OtherPart { kernel, part } => format!("in {kernel} seen in {part} instead"),
             Self::Renamed { old_kernel, new_kernel } => {
                 format!("the old name is not in {new_kernel}, the new name not in {old_kernel}")
             }
-            Self::KnownRename { kernel } => format!("a known rename; {kernel} has both names"),
+            Self::BothNames { kernel } => format!("{kernel} has both names"),
             Self::Elsewhere => "the same calls, in another place".to_owned(),
         }
     }
@@ -171,10 +188,14 @@ pub fn explain(
     (new, new_costs): (&dyn SymbolFacts, &Costs),
 ) -> ExplainedDiff {
     let (old_kernel, new_kernel): (Arc<str>, Arc<str>) = (old.kernel().into(), new.kernel().into());
-    let mut absences = Absences { seen: HashMap::new() };
+    let mut absences = Absences {
+        seen: HashMap::new(),
+        old_path: called(&diff, |line| line.old.as_ref()),
+        new_path: called(&diff, |line| line.new.as_ref()),
+    };
     let reasons = diff.lines.iter().map(|line| reason(line, (old, &old_kernel), (new, &new_kernel), &mut absences));
     let reasons = reasons.collect();
-    let cost_of = |node: &Option<crate::path::PathNode>, costs: &Costs| {
+    let cost_of = |node: &Option<PathNode>, costs: &Costs| {
         node.as_ref().and_then(|node| node.what.function()).and_then(|name| costs.get(name)).copied()
     };
     let cost = |line: &DiffLine| Cost { old: cost_of(&line.old, old_costs), new: cost_of(&line.new, new_costs) };
@@ -191,12 +212,33 @@ pub fn could_be_renamed(old: &dyn SymbolFacts, new: &dyn SymbolFacts, from: &str
 /// Reasons looked up already, by function and side.
 struct Absences {
     seen: HashMap<(Arc<str>, bool), Absence>,
+    /// The functions of each path.
+    old_path: HashSet<Arc<str>>,
+    new_path: HashSet<Arc<str>>,
+}
+
+fn called(diff: &PathDiff, side: impl Fn(&DiffLine) -> Option<&PathNode>) -> HashSet<Arc<str>> {
+    let steps = diff.lines.iter().filter_map(side).map(|node| &node.what);
+    let names = steps.filter_map(|step| match step {
+        Step::Call(name) => Some(name.clone()),
+        _ => None,
+    });
+    names.collect()
 }
 
 impl Absences {
+    /// Why the function does not stand in the one path (`is_new`: the new one) where it stands in the other.
+    fn reason(&mut self, function: &Arc<str>, (facts, kernel): Facts, is_new: bool) -> Reason {
+        let path = if is_new { &self.new_path } else { &self.old_path };
+        if path.contains(function) {
+            return Reason::SamePath { kernel: kernel.clone() };
+        }
+        Reason::Absent { absence: self.of(function, facts, is_new), kernel: kernel.clone() }
+    }
+
     fn of(&mut self, function: &Arc<str>, facts: &dyn SymbolFacts, is_new: bool) -> Absence {
         *self.seen.entry((function.clone(), is_new)).or_insert_with(|| match facts.presence(function) {
-            Presence::Traceable => Absence::NotCalled,
+            Presence::Traceable => Absence::NotSeen,
             Presence::Present => Absence::Unknown,
             Presence::NotTraceable => Absence::NotTraceable,
             Presence::Absent => Absence::NoSymbol,
@@ -207,14 +249,11 @@ impl Absences {
 type Facts<'f> = (&'f dyn SymbolFacts, &'f Arc<str>);
 
 fn reason(line: &DiffLine, old: Facts, new: Facts, absences: &mut Absences) -> Option<Reason> {
-    let function = |node: &Option<crate::path::PathNode>| match &node.as_ref()?.what {
+    let function = |node: &Option<PathNode>| match &node.as_ref()?.what {
         Step::Call(name) => Some(name.clone()),
         _ => None,
     };
-    let mut absent = |name: Arc<str>, (facts, kernel): Facts, is_new| Reason::Absent {
-        absence: absences.of(&name, facts, is_new),
-        kernel: kernel.clone(),
-    };
+    let mut absent = |name: Arc<str>, facts: Facts, is_new| absences.reason(&name, facts, is_new);
     match &line.change {
         Change::Same | Change::Times { .. } => None,
         Change::Gone | Change::SplicedOut => Some(absent(function(&line.old)?, new, true)),
@@ -223,9 +262,9 @@ fn reason(line: &DiffLine, old: Facts, new: Facts, absences: &mut Absences) -> O
         Change::Renamed { .. } => {
             let (from, to) = (function(&line.old)?, function(&line.new)?);
             Some(if new.0.is_traceable(&from) {
-                Reason::KnownRename { kernel: new.1.clone() }
+                Reason::BothNames { kernel: new.1.clone() }
             } else if old.0.is_traceable(&to) {
-                Reason::KnownRename { kernel: old.1.clone() }
+                Reason::BothNames { kernel: old.1.clone() }
             } else {
                 Reason::Renamed { old_kernel: old.1.clone(), new_kernel: new.1.clone() }
             })
@@ -275,11 +314,24 @@ mod tests {
             ("tcp_recvmsg_locked", "no such symbol in 5.10"),
             ("inlined_later", "no such symbol in 7.3"),
             ("hidden_later", "there but not traceable in 7.3 (notrace, or only parts of it left)"),
-            ("kept", "traceable in 7.3, not called here"),
+            ("kept", "traceable in 7.3, not seen here: not called, or inlined"),
         ];
         assert_eq!(told, expected.map(|(name, why)| (name.to_owned(), why.to_owned())));
         let at = explained.diff.lines.iter().position(|line| line.change == Change::SplicedIn).unwrap();
         assert_eq!(explained.costs[at], Cost { old: None, new: Some(700) });
+    }
+
+    #[test]
+    fn a_function_that_the_other_path_calls_elsewhere_is_not_said_to_be_missing_there() {
+        let all = ["f", "a", "b", "twice"];
+        let (old_facts, new_facts) = (SymbolSet::new("5.10", [], all), SymbolSet::new("7.3", [], all));
+        let (old, new) =
+            (parse("f\n  a\n    twice\n  b\n    twice\n").unwrap(), parse("f\n  a\n    twice\n  b\n").unwrap());
+        let renames = Renames::default();
+        let diff = align(&old, &new, &Knowledge { renames: &renames, plausible: &|_, _| false });
+        let explained = explain(diff, (&old_facts, &Costs::new()), (&new_facts, &Costs::new()));
+        let told: Vec<String> = explained.reasons.iter().flatten().map(Reason::sentence).collect();
+        assert_eq!(told, ["in 7.3 seen elsewhere in this path"]);
     }
 
     #[test]

@@ -46,6 +46,11 @@ impl Renames {
         Ok(Self { families })
     }
 
+    /// The number of the family that a name belongs to, if it was ever renamed.
+    pub(super) fn family(&self, name: &str) -> Option<usize> {
+        self.families.get(name).copied()
+    }
+
     /// Whether both are known to be names of one function.
     pub fn are_one(&self, one: &str, other: &str) -> bool {
         matches!((self.families.get(one), self.families.get(other)), (Some(one), Some(other)) if one == other)

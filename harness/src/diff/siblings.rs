@@ -30,6 +30,8 @@ pub(super) enum Item {
 const SMALL: usize = 2_500;
 /// How many children are looked at to tell how alike two nodes are.
 const LOOKED_AT: usize = 8;
+/// How many lines beneath two functions must be the same for one to stand in the other's place without a likely rename.
+const SAME_WORK: u64 = 3;
 /// How many levels can have been inlined at once and still be found.
 const LEVELS: usize = 3;
 
@@ -72,7 +74,10 @@ impl Siblings<'_, '_> {
         let mut old: Vec<Member> = old.iter().map(|node| Member::Node(*node)).collect();
         let mut new: Vec<Member> = new.iter().map(|node| Member::Node(*node)).collect();
         // Each round takes levels away, so there are no more rounds than levels.
-        while open_levels(self.old, &mut old, self.new, &new) || open_levels(self.new, &mut new, self.old, &old) {}
+        let renames = self.renames;
+        while open_levels(self.old, &mut old, self.new, &new, renames)
+            || open_levels(self.new, &mut new, self.old, &old, renames)
+        {}
         let first = items.len();
         self.align_members(&old, &new, items);
         let aligned = items.split_off(first);
@@ -249,6 +254,11 @@ impl Siblings<'_, '_> {
                 let looks = look_alike(from, to);
                 if shared.most || looks { LINE * shared.saved + 1 + u64::from(looks) } else { 0 }
             }
+            // Whatever the symbols say: what does this much of the same work here stands in the other's place.
+            (Step::Call(_), Step::Call(_)) if !stays => {
+                let shared = shared();
+                if shared.most && shared.saved >= SAME_WORK { LINE * shared.saved } else { 0 }
+            }
             (Step::In(_), Step::In(_)) if !stays => LINE * shared().saved + 1,
             _ => 0,
         }
@@ -343,9 +353,9 @@ fn unpaired_new(member: &Member) -> Item {
 /// Opens the members of `list` that are a level around what `against` has in its place: replaces each by itself as a level
 /// and its children. Returns whether there was one.
 ///
-/// Such a member has no namesake in `against`, and half of what stands beneath it (counted in lines, or in nodes of the
+/// Such a member has no namesake in `against`, nor a known rename of its own name, and half of what stands beneath it (counted in lines, or in nodes of the
 /// level on which they are found) is there among the nodes that `list` has too few of.
-fn open_levels(side: &Side, list: &mut Vec<Member>, other: &Side, against: &[Member]) -> bool {
+fn open_levels(side: &Side, list: &mut Vec<Member>, other: &Side, against: &[Member], renames: &Renames) -> bool {
     let mut missing: QuickMap<u32, i64> = QuickMap::default();
     for member in against {
         if let Member::Node(node) = member {
@@ -361,10 +371,26 @@ fn open_levels(side: &Side, list: &mut Vec<Member>, other: &Side, against: &[Mem
     if missing.values().all(|count| *count <= 0) {
         return false;
     }
+    let families: Vec<usize> = against
+        .iter()
+        .filter_map(|member| match member {
+            Member::Node(node) => renames.family(other.nodes[*node].what.function()?),
+            Member::Level(_) => None,
+        })
+        .collect();
+    // What goes on there under another name is no level.
+    let is_renamed = |node: usize| {
+        let family = side.nodes[node].what.function().and_then(|name| renames.family(name));
+        family.is_some_and(|family| families.contains(&family))
+    };
     let mut opened = Vec::with_capacity(list.len());
     for member in list.iter() {
         match *member {
-            Member::Node(node) if !present.contains_key(&side.step[node]) && is_level(side, node, &mut missing) => {
+            Member::Node(node)
+                if !present.contains_key(&side.step[node])
+                    && !is_renamed(node)
+                    && is_level(side, node, &mut missing) =>
+            {
                 opened.push(Member::Level(node));
                 opened.extend(side.children(Some(node)).into_iter().map(Member::Node));
             }

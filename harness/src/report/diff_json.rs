@@ -100,7 +100,7 @@ pub enum ChangeReport {
 /// Why a line changed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReasonReport {
-    /// One of `no_symbol`, `not_traceable`, `not_called`, `unknown`, `renamed`, `known_rename`, `elsewhere`.
+    /// One of `no_symbol`, `not_traceable`, `not_seen`, `unknown`, `renamed`, `both_names`, `same_path`, `other_part`, `elsewhere`.
     pub code: String,
     /// The same in words, with the kernel that it speaks of.
     pub text: String,
@@ -168,10 +168,12 @@ fn code(reason: &Reason) -> &'static str {
     match reason {
         Reason::Absent { absence: Absence::NoSymbol, .. } => "no_symbol",
         Reason::Absent { absence: Absence::NotTraceable, .. } => "not_traceable",
-        Reason::Absent { absence: Absence::NotCalled, .. } => "not_called",
+        Reason::Absent { absence: Absence::NotSeen, .. } => "not_seen",
         Reason::Absent { absence: Absence::Unknown, .. } => "unknown",
         Reason::Renamed { .. } => "renamed",
-        Reason::KnownRename { .. } => "known_rename",
+        Reason::BothNames { .. } => "both_names",
+        Reason::SamePath { .. } => "same_path",
+        Reason::OtherPart { .. } => "other_part",
         Reason::Elsewhere => "elsewhere",
     }
 }

@@ -61,7 +61,7 @@ recv/sample: from 5.10 (-) to 7.3 (+)
 
 instructions              5.10              7.3  change
 receiver.recv  5000 (1 switch)  5500 (1 switch)  +500 (+10.0 %)
-sender.send              12000           12000  the same
+sender.send              12000            12000  the same
 
 receiver.recv: 4 of 10 lines changed
   s
@@ -70,7 +70,7 @@ receiver.recv: 4 of 10 lines changed
     tcp_recvmsg
 +     tcp_recvmsg_locked                                      a level appeared: no such symbol in 5.10
   ...
--   kept                                                      gone: traceable in 7.3, not called here
+-   kept                                                      gone: traceable in 7.3, not seen here: not called, or inlined
 ~   x ×2                                                      once before, now twice
 "
         );

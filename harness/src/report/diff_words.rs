@@ -1,6 +1,6 @@
 //! The words that a diff is told in, whatever it is printed as.
 
-use crate::diff::{Change, ExplainedDiff, OperationCost, TimingLine};
+use crate::diff::{Change, ExplainedDiff, OperationCost, PathDiff, Reason, TimingLine};
 use crate::path::text;
 
 /// One line of a diff, in words.
@@ -21,7 +21,10 @@ pub(super) fn line(explained: &ExplainedDiff, at: usize) -> Option<Words> {
         Change::Same => (' ', String::new()),
         Change::New => ('+', "new".to_owned()),
         Change::Gone => ('-', "gone".to_owned()),
-        Change::Renamed { from, .. } => ('~', format!("renamed from {from}")),
+        Change::Renamed { from, .. } => match &explained.reasons[at] {
+            Some(Reason::BothNames { .. }) => ('~', format!("in place of {from}")),
+            _ => ('~', format!("renamed from {from}")),
+        },
         Change::Moved { .. } if line.new.is_some() => ('+', "moved here".to_owned()),
         Change::Moved { .. } => ('-', "moved away".to_owned()),
         Change::SplicedIn => ('+', "a level appeared".to_owned()),
@@ -30,7 +33,19 @@ pub(super) fn line(explained: &ExplainedDiff, at: usize) -> Option<Words> {
     };
     let reason = explained.reasons[at].as_ref().map(|reason| reason.sentence());
     let why = [Some(kind).filter(|kind| !kind.is_empty()), reason].into_iter().flatten().collect::<Vec<_>>().join(": ");
+    let why = if moved_with_the_line_above(&explained.diff, at) { String::new() } else { why };
     Some(Words { sign, line: format!("{}{}", "  ".repeat(line.depth() as usize), text::line(node)), why })
+}
+
+/// Whether the line moved as a part of what stands above it, so that nothing more is to be said of it.
+fn moved_with_the_line_above(diff: &PathDiff, at: usize) -> bool {
+    let counterpart = |at: usize| match diff.lines[at].change {
+        Change::Moved { counterpart } => Some(counterpart),
+        _ => None,
+    };
+    let Some(mine) = counterpart(at) else { return false };
+    let run = (1..=at.min(mine)).take_while(|back| counterpart(at - back) == Some(mine - back)).last();
+    run.is_some_and(|back| diff.lines[at - back].depth() < diff.lines[at].depth())
 }
 
 fn times(count: u32) -> String {
@@ -38,6 +53,18 @@ fn times(count: u32) -> String {
         1 => "once".to_owned(),
         2 => "twice".to_owned(),
         many => format!("{many} times"),
+    }
+}
+
+/// A changed line in a few characters: `+tcp_recvmsg_locked`, `-put_pid`, `sockfd_lookup_light→fdget`, `put_page ×2→×3`.
+pub(super) fn brief(change: &Change, name: &str) -> String {
+    match change {
+        Change::Same => name.to_owned(),
+        Change::New | Change::SplicedIn => format!("+{name}"),
+        Change::Gone | Change::SplicedOut => format!("-{name}"),
+        Change::Renamed { from, to } => format!("{from}→{to}"),
+        Change::Moved { .. } => format!("{name} moved"),
+        Change::Times { from, to } => format!("{name} ×{from}→×{to}"),
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::Path;
 
+use super::diff_words;
 use crate::case::Case;
 use crate::diff::Matrix;
 use crate::kernel::{self, Fetched, Kernel, Listed};
@@ -141,7 +142,8 @@ pub fn matrix(section: &str, matrix: &Matrix) -> String {
         .collect();
     let _ = writeln!(out, "  {section}: {} ({})", count(classes.len(), "path", "paths"), classes.join(" | "));
     for change in &matrix.changes {
-        let first: Vec<&str> = change.first_changed.iter().map(|(_, name)| name.as_str()).collect();
+        let first: Vec<String> =
+            change.first_changed.iter().map(|(change, name)| diff_words::brief(change, name)).collect();
         let lines = count(change.diff.changes().count(), "line", "lines");
         let (before, after) = (&matrix.kernels[change.before].kernel, &matrix.kernels[change.after].kernel);
         let _ = writeln!(out, "    since {after} (not yet in {before}): {lines}, first {}", first.join(", "));

@@ -123,13 +123,8 @@ pub enum SavedError {
         found: String,
     },
     /// Its symbols.
-    #[error("{path}: {why}")]
-    Symbols {
-        /// The folder.
-        path: String,
-        /// What is wrong.
-        why: SymbolsError,
-    },
+    #[error(transparent)]
+    Symbols(#[from] SymbolsError),
     /// What the guest sent beside the pages.
     #[error(transparent)]
     Facts(#[from] FactsError),
@@ -233,15 +228,13 @@ impl SavedCapture {
         Ok(Self { header_page, formats, cpus, kallsyms, traceable, comms })
     }
 
-    /// Its call forests and the symbols that name them. `place` is where it came from, for errors.
-    pub fn decode(&self, place: &Path) -> Result<(Forests, Symbols), SavedError> {
+    /// Its call forests and the symbols that name them.
+    pub fn decode(&self) -> Result<(Forests, Symbols), SavedError> {
         let mut forests = crate::trace::build(&Layout::new(&self.text())?, &self.cpu_pages())?;
         for (pid, comm) in &self.comms {
             forests.comms.entry(*pid).or_insert_with(|| comm.clone());
         }
-        let symbols = Symbols::parse(&self.kallsyms, &self.traceable)
-            .map_err(|why| SavedError::Symbols { path: place.display().to_string(), why })?;
-        Ok((forests, symbols))
+        Ok((forests, Symbols::parse(&self.kallsyms, &self.traceable)?))
     }
 }
 

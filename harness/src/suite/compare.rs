@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::case::Case;
 use crate::diff::{
     Costs, ExplainedDiff, Knowledge, Matrix, MatrixInput, NamedSymbols, OperationCost, PathDiff, Renames, TimingLine,
-    align, could_be_renamed, explain, matrix,
+    align, could_be_renamed, explain, matrix, point_elsewhere,
 };
 use crate::kernel::{Fetched, Kernel};
 use crate::path::Path;
@@ -185,8 +185,15 @@ pub fn compare(old: Side<'_>, new: Side<'_>) -> Result<Vec<SectionDiff>, Compare
         let diff: PathDiff = align(sides.0, sides.1, &knowledge);
         SectionDiff { explained: explain(diff, (&old_symbols, &none), (&new_symbols, &none)), name }
     };
-    Ok(names.into_iter().map(section).collect())
+    let mut sections: Vec<SectionDiff> = names.into_iter().map(section).collect();
+    let mut parts: Vec<(&str, &mut ExplainedDiff)> =
+        sections.iter_mut().map(|section| (section.name.as_str(), &mut section.explained)).collect();
+    point_elsewhere(&mut parts);
+    Ok(sections)
 }
+
+/// Whether one function could have been renamed to another, between two kernels.
+type Guess<'s> = Box<dyn Fn(&str, &str) -> bool + 's>;
 
 /// One section of a case over kernels, given oldest first.
 pub fn section_matrix(section: &str, kernels: &[Side<'_>]) -> Result<Matrix, CompareError> {
@@ -202,8 +209,17 @@ pub fn section_matrix(section: &str, kernels: &[Side<'_>]) -> Result<Matrix, Com
             }
         })
         .collect();
-    let implausible = |_: &str, _: &str| false;
-    Ok(matrix(&inputs, |_, _| Knowledge { renames: &renames, plausible: &implausible }))
+    let symbols: Vec<NamedSymbols> =
+        kernels.iter().map(|side| NamedSymbols { kernel: &side.kernel, symbols: &side.facts.symbols }).collect();
+    let guesses: BTreeMap<(usize, usize), Guess> = (0..symbols.len())
+        .flat_map(|before| (before + 1..symbols.len()).map(move |after| (before, after)))
+        .map(|(before, after)| {
+            let (old, new) = (symbols[before], symbols[after]);
+            let guess: Guess = Box::new(move |from, to| could_be_renamed(&old, &new, from, to));
+            ((before, after), guess)
+        })
+        .collect();
+    Ok(matrix(&inputs, |before, after| Knowledge { renames: &renames, plausible: &*guesses[&(before, after)] }))
 }
 
 #[cfg(test)]
