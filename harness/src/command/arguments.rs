@@ -67,6 +67,8 @@ pub enum Command {
     Report(ReportOptions),
     /// Accept or reject pending snapshots, grouped by what changed.
     Review(ReviewOptions),
+    /// Write what a case recorded on a kernel for another program to show: every call, nothing left out.
+    Export(ExportOptions),
     /// List, fetch or update the pinned kernels.
     Kernels(KernelsOptions),
     /// List or check the cases.
@@ -186,6 +188,39 @@ pub struct ReviewOptions {
     /// Results that say which functions the kernels have, for the reasons [default: those of the last run].
     #[arg(long, value_name = "FILE")]
     pub from: Option<PathBuf>,
+}
+
+/// `rxpath export`.
+#[derive(Debug, Args)]
+pub struct ExportOptions {
+    /// Where packages come from.
+    #[command(flatten)]
+    pub packages: Packages,
+    /// The case.
+    pub case: String,
+    /// The kernel.
+    #[arg(long, short, value_name = "SERIES")]
+    pub kernel: String,
+    /// For which program.
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub format: ExportFormat,
+    /// Where to write; `-` is standard output.
+    #[arg(long, short, value_name = "FILE")]
+    pub output: PathBuf,
+}
+
+/// What `rxpath export` writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ExportFormat {
+    /// trace-cmd report and KernelShark.
+    #[value(name = "trace.dat")]
+    TraceDat,
+    /// ui.perfetto.dev: Chrome's JSON, with arrows from who wakes to who is woken.
+    Perfetto,
+    /// inferno-flamegraph, flamegraph.pl: stacks with the instructions spent in each, time asleep left out.
+    Folded,
+    /// profiler.firefox.com: a sample's weight is the instructions spent in its stack.
+    Firefox,
 }
 
 /// `rxpath kernels`.

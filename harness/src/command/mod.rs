@@ -6,6 +6,7 @@ mod cases;
 mod compare;
 mod doctor;
 mod error;
+mod export;
 mod kernels;
 mod report;
 mod review;
@@ -49,6 +50,7 @@ fn obey(arguments: Arguments) -> Result<u8, CommandError> {
         Command::Matrix(options) => compare::matrix(&arguments.common, &options),
         Command::Report(options) => report::report(&arguments.common, &options),
         Command::Review(options) => review::review(&arguments.common, &options),
+        Command::Export(options) => export::export(&arguments.common, &options),
         Command::Kernels(options) => kernels::kernels(&arguments.common, &options),
         Command::Cases(options) => cases::cases(&arguments.common, &options),
         Command::Cache(options) => cache::cache(&arguments.common, &options),

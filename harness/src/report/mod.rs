@@ -1,6 +1,7 @@
 //! How anything looks. Only this folder knows.
 
 mod change_words;
+pub mod export;
 pub mod html;
 pub mod markdown;
 mod overview;

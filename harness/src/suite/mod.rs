@@ -3,6 +3,7 @@
 //! This is where the folders meet: it takes kernels from kernel/, runs them through vm/, decodes with trace/, compares with
 //! path/, and leaves how anything looks to report/.
 
+mod capture;
 mod compare;
 mod decisions;
 mod explained;
@@ -18,9 +19,11 @@ mod results;
 mod saved;
 mod selection;
 mod snapshot;
+mod timeline;
 mod upkeep;
 mod workshop;
 
+pub use capture::{Capture, record_case};
 pub use compare::{CompareError, SectionDiff, Side, accepted, compare, facts_of, section_matrix};
 pub use decisions::{Decision, Decisions, changes_of, runs};
 pub use explained::{SavedSide, explain_saved};
@@ -33,5 +36,6 @@ pub use results::{CaseResult, Problem, RESULTS_VERSION, Results, ResultsError, V
 pub use saved::{SavedFunctions, SavedPath, SavedTiming, SavedWakeup, wakeups};
 pub use selection::{Selection, SelectionError, choose};
 pub use snapshot::{SnapshotKind, Snapshots, body};
+pub use timeline::{Slice, Span, Thread, Timeline, Wake};
 pub use upkeep::{Pruned, UpkeepError, prune};
 pub use workshop::{Workshop, WorkshopError, WorkshopOptions, find_root, last_results};
