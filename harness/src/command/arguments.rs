@@ -159,24 +159,15 @@ pub struct ReportOptions {
     /// Write Markdown; `-` is standard output.
     #[arg(long, value_name = "FILE")]
     pub markdown: Option<PathBuf>,
-    /// What the Markdown must fit into.
-    #[arg(long, value_enum, default_value_t = Space::Summary, value_name = "SPACE")]
-    pub space: Space,
+    /// The most bytes of Markdown: GitHub takes 1048576 as a job summary and 65536 as a comment or a pull request's text.
+    #[arg(long, value_name = "BYTES", default_value_t = crate::report::markdown::SUMMARY_LIMIT)]
+    pub limit: usize,
     /// Write HTML into this folder.
     #[arg(long, value_name = "DIR")]
     pub html: Option<PathBuf>,
     /// Write the joined results as JSON.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
-}
-
-/// What a host has room for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Space {
-    /// GitHub's job summary: 1 MiB.
-    Summary,
-    /// A comment or the text of a pull request on GitHub: 65,536 characters.
-    Comment,
 }
 
 /// `rxpath review`.
