@@ -2,7 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use rxpath::suite::{RESULTS_VERSION, Results, ResultsError, Verdict};
+use rxpath::path::text;
+use rxpath::report::{Overview, html, markdown};
+use rxpath::suite::{
+    Problem, RESULTS_VERSION, Results, ResultsError, SavedPath, Snapshots, Verdict, accepted, wakeups,
+};
 
 fn data(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("harness/tests/data/results").join(name)
@@ -62,4 +66,206 @@ fn runs_of_single_kernels_merge_into_the_run_of_all() {
     let merged = Results::merge(parts.to_vec()).unwrap();
     assert_eq!((&merged.kernels, &merged.cases, &merged.qemu), (&all.kernels, &all.cases, &all.qemu));
     assert_eq!(Results::merge(Vec::new()), None);
+}
+
+/// A run of 80 cases on six kernels: the accepted snapshots of this repository, each case several times over.
+fn eighty_cases() -> Results {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let four = Results::load(&data("four-cases.json")).unwrap();
+    let snapshots = Snapshots::new(root);
+    let mut real: Vec<String> = Vec::new();
+    for group in std::fs::read_dir(root.join("snapshots")).unwrap().flatten() {
+        for case in std::fs::read_dir(group.path()).unwrap().flatten() {
+            let name = |entry: &std::fs::DirEntry| entry.file_name().into_string().unwrap();
+            real.push(format!("{}/{}", name(&group), name(&case)));
+        }
+    }
+    real.sort();
+    assert!(real.len() >= 20, "{real:?}");
+    let mut results = four.clone();
+    results.cases.clear();
+    for (number, case) in real.iter().cycle().take(80).enumerate() {
+        for (series, _, _) in &four.kernels {
+            let Ok(sections) = accepted(&snapshots, case, series) else { continue };
+            let mut one = four.cases[0].clone();
+            one.case = format!("{case}-{number}");
+            one.kernel = series.clone();
+            one.paths = sections
+                .iter()
+                .map(|(name, path)| SavedPath {
+                    name: name.clone(),
+                    path: text::write(path),
+                    agreeing: 32,
+                    iterations: 32,
+                })
+                .collect();
+            one.wakeups = wakeups(sections.iter().map(|(name, path)| (name.as_str(), path)));
+            results.cases.push(one);
+        }
+    }
+    results
+}
+
+#[test]
+fn eighty_cases_on_six_kernels_are_a_report_in_three_seconds_and_no_page_of_two_megabytes() {
+    let results = eighty_cases();
+    assert!(results.cases.len() > 400, "{}", results.cases.len());
+    let folder = tempfile::tempdir().unwrap();
+    // The machine may be busy with something else: what counts is what the report itself takes.
+    let cpu_before = cpu_time();
+    let began = std::time::Instant::now();
+    let written = html::write(&Overview::of(&results), folder.path()).unwrap();
+    let (took, cpu) = (began.elapsed(), cpu_time() - cpu_before);
+    eprintln!("{written:?} in {took:?}, {cpu:.2} s of CPU");
+    assert!(cpu <= 3.0, "{cpu} s of CPU for {written:?}");
+    assert!(written.largest < 2_000_000, "{written:?}");
+    check_links(folder.path());
+}
+
+/// What this process has used of the CPUs, in seconds (proc_pid_stat(5), fields 14 and 15, in hundredths).
+fn cpu_time() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+    (fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap()) / 100.0
+}
+
+/// Every link of every page leads to a page that is there, and to a place in it that is there.
+fn check_links(folder: &Path) {
+    let mut pages = std::collections::BTreeMap::new();
+    for entry in std::fs::read_dir(folder).unwrap().flatten() {
+        pages.insert(entry.file_name().into_string().unwrap(), std::fs::read_to_string(entry.path()).unwrap());
+    }
+    let mut links = 0;
+    for (page, text) in &pages {
+        assert!(!text.contains("src=") && !text.contains("http"), "{page} asks for something from elsewhere");
+        for link in text.split("href=\"").skip(1).map(|rest| rest.split('"').next().unwrap()) {
+            let (file, place) = link.split_once('#').unwrap_or((link, ""));
+            if file == "data:," {
+                continue;
+            }
+            let target = if file.is_empty() { Some(text) } else { pages.get(file) };
+            let target = target.unwrap_or_else(|| panic!("{page}: no page {file}"));
+            assert!(place.is_empty() || target.contains(&format!("id=\"{place}\"")), "{page}: no place {link}");
+            links += 1;
+        }
+    }
+    assert!(links > pages.len(), "{links} links");
+}
+
+#[test]
+fn hostile_names_are_text_in_html_and_in_markdown() {
+    let hostile =
+        ["<script>alert(1)</script>", "\"><img src=x onerror=alert(1)>", "'`|](#)*_\u{202e}\0", "../../etc/x", "."];
+    let long = "x".repeat(10_000);
+    let mut results = Results::load(&data("four-cases.json")).unwrap();
+    let names: Vec<&str> = hostile.iter().copied().chain([long.as_str()]).collect();
+    for (number, one) in results.cases.iter_mut().enumerate() {
+        let name = names[number % names.len()];
+        one.case = format!("{name}{}", number / 6);
+        one.title = name.to_owned();
+        one.about = name.to_owned();
+        let escaped = text::step(&rxpath::path::Step::Call(name.into()));
+        one.accepted = Some(format!("# {}\n{}", one.paths[0].name, one.paths[0].path));
+        one.paths[0].path = format!("{escaped}\n  {escaped}\n");
+        one.paths[1].name = name.replace(['\n', '\0'], " ");
+        one.wakeups.iter_mut().for_each(|wakeup| wakeup.function = name.to_owned());
+        one.costs.iter_mut().for_each(|cost| cost.0 = name.to_owned());
+        one.verdict = [Verdict::Changed, Verdict::Failed][number % 2];
+        one.problems =
+            vec![Problem { place: name.into(), message: format!("{name}\n{name}"), evidence: format!("```\n{name}") }];
+        one.notes = vec![name.to_owned()];
+    }
+    results.kernels[0].1 = hostile[0].to_owned();
+    let folder = tempfile::tempdir().unwrap();
+    let overview = Overview::of(&results);
+    html::write(&overview, folder.path()).unwrap();
+    for entry in std::fs::read_dir(folder.path()).unwrap().flatten() {
+        let page = std::fs::read_to_string(entry.path()).unwrap();
+        assert_eq!(page.matches("<script>").count(), 1, "{:?} has a script that is not its own", entry.file_name());
+        assert!(!page.contains("<img"), "{:?}", entry.file_name());
+    }
+    assert!(!folder.path().parent().unwrap().join("etc").exists());
+    check_links(folder.path());
+    let text = markdown::report(&overview, None, markdown::SUMMARY_LIMIT);
+    let mut outside = String::new();
+    let mut fence = None;
+    for line in text.lines() {
+        match fence {
+            None if line.starts_with("```") => fence = Some(line.trim_end_matches(char::is_alphabetic).to_owned()),
+            Some(ref open) if line == open => fence = None,
+            None => outside.push_str(line),
+            Some(_) => {}
+        }
+    }
+    assert_eq!(fence, None, "a fence was broken out of");
+    assert!(!outside.contains("<script") && !outside.contains("<img") && !outside.contains("](#)"), "{outside}");
+}
+
+/// The accepted snapshots of 6.12, found to be those of 6.18: what a kernel bump looks like.
+fn bump() -> Results {
+    let mut results = eighty_cases();
+    let new: Vec<_> = results.cases.iter().filter(|one| one.kernel == "6.18").cloned().collect();
+    results.cases.retain(|one| one.kernel == "6.12");
+    results.kernels.retain(|(series, _, _)| series == "6.12");
+    results.functions.retain(|one| one.kernel == "6.18");
+    results.functions[0].kernel = "6.12".to_owned();
+    for one in &mut results.cases {
+        let Some(new) = new.iter().find(|new| new.case == one.case) else { continue };
+        if new.paths == one.paths {
+            continue;
+        }
+        let section = |saved: &SavedPath| format!("# {}\n{}", saved.name, saved.path);
+        one.accepted = Some(one.paths.iter().map(section).collect::<Vec<_>>().join("\n"));
+        one.paths = new.paths.clone();
+        one.verdict = Verdict::Changed;
+    }
+    results
+}
+
+#[test]
+fn a_kernel_bump_is_one_screen_of_markdown_with_everything_else_folded() {
+    let results = bump();
+    let changed = results.cases.iter().filter(|one| one.verdict == Verdict::Changed).count();
+    assert!(changed > 30, "{changed}");
+    let mut earlier = results.clone();
+    earlier.cases.iter_mut().flat_map(|one| &mut one.timings).for_each(|timing| timing.median += timing.median / 10);
+    let text = markdown::report(&Overview::of(&results), Some(&earlier), markdown::SUMMARY_LIMIT);
+    if let Some(file) = std::env::var_os("RXPATH_SHOW_MARKDOWN") {
+        std::fs::write(file, &text).unwrap();
+    }
+    assert!(text.starts_with("## rxpath: changed\n"), "{text}");
+    let mut folded = false;
+    let visible = text.lines().filter(|line| {
+        let is_visible = !folded || line.starts_with("<details>");
+        folded = (folded || line.starts_with("<details>")) && !line.starts_with("</details>");
+        is_visible && !line.is_empty()
+    });
+    let visible: Vec<&str> = visible.collect();
+    assert!(visible.len() <= 50, "{} lines are to be seen:\n{}", visible.len(), visible.join("\n"));
+    assert!(text.contains("no such symbol in 6.12"), "a reason is missing");
+}
+
+#[test]
+fn markdown_is_cut_to_what_the_host_takes_and_says_so() {
+    let results = bump();
+    let overview = Overview::of(&results);
+    let whole = markdown::report(&overview, None, usize::MAX);
+    for limit in [4_000, whole.len() / 2, whole.len() - 1] {
+        let cut = markdown::report(&overview, None, limit);
+        assert!(cut.len() <= limit && cut.contains("are left out"), "{} of {limit}", cut.len());
+        assert_eq!(cut.matches("<details>").count(), cut.matches("</details>").count());
+        assert!(cut.starts_with("## rxpath: changed"));
+    }
+    assert_eq!(markdown::report(&overview, None, whole.len() + 200), whole);
+}
+
+#[test]
+fn the_same_change_in_many_snapshots_is_one_row() {
+    let results = bump();
+    let overview = Overview::of(&results);
+    let text = markdown::report(&overview, None, usize::MAX);
+    let changed = results.cases.iter().filter(|one| one.verdict == Verdict::Changed).count();
+    let line = text.lines().find(|line| line.contains("come down to")).unwrap();
+    let decisions: usize = line.split("come down to ").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap();
+    assert!(decisions * 3 <= changed, "{decisions} of {changed}");
 }

@@ -69,6 +69,8 @@ pub enum Command {
     Report(ReportOptions),
     /// Accept or reject pending snapshots, grouped by what changed.
     Review(ReviewOptions),
+    /// Write what a case recorded on a kernel for another program to show: every call, nothing left out.
+    Export(ExportOptions),
     /// List, fetch or update the pinned kernels.
     Kernels(KernelsOptions),
     /// List or check the cases.
@@ -222,24 +224,15 @@ pub struct ReportOptions {
     /// Write Markdown; `-` is standard output.
     #[arg(long, value_name = "FILE")]
     pub markdown: Option<PathBuf>,
-    /// What the Markdown must fit into.
-    #[arg(long, value_enum, default_value_t = Space::Summary, value_name = "SPACE")]
-    pub space: Space,
+    /// The most bytes of Markdown: GitHub takes 1048576 as a job summary and 65536 as a comment or a pull request's text.
+    #[arg(long, value_name = "BYTES", default_value_t = crate::report::markdown::SUMMARY_LIMIT)]
+    pub limit: usize,
     /// Write HTML into this folder.
     #[arg(long, value_name = "DIR")]
     pub html: Option<PathBuf>,
     /// Write the joined results as JSON.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
-}
-
-/// What a host has room for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Space {
-    /// GitHub's job summary: 1 MiB.
-    Summary,
-    /// A comment or the text of a pull request on GitHub: 65,536 characters.
-    Comment,
 }
 
 /// `rxpath review`.
@@ -251,6 +244,39 @@ pub struct ReviewOptions {
     /// Results that say which functions the kernels have, for the reasons [default: those of the last run].
     #[arg(long, value_name = "FILE")]
     pub from: Option<PathBuf>,
+}
+
+/// `rxpath export`.
+#[derive(Debug, Args)]
+pub struct ExportOptions {
+    /// Where packages come from.
+    #[command(flatten)]
+    pub packages: Packages,
+    /// The case.
+    pub case: String,
+    /// The kernel.
+    #[arg(long, short, value_name = "SERIES")]
+    pub kernel: String,
+    /// For which program.
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub format: ExportFormat,
+    /// Where to write; `-` is standard output.
+    #[arg(long, short, value_name = "FILE")]
+    pub output: PathBuf,
+}
+
+/// What `rxpath export` writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ExportFormat {
+    /// trace-cmd report and KernelShark.
+    #[value(name = "trace.dat")]
+    TraceDat,
+    /// ui.perfetto.dev: Chrome's JSON, with arrows from who wakes to who is woken.
+    Perfetto,
+    /// inferno-flamegraph, flamegraph.pl: stacks with the instructions spent in each, time asleep left out.
+    Folded,
+    /// profiler.firefox.com: a sample's weight is the instructions spent in its stack.
+    Firefox,
 }
 
 /// `rxpath kernels`.

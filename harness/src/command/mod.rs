@@ -8,6 +8,7 @@ mod compare;
 mod decode;
 mod doctor;
 mod error;
+mod export;
 mod kernels;
 mod report;
 mod review;
@@ -52,6 +53,7 @@ fn obey(arguments: Arguments) -> Result<u8, CommandError> {
         Command::Decode(options) => decode::decode(&options),
         Command::Report(options) => report::report(&arguments.common, &options),
         Command::Review(options) => review::review(&arguments.common, &options),
+        Command::Export(options) => export::export(&arguments.common, &options),
         Command::Kernels(options) => kernels::kernels(&arguments.common, &options),
         Command::Cases(options) => cases::cases(&arguments.common, &options),
         Command::Cache(options) => cache::cache(&arguments.common, &options),

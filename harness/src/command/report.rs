@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::arguments::{Common, ReportOptions, Space};
+use super::arguments::{Common, ReportOptions};
 use super::error::CommandError;
 use crate::report::{Overview, html, markdown, terminal};
 use crate::suite::{Results, find_root, last_results};
@@ -22,11 +22,7 @@ pub fn report(common: &Common, options: &ReportOptions) -> Result<u8, CommandErr
     }
     let overview = Overview::of(&results);
     if let Some(file) = &options.markdown {
-        let limit = match options.space {
-            Space::Summary => markdown::SUMMARY_LIMIT,
-            Space::Comment => markdown::COMMENT_LIMIT,
-        };
-        put(file, &markdown::report(&overview, earlier.as_ref(), limit))?;
+        put(file, &markdown::report(&overview, earlier.as_ref(), options.limit))?;
     }
     if let Some(folder) = &options.html {
         write_html(&overview, folder)?;

@@ -12,8 +12,6 @@ use crate::suite::{
 
 /// The most a GitHub job summary takes, in bytes: 1 MiB a step.
 pub const SUMMARY_LIMIT: usize = 1 << 20;
-/// The most a GitHub comment or pull request's text takes, in characters.
-pub const COMMENT_LIMIT: usize = 65_536;
 
 /// Rows of the table and diffs that are not folded away.
 const ROWS: usize = 8;

@@ -8,6 +8,7 @@ mod diff_markdown;
 mod diff_sample;
 mod diff_terminal;
 mod diff_words;
+pub mod export;
 pub mod html;
 pub mod markdown;
 mod overview;

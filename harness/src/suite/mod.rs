@@ -4,6 +4,7 @@
 //! path/, and leaves how anything looks to report/.
 
 pub mod bench;
+mod capture;
 mod captures;
 mod compare;
 mod decisions;
@@ -21,10 +22,12 @@ mod results;
 mod saved;
 mod selection;
 mod snapshot;
+mod timeline;
 mod timings;
 mod upkeep;
 mod workshop;
 
+pub use capture::{Capture, record_case};
 pub use captures::{About, SAVED_VERSION, SavedCapture, SavedCpu, SavedError, saved_captures};
 pub use compare::{
     CaseDiff, CompareError, SectionDiff, Side, accepted, accepted_costs, compare, facts_of, section_matrix,
@@ -40,6 +43,7 @@ pub use results::{CaseResult, Problem, RESULTS_VERSION, Results, ResultsError, V
 pub use saved::{SavedFunctions, SavedPath, SavedTiming, SavedWakeup, wakeups};
 pub use selection::{Selection, SelectionError, choose};
 pub use snapshot::{SnapshotKind, Snapshots, body};
+pub use timeline::{Slice, Span, Thread, Timeline, Wake};
 pub use timings::{Held, Timing, Timings};
 pub use upkeep::{Pruned, UpkeepError, prune};
 pub use workshop::{Workshop, WorkshopError, WorkshopOptions, find_root, last_results};
