@@ -105,7 +105,7 @@ fn a_capture_written_reads_back_and_replaces_only_captures() {
         capture.write(&place, &about()).unwrap();
         assert_eq!(SavedCapture::read(&place).unwrap(), capture);
     }
-    assert_eq!(saved_captures(folder.path()).unwrap(), [place.clone()]);
+    assert_eq!(saved_captures(folder.path()).unwrap(), vec![place.clone()]);
     let found: About = serde_json::from_str(&std::fs::read_to_string(place.join("capture.json")).unwrap()).unwrap();
     assert_eq!(found, about());
     // Nothing half-made stays beside it.
