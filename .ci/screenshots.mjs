@@ -154,8 +154,12 @@ try {
 } catch (error) {
   problems.push(String(error));
 }
+// It writes its profile until it has ended.
+const ended = new Promise(done => chromium.once('exit', done));
 chromium.kill();
-rmSync(profile, {recursive: true, force: true, maxRetries: 10});
+await ended;
+await new Promise(done => setTimeout(done, 300));
+rmSync(profile, {recursive: true, force: true, maxRetries: 20, retryDelay: 200});
 problems.forEach(problem => console.error(problem));
 console.log(problems.length ? `${problems.length} problems` : 'no problems');
 process.exit(problems.length ? 1 : 0);
