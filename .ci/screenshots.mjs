@@ -116,6 +116,7 @@ try {
   const largest = kind => readdirSync(report).filter(name => name.startsWith(kind)).sort((a, b) => statSync(join(report, b)).size - statSync(join(report, a)).size)[0];
   await open(process.env.RXPATH_CASE_PAGE ?? largest('case-'));
   await accessible('case');
+  await value("scrollTo(0, document.querySelector('section h2').offsetTop - 270)");
   await shot('case');
   const folds = 'document.querySelectorAll("details[open]").length', before = await value(folds);
   await key('c');
