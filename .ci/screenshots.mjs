@@ -116,6 +116,7 @@ try {
   const largest = kind => readdirSync(report).filter(name => name.startsWith(kind)).sort((a, b) => statSync(join(report, b)).size - statSync(join(report, a)).size)[0];
   await open(process.env.RXPATH_CASE_PAGE ?? largest('case-'));
   await accessible('case');
+  await value("scrollTo(0, document.querySelector('section h2').offsetTop - 270)");
   await shot('case');
   const folds = 'document.querySelectorAll("details[open]").length', before = await value(folds);
   await key('c');
@@ -154,8 +155,12 @@ try {
 } catch (error) {
   problems.push(String(error));
 }
+// It writes its profile until it has ended.
+const ended = new Promise(done => chromium.once('exit', done));
 chromium.kill();
-rmSync(profile, {recursive: true, force: true, maxRetries: 10});
+await ended;
+await new Promise(done => setTimeout(done, 300));
+rmSync(profile, {recursive: true, force: true, maxRetries: 20, retryDelay: 200});
 problems.forEach(problem => console.error(problem));
 console.log(problems.length ? `${problems.length} problems` : 'no problems');
 process.exit(problems.length ? 1 : 0);

@@ -218,7 +218,7 @@ pub struct ReportOptions {
     /// Results of several runs, one for each kernel for example, to join into one report.
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub merge: Vec<PathBuf>,
-    /// Earlier results, to hold the timings against.
+    /// Earlier results, to hold the timings against; reasons of what is new take the functions from there.
     #[arg(long, value_name = "FILE")]
     pub against: Option<PathBuf>,
     /// Write Markdown; `-` is standard output.

@@ -20,9 +20,9 @@ pub fn report(common: &Common, options: &ReportOptions) -> Result<u8, CommandErr
     if let Some(file) = &options.json {
         results.save(file).map_err(|why| CommandError::Machinery(format!("writing {}: {why}", file.display())))?;
     }
-    let overview = Overview::of(&results);
+    let overview = Overview { earlier: earlier.as_ref(), ..Overview::of(&results) };
     if let Some(file) = &options.markdown {
-        put(file, &markdown::report(&overview, earlier.as_ref(), options.limit))?;
+        put(file, &markdown::report(&overview, options.limit))?;
     }
     if let Some(folder) = &options.html {
         write_html(&overview, folder)?;

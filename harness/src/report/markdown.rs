@@ -6,9 +6,7 @@ use std::fmt::Write as _;
 use super::change_words::{grouped, kind, percent, sign};
 use super::overview::Overview;
 use crate::path::text;
-use crate::suite::{
-    CaseResult, Decision, Decisions, Results, SavedSide, SectionDiff, Verdict, changes_of, explain_saved,
-};
+use crate::suite::{CaseResult, Decision, Decisions, Results, SectionDiff, Verdict, changes_of};
 
 /// The most a GitHub job summary takes, in bytes: 1 MiB a step.
 pub const SUMMARY_LIMIT: usize = 1 << 20;
@@ -26,11 +24,10 @@ struct Changed<'r> {
     sections: Vec<SectionDiff>,
 }
 
-/// The report, at most `limit` bytes long: what does not fit is left out from the end, and a note says so. `earlier` are the
-/// results to hold timings against.
-pub fn report(overview: &Overview, earlier: Option<&Results>, limit: usize) -> String {
+/// The report, at most `limit` bytes long: what does not fit is left out from the end, and a note says so.
+pub fn report(overview: &Overview, limit: usize) -> String {
     let results = overview.results;
-    let changed = changed(results);
+    let changed = changed(overview);
     let names: Vec<BTreeSet<String>> = changed.iter().map(names_of).collect();
     let decisions = Decisions::new(&names).all();
     let mut blocks = vec![headline(results, &decisions, changed.len())];
@@ -39,7 +36,7 @@ pub fn report(overview: &Overview, earlier: Option<&Results>, limit: usize) -> S
     for (index, decision) in decisions.iter().enumerate() {
         blocks.push(diff(&changed[decision.snapshots[0]], decision, index == 0));
     }
-    blocks.extend(timings(results, earlier));
+    blocks.extend(timings(results, overview.earlier));
     blocks.extend(kernels(overview));
     cut(blocks, limit)
 }
@@ -50,30 +47,9 @@ fn names_of(one: &Changed) -> BTreeSet<String> {
     if names.is_empty() { BTreeSet::from([format!("{} {}", one.result.case, one.result.kernel)]) } else { names }
 }
 
-fn changed(results: &Results) -> Vec<Changed<'_>> {
-    let is_changed = |one: &&CaseResult| one.verdict == Verdict::Changed;
-    results
-        .cases
-        .iter()
-        .filter(is_changed)
-        .map(|result| Changed { sections: differences(result, results), result })
-        .collect()
-}
-
-/// What changed of a result from what was accepted.
-pub(super) fn differences(result: &CaseResult, results: &Results) -> Vec<SectionDiff> {
-    let Some(accepted) = result.accepted_paths() else { return Vec::new() };
-    let old_name = format!("what was accepted on {}", result.kernel);
-    let found = result.found_paths();
-    explain_saved(
-        SavedSide { name: &old_name, paths: &accepted, functions: None, result: None },
-        SavedSide {
-            name: &result.kernel,
-            paths: &found,
-            functions: results.functions_of(&result.kernel),
-            result: Some(result),
-        },
-    )
+fn changed<'r>(overview: &Overview<'r>) -> Vec<Changed<'r>> {
+    let changed = overview.results.cases.iter().filter(|one| one.verdict == Verdict::Changed);
+    changed.map(|result| Changed { sections: overview.from_accepted(result), result }).collect()
 }
 
 fn headline(results: &Results, decisions: &[Decision], changed: usize) -> String {
@@ -191,7 +167,7 @@ fn diff(one: &Changed, decision: &Decision, open: bool) -> String {
     if text.is_empty() {
         text = one.result.paths.iter().map(|saved| format!("@@ {} @@\n{}", saved.name, saved.path)).collect();
     }
-    let name = format!("{} on {}", code(&one.result.case), code(&one.result.kernel));
+    let name = format!("{} on {}", html_code(&one.result.case), html_code(&one.result.kernel));
     if open && text.lines().count() <= OPEN_LINES {
         return format!("{name}:\n\n{}", fenced("diff", &text));
     }
@@ -319,6 +295,13 @@ const LONGEST: usize = 120;
 
 /// A name as code, whatever is in it.
 fn code(name: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-/.:=[]@ ".contains(c);
+    let is_short = !name.trim().is_empty() && name.len() <= LONGEST;
+    if is_short && name.chars().all(is_plain) { format!("`{name}`") } else { html_code(name) }
+}
+
+/// The same where Markdown is not read, in a summary.
+fn html_code(name: &str) -> String {
     format!("<code>{}</code>", plain(name))
 }
 

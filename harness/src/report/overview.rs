@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 
 use crate::path::Path;
-use crate::suite::{CaseResult, Results, SavedSide};
+use crate::suite::{CaseResult, Results, SavedSide, SectionDiff, explain_saved};
 
 /// A run, ready to be shown.
 #[derive(Debug)]
 pub struct Overview<'r> {
     /// The saved results.
     pub results: &'r Results,
+    /// Those of an earlier run, to hold timings against; and they know which functions the kernels had then.
+    pub earlier: Option<&'r Results>,
     /// By case, in the order of the results.
     pub cases: Vec<CaseView<'r>>,
 }
@@ -59,7 +61,20 @@ impl<'r> Overview<'r> {
             cases[at].kernels[column] = Some(KernelView { result: one, paths, classes: Vec::new() });
         }
         cases.iter_mut().for_each(find_classes);
-        Self { results, cases }
+        Self { results, earlier: None, cases }
+    }
+
+    /// What changed of a result from what was accepted.
+    pub fn from_accepted(&self, result: &CaseResult) -> Vec<SectionDiff> {
+        let Some(accepted) = result.accepted_paths() else { return Vec::new() };
+        let old_name = format!("what was accepted on {}", result.kernel);
+        let found = result.found_paths();
+        let before = self.earlier.and_then(|earlier| earlier.functions_of(&result.kernel));
+        let after = self.results.functions_of(&result.kernel);
+        explain_saved(
+            SavedSide { name: &old_name, paths: &accepted, functions: before, result: None },
+            SavedSide { name: &result.kernel, paths: &found, functions: after, result: Some(result) },
+        )
     }
 
     /// The kernel's name in column `at`.

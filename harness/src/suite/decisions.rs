@@ -102,6 +102,8 @@ pub fn changes_of(sections: &[SectionDiff]) -> BTreeSet<String> {
 pub fn runs(diff: &PathDiff) -> Vec<(String, std::ops::Range<usize>)> {
     let mut out: Vec<(String, std::ops::Range<usize>)> = Vec::new();
     let mut above: Vec<usize> = Vec::new();
+    // Nesting is told from the run's first line: the same change may stand at any depth.
+    let mut outermost = 0;
     for (at, line) in diff.lines.iter().enumerate() {
         while above.last().is_some_and(|last| diff.lines[*last].depth() >= line.depth()) {
             above.pop();
@@ -109,16 +111,18 @@ pub fn runs(diff: &PathDiff) -> Vec<(String, std::ops::Range<usize>)> {
         if line.is_change() {
             let text = |node: &Option<crate::path::PathNode>| node.as_ref().map(text::line).unwrap_or_default();
             let words = format!("{} > {}", text(&line.old), text(&line.new));
+            let inner = |outermost: u32| " ".repeat(line.depth().saturating_sub(outermost) as usize);
             match out.last_mut().filter(|(_, run)| run.end == at) {
                 Some((name, run)) => {
-                    name.push_str(&format!("\n{}{words}", " ".repeat(line.depth() as usize)));
+                    name.push_str(&format!("\n{}{words}", inner(outermost)));
                     run.end = at + 1;
                 }
                 None => {
                     let beneath = above.iter().rev().find(|above| !diff.lines[**above].is_change());
                     let beneath =
                         beneath.and_then(|above| diff.lines[*above].node()).map(|node| text::step(&node.what));
-                    let name = format!("{}: {}{words}", beneath.unwrap_or_default(), " ".repeat(line.depth() as usize));
+                    outermost = line.depth();
+                    let name = format!("{}: {words}", beneath.unwrap_or_default());
                     out.push((name, at..at + 1));
                 }
             }

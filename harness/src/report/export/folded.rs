@@ -3,13 +3,16 @@
 use std::collections::BTreeMap;
 
 use crate::suite::{Thread, Timeline};
+use crate::trace::TaskKey;
 
-/// Every stack with the instructions that were spent in it, on a CPU.
+/// Every stack with the instructions that were spent in it, on a CPU. An idle task's own time, in which its CPU waits, is left
+/// out; interrupts that come meanwhile are not.
 pub fn folded(timeline: &Timeline) -> String {
     let mut spent: BTreeMap<String, u64> = BTreeMap::new();
     for thread in &timeline.threads {
         let mut stacks: BTreeMap<usize, u64> = BTreeMap::new();
-        for slice in &thread.slices {
+        let is_idle = |span: usize| matches!(thread.task, TaskKey::Idle(_)) && thread.spans[span].parent.is_none();
+        for slice in thread.slices.iter().filter(|slice| !is_idle(slice.span)) {
             *stacks.entry(slice.span).or_default() += slice.end - slice.start;
         }
         for (span, count) in stacks {

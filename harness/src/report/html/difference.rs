@@ -6,7 +6,6 @@ use super::page::{case_file, difference_file, page as whole_page, shortened};
 use crate::diff::{Change, DiffLine, ExplainedDiff};
 use crate::path::{PathNode, text};
 use crate::report::change_words::{grouped, kind, percent, sign};
-use crate::report::markdown::differences;
 use crate::report::overview::{CaseView, Overview};
 use crate::suite::{CaseResult, SectionDiff, explain_saved};
 
@@ -26,7 +25,7 @@ pub fn pages(overview: &Overview, case: &CaseView) -> Vec<(String, String)> {
         out.push((difference_file(case.name, old_name, new_name), text));
     }
     for kernel in case.kernels.iter().flatten().filter(|kernel| kernel.result.accepted.is_some()) {
-        let sections = differences(kernel.result, overview.results);
+        let sections = overview.from_accepted(kernel.result);
         let new_name = &kernel.result.kernel;
         let text =
             page(case, (&format!("what was accepted on {new_name}"), None), (new_name, Some(kernel.result)), &sections);
