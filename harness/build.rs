@@ -20,6 +20,12 @@ fn main() {
         .unwrap_or_else(|why| panic!("copying the agent from {}: {why}", agent.display()));
 }
 
+/// Where cargo keeps the sources of dependencies (the Cargo Book, "Cargo Home"): their paths are in panic messages.
+fn cargo_home() -> PathBuf {
+    let home = || env::home_dir().unwrap_or_default().join(".cargo");
+    env::var_os("CARGO_HOME").map_or_else(home, PathBuf::from)
+}
+
 fn build_agent(root: &Path, target_dir: &Path) {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut build = Command::new(cargo);
@@ -35,6 +41,7 @@ fn build_agent(root: &Path, target_dir: &Path) {
                 "-Ctarget-feature=+crt-static".to_owned(),
                 "-Crelocation-model=static".to_owned(),
                 format!("--remap-path-prefix={}=/rxpath", root.display()),
+                format!("--remap-path-prefix={}=/cargo", cargo_home().display()),
             ]
             .join("\x1f"),
         )

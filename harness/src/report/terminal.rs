@@ -43,7 +43,7 @@ pub fn results(results: &Results) -> String {
             writeln!(out, "note: {series} is {version}, the newest there is and not what the lock says (--unlocked)");
     }
     if changed {
-        let _ = writeln!(out, "`cargo insta review` shows and accepts what changed");
+        let _ = writeln!(out, "`rxpath review` shows and accepts what changed");
     }
     out
 }
