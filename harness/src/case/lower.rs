@@ -10,7 +10,7 @@ use super::model::Nic;
 use crate::kernel::Series;
 
 /// How long a guest's actors may take, in nanoseconds of guest time: far more than any case needs.
-const DEADLINE_NS: u64 = 120_000_000_000;
+const DEADLINE_NS: u64 = 5_000_000_000;
 
 /// The most iterations that are traced: a path needs agreement, not the many samples that a timing is the median of, and
 /// the ring buffer has room for about a hundred busy iterations.
