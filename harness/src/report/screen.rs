@@ -149,7 +149,7 @@ mod tests {
         let screen = Screen { size: Some((40, 24)), colour: false };
         let line = "+   tcp_recvmsg_locked          a level appeared: no such symbol in 5.10";
         let fitted = screen.fit(line);
-        assert_eq!(fitted, "+   tcp_recvmsg_locked\n+    # a level appeared: no such symbol …\n");
+        assert_eq!(fitted, "+   tcp_recvmsg_locked\n+    # a level appeared: no such symbol…\n");
         let plain = screen.fit(&"y".repeat(100));
         assert_eq!(plain.trim_end().chars().count(), 40);
     }
