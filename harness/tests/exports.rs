@@ -1,16 +1,12 @@
 //! What `rxpath export` writes, read by the programs it is for. Runs a guest.
 
-use std::collections::BTreeMap;
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::path::PathBuf;
+use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Trial};
 
-use rxpath::path::{Step, unfold};
 use rxpath::report::export;
 use rxpath::suite::{Capture, Silent, Workshop, WorkshopOptions, record_case};
-use rxpath::trace::{TaskKey, What};
 use rxpath::vm::RunLimits;
 
 /// Guests are launched through this program itself, so it has to look first whether that is what it was started for.
@@ -23,16 +19,10 @@ fn main() -> ExitCode {
             Ok(())
         })
     };
-    let trials = vec![
-        test(
-            "trace_cmd_report_lists_the_calls_of_the_capture_and_of_what_show_shows",
-            trace_cmd_report_lists_the_calls_of_the_capture_and_of_what_show_shows,
-        ),
-        test(
-            "folded_stacks_give_a_flame_graph_and_the_json_formats_hold_every_call",
-            folded_stacks_give_a_flame_graph_and_the_json_formats_hold_every_call,
-        ),
-    ];
+    let trials = vec![test(
+        "folded_stacks_give_a_flame_graph_and_the_json_formats_hold_every_call",
+        folded_stacks_give_a_flame_graph_and_the_json_formats_hold_every_call,
+    )];
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
@@ -46,93 +36,6 @@ fn recorded() -> (Capture, rxpath::case::Case) {
     let fetched = workshop.fetch(&series, &|_| {}).unwrap();
     let (kernel, images, limits) = (&fetched.kernels[0], workshop.images(), RunLimits::default());
     (record_case(&case, kernel, fetched.qemu.as_ref(), &images, &limits, &Silent).unwrap(), case)
-}
-
-/// trace-cmd as it is installed, or unpacked from Debian's packages into target/.
-fn trace_cmd() -> (PathBuf, PathBuf) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/trace-cmd");
-    let libraries = folder.join("usr/lib/x86_64-linux-gnu");
-    if Command::new("trace-cmd").arg("--version").output().is_ok() {
-        return ("trace-cmd".into(), libraries);
-    }
-    let program = folder.join("usr/bin/trace-cmd");
-    if !program.exists() {
-        fs::create_dir_all(&folder).unwrap();
-        let run = |command: &mut Command| {
-            let output = command.current_dir(&folder).output().unwrap();
-            assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
-        };
-        run(Command::new("apt-get").args(["download", "trace-cmd", "libtraceevent1", "libtracefs1"]));
-        for package in fs::read_dir(&folder).unwrap().flatten().map(|entry| entry.path()) {
-            if package.extension().is_some_and(|extension| extension == "deb") {
-                run(Command::new("dpkg-deb").arg("-x").arg(package).arg("."));
-            }
-        }
-    }
-    (program, libraries)
-}
-
-fn trace_cmd_report_lists_the_calls_of_the_capture_and_of_what_show_shows() {
-    let (capture, case) = recorded();
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("trace.dat");
-    fs::write(&file, capture.tracedat().unwrap()).unwrap();
-    let (program, libraries) = trace_cmd();
-    // The records as they are: without -R the graph is drawn, and a leaf's entry and exit become one.
-    let output = Command::new(program)
-        .args(["report", "-R", "-N"])
-        .arg("-i")
-        .arg(&file)
-        .env("LD_LIBRARY_PATH", libraries)
-        .output()
-        .unwrap();
-    let report = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success(), "{}\n{report}", String::from_utf8_lossy(&output.stderr));
-    let theirs = calls(&report);
-    let forests = capture.forests().unwrap();
-    let mut ours: BTreeMap<i32, Vec<String>> = BTreeMap::new();
-    for (task, forest) in &forests.by_task {
-        let TaskKey::Task(pid) = task else { continue };
-        for node in &forest.nodes {
-            if let What::Call { func, .. } = node.what {
-                ours.entry(*pid).or_default().push(capture.facts.symbols.name(func).unwrap().to_owned());
-            }
-        }
-    }
-    assert!(ours.values().map(Vec::len).sum::<usize>() > 2000, "too few calls to mean anything");
-    for (pid, ours) in &ours {
-        let theirs = theirs
-            .get(pid)
-            .unwrap_or_else(|| panic!("nothing of task {pid} in\n{}", &report[..report.len().min(3000)]));
-        assert_eq!(theirs, ours, "task {pid}");
-    }
-    // What show shows of an operation stands, in order, in what its task did.
-    let observation = capture.observation(&case).unwrap();
-    let section = observation.sections.iter().find(|section| section.name == "receiver.recv").unwrap();
-    let receiver =
-        capture.recorded.report.actor_tids[case.actors.iter().position(|actor| actor.name == "receiver").unwrap()];
-    let mut theirs = theirs[&receiver].iter();
-    for path in section.paths.values() {
-        for node in &unfold(path, 100_000).unwrap().nodes {
-            if let Step::Call(name) = &node.what {
-                let found = theirs.any(|call| rxpath::path::canonical(call) == &**name);
-                assert!(found, "{name} is not where show shows it");
-            }
-        }
-    }
-}
-
-/// The entered functions by task, in the order of a raw report: `COMM-PID [CPU] TIME: funcgraph_entry: func=NAME depth=N`.
-fn calls(report: &str) -> BTreeMap<i32, Vec<String>> {
-    let mut calls: BTreeMap<i32, Vec<String>> = BTreeMap::new();
-    for line in report.lines() {
-        let Some((head, rest)) = line.split_once("funcgraph_entry:") else { continue };
-        let task = head.split('[').next().unwrap().trim();
-        let Ok(pid) = task.rsplit('-').next().unwrap().parse() else { panic!("{line}") };
-        let name = rest.split_whitespace().find_map(|word| word.strip_prefix("func="));
-        calls.entry(pid).or_default().push(name.unwrap_or_else(|| panic!("{line}")).to_owned());
-    }
-    calls
 }
 
 fn folded_stacks_give_a_flame_graph_and_the_json_formats_hold_every_call() {
