@@ -25,7 +25,15 @@ pub fn kind(line: &DiffLine) -> String {
         Change::Moved { .. } => "moved away".to_owned(),
         Change::SplicedIn => "a level appeared".to_owned(),
         Change::SplicedOut => "a level disappeared".to_owned(),
-        Change::Times { from, to } => format!("{from} times before, now {to}"),
+        Change::Times { from, to } => format!("{} before, now {}", times(*from), times(*to)),
+    }
+}
+
+fn times(count: u32) -> String {
+    match count {
+        1 => "once".to_owned(),
+        2 => "twice".to_owned(),
+        many => format!("{many} times"),
     }
 }
 
@@ -35,7 +43,7 @@ pub fn grouped(number: u64) -> String {
     let mut out = String::new();
     for (index, digit) in digits.chars().enumerate() {
         if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            out.push(' ');
+            out.push(',');
         }
         out.push(digit);
     }

@@ -1,5 +1,6 @@
 //! The words that a diff is told in, whatever it is printed as.
 
+use super::change_words;
 use crate::diff::{Change, ExplainedDiff, OperationCost, PathDiff, Reason, TimingLine};
 use crate::path::text;
 
@@ -17,24 +18,18 @@ pub(super) struct Words {
 pub(super) fn line(explained: &ExplainedDiff, at: usize) -> Option<Words> {
     let line = &explained.diff.lines[at];
     let node = line.node()?;
-    let (sign, kind) = match &line.change {
-        Change::Same => (' ', String::new()),
-        Change::New => ('+', "new".to_owned()),
-        Change::Gone => ('-', "gone".to_owned()),
-        Change::Renamed { from, .. } => match &explained.reasons[at] {
-            Some(Reason::BothNames { .. }) => ('~', format!("in place of {from}")),
-            _ => ('~', format!("renamed from {from}")),
-        },
-        Change::Moved { .. } if line.new.is_some() => ('+', "moved here".to_owned()),
-        Change::Moved { .. } => ('-', "moved away".to_owned()),
-        Change::SplicedIn => ('+', "a level appeared".to_owned()),
-        Change::SplicedOut => ('-', "a level disappeared".to_owned()),
-        Change::Times { from, to } => ('~', format!("{} before, now {}", times(*from), times(*to))),
+    let kind = match (&line.change, &explained.reasons[at]) {
+        (Change::Renamed { from, .. }, Some(Reason::BothNames { .. })) => format!("in place of {from}"),
+        _ => change_words::kind(line),
     };
     let reason = explained.reasons[at].as_ref().map(|reason| reason.sentence());
     let why = [Some(kind).filter(|kind| !kind.is_empty()), reason].into_iter().flatten().collect::<Vec<_>>().join(": ");
     let why = if moved_with_the_line_above(&explained.diff, at) { String::new() } else { why };
-    Some(Words { sign, line: format!("{}{}", "  ".repeat(line.depth() as usize), text::line(node)), why })
+    Some(Words {
+        sign: change_words::sign(line),
+        line: format!("{}{}", "  ".repeat(line.depth() as usize), text::line(node)),
+        why,
+    })
 }
 
 /// Whether the line moved as a part of what stands above it, so that nothing more is to be said of it.
@@ -46,14 +41,6 @@ fn moved_with_the_line_above(diff: &PathDiff, at: usize) -> bool {
     let Some(mine) = counterpart(at) else { return false };
     let run = (1..=at.min(mine)).take_while(|back| counterpart(at - back) == Some(mine - back)).last();
     run.is_some_and(|back| diff.lines[at - back].depth() < diff.lines[at].depth())
-}
-
-fn times(count: u32) -> String {
-    match count {
-        1 => "once".to_owned(),
-        2 => "twice".to_owned(),
-        many => format!("{many} times"),
-    }
 }
 
 /// A changed line in a few characters: `+tcp_recvmsg_locked`, `-put_pid`, `sockfd_lookup_light→fdget`, `put_page ×2→×3`.

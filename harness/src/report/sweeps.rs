@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use super::change_words::grouped;
 use crate::suite::{CaseResult, Results};
 
 /// A table for each parameter that cases of these results sweep over; empty if there are none. A cell is the cost of all that
@@ -58,19 +59,6 @@ fn cell(one: &CaseResult) -> String {
     let cost: u64 = one.costs.iter().filter(|(name, _)| actor(name) == first).map(|(_, cost)| cost).sum();
     let switches: u32 = one.switches.iter().filter(|(name, _)| actor(name) == first).map(|(_, count)| count).sum();
     format!("{} {switches}", grouped(cost))
-}
-
-/// Digits in groups of three.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut out = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
 }
 
 #[derive(Default)]

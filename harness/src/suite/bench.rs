@@ -9,10 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::kernel::{Fetched, Kernel};
 use crate::path::timing::Summary;
-use crate::vm::{Machine, RunLimits, Stage, VmError, WarmImage, measure_boot, run_plan};
+use crate::vm::{Machine, RunLimits, Stage, VmError, WarmImage, children_of, measure_boot, run_plan};
 
-use super::matrix::bench_for;
-use super::prepare;
+use super::prepare::{self, bench_for};
 use super::workshop::Workshop;
 
 /// The version of [`Bench`] as JSON.
@@ -148,25 +147,18 @@ fn watched(root: &Path, arguments: &[&str]) -> Result<Watched, VmError> {
     let mut watched = Watched { took_ms: 0, harness_kib: 0, qemu_kib: 0 };
     while harness.try_wait().map_err(failed)?.is_none() {
         watched.harness_kib = watched.harness_kib.max(high_water(harness.id()));
-        for child in children(harness.id()) {
+        for child in children_of(harness.id()) {
             watched.qemu_kib = watched.qemu_kib.max(high_water(child));
         }
-        std::thread::sleep(Duration::from_millis(2));
+        std::thread::sleep(Duration::from_millis(5));
     }
     watched.took_ms = started.elapsed().as_millis() as u64;
     Ok(watched)
 }
 
 /// The most memory a process has had, in KiB (proc_pid_status(5), VmHWM); 0 once it has ended.
-fn high_water(pid: u32) -> u64 {
+fn high_water(pid: impl std::fmt::Display) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     line.and_then(|line| line.trim().strip_suffix(" kB")?.parse().ok()).unwrap_or(0)
-}
-
-/// The children of all of a process's threads (proc_tid_children(5)); none where the kernel does not tell.
-fn children(pid: u32) -> Vec<u32> {
-    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
-    let lists = threads.filter_map(|thread| std::fs::read_to_string(thread.path().join("children")).ok());
-    lists.flat_map(|list| list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<u32>>()).collect()
 }

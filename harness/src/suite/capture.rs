@@ -1,9 +1,10 @@
 //! A traced pass as it was recorded, for other programs to look at: nothing folded, nothing left out.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use rxpath_guest::Tag;
 
+use super::captures::SavedCapture;
 use super::facts::KernelFacts;
 use super::matrix::Watcher;
 use super::observe::Observation;
@@ -12,7 +13,7 @@ use super::prepare;
 use super::timeline::Timeline;
 use crate::case::{Case, Lowered, PassKind};
 use crate::kernel::{Kernel, Qemu};
-use crate::trace::{CaptureText, CpuPages, Endian, Forests, What, write_tracedat};
+use crate::trace::Forests;
 use crate::vm::{Images, RunLimits, Stage};
 
 /// A traced pass with what is needed to read it.
@@ -36,14 +37,22 @@ pub fn record_case(
     limits: &RunLimits,
     watcher: &dyn Watcher,
 ) -> Result<Capture, Box<dyn std::error::Error>> {
-    let machine = prepare::machine(case);
-    let guest = prepare::guest_kernel(kernel, &prepare::modules(case))?;
-    let program = prepare::program(qemu.ok_or("no QEMU was fetched")?);
-    let booting = |reason: &str| watcher.booting(&guest.series, &machine.to_string(), reason);
-    let image = images.get(&guest, &machine, &program, &booting)?;
+    let image = prepare::image(case, kernel, qemu, images, watcher)?;
     let lowered = case.lower(kernel.series, PassKind::Trace);
     let recorded = Recorded::run(&image, Stage::Armed, lowered.plan.clone(), limits)?;
     Ok(Capture { recorded, facts: KernelFacts::load(&image)?, texts: image.facts()?, lowered })
+}
+
+/// Runs only the traced pass of a case and gives what it shows.
+pub fn observe_case(
+    case: &Case,
+    kernel: &Kernel,
+    qemu: Option<&Qemu>,
+    images: &Images,
+    limits: &RunLimits,
+    watcher: &dyn Watcher,
+) -> Result<Observation, Box<dyn std::error::Error>> {
+    Ok(record_case(case, kernel, qemu, images, limits, watcher)?.observation(case)?)
 }
 
 impl Capture {
@@ -66,32 +75,6 @@ impl Capture {
 
     /// The capture as a `trace.dat`, for trace-cmd and KernelShark.
     pub fn tracedat(&self) -> Result<Vec<u8>, Box<dyn std::error::Error>> {
-        let texts = rxpath_guest::sections(&self.texts)?;
-        let text = |tag: Tag| texts.iter().filter(move |one| one.tag == tag).map(|one| std::str::from_utf8(one.bytes));
-        let header_page = text(Tag::HeaderPage).next().ok_or("the image holds no header_page")??;
-        let formats = text(Tag::Format).collect::<Result<Vec<_>, _>>()?;
-        let sections = rxpath_guest::sections(self.recorded.bytes())?;
-        let stats = |cpu| {
-            let mine = sections.iter().find(|one| one.tag == Tag::Stats && one.cpu == cpu);
-            mine.and_then(|one| std::str::from_utf8(one.bytes).ok()).unwrap_or("")
-        };
-        let pages = sections.iter().filter(|one| one.tag == Tag::Pages);
-        let cpus: Vec<CpuPages> =
-            pages.map(|one| CpuPages { cpu: one.cpu as u16, pages: one.bytes, stats: stats(one.cpu) }).collect();
-        let forests = self.forests()?;
-        let capture = CaptureText { header_page, formats, page_size: None, endian: Endian::Little };
-        Ok(write_tracedat(&capture, &cpus, &self.symbols_of(&forests), &forests.comms)?)
-    }
-
-    /// The functions that were called, as lines of kallsyms: under the names that rxpath uses, where a function has several.
-    fn symbols_of(&self, forests: &Forests) -> String {
-        let nodes = forests.by_task.values().flat_map(|forest| &forest.nodes);
-        let called: BTreeSet<(u64, &str)> = nodes
-            .filter_map(|node| match node.what {
-                What::Call { func, .. } => Some((self.facts.symbols.start(func)?, self.facts.symbols.name(func)?)),
-                _ => None,
-            })
-            .collect();
-        called.into_iter().map(|(address, name)| format!("{address:016x} T {name}\n")).collect()
+        Ok(SavedCapture::of(&self.recorded, &self.facts, &self.texts)?.tracedat()?)
     }
 }

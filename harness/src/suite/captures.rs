@@ -164,6 +164,12 @@ impl SavedCapture {
         self.cpus.iter().map(|one| CpuPages { cpu: one.cpu, pages: &one.pages, stats: &one.stats }).collect()
     }
 
+    /// The same as a `trace.dat`, for trace-cmd and KernelShark.
+    pub fn tracedat(&self) -> Result<Vec<u8>, SavedError> {
+        let dat = write_tracedat(&self.text(), &self.cpu_pages(), &self.kallsyms, &self.comms);
+        Ok(dat.map_err(DecodeError::from)?)
+    }
+
     /// Writes it to a folder, in the place of an older capture there. A reader sees all of it or nothing.
     pub fn write(&self, folder: &Path, about: &About) -> Result<(), SavedError> {
         if folder.exists() && !folder.join(ABOUT).is_file() {
@@ -194,8 +200,7 @@ impl SavedCapture {
         write(TRACEABLE, self.traceable.as_bytes())?;
         let cmdlines: String = self.comms.iter().map(|(pid, comm)| format!("{pid} {comm}\n")).collect();
         write(CMDLINES, cmdlines.as_bytes())?;
-        let dat = write_tracedat(&self.text(), &self.cpu_pages(), &self.kallsyms, &self.comms);
-        write(TRACE_DAT, &dat.map_err(DecodeError::from)?)?;
+        write(TRACE_DAT, &self.tracedat()?)?;
         if folder.exists() {
             fs::remove_dir_all(folder).map_err(io("replacing", folder))?;
         }

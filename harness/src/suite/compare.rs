@@ -16,6 +16,7 @@ use super::matrix::Watcher;
 use super::observe::read_document;
 use super::prepare;
 use super::snapshot::{SnapshotKind, Snapshots};
+use super::timings::{Timing, Timings};
 
 /// Why two kernels' snapshots cannot be compared.
 #[derive(Debug, thiserror::Error)]
@@ -113,26 +114,12 @@ pub fn accepted_costs(
     let document = snapshots
         .accepted(case, kernel, SnapshotKind::Timing)
         .ok_or_else(|| CompareError::NoTimings { case: case.to_owned(), kernel: kernel.to_owned() })?;
-    let file = snapshots.file(case, kernel, SnapshotKind::Timing);
-    let lines = document.lines().filter(|line| !line.starts_with('#') && !line.trim().is_empty());
-    lines
-        .map(|line| {
-            let why =
-                || format!("expected `OPERATION: COST` or `OPERATION: COST on the CPU, N switches`, found {line:?}");
-            operation_cost(line)
-                .ok_or_else(|| CompareError::NoSuchTimings { file: file.display().to_string(), why: why() })
-        })
-        .collect()
-}
-
-/// One line of a timing snapshot.
-fn operation_cost(line: &str) -> Option<(String, OperationCost)> {
-    let (name, rest) = line.rsplit_once(": ")?;
-    let (cost, switches) = match rest.split_once(" on the CPU, ") {
-        None => (rest, 0),
-        Some((cost, switches)) => (cost, switches.split_once(' ')?.0.parse().ok()?),
-    };
-    Some((name.to_owned(), OperationCost { cost: cost.parse().ok()?, switches }))
+    let timings = Timings::parse(&document).ok_or_else(|| CompareError::NoSuchTimings {
+        file: snapshots.file(case, kernel, SnapshotKind::Timing).display().to_string(),
+        why: "expected a heading and lines `OPERATION: COST` or `OPERATION: COST on the CPU, N switches`".to_owned(),
+    })?;
+    let cost = |one: Timing| (one.name, OperationCost { cost: one.cost, switches: one.switches });
+    Ok(timings.timings.into_iter().map(cost).collect())
 }
 
 /// The accepted paths of a case on a kernel, by section.
@@ -153,11 +140,7 @@ pub fn facts_of(
     watcher: &dyn Watcher,
 ) -> Result<KernelFacts, CompareError> {
     let found = || -> Result<KernelFacts, Box<dyn std::error::Error>> {
-        let machine = prepare::machine(case);
-        let guest = prepare::guest_kernel(kernel, &prepare::modules(case))?;
-        let qemu = prepare::program(fetched.qemu.as_ref().ok_or("no QEMU was fetched")?);
-        let booting = |reason: &str| watcher.booting(&guest.series, &machine.to_string(), reason);
-        Ok(KernelFacts::load(&images.get(&guest, &machine, &qemu, &booting)?)?)
+        Ok(KernelFacts::load(&prepare::image(case, kernel, fetched.qemu.as_ref(), images, watcher)?)?)
     };
     found().map_err(|why| CompareError::Facts { kernel: kernel.series.to_string(), why: why.to_string() })
 }
@@ -220,18 +203,4 @@ pub fn section_matrix(section: &str, kernels: &[Side<'_>]) -> Result<Matrix, Com
         })
         .collect();
     Ok(matrix(&inputs, |before, after| Knowledge { renames: &renames, plausible: &*guesses[&(before, after)] }))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn lines_of_a_timing_snapshot_are_operations_with_their_costs() {
-        let cost = |name: &str, cost, switches| Some((name.to_owned(), OperationCost { cost, switches }));
-        assert_eq!(operation_cost("sender.send: 12962"), cost("sender.send", 12962, 0));
-        assert_eq!(operation_cost("receiver.recv: 5592 on the CPU, 1 switch"), cost("receiver.recv", 5592, 1));
-        assert_eq!(operation_cost("receiver.recv: 5592 on the CPU, 2 switches"), cost("receiver.recv", 5592, 2));
-        assert_eq!(operation_cost("receiver.recv: many"), None);
-    }
 }

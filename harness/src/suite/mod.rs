@@ -4,6 +4,7 @@
 //! path/, and leaves how anything looks to report/.
 
 pub mod bench;
+mod blame;
 mod capture;
 mod captures;
 mod compare;
@@ -27,7 +28,7 @@ mod timings;
 mod upkeep;
 mod workshop;
 
-pub use capture::{Capture, record_case};
+pub use capture::{Capture, observe_case, record_case};
 pub use captures::{About, SAVED_VERSION, SavedCapture, SavedCpu, SavedError, saved_captures};
 pub use compare::{
     CaseDiff, CompareError, SectionDiff, Side, accepted, accepted_costs, compare, facts_of, section_matrix,
@@ -35,10 +36,11 @@ pub use compare::{
 pub use decisions::{Decision, Decisions, changes_of, runs};
 pub use explained::{SavedSide, explain_saved};
 pub use facts::{FactsError, KernelFacts};
-pub use matrix::{MatrixOptions, Silent, Watcher, bench_for, observe_case, run_matrix};
+pub use matrix::{MatrixOptions, Silent, Watcher, run_matrix};
 pub use observe::{Observation, Section, read_document};
 pub use passes::{PassError, Recorded};
 pub use pending::{Pending, PendingError, pending};
+pub use prepare::bench_for;
 pub use results::{CaseResult, Problem, RESULTS_VERSION, Results, ResultsError, Verdict};
 pub use saved::{SavedFunctions, SavedPath, SavedTiming, SavedWakeup, wakeups};
 pub use selection::{Selection, SelectionError, choose};

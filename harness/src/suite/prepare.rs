@@ -1,8 +1,10 @@
 //! From what is pinned and what a case asks for to what a machine is made of.
 
 use crate::case::{self, Case};
-use crate::kernel::{Kernel, KernelError, Qemu};
-use crate::vm::{Accelerator, GuestKernel, KernelModule, Machine, Nic, QemuProgram};
+use crate::kernel::{Fetched, Kernel, KernelError, Qemu};
+use crate::vm::{Accelerator, GuestKernel, Images, KernelModule, Machine, Nic, QemuProgram, VmError, WarmImage};
+
+use super::matrix::Watcher;
 
 /// The QEMU as vm/ runs it.
 pub(super) fn program(qemu: &Qemu) -> QemuProgram {
@@ -57,4 +59,29 @@ pub(super) fn guest_kernel(kernel: &Kernel, modules: &[&str]) -> Result<GuestKer
         digest: kernel.digest.to_string(),
         modules: modules.into_iter().map(|module| KernelModule { name: module.name, bytes: module.bytes }).collect(),
     })
+}
+
+/// The warm image of a kernel on the machine that a case asks for, booted first if there is none.
+pub(super) fn image(
+    case: &Case,
+    kernel: &Kernel,
+    qemu: Option<&Qemu>,
+    images: &Images,
+    watcher: &dyn Watcher,
+) -> Result<WarmImage, VmError> {
+    let machine = machine(case);
+    let guest = guest_kernel(kernel, &modules(case))?;
+    let booting = |reason: &str| watcher.booting(&guest.series, &machine.to_string(), reason);
+    images.get(&guest, &machine, &wanted_program(qemu)?, &booting)
+}
+
+/// The warm image of a kernel on a machine without further modules, booted first if there is none.
+pub fn bench_for(machine: &Machine, kernel: &Kernel, fetched: &Fetched, images: &Images) -> Result<WarmImage, VmError> {
+    let guest = guest_kernel(kernel, &[])?;
+    images.get(&guest, machine, &wanted_program(fetched.qemu.as_ref())?, &|_| {})
+}
+
+fn wanted_program(qemu: Option<&Qemu>) -> Result<QemuProgram, VmError> {
+    qemu.map(program)
+        .ok_or_else(|| VmError::Start { command: "qemu".to_owned(), why: "no QEMU was fetched".to_owned() })
 }

@@ -188,6 +188,7 @@ mod tests {
             assert_eq!(Timings::parse(&timings.document()), Some(timings));
         }
         assert_eq!(Timings::parse("receiver.recv: 5\n"), None);
+        assert_eq!(Timings::parse("# instructions, median of 32 iterations\nreceiver.recv: many\n"), None);
     }
 
     #[test]

@@ -41,20 +41,25 @@ pub(super) fn tied_to_this_process(program: OsString, arguments: Vec<OsString>) 
     (this, all)
 }
 
-/// Kills every process that this one has started and not yet reaped (proc_pid_stat(5): the second field after the name is
-/// the parent). Those who wait for them find them ended.
-pub(super) fn end_children() {
-    let this = std::process::id().to_string();
-    let Ok(processes) = std::fs::read_dir("/proc") else { return };
-    for process in processes.flatten() {
-        let Some(pid) = process.file_name().to_str().and_then(|name| name.parse().ok()).and_then(Pid::from_raw) else {
-            continue;
-        };
-        let stat = std::fs::read_to_string(process.path().join("stat")).unwrap_or_default();
+/// The processes that `parent` has started and not yet reaped (proc_pid_stat(5): the second field after the name is the
+/// parent).
+pub fn children_of(parent: u32) -> Vec<i32> {
+    let parent = parent.to_string();
+    let is_child = |stat: &str| {
         let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
-        if after_name.split_whitespace().nth(1) == Some(&this) {
-            // It may have ended by itself.
-            let _ = kill_process(pid, Signal::KILL);
-        }
+        after_name.split_whitespace().nth(1) == Some(&parent)
+    };
+    let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    processes
+        .filter(|process| std::fs::read_to_string(process.path().join("stat")).is_ok_and(|stat| is_child(&stat)))
+        .filter_map(|process| process.file_name().to_str()?.parse().ok())
+        .collect()
+}
+
+/// Kills every process that this one has started. Those who wait for them find them ended.
+pub(super) fn end_children() {
+    for pid in children_of(std::process::id()).into_iter().filter_map(Pid::from_raw) {
+        // It may have ended by itself.
+        let _ = kill_process(pid, Signal::KILL);
     }
 }

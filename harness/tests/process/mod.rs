@@ -26,17 +26,9 @@ pub fn said(output: &Output) -> String {
     [String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr)].concat()
 }
 
-/// The processes whose parent this is, by proc_pid_stat(5).
+/// The processes whose parent this is.
 pub fn children(parent: u32) -> Vec<Pid> {
-    let is_child = |stat: &str| {
-        let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
-        after_name.split_whitespace().nth(1) == Some(&parent.to_string())
-    };
-    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
-    processes
-        .filter(|process| fs::read_to_string(process.path().join("stat")).is_ok_and(|stat| is_child(&stat)))
-        .filter_map(|process| Pid::from_raw(process.file_name().to_str()?.parse().ok()?))
-        .collect()
+    rxpath::vm::children_of(parent).into_iter().filter_map(Pid::from_raw).collect()
 }
 
 /// Whether a process is there and no zombie.

@@ -1,0 +1,61 @@
+//! From what went wrong to a verdict and the words for it.
+
+use crate::case::Case;
+use crate::vm::{FaultKind, GuestFault, VmError};
+
+use super::matrix::BenchError;
+use super::passes::{PassError, Recorded};
+use super::results::{CaseResult, Problem, Verdict};
+
+/// Whether the agent ran everything; what it complains of otherwise becomes the verdict.
+pub(super) fn agent_is_content(case: &Case, recorded: &Recorded, pass: &str, result: &mut CaseResult) -> bool {
+    let report = &recorded.report;
+    if !report.stuck.is_empty() {
+        let stuck = report.stuck.iter().map(|(actor, step)| format!("{} never ended", case.step_name(*actor, *step)));
+        let message = format!("actors were still at work at the deadline: {}", stuck.collect::<Vec<_>>().join(", "));
+        worsen(result, Verdict::Hung, pass, message, String::new());
+    }
+    if !report.errors.is_empty() {
+        worsen(result, Verdict::Failed, pass, report.errors.join("\n"), String::new());
+    }
+    report.stuck.is_empty() && report.errors.is_empty()
+}
+
+/// Makes a verdict worse, never better, and says why.
+pub(super) fn worsen(result: &mut CaseResult, verdict: Verdict, place: &str, message: String, evidence: String) {
+    result.verdict = result.verdict.max(verdict);
+    result.problems.push(Problem { place: place.to_owned(), message, evidence });
+}
+
+/// What a failed pass makes of a result.
+pub(super) fn blame(result: &mut CaseResult, pass: &str, why: &PassError) {
+    let (verdict, evidence) = match why {
+        PassError::Vm(VmError::Guest(fault)) => (verdict_of(&fault.kind), evidence_of(fault)),
+        PassError::Vm(_) | PassError::Saved(_) => (Verdict::Broken, String::new()),
+        PassError::Region(_) | PassError::Report(_) | PassError::Decode(_) => (Verdict::Crashed, String::new()),
+    };
+    worsen(result, verdict, pass, why.to_string(), evidence);
+}
+
+/// What a kernel and machine that could not be made ready make of every case that needed them.
+pub(super) fn broken_bench(why: &BenchError) -> (Verdict, Problem) {
+    let (verdict, evidence) = match why {
+        BenchError::Vm(VmError::Guest(fault)) => (verdict_of(&fault.kind), evidence_of(fault)),
+        _ => (Verdict::Broken, String::new()),
+    };
+    (verdict, Problem { place: "boot".to_owned(), message: why.to_string(), evidence })
+}
+
+fn verdict_of(fault: &FaultKind) -> Verdict {
+    match fault {
+        FaultKind::HungHost { .. } => Verdict::Hung,
+        FaultKind::Kernel(_) | FaultKind::QemuDied { .. } | FaultKind::Agent(_) | FaultKind::Capture(_) => {
+            Verdict::Crashed
+        }
+    }
+}
+
+fn evidence_of(fault: &GuestFault) -> String {
+    let kept = fault.kept.as_ref().map(|folder| format!("kept in {}\n", folder.display())).unwrap_or_default();
+    format!("console:\n{}\nQEMU: {}\n{kept}", fault.console, fault.command)
+}
