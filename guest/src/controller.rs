@@ -10,9 +10,11 @@ use rxpath_guest::{ActorIndex, Condition, Plan, StepIndex};
 use crate::board::Board;
 use crate::sys;
 
-/// How long the controller naps between two looks at a condition, in nanoseconds of guest time. Not a time that
-/// anything is ordered by: a nap that is too short only means another look.
-const NAP_NS: u64 = 20_000;
+/// How long the controller naps between two looks at a condition, in nanoseconds of guest time: the first time, and at
+/// most, for each nap in a row is twice as long as the one before. Not a time that anything is ordered by: a nap that is
+/// too short only means another look, and looks at the state of a task are dear.
+const FIRST_NAP_NS: u64 = 20_000;
+const LONGEST_NAP_NS: u64 = 320_000;
 /// The longest sleep with nothing to judge, so that the deadline is noticed.
 const DOZE_NS: u64 = 100_000_000;
 
@@ -27,6 +29,31 @@ pub struct Controller<'a> {
 
 /// The actors that did not end by the deadline, and the step each was in.
 pub struct Stuck(pub Vec<(ActorIndex, StepIndex)>);
+
+/// What a look at all conditions came to.
+#[derive(Default)]
+struct Look {
+    /// Somebody has been let in; what they do may let in others.
+    let_in: bool,
+    /// Somebody still waits.
+    waiting: bool,
+}
+
+/// Naps in a row, each twice as long as the one before.
+struct Naps(u64);
+
+impl Naps {
+    fn new() -> Self {
+        Self(FIRST_NAP_NS)
+    }
+
+    /// The length of the next one, in nanoseconds.
+    fn next(&mut self) -> u64 {
+        let nap = self.0;
+        self.0 = (2 * nap).min(LONGEST_NAP_NS);
+        nap
+    }
+}
 
 impl<'a> Controller<'a> {
     pub fn new(plan: &'a Plan, board: Board) -> Self {
@@ -60,14 +87,18 @@ impl<'a> Controller<'a> {
         common.iteration.store(iteration, Ordering::Release);
         let round = common.allowed.fetch_add(1, Ordering::AcqRel) + 1;
         sys::futex_wake(&common.allowed);
+        let mut naps = Naps::new();
         loop {
             let bell = common.bell.load(Ordering::Acquire);
             if self.board.actors.iter().all(|actor| actor.rounds.load(Ordering::Acquire) >= round) {
                 return self.wait_until_all_sleep();
             }
             self.check_deadline()?;
-            let waiting = self.grant();
-            sys::futex_wait_for(&common.bell, bell, if waiting { NAP_NS } else { DOZE_NS });
+            let look = self.grant();
+            if look.let_in {
+                naps = Naps::new();
+            }
+            sys::futex_wait_for(&common.bell, bell, if look.waiting { naps.next() } else { DOZE_NS });
         }
     }
 
@@ -80,8 +111,8 @@ impl<'a> Controller<'a> {
     }
 
     /// Lets in whoever's conditions hold; tells whether anyone is left waiting.
-    fn grant(&self) -> bool {
-        let mut waiting = false;
+    fn grant(&self) -> Look {
+        let mut look = Look::default();
         for (actor, board) in self.plan.actors.iter().zip(self.board.actors) {
             let asks = board.asks.load(Ordering::Acquire);
             if asks == 0 {
@@ -91,11 +122,12 @@ impl<'a> Controller<'a> {
             if step.when.iter().all(|condition| self.holds(condition)) {
                 board.asks.store(0, Ordering::Release);
                 sys::futex_wake(&board.asks);
+                look.let_in = true;
             } else {
-                waiting = true;
+                look.waiting = true;
             }
         }
-        waiting
+        look
     }
 
     fn holds(&self, condition: &Condition) -> bool {
@@ -144,10 +176,11 @@ impl<'a> Controller<'a> {
 
     /// Between rounds every actor is parked; what they left running ends before the next one starts.
     fn wait_until_all_sleep(&self) -> Result<(), Stuck> {
+        let mut naps = Naps::new();
         while !(0..self.states.len()).all(|actor| self.sleeps(actor) || self.ended(actor)) {
             self.check_deadline()?;
             let bell = self.board.common.bell.load(Ordering::Acquire);
-            sys::futex_wait_for(&self.board.common.bell, bell, NAP_NS);
+            sys::futex_wait_for(&self.board.common.bell, bell, naps.next());
         }
         Ok(())
     }

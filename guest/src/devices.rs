@@ -7,10 +7,14 @@ use rxpath_guest::{ORDER_FW_CFG_NAME, Order, SECTION_ALIGN, SECTION_HEADER, SECT
 
 use crate::sys::{self, Mapping};
 
-/// QEMU's `pvpanic` ISA port (docs/specs/pvpanic.rst); with `-action panic=pause` a write stops the machine.
-const PVPANIC_PORT: u16 = 0x505;
-/// Bit 0 of pvpanic: the guest panicked.
-const PVPANIC_PANICKED: u8 = 1;
+/// The port that winds up QEMU's `ib700` watchdog (hw/watchdog/wdt_ib700.c); with `-action watchdog=pause` it stops the
+/// machine when its time is up.
+const WATCHDOG_PORT: u16 = 0x443;
+/// The shortest time the watchdog knows, and the value that asks for it (`time_map` in the same file).
+const WATCHDOG_NS: u64 = 2_000_000_000;
+const WATCHDOG_SHORTEST: u8 = 14;
+/// From the watchdog's time to the agent's waking.
+const AFTER_WATCHDOG_NS: u64 = 50_000_000;
 /// The `isa-debug-exit` device's port, as the host configures it.
 const EXIT_PORT: u16 = 0xf4;
 
@@ -47,7 +51,7 @@ impl Ports {
     }
 
     fn allow(&self, allowed: bool) -> std::io::Result<()> {
-        [PVPANIC_PORT, EXIT_PORT, FW_CFG_SELECTOR_PORT, FW_CFG_DATA_PORT]
+        [WATCHDOG_PORT, EXIT_PORT, FW_CFG_SELECTOR_PORT, FW_CFG_DATA_PORT]
             .into_iter()
             .try_for_each(|port| sys::allow_port(port, allowed))
     }
@@ -60,9 +64,18 @@ impl Ports {
         out
     }
 
-    /// Stops the machine at this very instruction; returns when the host lets it (or a copy restored from it) go on.
+    /// Stops the machine while every CPU is idle; returns when the host lets it (or a copy restored from it) go on.
+    ///
+    /// Idle, because only then is the moment exact. QEMU's main loop stops a machine at its own leisure, and until then it
+    /// runs on: a CPU that executes, for as long as the host happens to let it; one that asked for the stop, not at all, but
+    /// with all CPUs out of the way the loop may take guest time on to the next timer, or not (system/vl.c, `main_loop`;
+    /// accel/tcg/icount-common.c, `icount_start_warp_timer`). A timer that ends an idle time is run by the main loop
+    /// itself, which then stops the machine before any CPU gets its turn.
     pub fn pause_machine(&self) {
-        self.with(|| sys::write_port(PVPANIC_PORT, PVPANIC_PANICKED));
+        let now = sys::clock_ns(libc::CLOCK_MONOTONIC);
+        self.with(|| sys::write_port(WATCHDOG_PORT, WATCHDOG_SHORTEST));
+        sys::sleep_until(now + WATCHDOG_NS + AFTER_WATCHDOG_NS);
+        sys::sleep_until(now + WATCHDOG_NS + 2 * AFTER_WATCHDOG_NS);
     }
 
     /// What the host wants done, if it wants anything: the fw_cfg file [`ORDER_FW_CFG_NAME`] (docs/specs/fw_cfg.rst).

@@ -15,7 +15,7 @@ use devices::{Ports, SharedRegion};
 use rxpath_guest::{EXIT_DONE, EXIT_FAILED, Order, Tag};
 use tracing::Tracing;
 
-/// From the pause to the start of a run, in nanoseconds of guest time: room for reading the order.
+/// From waking to the start of a run, in nanoseconds of guest time: room for reading the order.
 const START_AFTER_NS: u64 = 50_000_000;
 
 /// Two for each of a thousand connections, and room; the default is 1,024.
@@ -67,9 +67,8 @@ fn live() -> Result<(), String> {
 /// Stops the machine for the host to save; gives the guest time at which what comes after may begin.
 fn pause(ports: &Ports) -> u64 {
     sys::drain_console();
-    let start_ns = sys::clock_ns(libc::CLOCK_MONOTONIC) + START_AFTER_NS;
     ports.pause_machine();
-    start_ns
+    sys::clock_ns(libc::CLOCK_MONOTONIC) + START_AFTER_NS
 }
 
 fn obey(order: Order, region: &mut SharedRegion, tracing: &'static Tracing, start_ns: u64) -> Result<(), String> {

@@ -1,6 +1,7 @@
 //! The one boot of a kernel on a machine: watched on its serial console, paused by its agent twice, saved each time.
 
-use std::path::Path;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -35,36 +36,82 @@ pub struct BootTimes {
 }
 
 /// Boots the kernel and saves its two warm images into `folder`.
+///
+/// The second one is made from the first by a process of its own: one that has saved its machine and lets it go on runs
+/// timers and tracks written pages at moments of the host's, and two boots would then differ.
 pub(super) fn boot_and_save(
     kernel: &GuestKernel,
     machine: &Machine,
     qemu: &QemuProgram,
     folder: &Path,
 ) -> Result<BootTimes, VmError> {
-    let initramfs_file = folder.join(INITRAMFS_FILE);
-    std::fs::write(&initramfs_file, initramfs::build(&kernel.modules))
-        .map_err(VmError::io("writing", &initramfs_file))?;
-    // A Unix socket's path must be short (unix(7): 108 bytes); the cache's may not be.
-    let short = tempfile::tempdir().map_err(VmError::io("creating a folder in", std::env::temp_dir()))?;
-    let socket = short.path().join("qmp");
-    let region = short.path().join("region");
-    let arguments = machine.arguments(kernel, &region, &Purpose::Boot { initramfs: &initramfs_file, monitor: &socket });
-    let mut watch = Watch::start(qemu, arguments, BOOT_PATIENCE)?;
+    let initramfs = folder.join(INITRAMFS_FILE);
+    std::fs::write(&initramfs, initramfs::build(&kernel.modules)).map_err(VmError::io("writing", &initramfs))?;
+    let (quiet, armed) = (folder.join(Stage::Quiet.file()), folder.join(Stage::Armed.file()));
+    let place = Place::new()?;
 
-    let started = Instant::now();
-    watch.wait_for("ready", "the guest's getting ready")?;
-    let mut monitor = Monitor::connect(&socket)?;
-    watch.wait_until_stopped(&mut monitor)?;
-    let ready = started.elapsed();
-    save(&mut monitor, machine, &folder.join(Stage::Quiet.file()))?;
+    let boot = Purpose::Boot { initramfs: &initramfs, monitor: &place.monitor };
+    let arguments = machine.arguments(kernel, &place.region, &boot);
+    let ready = live(qemu, arguments, &place, Start::OnRequest, "ready", "the guest's getting ready", &quiet)?;
 
-    let resumed = Instant::now();
-    monitor.go_on()?;
-    watch.wait_for("armed", "switching function_graph on")?;
-    watch.wait_until_stopped(&mut monitor)?;
-    let arming = resumed.elapsed();
-    save(&mut monitor, machine, &folder.join(Stage::Armed.file()))?;
+    let go_on = Purpose::GoOn { image: &quiet, initramfs: &initramfs, monitor: &place.monitor };
+    let arguments = machine.arguments(kernel, &place.region, &go_on);
+    let arming = live(qemu, arguments, &place, Start::ByItself, "armed", "switching function_graph on", &armed)?;
+
+    for image in [&quiet, &armed] {
+        if machine.accelerator == Accelerator::Exact {
+            rebase::keep_time(image, BOOT_SHIFT)?;
+        }
+        trim::take_out_poison(image)?;
+    }
     Ok(BootTimes { ready_ms: ready.as_millis() as u64, arming_ms: arming.as_millis() as u64 })
+}
+
+/// Whether a machine runs as soon as its monitor is connected.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Start {
+    ByItself,
+    OnRequest,
+}
+
+/// Runs QEMU until the agent has said these words and stopped the machine, and saves that; gives how long it took until
+/// the stop.
+fn live(
+    qemu: &QemuProgram,
+    arguments: Vec<OsString>,
+    place: &Place,
+    start: Start,
+    words: &str,
+    doing: &'static str,
+    image: &Path,
+) -> Result<Duration, VmError> {
+    let started = Instant::now();
+    let mut watch = Watch::start(qemu, arguments, BOOT_PATIENCE)?;
+    let mut monitor = watch.connect(&place.monitor, start)?;
+    watch.wait_for(words, doing)?;
+    monitor.wait_for_stop().map_err(interrupted_or)?;
+    let took = started.elapsed();
+    monitor.save(image, Instant::now() + BOOT_PATIENCE).map_err(interrupted_or)?;
+    Ok(took)
+}
+
+/// A failure after everything was called off is no failure.
+fn interrupted_or(why: VmError) -> VmError {
+    if called_off() { VmError::Interrupted } else { why }
+}
+
+/// The files of a booting machine. A Unix socket's path must be short (unix(7): 108 bytes); the cache's may not be.
+struct Place {
+    monitor: PathBuf,
+    region: PathBuf,
+    _folder: tempfile::TempDir,
+}
+
+impl Place {
+    fn new() -> Result<Self, VmError> {
+        let folder = tempfile::tempdir().map_err(VmError::io("creating a folder in", std::env::temp_dir()))?;
+        Ok(Self { monitor: folder.path().join("qmp"), region: folder.path().join("region"), _folder: folder })
+    }
 }
 
 /// Boots the kernel as for its images, which are thrown away: how long that takes.
@@ -80,25 +127,16 @@ pub(super) fn boot_only(
     qemu: &QemuProgram,
     patience: Duration,
 ) -> Result<Duration, VmError> {
-    let place = tempfile::tempdir().map_err(VmError::io("creating a folder in", std::env::temp_dir()))?;
-    let initramfs_file = place.path().join(INITRAMFS_FILE);
-    std::fs::write(&initramfs_file, initramfs::build(&kernel.modules))
-        .map_err(VmError::io("writing", &initramfs_file))?;
-    let (socket, region) = (place.path().join("qmp"), place.path().join("region"));
-    let purpose = Purpose::Boot { initramfs: &initramfs_file, monitor: &socket };
+    let folder = tempfile::tempdir().map_err(VmError::io("creating a folder in", std::env::temp_dir()))?;
+    let initramfs = folder.path().join(INITRAMFS_FILE);
+    std::fs::write(&initramfs, initramfs::build(&kernel.modules)).map_err(VmError::io("writing", &initramfs))?;
+    let place = Place::new()?;
+    let purpose = Purpose::Boot { initramfs: &initramfs, monitor: &place.monitor };
     let started = Instant::now();
-    Watch::start(qemu, machine.arguments(kernel, &region, &purpose), patience)?
-        .wait_for("ready", "the guest's booting")?;
+    let mut watch = Watch::start(qemu, machine.arguments(kernel, &place.region, &purpose), patience)?;
+    let _monitor = watch.connect(&place.monitor, Start::OnRequest)?;
+    watch.wait_for("ready", "the guest's booting")?;
     Ok(started.elapsed())
-}
-
-fn save(monitor: &mut Monitor, machine: &Machine, image: &Path) -> Result<(), VmError> {
-    monitor.save(image, Instant::now() + BOOT_PATIENCE)?;
-    if machine.accelerator == Accelerator::Exact {
-        rebase::keep_time(image, BOOT_SHIFT)?;
-    }
-    trim::take_out_poison(image)?;
-    Ok(())
 }
 
 /// A booting QEMU under the eyes of rexpect. Ends with the value.
@@ -111,7 +149,7 @@ struct Watch {
 }
 
 impl Watch {
-    fn start(qemu: &QemuProgram, arguments: Vec<std::ffi::OsString>, patience: Duration) -> Result<Self, VmError> {
+    fn start(qemu: &QemuProgram, arguments: Vec<OsString>, patience: Duration) -> Result<Self, VmError> {
         let all = qemu.leading.iter().cloned().chain(arguments).collect();
         let (program, arguments) = launcher::tied_to_this_process(qemu.program.clone().into_os_string(), all);
         let shown = shell_words(&arguments[2..]);
@@ -126,7 +164,28 @@ impl Watch {
 
     /// Reads the console until the agent says these words; anything else that ends the wait is the guest's fault.
     fn wait_for(&mut self, words: &str, doing: &'static str) -> Result<(), VmError> {
-        self.watch_for(words, doing).map_err(|why| if called_off() { VmError::Interrupted } else { why })
+        self.watch_for(words, doing).map_err(interrupted_or)
+    }
+
+    /// Connects to the monitor that QEMU waits for, and lets the machine begin; a QEMU that has ended instead tells why on
+    /// its console.
+    fn connect(&mut self, socket: &Path, start: Start) -> Result<Monitor, VmError> {
+        let connected = Monitor::connect(socket, &|| self.is_running()).and_then(|mut monitor| {
+            if start == Start::OnRequest {
+                monitor.go_on()?;
+            }
+            Ok(monitor)
+        });
+        connected.map_err(|why| {
+            if self.is_running() {
+                return interrupted_or(why);
+            }
+            self.wait_for("nothing", "starting").err().unwrap_or(why)
+        })
+    }
+
+    fn is_running(&self) -> bool {
+        matches!(self.session.process().status(), Some(rexpect::process::WaitStatus::StillAlive))
     }
 
     fn watch_for(&mut self, words: &str, doing: &'static str) -> Result<(), VmError> {
@@ -159,18 +218,6 @@ impl Watch {
             }
             Err(other) => Err(VmError::Start { command: self.command.clone(), why: other.to_string() }),
         }
-    }
-
-    fn wait_until_stopped(&mut self, monitor: &mut Monitor) -> Result<(), VmError> {
-        let deadline = Instant::now() + BOOT_PATIENCE;
-        while !monitor.is_stopped()? {
-            if Instant::now() > deadline {
-                let doing = "the agent's pausing the machine";
-                return Err(self.fault(FaultKind::HungHost { doing, seconds: BOOT_PATIENCE.as_secs() }));
-            }
-            std::thread::sleep(Duration::from_millis(2));
-        }
-        Ok(())
     }
 
     fn fault(&self, kind: FaultKind) -> VmError {

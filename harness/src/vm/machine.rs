@@ -126,8 +126,18 @@ const SKIPPED_INITCALLS: &str = "jent_mod_init,load_system_certificate_list,init
 
 /// What a QEMU process is started for.
 pub(super) enum Purpose<'a> {
-    /// Boot and be saved; the monitor listens on this socket, the console is standard output.
+    /// Boot and be saved; waits for a monitor on this socket and for its word to begin. The console is standard output.
     Boot {
+        /// The initramfs file.
+        initramfs: &'a Path,
+        /// The monitor's socket.
+        monitor: &'a Path,
+    },
+    /// Restore this image, go on for as long as the agent has something to do without an order, and be saved again. Monitor
+    /// and console as for a boot.
+    GoOn {
+        /// The saved machine.
+        image: &'a Path,
         /// The initramfs file.
         initramfs: &'a Path,
         /// The monitor's socket.
@@ -173,9 +183,9 @@ impl Machine {
         let region_size = format!("memory-backend-file,id=region,size={REGION_MIB}M,share=on,mem-path=");
         out.pair("-object", joined(&region_size, region));
         out.pair("-device", "ivshmem-plain,memdev=region,master=on");
-        out.pair("-device", "pvpanic");
+        out.pair("-device", "ib700");
         out.pair("-device", "isa-debug-exit,iobase=0xf4,iosize=1");
-        out.pair("-action", "panic=pause");
+        out.pair("-action", "watchdog=pause");
         self.nic_arguments(&mut out);
         out.pair("-kernel", &kernel.vmlinux);
         out.pair("-append", self.kernel_command_line());
@@ -183,24 +193,21 @@ impl Machine {
             Purpose::Boot { initramfs, monitor } => {
                 self.icount(BOOT_SHIFT, &mut out);
                 out.pair("-initrd", initramfs);
-                out.pair("-serial", "stdio");
-                let mut listening = joined("unix:", monitor);
-                listening.push(",server=on,wait=off");
-                out.pair("-qmp", listening);
-                // A restored machine then starts by itself instead of standing still as it was saved.
-                out.pair("-global", "migration.store-global-state=off");
+                watched_by(monitor, &mut out);
+                out.flag("-S");
+            }
+            Purpose::GoOn { image, initramfs, monitor } => {
+                self.icount(BOOT_SHIFT, &mut out);
+                out.pair("-initrd", initramfs);
+                watched_by(monitor, &mut out);
+                restored_from(image, &mut out);
             }
             Purpose::Run { image, order, console, initramfs } => {
                 self.icount(0, &mut out);
                 out.pair("-initrd", initramfs);
                 out.pair("-serial", joined("file:", console));
                 out.pair("-fw_cfg", joined("name=opt/rxpath/order,file=", order));
-                out.pair("-global", "migration.mapped-ram=on");
-                // A restored machine announces itself to the network by a timer in the host's time, and under icount any such
-                // timer bounds how long a CPU runs before the next one gets its turn (QEMU accel/tcg/icount-common.c,
-                // icount_get_limit): for the half second that it lasts, the interleaving would be the host's.
-                out.pair("-global", "migration.announce-rounds=0");
-                out.pair("-incoming", joined("file:", image));
+                restored_from(image, &mut out);
             }
         }
         out.0
@@ -273,6 +280,26 @@ impl Machine {
         }
         hex::encode(&digest.finalize()[..16])
     }
+}
+
+/// A console on standard output, and a monitor that QEMU waits for before it does anything: whoever connects or asks later
+/// wakes QEMU's main loop at a moment of the host's, which an idle guest's clock may show.
+fn watched_by(monitor: &Path, out: &mut Arguments) {
+    out.pair("-serial", "stdio");
+    let mut listening = joined("unix:", monitor);
+    listening.push(",server=on,wait=on");
+    out.pair("-qmp", listening);
+    // A restored machine then starts by itself instead of standing still as it was saved.
+    out.pair("-global", "migration.store-global-state=off");
+}
+
+fn restored_from(image: &Path, out: &mut Arguments) {
+    out.pair("-global", "migration.mapped-ram=on");
+    // A restored machine announces itself to the network by a timer in the host's time, and under icount any such
+    // timer bounds how long a CPU runs before the next one gets its turn (QEMU accel/tcg/icount-common.c,
+    // icount_get_limit): for the half second that it lasts, the interleaving would be the host's.
+    out.pair("-global", "migration.announce-rounds=0");
+    out.pair("-incoming", joined("file:", image));
 }
 
 #[derive(Default)]

@@ -16,32 +16,45 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub(super) struct Monitor {
     to: UnixStream,
     from: BufReader<UnixStream>,
+    /// How often the machine has stopped without anybody having waited for it.
+    stops: u32,
 }
 
 impl Monitor {
-    /// Connects as soon as QEMU listens.
-    pub(super) fn connect(socket: &Path) -> Result<Self, VmError> {
+    /// Connects as soon as QEMU listens, unless it has ended.
+    pub(super) fn connect(socket: &Path, is_running: &dyn Fn() -> bool) -> Result<Self, VmError> {
         let failed = |why: String| VmError::Monitor { doing: "connecting", why };
         let deadline = Instant::now() + PATIENCE;
         let to = loop {
             match UnixStream::connect(socket) {
                 Ok(stream) => break stream,
-                Err(why) if Instant::now() > deadline => return Err(failed(why.to_string())),
-                Err(_) => std::thread::sleep(Duration::from_millis(5)),
+                Err(why) if Instant::now() > deadline || !is_running() => return Err(failed(why.to_string())),
+                Err(_) => std::thread::sleep(Duration::from_millis(2)),
             }
         };
         to.set_read_timeout(Some(PATIENCE)).map_err(|why| failed(why.to_string()))?;
         let from = BufReader::new(to.try_clone().map_err(|why| failed(why.to_string()))?);
-        let mut monitor = Self { to, from };
+        let mut monitor = Self { to, from, stops: 0 };
         monitor.message("reading the greeting")?;
         monitor.ask("greeting it", "qmp_capabilities", json!({}))?;
         Ok(monitor)
     }
 
-    /// Whether the machine stands still.
-    pub(super) fn is_stopped(&mut self) -> Result<bool, VmError> {
-        let status = self.ask("asking for the status", "query-status", json!({}))?;
-        Ok(status["running"] == Value::Bool(false))
+    /// Waits until the machine has stopped by itself; asks nothing, for an answer would wake QEMU's main loop.
+    pub(super) fn wait_for_stop(&mut self) -> Result<(), VmError> {
+        while self.stops == 0 {
+            let message = self.message("waiting for the machine to stop")?;
+            self.note_event(&message);
+        }
+        self.stops -= 1;
+        Ok(())
+    }
+
+    fn note_event(&mut self, message: &Value) {
+        // qapi/run-state.json: emitted when the machine has been stopped, for whatever reason.
+        if message["event"] == "STOP" {
+            self.stops += 1;
+        }
     }
 
     /// Saves the machine into a file whose pages lie at fixed places (docs/devel/migration/mapped-ram.rst).
@@ -86,6 +99,7 @@ impl Monitor {
             if let Some(answer) = message.get_mut("return") {
                 return Ok(answer.take());
             }
+            self.note_event(&message);
         }
     }
 
