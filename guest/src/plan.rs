@@ -556,7 +556,8 @@ pub enum Op {
         /// The packet.
         packet: Packet,
     },
-    /// Makes the second network namespace and what joins it to the first; or a TUN device, whose descriptor it returns.
+    /// Makes the second network namespace and what joins it to the first, or a TUN device, whose descriptor it returns; or puts
+    /// something into a device's way in.
     Network(Network),
     /// Provokes a fault in the guest; only the tests of the supervision ask for it.
     Fault(Fault),
@@ -617,6 +618,16 @@ pub enum Network {
     Tun {
         /// IFF_NAPI: packets written go through NAPI and GRO.
         napi: bool,
+    },
+    /// A generic XDP program on a device of the first namespace that passes every packet.
+    Xdp {
+        /// The device's name.
+        device: String,
+    },
+    /// An ingress queueing discipline on a device of the first namespace, with a filter that matches and keeps every packet.
+    TcIngress {
+        /// The device's name.
+        device: String,
     },
 }
 

@@ -4,6 +4,7 @@
 mod connection;
 mod fault;
 mod files;
+mod hooks;
 mod inject;
 mod message;
 pub mod network;

@@ -1,5 +1,6 @@
 //! The second network namespace, and what joins it to the first: veth, virtio-net, TUN (rtnetlink(7), netdevice(7)).
 
+use std::ffi::CString;
 use std::fs::File;
 use std::io::{Error, Result};
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
@@ -7,7 +8,7 @@ use std::sync::OnceLock;
 
 use rxpath_guest::Network;
 
-use super::Call;
+use super::{Call, hooks};
 use crate::sys;
 
 /// The first namespace and the second one, by descriptors that keep them alive.
@@ -23,7 +24,7 @@ const IFLA_NET_NS_FD: u16 = 28;
 const IFLA_INFO_KIND: u16 = 1;
 const IFLA_INFO_DATA: u16 = 2;
 const VETH_INFO_PEER: u16 = 1;
-const NLA_F_NESTED: u16 = 1 << 15;
+pub const NLA_F_NESTED: u16 = 1 << 15;
 /// TUNSETIFF (`linux/if_tun.h`).
 const TUNSETIFF: libc::Ioctl = 0x4004_54ca_u32 as libc::Ioctl;
 const IFF_NAPI: i32 = 0x10;
@@ -33,6 +34,8 @@ pub fn set_up(network: &Network) -> Call {
         Network::Veth => veth().map(|()| 0),
         Network::Virtio => virtio().map(|()| 0),
         Network::Tun { napi } => tun(*napi),
+        Network::Xdp { device } => hooks::xdp(device).map(|()| 0),
+        Network::TcIngress { device } => hooks::tc_ingress(device).map(|()| 0),
     })
 }
 
@@ -82,15 +85,20 @@ fn veth() -> Result<()> {
 
 fn virtio() -> Result<()> {
     let far = namespaces()?[1].as_raw_fd();
-    // SAFETY: the name is NUL-terminated.
-    let index = unsafe { libc::if_nametoindex(c"eth1".as_ptr()) };
-    if index == 0 {
-        return Err(Error::last_os_error());
-    }
-    let body = [link_header(index), attribute(IFLA_NET_NS_FD, &far.to_ne_bytes())].concat();
+    let body = [link_header(index_of("eth1")?), attribute(IFLA_NET_NS_FD, &far.to_ne_bytes())].concat();
     request(libc::RTM_NEWLINK, 0, &body)?;
     configure("eth0", NEAR)?;
     within(1, || configure("eth1", FAR))
+}
+
+/// The index of an interface of the calling thread's namespace.
+pub fn index_of(name: &str) -> Result<u32> {
+    let name = CString::new(name)?;
+    // SAFETY: the name is NUL-terminated.
+    match unsafe { libc::if_nametoindex(name.as_ptr()) } {
+        0 => Err(Error::last_os_error()),
+        index => Ok(index),
+    }
 }
 
 /// A TUN device without packet information; its descriptor.
@@ -140,16 +148,16 @@ fn ioctl(fd: i32, kind: libc::Ioctl, request: &libc::ifreq) -> Result<()> {
 }
 
 /// `struct ifinfomsg`, for this index.
-fn link_header(index: u32) -> Vec<u8> {
+pub fn link_header(index: u32) -> Vec<u8> {
     [[0; 4], index.to_ne_bytes(), [0; 4], [0; 4]].concat()
 }
 
-fn text(kind: u16, text: &str) -> Vec<u8> {
+pub fn text(kind: u16, text: &str) -> Vec<u8> {
     attribute(kind, &[text.as_bytes(), &[0]].concat())
 }
 
 /// `struct nlattr` and its value, padded to 4 bytes.
-fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
+pub fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
     let mut out = [((4 + value.len()) as u16).to_ne_bytes(), kind.to_ne_bytes()].concat();
     out.extend(value);
     out.resize(out.len().next_multiple_of(4), 0);
@@ -157,7 +165,7 @@ fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
 }
 
 /// Sends a request to rtnetlink and waits for its acknowledgement.
-fn request(kind: u16, flags: u16, body: &[u8]) -> Result<()> {
+pub fn request(kind: u16, flags: u16, body: &[u8]) -> Result<()> {
     // SAFETY: takes no pointers.
     let socket = unsafe { libc::socket(libc::AF_NETLINK, libc::SOCK_RAW | libc::SOCK_CLOEXEC, libc::NETLINK_ROUTE) };
     sys::check(socket)?;

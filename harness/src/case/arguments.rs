@@ -346,6 +346,25 @@ impl Argument for Count {
     }
 }
 
+/// A network device by its name.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(inline)]
+pub struct DeviceName(String);
+
+impl Argument for DeviceName {
+    type Wire = String;
+
+    fn resolve(&self, scope: &mut Scope<'_>, at: &Place) -> String {
+        // netdevice(7): IFNAMSIZ is 16, with the NUL.
+        if self.0.is_empty() || self.0.len() > 15 {
+            let message = format!("`{}` is not the name of a network device", self.0);
+            scope.report(at, Underline::Value, message, "expected a name like lo or eth0, at most 15 bytes", None);
+        }
+        self.0.clone()
+    }
+}
+
 /// Yes or no; no, if nothing is said.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(transparent)]

@@ -136,7 +136,7 @@ impl Feature {
             Self::VirtioNet => &["CONFIG_VIRTIO_NET"],
             Self::Packet => &["CONFIG_PACKET"],
             Self::Bpf => &["CONFIG_BPF_SYSCALL"],
-            Self::TcIngress => &["CONFIG_NET_CLS_ACT"],
+            Self::TcIngress => &["CONFIG_NET_CLS_ACT", "CONFIG_NET_SCH_INGRESS", "CONFIG_NET_CLS_MATCHALL"],
             Self::BusyPoll => &["CONFIG_NET_RX_BUSY_POLL"],
             Self::Rps => &["CONFIG_RPS"],
         }
@@ -150,6 +150,7 @@ impl Feature {
             Self::Veth => &["veth"],
             Self::VirtioNet => &["virtio_net"],
             Self::Packet => &["af_packet"],
+            Self::TcIngress => &["sch_ingress", "cls_matchall"],
             _ => &[],
         }
     }

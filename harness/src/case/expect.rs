@@ -28,6 +28,11 @@ pub enum Context {
     },
     /// A hard interrupt.
     Hardirq,
+    /// What a task that is no actor did: its class (`napi`, `kworker`, …).
+    Task {
+        /// As [`crate::path::ContextRules::class_of`] names it.
+        class: String,
+    },
 }
 
 impl Context {
@@ -123,7 +128,7 @@ pub struct ObservedOperation<'a> {
 /// A call tree of an interrupt.
 #[derive(Clone, Debug)]
 pub struct ObservedTree<'a> {
-    /// [`Context::Softirq`] with the task it ran on, or [`Context::Hardirq`].
+    /// [`Context::Softirq`] with the task it ran on, [`Context::Hardirq`] or [`Context::Task`].
     pub context: Context,
     /// What ran.
     pub path: &'a Path,
@@ -403,6 +408,7 @@ fn context_name(case: &Case, context: &Context) -> String {
         Context::Softirq { on: None } => "softirq".to_owned(),
         Context::Softirq { on: Some(task) } => format!("softirq on {task}"),
         Context::Hardirq => "hardirq".to_owned(),
+        Context::Task { class } => format!("task {class}"),
     }
 }
 

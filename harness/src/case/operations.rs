@@ -249,6 +249,10 @@ operations! {
     /// A TUN device (10.0.0.1/24) whose descriptor it returns; packets written to it are received. `napi` sends them
     /// through NAPI and GRO.
     tun { ; napi: Flag } => Op::Network(Network::Tun { napi });
+    /// A generic XDP program on a device of the first network namespace (`lo`, `eth0`, `veth0`, `tun0`) that passes every packet.
+    xdp(device: DeviceName) => Op::Network(Network::Xdp { device });
+    /// tc's ingress hook on such a device, with a filter that matches every packet and keeps it.
+    tc_ingress(device: DeviceName) => Op::Network(Network::TcIngress { device });
     /// A packet made by hand, written to a TUN device or sent through a raw socket:
     /// `tcp client > server, seq 100, PSH ACK, 64 bytes`, `udp 10.0.0.2:9 > 10.0.0.1:7, 8 bytes, bad checksum`.
     inject { via: Descriptor, packet: PacketText } => Op::Inject { via, packet };

@@ -21,6 +21,7 @@ use super::presets;
 use super::series::Gate;
 use super::{constants, progress};
 use crate::kernel::Series;
+use crate::path::ContextRules;
 
 /// Names of contexts and classes of tasks, which no actor can bear.
 const RESERVED: &[&str] = &["softirq", "hardirq", "ksoftirqd", "kworker", "agent", "other", "idle"];
@@ -526,11 +527,12 @@ impl Resolver<'_> {
         out
     }
 
-    /// `receiver.recv`, `receiver` if it records one step only, `softirq`, `softirq on sender`, `hardirq`.
+    /// `receiver.recv`, `receiver` if it records one step only, `softirq`, `softirq on sender`, `hardirq`, `task napi`.
     fn context(&mut self, text: &str, place: &Place) -> Option<Context> {
         match text.split_whitespace().collect::<Vec<_>>().as_slice() {
             ["softirq"] => Some(Context::Softirq { on: None }),
             ["hardirq"] => Some(Context::Hardirq),
+            ["task", class] => self.task_class(class, place),
             ["softirq", "on", task] => {
                 if !RESERVED.contains(task) {
                     self.actor_at_key(task, place)?;
@@ -551,11 +553,24 @@ impl Resolver<'_> {
             }
             _ => {
                 let message = format!("`{text}` is no context");
-                let label = "expected ACTOR.STEP, softirq, `softirq on ACTOR` or hardirq";
+                let label = "expected ACTOR.STEP, softirq, `softirq on ACTOR`, hardirq or `task CLASS`";
                 self.findings.add(place, Underline::Key, message, label, None);
                 None
             }
         }
+    }
+
+    fn task_class(&mut self, class: &str, place: &Place) -> Option<Context> {
+        // The file is part of the program and checked by its tests.
+        let rules = ContextRules::embedded().ok()?;
+        let known: Vec<&str> = rules.task_classes().collect();
+        if known.contains(&class) {
+            return Some(Context::Task { class: class.to_owned() });
+        }
+        let message = format!("`{class}` is no class of tasks");
+        let help = suggestion(class, known.iter().copied()).or_else(|| Some(format!("one of {}", known.join(", "))));
+        self.findings.add(place, Underline::Key, message, "unknown", help);
+        None
     }
 
     fn actor_at_key(&mut self, name: &str, place: &Place) -> Option<u16> {

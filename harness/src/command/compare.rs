@@ -14,7 +14,7 @@ use crate::suite::{
 /// Prints what changed of a case from one kernel to another.
 pub fn diff(common: &Common, options: &DiffOptions) -> Result<u8, CommandError> {
     let workshop = Workshop::open(&common.workshop(&Packages::default()))?;
-    let all = workshop.cases()?;
+    let all = workshop.cases_for(std::slice::from_ref(&options.case))?;
     let cases = choose(&all, std::slice::from_ref(&options.case))?;
     let sides = [one_series(&workshop, &options.from)?, one_series(&workshop, &options.to)?];
     if sides[0] == sides[1] {
@@ -84,8 +84,8 @@ fn case_diff(
 /// Prints the classes of kernels with equal paths, and where each change came in.
 pub fn matrix(common: &Common, options: &MatrixArguments) -> Result<u8, CommandError> {
     let workshop = Workshop::open(&common.workshop(&Packages::default()))?;
-    let all = workshop.cases()?;
     let wanted: Vec<String> = options.case.iter().cloned().collect();
+    let all = workshop.cases_for(&wanted)?;
     if wanted.is_empty() && !options.all {
         return Err(CommandError::Request("name a case, or say --all".to_owned()));
     }

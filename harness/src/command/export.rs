@@ -9,7 +9,7 @@ use crate::vm::{RunLimits, call_off_on_signals};
 /// Runs the traced pass and writes what it recorded.
 pub fn export(common: &Common, options: &ExportOptions) -> Result<u8, CommandError> {
     let workshop = Workshop::open(&common.workshop(&options.packages))?;
-    let all = workshop.cases()?;
+    let all = workshop.cases_for(std::slice::from_ref(&options.case))?;
     let series = workshop.pins.select(std::slice::from_ref(&options.kernel))?;
     let cases = choose(&all, std::slice::from_ref(&options.case))?;
     let [case] = cases[..] else {

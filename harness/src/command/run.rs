@@ -18,7 +18,7 @@ const INSTA: [(&str, &str); 3] = [("INSTA_FORCE_PASS", "1"), ("INSTA_OUTPUT", "n
 pub fn run(common: &Common, options: &RunOptions) -> Result<u8, CommandError> {
     settle_insta()?;
     let workshop = Workshop::open(&common.workshop(&options.packages))?;
-    let all = workshop.cases()?;
+    let all = workshop.cases_for(&options.cases)?;
     let cases = choose(&all, &options.cases)?;
     let series = workshop.pins.select(&options.kernels)?;
     call_off_on_signals();

@@ -9,7 +9,7 @@ use crate::vm::{RunLimits, call_off_on_signals};
 /// Runs the traced pass and prints what it shows.
 pub fn show(common: &Common, options: &ShowOptions) -> Result<u8, CommandError> {
     let workshop = Workshop::open(&common.workshop(&options.packages))?;
-    let all = workshop.cases()?;
+    let all = workshop.cases_for(std::slice::from_ref(&options.case))?;
     let series = workshop.pins.select(std::slice::from_ref(&options.kernel))?;
     call_off_on_signals();
     let bars = FetchBars::new();

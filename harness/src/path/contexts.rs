@@ -117,6 +117,11 @@ impl ContextRules {
         })
     }
 
+    /// The classes of tasks that are no actors, but for `other`.
+    pub fn task_classes(&self) -> impl Iterator<Item = &str> {
+        self.task_classes.iter().map(|class| &**class)
+    }
+
     /// The class of a task that is no actor, by its `comm`: `ksoftirqd`, `kworker`, …, or `other`.
     pub fn class_of(&self, comm: &str) -> Arc<str> {
         let longest =

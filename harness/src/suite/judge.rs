@@ -34,16 +34,17 @@ fn operations(observation: &Observation) -> Vec<ObservedOperation<'_>> {
         .collect()
 }
 
-/// Every call tree of an interrupt that came in any iteration, each distinct one once.
+/// Every call tree of an interrupt or another task that came in any iteration, each distinct one once.
 fn distinct_trees(observation: &Observation) -> Vec<(Context, Path)> {
     let mut out = Vec::new();
     let mut seen = BTreeSet::new();
     for section in &observation.sections {
         for path in section.paths.values() {
             for (host, tree) in trees_of(path) {
-                let context = match section.stream {
+                let context = match &section.stream {
                     Stream::Softirq => Context::Softirq { on: Some(host.to_owned()) },
                     Stream::HardIrq => Context::Hardirq,
+                    Stream::Task(class) => Context::Task { class: class.to_string() },
                     _ => continue,
                 };
                 if seen.insert((host.to_owned(), section.name.clone(), hash(&tree))) {

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use crate::case::{Case, Diagnostics, Lowered, PassKind};
 use crate::kernel::{Fetched, Kernel, Series};
-use crate::vm::{Accelerator, Images, Machine, Nic, QemuProgram, RunLimits, Stage, VmError, WarmImage};
+use crate::vm::{Accelerator, Images, Machine, QemuProgram, RunLimits, Stage, VmError, WarmImage};
 
 use super::blame::{agent_is_content, blame, broken_bench, worsen};
 use super::captures::{About, SAVED_VERSION, SavedCapture};
@@ -241,7 +241,7 @@ impl Suite<'_> {
             let Some(qemu) = &self.qemu else {
                 return Err(VmError::Start { command: "qemu".to_owned(), why: "no QEMU was fetched".to_owned() }.into());
             };
-            let booting = |reason: &str| self.watcher.booting(&kernel.series, &key.1.to_string(), reason);
+            let booting = |reason: &str| self.watcher.booting(&kernel.series, &kernel.on(&key.1), reason);
             let image = self.images.get(&kernel, &key.1, qemu, &booting)?;
             let facts = KernelFacts::load(&image)?;
             Ok(Bench { image, facts })
@@ -392,9 +392,7 @@ impl Suite<'_> {
         let summaries = timings.timings.iter().filter_map(|one| Some(saved::timing(one.name.clone(), &one.summary?)));
         result.timings = summaries.collect();
         result.switches = timings.timings.iter().map(|one| (one.name.clone(), one.switches)).collect();
-        // Over a NIC the iterations of a sleeper spread widely, and their median was seen to be another after another boot
-        // of 6.1 and 6.18; why those boots differ is not known yet.
-        if self.options.accelerator != Accelerator::Exact || job.key.1.nic == Nic::Virtio {
+        if self.options.accelerator != Accelerator::Exact {
             return;
         }
         let (case, kernel) = (&job.case.name, job.kernel.series.to_string());

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use rxpath_guest::{OpResult, Tag};
 
-use crate::case::{Case, Lowered, StepRef};
+use crate::case::{Case, Context, Lowered, StepRef};
 use crate::path::profiles::Fate;
 use crate::path::steady::{Steadiness, steady};
 use crate::path::{
@@ -130,6 +130,11 @@ fn is_seen(loss: &TooDeep, forests: &Forests, facts: &KernelFacts, hiding: &Hidi
     !names.any(|name| hiding.fate(canonical(name)) == Fate::Gone)
 }
 
+fn expects_task(case: &Case, class: &str) -> bool {
+    let of_class = |context: &Context| matches!(context, Context::Task { class: expected } if expected == class);
+    case.expectations.iter().any(|expectation| of_class(&expectation.context))
+}
+
 /// How a section begins in a snapshot.
 pub(super) const SECTION_MARK: &str = "# ";
 
@@ -144,7 +149,7 @@ pub fn read_document(document: &str) -> Result<Vec<(String, Path)>, String> {
     Ok(out)
 }
 
-/// Operations always, softirqs and hard interrupts where there were any; other tasks' work is not the case's.
+/// Operations always, softirqs and hard interrupts where there were any; what other tasks did where the case speaks of it.
 fn sections(case: &Case, paths: &CapturePaths) -> Vec<Section> {
     let mut out = Vec::new();
     for (stream, by_iteration) in &paths.streams {
@@ -153,6 +158,7 @@ fn sections(case: &Case, paths: &CapturePaths) -> Vec<Section> {
             Stream::Softirq => SOFTIRQ.to_owned(),
             Stream::HardIrq => HARDIRQ.to_owned(),
             Stream::Nmi => NMI.to_owned(),
+            Stream::Task(class) if expects_task(case, class) => format!("task {class}"),
             Stream::Task(_) => continue,
         };
         let steadiness = steady(by_iteration);

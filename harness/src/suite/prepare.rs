@@ -71,7 +71,7 @@ pub(super) fn image(
 ) -> Result<WarmImage, VmError> {
     let machine = machine(case);
     let guest = guest_kernel(kernel, &modules(case))?;
-    let booting = |reason: &str| watcher.booting(&guest.series, &machine.to_string(), reason);
+    let booting = |reason: &str| watcher.booting(&guest.series, &guest.on(&machine), reason);
     images.get(&guest, &machine, &wanted_program(qemu)?, &booting)
 }
 

@@ -50,6 +50,17 @@ pub fn choose<'a>(cases: &'a [Case], names: &[String]) -> Result<Vec<&'a Case>, 
     Ok(cases.iter().filter(|case| names.iter().any(|name| chooses(name, &case.name))).collect())
 }
 
+/// Whether the file of this `group/name` may hold a case that these names choose: reading every file would take longer
+/// than running one case.
+pub fn may_choose(names: &[String], file: &str) -> bool {
+    let may = |name: &String| {
+        // A pattern may cover the values of a sweep, which stand behind the file's name.
+        let file_part = name.split('[').next().unwrap_or(name);
+        name.contains('*') || chooses(file_part, file)
+    };
+    names.is_empty() || names.iter().any(may)
+}
+
 fn chooses(wanted: &str, case: &str) -> bool {
     let plain = case.split('[').next().unwrap_or(case);
     let group = plain.split('/').next().unwrap_or(plain);
@@ -79,6 +90,21 @@ fn matches_pattern(pattern: &str, text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_is_read_whenever_one_of_its_cases_may_be_chosen() {
+        let names = |name: &str| vec![name.to_owned()];
+        for (wanted, file, read) in [
+            ("recv/tcp-ready", "recv/tcp-ready", true),
+            ("recv/tcp-ready", "recv/tcp-blocking", false),
+            ("recv", "recv/tcp-ready", true),
+            ("ready/poll[connections=10]", "ready/poll", true),
+            ("*connections=10]", "ready/poll", true),
+        ] {
+            assert_eq!(may_choose(&names(wanted), file), read, "{wanted} of {file}");
+        }
+        assert!(may_choose(&[], "recv/tcp-ready"));
+    }
 
     #[test]
     fn a_name_chooses_a_case_a_group_a_sweep_or_what_a_pattern_covers() {

@@ -6,6 +6,7 @@ use crate::case::{self, Case, Diagnostics};
 use crate::kernel::{self, Cache, FetchOptions, Fetched, KernelError, Lock, Pins, Progress, Series};
 use crate::vm::Images;
 
+use super::selection::{choose, may_choose};
 use super::snapshot::Snapshots;
 
 /// How to open a [`Workshop`].
@@ -63,6 +64,16 @@ impl Workshop {
     /// All cases, checked.
     pub fn cases(&self) -> Result<Vec<Case>, WorkshopError> {
         Ok(case::load_all(&self.root)?)
+    }
+
+    /// At least the cases that these names choose, checked; all of them where one of the names chooses none, so that the
+    /// error can name what may have been meant.
+    pub fn cases_for(&self, names: &[String]) -> Result<Vec<Case>, WorkshopError> {
+        if names.is_empty() {
+            return self.cases();
+        }
+        let cases = case::load_some(&self.root, &|file| may_choose(names, file))?;
+        if choose(&cases, names).is_ok() { Ok(cases) } else { self.cases() }
     }
 
     /// Makes kernels and QEMU ready.

@@ -10,7 +10,7 @@ use rexpect::session::PtySession;
 
 use super::console;
 use super::error::{FaultKind, GuestFault, VmError};
-use super::image::{INITRAMFS_FILE, Stage};
+use super::image::Stage;
 use super::initramfs;
 use super::launcher;
 use super::machine::{Accelerator, BOOT_SHIFT, GuestKernel, Machine, Purpose, QemuProgram};
@@ -45,16 +45,15 @@ pub(super) fn boot_and_save(
     qemu: &QemuProgram,
     folder: &Path,
 ) -> Result<BootTimes, VmError> {
-    let initramfs = folder.join(INITRAMFS_FILE);
-    std::fs::write(&initramfs, initramfs::build(&kernel.modules)).map_err(VmError::io("writing", &initramfs))?;
     let (quiet, armed) = (folder.join(Stage::Quiet.file()), folder.join(Stage::Armed.file()));
     let place = Place::new()?;
 
+    let initramfs = place.initramfs(kernel)?;
     let boot = Purpose::Boot { initramfs: &initramfs, monitor: &place.monitor };
     let arguments = machine.arguments(kernel, &place.region, &boot);
     let ready = live(qemu, arguments, &place, Start::OnRequest, "ready", "the guest's getting ready", &quiet)?;
 
-    let go_on = Purpose::GoOn { image: &quiet, initramfs: &initramfs, monitor: &place.monitor };
+    let go_on = Purpose::GoOn { image: &quiet, monitor: &place.monitor };
     let arguments = machine.arguments(kernel, &place.region, &go_on);
     let arming = live(qemu, arguments, &place, Start::ByItself, "armed", "switching function_graph on", &armed)?;
 
@@ -104,13 +103,19 @@ fn interrupted_or(why: VmError) -> VmError {
 struct Place {
     monitor: PathBuf,
     region: PathBuf,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Place {
     fn new() -> Result<Self, VmError> {
         let folder = tempfile::tempdir().map_err(VmError::io("creating a folder in", std::env::temp_dir()))?;
-        Ok(Self { monitor: folder.path().join("qmp"), region: folder.path().join("region"), _folder: folder })
+        Ok(Self { monitor: folder.path().join("qmp"), region: folder.path().join("region"), folder })
+    }
+
+    fn initramfs(&self, kernel: &GuestKernel) -> Result<PathBuf, VmError> {
+        let file = self.folder.path().join("initramfs");
+        std::fs::write(&file, initramfs::build(&kernel.modules)).map_err(VmError::io("writing", &file))?;
+        Ok(file)
     }
 }
 
@@ -127,10 +132,8 @@ pub(super) fn boot_only(
     qemu: &QemuProgram,
     patience: Duration,
 ) -> Result<Duration, VmError> {
-    let folder = tempfile::tempdir().map_err(VmError::io("creating a folder in", std::env::temp_dir()))?;
-    let initramfs = folder.path().join(INITRAMFS_FILE);
-    std::fs::write(&initramfs, initramfs::build(&kernel.modules)).map_err(VmError::io("writing", &initramfs))?;
     let place = Place::new()?;
+    let initramfs = place.initramfs(kernel)?;
     let purpose = Purpose::Boot { initramfs: &initramfs, monitor: &place.monitor };
     let started = Instant::now();
     let mut watch = Watch::start(qemu, machine.arguments(kernel, &place.region, &purpose), patience)?;

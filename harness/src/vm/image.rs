@@ -15,7 +15,6 @@ use super::machine::{GuestKernel, Machine, QemuProgram};
 use super::run::{self, RunLimits};
 use crate::kernel::Cache;
 
-pub(super) const INITRAMFS_FILE: &str = "initramfs.cpio";
 const FACTS_FILE: &str = "facts";
 pub(super) const DESCRIPTION_FILE: &str = "image.json";
 
@@ -44,7 +43,7 @@ pub struct ImageInfo {
     pub kernel: String,
     /// QEMU's version.
     pub qemu: String,
-    /// CPUs, memory and network devices, for `rxpath cache`.
+    /// CPUs, memory, network devices and modules, for `rxpath cache`.
     pub machine: String,
     /// What the boot took.
     pub boot: BootTimes,
@@ -106,7 +105,7 @@ impl Images {
         let mut info = ImageInfo {
             kernel: kernel.series.clone(),
             qemu: qemu.version.clone(),
-            machine: machine.to_string(),
+            machine: kernel.on(machine),
             boot,
             digests: Vec::new(),
         };
@@ -119,7 +118,7 @@ impl Images {
         };
         let facts = folder.join(FACTS_FILE);
         fs::write(&facts, run::run_facts(&image, &RunLimits::default())?).map_err(VmError::io("writing", &facts))?;
-        for name in [Stage::Quiet.file(), Stage::Armed.file(), FACTS_FILE, INITRAMFS_FILE] {
+        for name in [Stage::Quiet.file(), Stage::Armed.file(), FACTS_FILE] {
             info.digests.push((name.to_owned(), digest(&folder.join(name))?));
         }
         let description = folder.join(DESCRIPTION_FILE);
@@ -183,10 +182,6 @@ impl WarmImage {
 
     pub(super) fn file(&self, stage: Stage) -> PathBuf {
         self.folder.join(stage.file())
-    }
-
-    pub(super) fn initramfs(&self) -> PathBuf {
-        self.folder.join(INITRAMFS_FILE)
     }
 
     pub(super) fn kernel(&self) -> &GuestKernel {

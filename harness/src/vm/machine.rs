@@ -36,6 +36,16 @@ pub struct GuestKernel {
     pub modules: Vec<KernelModule>,
 }
 
+impl GuestKernel {
+    /// A machine that runs this kernel, in words: its shape, and the module that the others were loaded for.
+    pub fn on(&self, machine: &Machine) -> String {
+        match self.modules.last() {
+            Some(module) => format!("{machine}, with {}", module.name),
+            None => machine.to_string(),
+        }
+    }
+}
+
 /// One loadable module.
 #[derive(Clone, Debug)]
 pub struct KernelModule {
@@ -138,8 +148,6 @@ pub(super) enum Purpose<'a> {
     GoOn {
         /// The saved machine.
         image: &'a Path,
-        /// The initramfs file.
-        initramfs: &'a Path,
         /// The monitor's socket.
         monitor: &'a Path,
     },
@@ -151,15 +159,14 @@ pub(super) enum Purpose<'a> {
         order: &'a Path,
         /// Where the console goes.
         console: &'a Path,
-        /// The initramfs file: QEMU wants it to exist, though the image holds its contents.
-        initramfs: &'a Path,
     },
 }
 
 impl Machine {
     /// QEMU's arguments. `region` is the file that backs the region shared with the guest.
     ///
-    /// Boot and run must describe the same machine: only what QEMU does not count as the machine's state may differ.
+    /// Boot and run must describe the same machine: only what QEMU does not count as the machine's state may differ. A kernel
+    /// is not: once booted it lies in memory, and reading its file again would be a third of what a restore takes.
     pub(super) fn arguments(&self, kernel: &GuestKernel, region: &Path, purpose: &Purpose) -> Vec<OsString> {
         let mut out = Arguments::default();
         out.flag("-nodefaults").flag("-no-user-config").flag("-no-reboot");
@@ -187,24 +194,22 @@ impl Machine {
         out.pair("-device", "isa-debug-exit,iobase=0xf4,iosize=1");
         out.pair("-action", "watchdog=pause");
         self.nic_arguments(&mut out);
-        out.pair("-kernel", &kernel.vmlinux);
-        out.pair("-append", self.kernel_command_line());
         match purpose {
             Purpose::Boot { initramfs, monitor } => {
                 self.icount(BOOT_SHIFT, &mut out);
+                out.pair("-kernel", &kernel.vmlinux);
+                out.pair("-append", self.kernel_command_line());
                 out.pair("-initrd", initramfs);
                 watched_by(monitor, &mut out);
                 out.flag("-S");
             }
-            Purpose::GoOn { image, initramfs, monitor } => {
+            Purpose::GoOn { image, monitor } => {
                 self.icount(BOOT_SHIFT, &mut out);
-                out.pair("-initrd", initramfs);
                 watched_by(monitor, &mut out);
                 restored_from(image, &mut out);
             }
-            Purpose::Run { image, order, console, initramfs } => {
+            Purpose::Run { image, order, console } => {
                 self.icount(0, &mut out);
-                out.pair("-initrd", initramfs);
                 out.pair("-serial", joined("file:", console));
                 out.pair("-fw_cfg", joined("name=opt/rxpath/order,file=", order));
                 restored_from(image, &mut out);

@@ -57,7 +57,6 @@ fn obey(image: &WarmImage, stage: Stage, order: &Order, limits: &RunLimits) -> R
         image: &image.file(stage),
         order: &place.order(),
         console: &place.console(),
-        initramfs: &image.initramfs(),
     };
     let arguments = image.machine().arguments(image.kernel(), &place.region(), &purpose);
     let qemu = image.qemu();
