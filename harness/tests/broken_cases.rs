@@ -62,6 +62,7 @@ macro_rules! exactly {
 }
 
 exactly! {
+    an_unknown_profile_or_group_is_told_with_what_is_near: "unknown-group";
     a_wrong_type_is_told_with_what_was_expected: "wrong-type";
     an_unknown_operation_is_told_with_the_nearest: "unknown-operation";
     an_unknown_function_is_told_with_the_nearest_of_real_kernels: "unknown-function";

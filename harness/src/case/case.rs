@@ -4,7 +4,7 @@ use rxpath_guest::{ActorIndex, ActorKind, Policy, StepIndex};
 
 use super::diagnostic::Location;
 use super::expect::Expectation;
-use super::model::{Feature, Nic, Profile};
+use super::model::{Feature, Nic};
 use super::series::Gate;
 use crate::kernel::Series;
 
@@ -34,7 +34,7 @@ pub struct Case {
     /// Iterations run first and thrown away.
     pub warmup: u32,
     /// Groups of functions that snapshots leave out.
-    pub hide: Vec<Profile>,
+    pub hide: Vec<String>,
     /// What must hold.
     pub expectations: Vec<Expectation>,
     /// Durations across steps.

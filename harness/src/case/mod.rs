@@ -36,7 +36,7 @@ pub use expect::{
 };
 pub use load::{FOLDER, load_all, load_some, parse};
 pub use lower::{Lowered, PassKind};
-pub use model::{Feature, Nic, Profile};
+pub use model::{Feature, Nic};
 pub use operations::OPERATIONS;
 pub use phrases::{Bound, CallPhrase, CostPhrase};
 pub use schema::{schema, schema_file};

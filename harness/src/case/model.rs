@@ -41,9 +41,10 @@ pub struct CaseFile {
     /// Parameters and their values: the case is run once for each combination. `$name` stands for the value.
     #[serde(default)]
     pub sweep: IndexMap<String, Vec<Text>>,
-    /// Groups of functions that snapshots leave out; what `expect` names is never left out.
+    /// Profiles and groups of functions that snapshots leave out (harness/src/path/profiles.yaml): `scheduling`, or `-locks` for the
+    /// default without that group. What `expect` names is never left out.
     #[serde(default)]
-    pub hide: OneOrMany<Profile>,
+    pub hide: OneOrMany<Text>,
     /// What must hold, by operation (`receiver.recv`) or context (`softirq`).
     #[serde(default)]
     pub expect: IndexMap<String, OneOrMany<ExpectFile>>,
@@ -128,24 +129,6 @@ pub enum Nic {
     Tun,
     /// Through two virtio-net NICs on one hub; the second one lives in a second network namespace.
     Virtio,
-}
-
-/// A group of functions that a snapshot leaves out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Profile {
-    /// Locks, reference counts, RCU.
-    Locks,
-    /// The allocators.
-    Memory,
-    /// The scheduler beneath `schedule` and `try_to_wake_up`.
-    Scheduler,
-    /// Timers and clocks.
-    Timers,
-    /// Accounting of time, control groups and memory.
-    Accounting,
-    /// Hooks of the security modules.
-    Security,
 }
 
 /// Something that a kernel can be built with or without.

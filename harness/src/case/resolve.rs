@@ -21,7 +21,7 @@ use super::presets;
 use super::series::Gate;
 use super::{constants, progress};
 use crate::kernel::Series;
-use crate::path::ContextRules;
+use crate::path::{ContextRules, Profiles};
 
 /// Names of contexts and classes of tasks, which no actor can bear.
 const RESERVED: &[&str] = &["softirq", "hardirq", "ksoftirqd", "kworker", "agent", "other", "idle"];
@@ -42,6 +42,7 @@ pub fn resolve(file: &CaseFile, name: String, parameters: Vec<(String, String)>,
     resolver.senders = progress::senders(&actors);
     let expectations = resolver.expectations(file);
     let measures = resolver.measures(file);
+    let hide = resolver.hide(file);
     let milestones = resolver.milestones(file);
     let slots = resolver.slots.into_keys().collect();
     if !parameters.is_empty() && file.sweep.values().any(Vec::is_empty) {
@@ -65,7 +66,7 @@ pub fn resolve(file: &CaseFile, name: String, parameters: Vec<(String, String)>,
         slots,
         iterations: file.iterations,
         warmup: file.warmup,
-        hide: file.hide.0.clone(),
+        hide,
         expectations,
         measures,
         milestones,
@@ -715,6 +716,24 @@ impl Resolver<'_> {
             }
         }
         out
+    }
+
+    /// Names of profiles and groups, as [`Profiles::select`] takes them.
+    fn hide(&mut self, file: &CaseFile) -> Vec<String> {
+        // The file is part of the program and checked by its tests.
+        let Ok(profiles) = Profiles::embedded() else { return Vec::new() };
+        let known: Vec<&str> = profiles.profiles().keys().chain(profiles.groups().keys()).map(String::as_str).collect();
+        for (nth, Text(name)) in file.hide.0.iter().enumerate() {
+            let plain = name.trim_start_matches('-');
+            if !known.contains(&plain) {
+                let place = Place::default().key("hide").index(nth);
+                let message = format!("no profile or group of functions is called `{plain}`");
+                let help = suggestion(plain, known.iter().copied());
+                let help = help.or_else(|| Some(format!("one of {}", known.join(", "))));
+                self.findings.add(&place, Underline::Value, message, "unknown", help);
+            }
+        }
+        file.hide.0.iter().map(|Text(name)| name.clone()).collect()
     }
 
     fn milestones(&mut self, file: &CaseFile) -> Vec<Gated<String>> {

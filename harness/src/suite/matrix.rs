@@ -420,8 +420,9 @@ impl Suite<'_> {
             Compared::Different(accepted) => {
                 let (line, old, new) = first_difference(&accepted, document);
                 let section = section_at(document, line);
-                let or_end =
-                    |text: &str| if text.is_empty() { "the end".to_owned() } else { format!("`{}`", text.trim()) };
+                let or_end = |text: &str| {
+                    if text.is_empty() { "a blank line or the end".to_owned() } else { format!("`{}`", text.trim()) }
+                };
                 let message = format!(
                     "{} differs from what was accepted, first at line {line} of its text, in {section}: accepted {}, found {}",
                     file.display(),

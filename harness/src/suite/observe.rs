@@ -56,7 +56,7 @@ impl Observation {
         let profiles = Profiles::embedded();
         let expected: Vec<&String> = lowered.never_hide.iter().collect();
         // Both data files are part of the program and checked by its tests.
-        let (Ok(rules), Ok(Ok(hiding))) = (rules, profiles.map(|profiles| profiles.select::<&str, _>(&[], &expected)))
+        let (Ok(rules), Ok(Ok(hiding))) = (rules, profiles.map(|profiles| profiles.select(&case.hide, &expected)))
         else {
             return Ok(Self::of_nothing("rxpath's own data files are broken"));
         };
