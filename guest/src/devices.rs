@@ -66,11 +66,11 @@ impl Ports {
 
     /// Stops the machine while every CPU is idle; returns when the host lets it (or a copy restored from it) go on.
     ///
-    /// Idle, because only then is the moment exact. QEMU's main loop stops a machine at its own leisure, and until then it
-    /// runs on: a CPU that executes, for as long as the host happens to let it; one that asked for the stop, not at all, but
-    /// with all CPUs out of the way the loop may take guest time on to the next timer, or not (system/vl.c, `main_loop`;
-    /// accel/tcg/icount-common.c, `icount_start_warp_timer`). A timer that ends an idle time is run by the main loop
-    /// itself, which then stops the machine before any CPU gets its turn.
+    /// Idle, because only then is the moment exact. QEMU's main loop stops a machine at its own leisure, and until then a CPU
+    /// that executes goes on, as far as the host lets it. The clock of an idle machine may be taken on to the timer that is
+    /// due next (accel/tcg/icount-common.c, `icount_start_warp_timer`), which acts after a restore as it would have anyway.
+    /// The second sleep is for the timer by which QEMU's CPUs take turns (accel/tcg/tcg-accel-ops-rr.c): when all of them
+    /// are idle it starts afresh, in this process as in every other.
     pub fn pause_machine(&self) {
         let now = sys::clock_ns(libc::CLOCK_MONOTONIC);
         self.with(|| sys::write_port(WATCHDOG_PORT, WATCHDOG_SHORTEST));

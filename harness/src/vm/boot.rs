@@ -88,9 +88,9 @@ fn live(
     let mut watch = Watch::start(qemu, arguments, BOOT_PATIENCE)?;
     let mut monitor = watch.connect(&place.monitor, start)?;
     watch.wait_for(words, doing)?;
-    monitor.wait_for_stop().map_err(interrupted_or)?;
+    monitor.wait_for_stop().map_err(|why| watch.explain(why, doing))?;
     let took = started.elapsed();
-    monitor.save(image, Instant::now() + BOOT_PATIENCE).map_err(interrupted_or)?;
+    monitor.save(image, Instant::now() + BOOT_PATIENCE).map_err(|why| watch.explain(why, "saving the machine"))?;
     Ok(took)
 }
 
@@ -179,12 +179,21 @@ impl Watch {
             }
             Ok(monitor)
         });
-        connected.map_err(|why| {
-            if self.is_running() {
+        connected.map_err(|why| self.explain(why, "starting"))
+    }
+
+    /// A monitor that fails has most often lost its QEMU, which may be about to end: what that said is the better reason.
+    fn explain(&mut self, why: VmError, doing: &'static str) -> VmError {
+        /// How long a QEMU that has closed its monitor may take to end.
+        const ENDING: Duration = Duration::from_secs(2);
+        let deadline = Instant::now() + ENDING;
+        while self.is_running() {
+            if Instant::now() > deadline {
                 return interrupted_or(why);
             }
-            self.wait_for("nothing", "starting").err().unwrap_or(why)
-        })
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        self.wait_for("nothing", doing).err().unwrap_or(why)
     }
 
     fn is_running(&self) -> bool {
