@@ -151,7 +151,7 @@ pub enum Feature {
     Packet,
     /// CONFIG_BPF_SYSCALL.
     Bpf,
-    /// CONFIG_NET_CLS_ACT.
+    /// CONFIG_NET_CLS_ACT, CONFIG_NET_SCH_INGRESS and CONFIG_NET_CLS_MATCHALL.
     TcIngress,
     /// CONFIG_NET_RX_BUSY_POLL.
     BusyPoll,

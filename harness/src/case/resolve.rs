@@ -722,7 +722,7 @@ impl Resolver<'_> {
     fn hide(&mut self, file: &CaseFile) -> Vec<String> {
         // The file is part of the program and checked by its tests.
         let Ok(profiles) = Profiles::embedded() else { return Vec::new() };
-        let known: Vec<&str> = profiles.profiles().keys().chain(profiles.groups().keys()).map(String::as_str).collect();
+        let known: Vec<&str> = profiles.names().collect();
         for (nth, Text(name)) in file.hide.0.iter().enumerate() {
             let plain = name.trim_start_matches('-');
             if !known.contains(&plain) {

@@ -3,7 +3,7 @@
 use super::arguments::{Common, ShowOptions};
 use super::error::CommandError;
 use crate::report::{FetchBars, MatrixBars, Screen, terminal};
-use crate::suite::{Workshop, choose, observe_case};
+use crate::suite::{Workshop, choose, record_case};
 use crate::vm::{RunLimits, call_off_on_signals};
 
 /// Runs the traced pass and prints what it shows.
@@ -21,9 +21,11 @@ pub fn show(common: &Common, options: &ShowOptions) -> Result<u8, CommandError> 
                 return Err(CommandError::Request(format!("{} does not run on {}: {why}", case.name, kernel.series)));
             }
             let bars = MatrixBars::new(1);
-            let observation =
-                observe_case(case, kernel, fetched.qemu.as_ref(), &workshop.images(), &RunLimits::default(), &bars)
-                    .map_err(|why| CommandError::Machinery(why.to_string()))?;
+            let broken = |why: &dyn std::fmt::Display| CommandError::Machinery(why.to_string());
+            let capture =
+                record_case(case, kernel, fetched.qemu.as_ref(), &workshop.images(), &RunLimits::default(), &bars)
+                    .map_err(|why| broken(&why))?;
+            let observation = capture.observation(case).map_err(|why| broken(&why))?;
             bars.finish();
             Screen::of_output().show(&terminal::observation(case, kernel, &observation));
         }

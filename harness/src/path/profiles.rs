@@ -113,6 +113,11 @@ impl Profiles {
         &self.profiles
     }
 
+    /// The names that a case can choose: profiles, then groups.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.profiles.keys().chain(self.groups.keys()).map(String::as_str)
+    }
+
     /// Resolves what a case chose and expects.
     ///
     /// `chosen` holds names of profiles and groups, taken in order; a `-` before a name takes its groups out again. If none
@@ -151,7 +156,7 @@ impl Profiles {
         if let Some((group, _)) = self.groups.get_key_value(name) {
             return Ok(vec![group]);
         }
-        let known: Vec<&str> = self.profiles.keys().chain(self.groups.keys()).map(String::as_str).collect();
+        let known: Vec<&str> = self.names().collect();
         Err(UnknownProfile { asked: name.to_owned(), known: known.join(", ") })
     }
 }

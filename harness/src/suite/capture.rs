@@ -43,18 +43,6 @@ pub fn record_case(
     Ok(Capture { recorded, facts: KernelFacts::load(&image)?, texts: image.facts()?, lowered })
 }
 
-/// Runs only the traced pass of a case and gives what it shows.
-pub fn observe_case(
-    case: &Case,
-    kernel: &Kernel,
-    qemu: Option<&Qemu>,
-    images: &Images,
-    limits: &RunLimits,
-    watcher: &dyn Watcher,
-) -> Result<Observation, Box<dyn std::error::Error>> {
-    Ok(record_case(case, kernel, qemu, images, limits, watcher)?.observation(case)?)
-}
-
 impl Capture {
     /// The call forests, whole.
     pub fn forests(&self) -> Result<Forests, PassError> {

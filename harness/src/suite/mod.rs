@@ -28,7 +28,7 @@ mod timings;
 mod upkeep;
 mod workshop;
 
-pub use capture::{Capture, observe_case, record_case};
+pub use capture::{Capture, record_case};
 pub use captures::{About, SAVED_VERSION, SavedCapture, SavedCpu, SavedError, saved_captures};
 pub use compare::{
     CaseDiff, CompareError, SectionDiff, Side, accepted, accepted_costs, compare, facts_of, section_matrix,

@@ -31,14 +31,14 @@ const AGENT_SAYS: &str = "rxpath-agent: ";
 pub struct BootTimes {
     /// From starting QEMU to the first pause, in milliseconds.
     pub ready_ms: u64,
-    /// From there to function_graph switched on, without the saving in between, in milliseconds.
+    /// From starting the QEMU that restores it to function_graph switched on, in milliseconds.
     pub arming_ms: u64,
 }
 
 /// Boots the kernel and saves its two warm images into `folder`.
 ///
-/// The second one is made from the first by a process of its own: one that has saved its machine and lets it go on runs
-/// timers and tracks written pages at moments of the host's, and two boots would then differ.
+/// The second one is made from the first by a process of its own: one that saves its machine was seen to run a timer in the
+/// middle of that, and two boots that went on from there differed.
 pub(super) fn boot_and_save(
     kernel: &GuestKernel,
     machine: &Machine,

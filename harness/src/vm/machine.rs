@@ -166,7 +166,7 @@ impl Machine {
     /// QEMU's arguments. `region` is the file that backs the region shared with the guest.
     ///
     /// Boot and run must describe the same machine: only what QEMU does not count as the machine's state may differ. A kernel
-    /// is not: once booted it lies in memory, and reading its file again would be a third of what a restore takes.
+    /// is not: once booted it lies in memory, and its file need not be read again.
     pub(super) fn arguments(&self, kernel: &GuestKernel, region: &Path, purpose: &Purpose) -> Vec<OsString> {
         let mut out = Arguments::default();
         out.flag("-nodefaults").flag("-no-user-config").flag("-no-reboot");
