@@ -122,6 +122,24 @@ fn eighty_cases_on_six_kernels_are_a_report_in_three_seconds_and_no_page_of_two_
     check_links(folder.path());
 }
 
+#[test]
+fn regions_of_a_page_have_names_that_tell_them_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    html::write(&Overview::of(&bump()), folder.path()).unwrap();
+    let mut most = 0;
+    for entry in std::fs::read_dir(folder.path()).unwrap().flatten() {
+        let page = std::fs::read_to_string(entry.path()).unwrap();
+        let regions = page.split("role=\"region\"").skip(1);
+        let labels: Vec<&str> = regions
+            .map(|rest| rest.strip_prefix(" aria-label=\"").and_then(|label| label.split('"').next()).unwrap())
+            .collect();
+        let different: std::collections::BTreeSet<&str> = labels.iter().copied().collect();
+        assert_eq!(different.len(), labels.len(), "{:?}: {labels:?}", entry.file_name());
+        most = most.max(labels.len());
+    }
+    assert!(most > 3, "no page has two call trees");
+}
+
 /// What this process has used of the CPUs, in seconds (proc_pid_stat(5), fields 14 and 15, in hundredths).
 fn cpu_time() -> f64 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap();

@@ -78,10 +78,12 @@ fn section_of(overview: &Overview, case: &CaseView, at: usize, section: &str) ->
                 @let of_class: Vec<usize> = columns(case, at, class);
                 @if let Some((first, path)) = of_class.first().and_then(|first| Some((*first, path_of(case, *first, section)?))) {
                     @let names: Vec<&str> = of_class.iter().map(|column| overview.kernel(*column)).collect();
+                    @let names = names.join(", ");
+                    @let label = format!("call tree of {} on {names}", shortened(section));
                     // The newest way is what one comes for; the others are one click away.
                     details open[Some(class) == newest(case, at)] id={ (tree_id(section, class)) "-kernels" } {
-                        summary { (band(Some(class), section)) " " strong { (names.join(", ")) } " " span.soft { (path.nodes.len()) " lines" (agreement(case, first, section)) } }
-                        (tree(path, &tree_id(section, class), &sleepers(case, first)))
+                        summary { (band(Some(class), section)) " " strong { (names) } " " span.soft { (path.nodes.len()) " lines" (agreement(case, first, section)) } }
+                        (tree(path, &tree_id(section, class), &label, &sleepers(case, first)))
                     }
                 }
             }

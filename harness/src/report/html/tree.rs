@@ -18,10 +18,10 @@ pub struct Tree<'p> {
     sleepers: &'p [(String, String)],
 }
 
-/// The tree of a path. `id` names it on its page.
-pub fn tree(path: &Path, id: &str, sleepers: &[(String, String)]) -> Markup {
+/// The tree of a path. `id` names it on its page, `label` to who hears the page: landmarks of the same name cannot be told apart.
+pub fn tree(path: &Path, id: &str, label: &str, sleepers: &[(String, String)]) -> Markup {
     let tree = Tree { path, ends: path.subtree_ends(), id: id.to_owned(), sleepers };
-    html! { div.tree tabindex="0" role="region" aria-label="call tree" { (tree.nodes(0, path.nodes.len(), 0)) } }
+    html! { div.tree tabindex="0" role="region" aria-label=(label) { (tree.nodes(0, path.nodes.len(), 0)) } }
 }
 
 /// The id of the first line of a tree at which its task sleeps.
