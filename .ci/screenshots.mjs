@@ -1,15 +1,19 @@
 #!/usr/bin/env node
 // Opens an HTML report in headless Chromium as a reader does, from disk and without a network: checks the console, folding, search
-// and keys, names of what can be focused and contrast; writes screenshots of the four kinds of pages.
+// and keys, names of what can be focused and contrast; runs axe-core, out of Chromium's own package; writes screenshots of the four
+// kinds of pages.
 //
 //   .ci/screenshots.mjs REPORT OUT      needs chromium (Debian's package) and node, and no packages of node
 import {spawn} from 'node:child_process';
 import {mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join, resolve} from 'node:path';
+import {axeSource} from './axe.mjs';
 
 const [report, out] = process.argv.slice(2).map(path => resolve(path));
 if (!out) { console.error('usage: .ci/screenshots.mjs REPORT OUT'); process.exit(2); }
+let axe;
+try { axe = axeSource(); } catch (error) { console.error(error.message); process.exit(2); }
 mkdirSync(out, {recursive: true});
 const profile = mkdtempSync(join(tmpdir(), 'rxpath-chromium-'));
 const chromium = spawn('chromium', ['--headless=new', '--no-sandbox', '--disable-gpu', '--no-first-run', '--remote-debugging-pipe',
@@ -78,6 +82,30 @@ const contrast = `(() => {
   return [...bad];
 })()`;
 
+// What axe-core finds on the open page with the rules that it has on: WCAG A and AA, and best practices. It cannot tell what is behind
+// the texts of a picture, or beneath a part that sticks; the check of contrast above can.
+const AXE = `axe.run(document, {resultTypes: ['violations', 'incomplete']}).then(({testEngine, passes, violations, incomplete}) => {
+  const told = all => all.map(({id, impact, help, nodes}) => ({rule: id, impact, said: id + ' (' + impact + '): ' + nodes.length + ' times, at ' +
+    nodes.slice(0, 3).map(node => node.target.join(' ')).join(' and ') + ': ' + help}));
+  return {version: testEngine.version, passed: passes.map(({id}) => id), violations: told(violations), undecided: told(incomplete)};
+})`;
+const axed = {version: '?', runs: 0, passed: new Set(), lesser: [], undecided: new Set()};
+const runAxe = async where => {
+  const {version, passed, violations, undecided} = await value(AXE);
+  axed.version = version;
+  axed.runs++;
+  passed.forEach(rule => axed.passed.add(rule));
+  check(passed.length, `${where}: axe-core found nothing to check`);
+  for (const {impact, said} of violations) {
+    if (['serious', 'critical'].includes(impact)) problems.push(`${where}: axe-core: ${said}`);
+    else axed.lesser.push(`${where}: axe-core: ${said}`);
+  }
+  undecided.forEach(({rule}) => axed.undecided.add(rule));
+};
+
+// Pages of more elements are checked only as they open: axe-core's time grows with them. The suite's largest have some 11,000.
+const UNFOLDS = 20000;
+
 const accessible = async page => {
   const {nodes} = await send('Accessibility.getFullAXTree');
   const nameless = nodes.filter(node => !node.ignored && ['link', 'button', 'searchbox', 'image', 'region', 'DisclosureTriangle'].includes(node.role?.value) && !node.name?.value);
@@ -85,10 +113,19 @@ const accessible = async page => {
   check(await value("document.querySelectorAll('h1').length === 1"), `${page}: not one h1`);
   check(await value("new Set([...document.querySelectorAll('[id]')].map(one => one.id)).size === document.querySelectorAll('[id]').length"), `${page}: an id comes twice`);
   check(await value("[...document.querySelectorAll('[aria-labelledby]')].every(one => document.getElementById(one.getAttribute('aria-labelledby')))"), `${page}: a label is missing`);
-  for (const state of [false, true]) {
-    await dark(state);
-    const bad = await value(contrast);
-    check(!bad.length, `${page} (${state ? 'dark' : 'light'}): too little contrast: ${bad.slice(0, 5)}`);
+  await value(axe + '; undefined');
+  const folded = "document.querySelectorAll('details:not([open])')";
+  const unfolds = await value(`${folded}.length > 0 && document.querySelectorAll('*').length <= ${UNFOLDS}`);
+  for (const unfolded of unfolds ? [false, true] : [false]) {
+    if (unfolded) await value(`window.wereFolded = [...${folded}]; wereFolded.forEach(one => { one.open = true; })`);
+    for (const state of [false, true]) {
+      await dark(state);
+      const where = `${page} (${state ? 'dark' : 'light'}${unfolded ? ', unfolded' : ''})`;
+      const bad = await value(contrast);
+      check(!bad.length, `${where}: too little contrast: ${bad.slice(0, 5)}`);
+      await runAxe(where);
+    }
+    if (unfolded) await value('wereFolded.forEach(one => { one.open = false; })');
   }
   await dark(false);
 };
@@ -161,6 +198,9 @@ chromium.kill();
 await ended;
 await new Promise(done => setTimeout(done, 300));
 rmSync(profile, {recursive: true, force: true, maxRetries: 20, retryDelay: 200});
+console.log(`axe-core ${axed.version}: ${axed.runs} runs, ${axed.passed.size} rules passed, ${axed.lesser.length} violations of lower impact` +
+  (axed.undecided.size ? `, undecided: ${[...axed.undecided].join(', ')}` : ''));
+axed.lesser.forEach(one => console.log(one));
 problems.forEach(problem => console.error(problem));
 console.log(problems.length ? `${problems.length} problems` : 'no problems');
 process.exit(problems.length ? 1 : 0);
