@@ -5,6 +5,7 @@ mod actor;
 mod board;
 mod controller;
 mod devices;
+mod foreign;
 mod ops;
 mod ready;
 mod run;

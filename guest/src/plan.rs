@@ -45,7 +45,7 @@ pub struct Plan {
     pub deadline_ns: u64,
 }
 
-/// The two passes of a run: call sequences and timings never come from the same one.
+/// What a run is for: call sequences and timings never come from the same one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Pass {
     /// function_graph records every function of every CPU, with scheduler and interrupt events beside it.
@@ -54,6 +54,14 @@ pub enum Pass {
     Timing {
         /// Kernel functions whose durations are wanted.
         milestones: Vec<String>,
+    },
+    /// Another recorder is started and does the tracing: what it writes is sent, and nothing of the agent's own.
+    Foreign {
+        /// A program in the guest and its arguments. It must switch tracing on by itself, record what is marked in the trace
+        /// meanwhile, end on SIGINT, and have written `output` by then.
+        command: Vec<String>,
+        /// The file that it writes: an absolute path in the guest.
+        output: String,
     },
 }
 

@@ -35,13 +35,15 @@ pub enum Tag {
     Log = 8,
     /// Ring-buffer pages of one CPU from the milestones part of a timing pass.
     MilestonePages = 9,
+    /// The file that another recorder wrote ([`crate::Pass::Foreign`]), as it wrote it.
+    ForeignFile = 10,
 }
 
 impl Tag {
     /// The tag with this number, if there is one.
     pub fn from_number(number: u32) -> Option<Self> {
         use Tag::*;
-        [Report, Pages, Stats, HeaderPage, Format, Symbols, Traceable, Log, MilestonePages]
+        [Report, Pages, Stats, HeaderPage, Format, Symbols, Traceable, Log, MilestonePages, ForeignFile]
             .into_iter()
             .find(|tag| *tag as u32 == number)
     }

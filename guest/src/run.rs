@@ -10,6 +10,7 @@ use crate::actor::{self, Cell, Stage};
 use crate::board::{Board, Phase};
 use crate::controller::{Controller, Stuck};
 use crate::devices::SharedRegion;
+use crate::foreign::{self, Recorder};
 use crate::ops::{self, Scratch};
 use crate::sys::{self, Forked, Mapping};
 use crate::tracing::Tracing;
@@ -119,6 +120,17 @@ fn all_rounds(
             report.refused_milestones = refused;
             warm_up(controller, MILESTONE_WARMUP)?;
             traced_rounds(controller, plan, board, tracing, region, Tag::MilestonePages)
+        }
+        Pass::Foreign { command, output } => {
+            let mut recorder = Recorder::start(command, tracing)?;
+            // Starting it has used the caches and allocators that the rounds before had warmed.
+            warm_up(controller, plan.warmup)?;
+            board.set_phase(Phase::Traced);
+            let done = (0..plan.iterations).try_for_each(|iteration| controller.round(iteration));
+            board.set_phase(Phase::Quiet);
+            recorder.finish()?;
+            foreign::send(Path::new(output), region)?;
+            Ok(done?)
         }
     }
 }

@@ -215,6 +215,18 @@ pub fn kill(pid: i32) {
     unsafe { libc::kill(pid, libc::SIGKILL) };
 }
 
+/// Asks a process to end, as Ctrl-C does (SIGINT).
+pub fn interrupt(pid: i32) -> Result<()> {
+    // SAFETY: takes no pointers.
+    check(unsafe { libc::kill(pid, libc::SIGINT) }).map(drop)
+}
+
+/// Has a descriptor closed in every program that is executed from now on (FD_CLOEXEC).
+pub fn close_on_exec(fd: c_int) -> Result<()> {
+    // SAFETY: takes no pointers.
+    check(unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) }).map(drop)
+}
+
 /// Bytes waiting in a socket's queue: `request` is FIONREAD or TIOCOUTQ (ioctl(2), tcp(7)).
 pub fn queue_length(fd: c_int, request: libc::Ioctl) -> Result<u32> {
     let mut bytes: c_int = 0;

@@ -89,6 +89,11 @@ impl Tracing {
         (&self.on).write_all(if on { b"1" } else { b"0" }).map_err(|why| format!("writing tracing_on: {why}"))
     }
 
+    /// Whether anything is recorded at present, whoever switched it on.
+    pub fn is_recording(&self) -> Result<bool, String> {
+        Ok(read(&path("tracing_on"))?.starts_with(b"1"))
+    }
+
     /// Writes a marker into the ring buffer of the calling task's CPU.
     pub fn mark(&self, marker: Marker) {
         // Fails while nothing is recorded, which is what is wanted then.

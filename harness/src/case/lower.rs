@@ -57,7 +57,7 @@ impl Case {
         });
         let plan = Plan {
             iterations: match pass {
-                Pass::Trace => self.iterations.min(MOST_TRACED),
+                Pass::Trace | Pass::Foreign { .. } => self.iterations.min(MOST_TRACED),
                 Pass::Timing { .. } => self.iterations,
             },
             pass,

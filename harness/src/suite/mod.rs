@@ -40,7 +40,7 @@ pub use matrix::{MatrixOptions, Silent, Watcher, run_matrix};
 pub use observe::{Observation, Section, read_document};
 pub use passes::{PassError, Recorded};
 pub use pending::{Pending, PendingError, pending};
-pub use prepare::bench_for;
+pub use prepare::{bench_for, bench_with};
 pub use results::{CaseResult, Problem, RESULTS_VERSION, Results, ResultsError, Verdict};
 pub use saved::{SavedFunctions, SavedPath, SavedTiming, SavedWakeup, wakeups};
 pub use selection::{Selection, SelectionError, choose};

@@ -2,7 +2,9 @@
 
 use crate::case::{self, Case};
 use crate::kernel::{Fetched, Kernel, KernelError, Qemu};
-use crate::vm::{Accelerator, GuestKernel, Images, KernelModule, Machine, Nic, QemuProgram, VmError, WarmImage};
+use crate::vm::{
+    Accelerator, GuestFile, GuestKernel, Images, KernelModule, Machine, Nic, QemuProgram, VmError, WarmImage,
+};
 
 use super::matrix::Watcher;
 
@@ -58,6 +60,7 @@ pub(super) fn guest_kernel(kernel: &Kernel, modules: &[&str]) -> Result<GuestKer
         vmlinux: kernel.vmlinux.clone(),
         digest: kernel.digest.to_string(),
         modules: modules.into_iter().map(|module| KernelModule { name: module.name, bytes: module.bytes }).collect(),
+        files: Vec::new(),
     })
 }
 
@@ -73,6 +76,18 @@ pub(super) fn image(
     let guest = guest_kernel(kernel, &modules(case))?;
     let booting = |reason: &str| watcher.booting(&guest.series, &guest.on(&machine), reason);
     images.get(&guest, &machine, &wanted_program(qemu)?, &booting)
+}
+
+/// The warm image of a kernel on the machine that a case asks for, with these files in the guest beside the agent.
+pub fn bench_with(
+    case: &Case,
+    kernel: &Kernel,
+    fetched: &Fetched,
+    images: &Images,
+    files: Vec<GuestFile>,
+) -> Result<WarmImage, VmError> {
+    let guest = GuestKernel { files, ..guest_kernel(kernel, &modules(case))? };
+    images.get(&guest, &machine(case), &wanted_program(fetched.qemu.as_ref())?, &|_| {})
 }
 
 /// The warm image of a kernel on a machine without further modules, booted first if there is none.

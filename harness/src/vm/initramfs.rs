@@ -1,10 +1,12 @@
-//! The guest's minimal root: the agent as /init, the console's device node, and the modules it is to load.
+//! The guest's minimal root: the agent as /init, the console's device node, the modules it is to load, and whatever
+//! else is to lie there.
 
+use std::collections::BTreeSet;
 use std::io::{Cursor, Write};
 
 use cpio::newc;
 
-use super::machine::KernelModule;
+use super::machine::{GuestFile, KernelModule};
 
 /// The agent, built and embedded by harness/build.rs.
 pub(super) const AGENT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/rxpath-guest"));
@@ -15,9 +17,9 @@ const EXECUTABLE: u32 = 0o100_755;
 const CHARACTER_DEVICE: u32 = 0o020_600;
 
 /// The initramfs as a cpio archive in the `newc` format (Documentation/driver-api/early-userspace/buffer-format.rst).
-pub(super) fn build(modules: &[KernelModule]) -> Vec<u8> {
-    let mut out =
-        Vec::with_capacity(AGENT.len() + modules.iter().map(|module| module.bytes.len()).sum::<usize>() + 4096);
+pub(super) fn build(modules: &[KernelModule], files: &[GuestFile]) -> Vec<u8> {
+    let sizes = modules.iter().map(|module| module.bytes.len()).chain(files.iter().map(|file| file.bytes.len()));
+    let mut out = Vec::with_capacity(AGENT.len() + sizes.sum::<usize>() + 4096);
     let mut inode = 0;
     let mut entry = |out: &mut Vec<u8>, name: &str, mode: u32, device: (u32, u32), bytes: &[u8]| {
         inode += 1;
@@ -36,6 +38,16 @@ pub(super) fn build(modules: &[KernelModule]) -> Vec<u8> {
     for (at, module) in modules.iter().enumerate() {
         // The agent loads them in the order of their names.
         entry(&mut out, &format!("modules/{at:03}-{}.ko", module.name), EXECUTABLE, (0, 0), &module.bytes);
+    }
+    let mut folders = BTreeSet::new();
+    for file in files {
+        // The kernel makes no folders of its own for what lies in them (init/initramfs.c).
+        for folder in file.path.match_indices('/').map(|(at, _)| &file.path[..at]) {
+            if folders.insert(folder) {
+                entry(&mut out, folder, DIRECTORY, (0, 0), &[]);
+            }
+        }
+        entry(&mut out, &file.path, EXECUTABLE, (0, 0), &file.bytes);
     }
     let mut trailer = Cursor::new(Vec::new());
     let _ = newc::trailer(&mut trailer);

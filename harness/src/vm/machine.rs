@@ -34,15 +34,17 @@ pub struct GuestKernel {
     pub digest: String,
     /// Modules to load, in order.
     pub modules: Vec<KernelModule>,
+    /// What lies in the guest beside the agent; nothing for a case's own passes.
+    pub files: Vec<GuestFile>,
 }
 
 impl GuestKernel {
-    /// A machine that runs this kernel, in words: its shape, and the module that the others were loaded for.
+    /// A machine that runs this kernel, in words: its shape, the module that the others were loaded for, and how many files
+    /// lie beside the agent.
     pub fn on(&self, machine: &Machine) -> String {
-        match self.modules.last() {
-            Some(module) => format!("{machine}, with {}", module.name),
-            None => machine.to_string(),
-        }
+        let module = self.modules.last().map(|module| format!(", with {}", module.name));
+        let files = (!self.files.is_empty()).then(|| format!(", and {} files", self.files.len()));
+        [Some(machine.to_string()), module, files].into_iter().flatten().collect()
     }
 }
 
@@ -52,6 +54,15 @@ pub struct KernelModule {
     /// Its name, without `.ko`.
     pub name: String,
     /// The object file.
+    pub bytes: Vec<u8>,
+}
+
+/// A file in the guest: a program that is run there, or what it needs.
+#[derive(Clone, Debug)]
+pub struct GuestFile {
+    /// Where, from the guest's root, without a slash before it: `trace-cmd/libc.so.6`.
+    pub path: String,
+    /// What is in it. All may execute it.
     pub bytes: Vec<u8>,
 }
 
@@ -278,6 +289,10 @@ impl Machine {
         add(initramfs::AGENT);
         for module in &kernel.modules {
             add(module.name.as_bytes());
+        }
+        for file in &kernel.files {
+            add(file.path.as_bytes());
+            add(&file.bytes);
         }
         // Paths differ from machine to machine, the rest of the command line must not.
         for argument in boot.iter().filter(|argument| *argument != kernel.vmlinux.as_os_str()) {

@@ -22,6 +22,6 @@ pub use console::{Splat, SplatKind};
 pub use error::{FaultKind, GuestFault, VmError};
 pub use image::{ImageInfo, Images, Stage, WarmImage};
 pub use launcher::{children_of, intercept};
-pub use machine::{Accelerator, GuestKernel, KernelModule, Machine, Nic, QemuProgram};
+pub use machine::{Accelerator, GuestFile, GuestKernel, KernelModule, Machine, Nic, QemuProgram};
 pub use run::{RunLimits, call_off_on_signals, called_off, run_plan};
 pub use stored::{Removal, StoredImage};

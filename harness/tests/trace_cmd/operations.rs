@@ -1,0 +1,197 @@
+//! The call trees of a recording's operations, whole, and how those of two recordings are held against each other.
+//!
+//! Nothing is folded, no name is changed, and no profile hides anything. What interrupted an operation is cut out as for a
+//! path: when interrupts come depends on when a round begins. The softirqs that an operation runs itself, on its way out,
+//! belong to it if they bring its packets. What is left must be what most of the iterations agree on, and that must be the
+//! same in both recordings.
+
+use std::collections::BTreeMap;
+
+use libtest_mimic::Failed;
+use rxpath_guest::RunReport;
+
+use rxpath::path::contexts::{Context, Kept, separate};
+use rxpath::path::steady::{Place, Steadiness, SteadyPath, first_difference, steady};
+use rxpath::path::{ContextRules, NameTable, Path, PathNode, Step, operations, text};
+use rxpath::suite::KernelFacts;
+use rxpath::trace::{Forests, What};
+
+/// The root of the softirq in which a packet that was sent over lo arrives.
+const ARRIVAL: &str = "net_rx_action";
+
+/// What its probes call is not held against the other side: rxpath keeps its agent out of the trace with
+/// `set_ftrace_notrace_pid`, which is one more probe (kernel/trace/ftrace.c, `ftrace_filter_pid_sched_switch_probe`), and
+/// from 5.16 to 6.18 that one takes a lock.
+const FILTERED: &str = "__traceiter_sched_switch";
+
+/// What it calls depends on whether a jiffy has passed since the last iteration: a timer that is to go off in the same one
+/// as before is left as it is (kernel/time/timer.c, `__mod_timer`). On 5.10, tcp-blocking has as many iterations of the one
+/// kind as of the other.
+const BY_THE_CLOCK: &str = "mod_timer";
+
+/// An operation with fewer calls would prove nothing.
+const LEAST_CALLS: usize = 20;
+
+/// What was recorded, and what is needed to tell it.
+pub struct Recording<'a> {
+    /// The recorder.
+    pub by: &'static str,
+    /// What it recorded.
+    pub forests: &'a Forests,
+    /// What the agent says of the run.
+    pub report: &'a RunReport,
+    /// The kernel's symbols.
+    pub facts: &'a KernelFacts,
+    /// By actor and step, the names they go by.
+    pub names: &'a [(String, Vec<String>)],
+}
+
+/// The call trees of a recording's operations.
+pub struct Trees {
+    by: &'static str,
+    /// By operation (`receiver.recv`), then by iteration.
+    operations: BTreeMap<String, BTreeMap<u32, Path>>,
+}
+
+impl Trees {
+    /// Cuts the operations out of a recording that lacks nothing.
+    pub fn of(recording: &Recording<'_>) -> Result<Self, Failed> {
+        let found = operations(recording.forests, recording.report);
+        let lacks: Vec<&str> = recording.forests.losses.iter().chain(&found.problems).map(String::as_str).collect();
+        if !lacks.is_empty() {
+            return Err(format!("{}'s recording is not whole:\n{}", recording.by, lacks.join("\n")).into());
+        }
+        let rules = ContextRules::embedded()?;
+        let mut names = NameTable::new(recording.facts);
+        let mut operations: BTreeMap<String, BTreeMap<u32, Path>> = BTreeMap::new();
+        for operation in found.found {
+            let (actor, steps) = &recording.names[usize::from(operation.actor)];
+            let name = format!("{actor}.{}", steps[usize::from(operation.step)]);
+            let separated = separate(operation.nodes, &mut names, &rules);
+            let mut path = Path { nodes: recording.tell(&separated.own) };
+            for tree in separated.cut.iter().filter(|tree| tree.context == Context::Softirq && !tree.by_interrupt) {
+                let nodes = recording.tell(&tree.nodes);
+                if nodes.first().is_some_and(|root| root.what == Step::Call(ARRIVAL.into())) {
+                    path.nodes.extend(nodes);
+                }
+            }
+            operations.entry(name).or_default().insert(operation.iteration, path);
+        }
+        Ok(Self { by: recording.by, operations })
+    }
+
+    /// Holds them against those of another recorder: what was the same, in words, or the first difference.
+    pub fn compare(&self, other: &Self) -> Result<Vec<String>, String> {
+        if !self.operations.keys().eq(other.operations.keys()) {
+            let (ours, theirs) = (self.operations.keys(), other.operations.keys());
+            return Err(format!("operations: {} recorded {ours:?}, {} {theirs:?}", self.by, other.by));
+        }
+        let mut same = Vec::new();
+        for (operation, paths) in &self.operations {
+            let ours = agreed(self.by, operation, paths)?;
+            let theirs = agreed(other.by, operation, &other.operations[operation])?;
+            if let Some(place) = first_difference(&ours.path, &theirs.path) {
+                let (ours, theirs) = ((self.by, &ours.path), (other.by, &theirs.path));
+                return Err(format!("{operation}, {}", parting(&place, ours, theirs)));
+            }
+            let is_call = |node: &&PathNode| matches!(node.what, Step::Call(_));
+            let calls = ours.path.nodes.iter().filter(is_call).count();
+            if calls < LEAST_CALLS {
+                return Err(format!("{operation} makes {calls} calls: expected at least {LEAST_CALLS}"));
+            }
+            let of = |path: &SteadyPath| format!("{}/{}", path.agreeing, path.iterations);
+            same.push(format!("{operation} {calls} calls ({} and {} iterations)", of(&ours), of(&theirs)));
+        }
+        Ok(same)
+    }
+}
+
+impl Recording<'_> {
+    /// A tree's lines: every call by its symbol, and who sleeps and is woken.
+    ///
+    /// Between telling of a switch and making it, the kernel calls a few functions more (`switch_mm_irqs_off` and its like).
+    /// Those are left out: from 6.11 on, a kernel that filters by pid, as rxpath has it do, does not record them, because
+    /// the filter is at the next task already and `current` is not (kernel/trace/ftrace.c, `fgraph_pid_func`).
+    fn tell(&self, nodes: &[Kept<'_>]) -> Vec<PathNode> {
+        let mut lines: Vec<PathNode> = Vec::new();
+        // Depth of the call whose own calls are passed over.
+        let mut passed_over: Option<u32> = None;
+        let mut switching = false;
+        for kept in nodes {
+            passed_over = passed_over.filter(|above| kept.depth > *above);
+            switching = match kept.node.what {
+                What::SwitchOut { .. } => true,
+                What::SwitchIn { .. } => false,
+                _ => switching,
+            };
+            let step = match kept.node.what {
+                What::Call { .. } if switching || passed_over.is_some() => continue,
+                What::Call { func, .. } => {
+                    let name = self.facts.symbols.name(func).map_or_else(|| format!("{func:#x}"), str::to_owned);
+                    passed_over = [FILTERED, BY_THE_CLOCK].contains(&name.as_str()).then_some(kept.depth);
+                    Step::Call(name.into())
+                }
+                What::SwitchOut { state: 'R', .. } => Step::Preempted,
+                What::SwitchOut { .. } => Step::Sleeps,
+                What::Waking { pid } => Step::Wakes(self.who(pid).into()),
+                _ => continue,
+            };
+            lines.push(PathNode::once(kept.depth, step));
+        }
+        lines
+    }
+
+    fn who(&self, pid: i32) -> &str {
+        let actor = self.report.actor_tids.iter().position(|tid| *tid == pid);
+        actor.map_or("another task", |actor| self.names[actor].0.as_str())
+    }
+}
+
+fn agreed(by: &str, operation: &str, paths: &BTreeMap<u32, Path>) -> Result<SteadyPath, String> {
+    match steady(paths) {
+        Steadiness::Steady(steady) => Ok(steady),
+        Steadiness::Inconclusive(unstable) => {
+            let places = unstable.places.iter().map(|(place, count)| format!("\n{count} iterations: {place}"));
+            let places: String = places.collect();
+            Err(format!("{operation}: the iterations that {by} recorded do not agree{places}"))
+        }
+    }
+}
+
+/// Where two trees part, with what stands before and after.
+fn parting(place: &Place, ours: (&str, &Path), theirs: (&str, &Path)) -> String {
+    const BEFORE: usize = 8;
+    const AFTER: usize = 3;
+    let lines = |path: &Path, from: usize, to: usize| {
+        let shown = path.nodes.get(from..to.min(path.nodes.len())).unwrap_or_default();
+        let line = |node: &PathNode| format!("    {}{}\n", "  ".repeat(node.depth as usize), text::line(node));
+        shown.iter().map(line).collect::<String>()
+    };
+    let at = place.node;
+    let side = |(by, path): (&str, &Path)| format!("  {by} goes on:\n{}", lines(path, at, at + 1 + AFTER));
+    format!("{place}\n{}{}{}", lines(ours.1, at.saturating_sub(BEFORE), at), side(ours), side(theirs))
+}
+
+/// That a difference of one call is seen, and told with its place.
+pub fn a_missing_call_is_told_with_its_place() -> Result<(), Failed> {
+    let whole: Vec<PathNode> = (0..30).map(|at| PathNode::once(at % 3, Step::Call(format!("f{at}").into()))).collect();
+    let mut lacking = whole.clone();
+    lacking.remove(20);
+    let trees = |by, nodes: &Vec<PathNode>| {
+        let paths = (0..3).map(|iteration| (iteration, Path { nodes: nodes.clone() })).collect();
+        Trees { by, operations: BTreeMap::from([("receiver.recv".to_owned(), paths)]) }
+    };
+    trees("rxpath", &whole).compare(&trees("trace-cmd", &whole))?;
+    let Err(told) = trees("rxpath", &whole).compare(&trees("trace-cmd", &lacking)) else {
+        return Err("a call that only one of them has was not seen".into());
+    };
+    let expected = [
+        "receiver.recv, line 21, in f19: f21 instead of f20",
+        "rxpath goes on:\n        f20",
+        "trace-cmd goes on:\n    f21",
+    ];
+    match expected.iter().find(|words| !told.contains(**words)) {
+        Some(words) => Err(format!("expected {words:?} in\n{told}").into()),
+        None => Ok(()),
+    }
+}
