@@ -1,15 +1,18 @@
 //! The call trees of a recording's operations, whole, and how those of two recordings are held against each other.
 //!
-//! Nothing is folded, no name is changed, and no profile hides anything. What interrupted an operation is cut out as for a
+//! Nothing is folded, no name is changed, and no profile hides anything; the constants below say what is left out all the
+//! same, on which kernels, and why. What interrupted an operation is cut out as for a
 //! path: when interrupts come depends on when a round begins. The softirqs that an operation runs itself, on its way out,
 //! belong to it if they bring its packets. What is left must be what most of the iterations agree on, and that must be the
 //! same in both recordings.
 
 use std::collections::BTreeMap;
+use std::ops::{RangeFrom, RangeInclusive};
 
 use libtest_mimic::Failed;
 use rxpath_guest::RunReport;
 
+use rxpath::kernel::Series;
 use rxpath::path::contexts::{Context, Kept, separate};
 use rxpath::path::steady::{Place, Steadiness, SteadyPath, first_difference, steady};
 use rxpath::path::{ContextRules, NameTable, Path, PathNode, Step, operations, text};
@@ -19,10 +22,17 @@ use rxpath::trace::{Forests, What};
 /// The root of the softirq in which a packet that was sent over lo arrives.
 const ARRIVAL: &str = "net_rx_action";
 
-/// What its probes call is not held against the other side: rxpath keeps its agent out of the trace with
-/// `set_ftrace_notrace_pid`, which is one more probe (kernel/trace/ftrace.c, `ftrace_filter_pid_sched_switch_probe`), and
-/// from 5.16 to 6.18 that one takes a lock.
-const FILTERED: &str = "__traceiter_sched_switch";
+/// What its probes call is left out on [`LOCKING_FILTER`].
+const SWITCH_PROBES: &str = "__traceiter_sched_switch";
+
+/// rxpath keeps its agent out of the trace with `set_ftrace_notrace_pid`, which is one probe more
+/// (kernel/trace/ftrace.c, `ftrace_filter_pid_sched_switch_probe`). On these kernels, as seen, that one takes a lock.
+const LOCKING_FILTER: RangeInclusive<Series> = Series { major: 6, minor: 1 }..=Series { major: 6, minor: 18 };
+
+/// Between telling of a switch and making it, the kernel calls a few functions more (`switch_mm_irqs_off` and its like).
+/// From here on a kernel that filters by pid, as rxpath has it do, does not record them, because the filter is at the
+/// next task already and `current` is not (kernel/trace/ftrace.c, `fgraph_pid_func`); 6.12 is the first that was seen to.
+const SWITCHES_UNSEEN: RangeFrom<Series> = Series { major: 6, minor: 11 }..;
 
 /// What it calls depends on whether a jiffy has passed since the last iteration: a timer that is to go off in the same one
 /// as before is left as it is (kernel/time/timer.c, `__mod_timer`). On 5.10, tcp-blocking has as many iterations of the one
@@ -40,7 +50,9 @@ pub struct Recording<'a> {
     pub forests: &'a Forests,
     /// What the agent says of the run.
     pub report: &'a RunReport,
-    /// The kernel's symbols.
+    /// The kernel.
+    pub series: Series,
+    /// Its symbols.
     pub facts: &'a KernelFacts,
     /// By actor and step, the names they go by.
     pub names: &'a [(String, Vec<String>)],
@@ -108,19 +120,17 @@ impl Trees {
 
 impl Recording<'_> {
     /// A tree's lines: every call by its symbol, and who sleeps and is woken.
-    ///
-    /// Between telling of a switch and making it, the kernel calls a few functions more (`switch_mm_irqs_off` and its like).
-    /// Those are left out: from 6.11 on, a kernel that filters by pid, as rxpath has it do, does not record them, because
-    /// the filter is at the next task already and `current` is not (kernel/trace/ftrace.c, `fgraph_pid_func`).
     fn tell(&self, nodes: &[Kept<'_>]) -> Vec<PathNode> {
         let mut lines: Vec<PathNode> = Vec::new();
         // Depth of the call whose own calls are passed over.
         let mut passed_over: Option<u32> = None;
         let mut switching = false;
+        let probes_differ = LOCKING_FILTER.contains(&self.series);
+        let switches_unseen = SWITCHES_UNSEEN.contains(&self.series);
         for kept in nodes {
             passed_over = passed_over.filter(|above| kept.depth > *above);
             switching = match kept.node.what {
-                What::SwitchOut { .. } => true,
+                What::SwitchOut { .. } => switches_unseen,
                 What::SwitchIn { .. } => false,
                 _ => switching,
             };
@@ -128,7 +138,8 @@ impl Recording<'_> {
                 What::Call { .. } if switching || passed_over.is_some() => continue,
                 What::Call { func, .. } => {
                     let name = self.facts.symbols.name(func).map_or_else(|| format!("{func:#x}"), str::to_owned);
-                    passed_over = [FILTERED, BY_THE_CLOCK].contains(&name.as_str()).then_some(kept.depth);
+                    let is_left_out = name == BY_THE_CLOCK || probes_differ && name == SWITCH_PROBES;
+                    passed_over = is_left_out.then_some(kept.depth);
                     Step::Call(name.into())
                 }
                 What::SwitchOut { state: 'R', .. } => Step::Preempted,

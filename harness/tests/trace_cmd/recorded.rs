@@ -67,7 +67,7 @@ pub fn check(case: &str, series: Series, program: &str) -> Result<(), Failed> {
     read_alike(program, file.bytes, &dat.kallsyms, &forests, &facts)?;
 
     let trees = |by, forests: &Forests, report: &RunReport| {
-        Trees::of(&Recording { by, forests, report, facts: &facts, names: &lowered.names })
+        Trees::of(&Recording { by, forests, report, series, facts: &facts, names: &lowered.names })
     };
     let ours = trees("rxpath", &own.forests(&facts, Tag::Pages)?, &own.report)?;
     let theirs = trees("trace-cmd", &forests, &foreign.report)?;
