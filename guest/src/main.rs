@@ -6,6 +6,7 @@ mod board;
 mod controller;
 mod devices;
 mod foreign;
+mod milestones;
 mod ops;
 mod ready;
 mod run;

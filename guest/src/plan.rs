@@ -45,15 +45,32 @@ pub struct Plan {
     pub deadline_ns: u64,
 }
 
+impl Plan {
+    /// A plan that does nothing but its pass: no actors, no iterations.
+    pub fn of_nobody(pass: Pass) -> Self {
+        Self {
+            pass,
+            iterations: 0,
+            warmup: 0,
+            sysctls: Vec::new(),
+            files: Vec::new(),
+            slots: 0,
+            setup: Vec::new(),
+            actors: Vec::new(),
+            deadline_ns: 1_000_000_000,
+        }
+    }
+}
+
 /// What a run is for: call sequences and timings never come from the same one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Pass {
     /// function_graph records every function of every CPU, with scheduler and interrupt events beside it.
     Trace,
-    /// Nothing is traced; then, if any are named, only `milestones` are, with function_graph.
+    /// Nothing is traced; then, if there are any, only the milestones are, with function_graph.
     Timing {
-        /// Kernel functions whose durations are wanted.
-        milestones: Vec<String>,
+        /// Kernel functions whose durations are wanted, in iterations of their own.
+        milestones: Option<Milestones>,
     },
     /// Another recorder is started and does the tracing: what it writes is sent, and nothing of the agent's own.
     Foreign {
@@ -63,6 +80,16 @@ pub enum Pass {
         /// The file that it writes: an absolute path in the guest.
         output: String,
     },
+}
+
+/// Functions to trace alone, each by its position in the kernel's `available_filter_functions`, from 1: the kernel finds a
+/// position at once and a name by comparing it with every function's (Documentation/trace/ftrace.rst, "set_ftrace_filter").
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Milestones {
+    /// `__x64_sys_sched_get_priority_max`, which does next to nothing: what tracing a call costs is measured by it.
+    pub calibration: u32,
+    /// The milestones.
+    pub functions: Vec<u32>,
 }
 
 /// One actor: a thread or process with a CPU and a list of steps.

@@ -11,6 +11,7 @@ use crate::board::{Board, Phase};
 use crate::controller::{Controller, Stuck};
 use crate::devices::SharedRegion;
 use crate::foreign::{self, Recorder};
+use crate::milestones;
 use crate::ops::{self, Scratch};
 use crate::sys::{self, Forked, Mapping};
 use crate::tracing::Tracing;
@@ -112,12 +113,9 @@ fn all_rounds(
             for iteration in 0..plan.iterations {
                 controller.round(iteration)?;
             }
-            if milestones.is_empty() {
-                return Ok(());
-            }
+            let Some(milestones) = milestones else { return Ok(()) };
             board.set_phase(Phase::Quiet);
-            let refused = tracing.arm_milestones(milestones)?;
-            report.refused_milestones = refused;
+            milestones::arm(milestones, tracing, report)?;
             warm_up(controller, MILESTONE_WARMUP)?;
             traced_rounds(controller, plan, board, tracing, region, Tag::MilestonePages)
         }
@@ -193,7 +191,11 @@ fn ledger(plan: &Plan, steps: usize) -> Result<&'static [Cell], String> {
 
 /// What reading a clock twice in a row shows, median of many: the share of every measured time that is not the call's.
 fn clock_overhead(clock: libc::clockid_t) -> u64 {
-    let mut times: Vec<u64> = (0..64).map(|_| sys::clock_ns(clock).abs_diff(sys::clock_ns(clock))).collect();
+    median((0..64).map(|_| sys::clock_ns(clock).abs_diff(sys::clock_ns(clock))).collect())
+}
+
+/// The middle one, the upper of two; 0 of none.
+pub fn median(mut times: Vec<u64>) -> u64 {
     times.sort_unstable();
-    times[times.len() / 2]
+    times.get(times.len() / 2).copied().unwrap_or(0)
 }

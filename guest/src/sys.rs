@@ -159,6 +159,12 @@ pub fn context_switches() -> u32 {
     (usage.ru_nvcsw + usage.ru_nivcsw) as u32
 }
 
+/// sched_get_priority_max(2) of SCHED_OTHER, for a system call that does next to nothing.
+pub fn smallest_call() {
+    // SAFETY: takes no pointers.
+    unsafe { libc::sched_get_priority_max(libc::SCHED_OTHER) };
+}
+
 /// Sleeps while `word` holds `expected`, until woken (futex(2); works across processes).
 pub fn futex_wait(word: &AtomicU32, expected: u32) {
     // SAFETY: `word` is a live, aligned 32-bit word; no timeout is given.

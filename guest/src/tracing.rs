@@ -12,6 +12,9 @@ use crate::sys;
 
 const ROOT: &str = "/sys/kernel/tracing";
 
+/// The largest pid there can be without a change of pid_max: no guest has as many tasks.
+const NO_TASK: &str = "32767";
+
 /// Room for records, per CPU. Pages that were never written cost nothing in a saved image.
 const BUFFER_KB: &str = "8192";
 
@@ -62,25 +65,22 @@ impl Tracing {
         write("current_tracer", "function_graph")
     }
 
-    /// Switches function_graph on for these functions only; gives back the ones the kernel does not offer.
-    pub fn arm_milestones(&self, names: &[String]) -> Result<Vec<String>, String> {
-        let mut refused = Vec::new();
-        write("set_ftrace_filter", "")?;
-        for name in names {
-            let added = File::options().append(true).open(path("set_ftrace_filter"));
-            if added.and_then(|mut file| file.write_all(name.as_bytes())).is_err() {
-                refused.push(name.clone());
-            }
-        }
-        if refused.len() < names.len() {
-            self.hide_agent()?;
-            write("current_tracer", "function_graph")?;
-        }
-        Ok(refused)
+    /// Switches function_graph on for the functions at these positions of `available_filter_functions` only, and the event
+    /// that tells a call's sleep from its work.
+    pub fn arm_only(&self, positions: &[u32]) -> Result<(), String> {
+        let list: Vec<String> = positions.iter().map(u32::to_string).collect();
+        write("set_ftrace_filter", &list.join(" "))?;
+        write("events/sched/sched_switch/enable", "1")?;
+        write("current_tracer", "function_graph")
+    }
+
+    /// Hides a task that there is not: what calls of all others cost is then what they cost once somebody is hidden.
+    pub fn hide_nobody(&self) -> Result<(), String> {
+        write("set_ftrace_notrace_pid", NO_TASK)
     }
 
     /// The controller polls task states while actors work; nothing of that belongs to the case.
-    fn hide_agent(&self) -> Result<(), String> {
+    pub fn hide_agent(&self) -> Result<(), String> {
         write("set_ftrace_notrace_pid", &sys::gettid().to_string())
     }
 

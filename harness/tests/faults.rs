@@ -59,7 +59,7 @@ fn plan(fault: Fault) -> Plan {
         steps: vec![step],
     };
     Plan {
-        pass: Pass::Timing { milestones: Vec::new() },
+        pass: Pass::Timing { milestones: None },
         iterations: 1,
         warmup: 0,
         sysctls: Vec::new(),

@@ -97,6 +97,7 @@ fn eighty_cases() -> Results {
                     path: text::write(path),
                     agreeing: 32,
                     iterations: 32,
+                    costs: path.functions().map(|name| (name.to_owned(), 1234)).collect(),
                 })
                 .collect();
             one.wakeups = wakeups(sections.iter().map(|(name, path)| (name.as_str(), path)));

@@ -23,8 +23,8 @@ use super::{constants, progress};
 use crate::kernel::Series;
 use crate::path::{ContextRules, Profiles};
 
-/// Names of contexts and classes of tasks, which no actor can bear.
-const RESERVED: &[&str] = &["softirq", "hardirq", "ksoftirqd", "kworker", "agent", "other", "idle"];
+/// What captures call contexts, and tasks that are no actors; the classes of kernel threads are in `path/contexts.yaml`.
+const CONTEXTS: &[&str] = &["softirq", "hardirq", "agent", "other", "idle"];
 /// TASK_COMM_LEN without its terminating zero (`linux/sched.h`).
 const LONGEST_ACTOR_NAME: usize = 15;
 
@@ -248,10 +248,16 @@ fn check_actor_name(name: &str, findings: &mut Findings) {
     if !well_formed || name.len() > LONGEST_ACTOR_NAME {
         let label = format!("expected a-z, 0-9 and -, beginning with a letter, at most {LONGEST_ACTOR_NAME} of them");
         findings.add(&place, Underline::Key, format!("`{name}` cannot be an actor's name"), label, None);
-    } else if RESERVED.contains(&name) {
+    } else if is_reserved(name) {
         let message = format!("`{name}` cannot be an actor's name: the kernel's own contexts are called so");
         findings.add(&place, Underline::Key, message, "choose another", None);
     }
+}
+
+/// Whether this is what a context or a class of tasks is called, which no actor can be.
+fn is_reserved(name: &str) -> bool {
+    let is_class = |rules: ContextRules| rules.task_classes().any(|class| class == name);
+    CONTEXTS.contains(&name) || ContextRules::embedded().is_ok_and(is_class)
 }
 
 struct Resolver<'a> {
@@ -535,7 +541,7 @@ impl Resolver<'_> {
             ["hardirq"] => Some(Context::Hardirq),
             ["task", class] => self.task_class(class, place),
             ["softirq", "on", task] => {
-                if !RESERVED.contains(task) {
+                if !is_reserved(task) {
                     self.actor_at_key(task, place)?;
                 }
                 Some(Context::Softirq { on: Some((*task).to_owned()) })
@@ -686,7 +692,7 @@ impl Resolver<'_> {
 
     fn wakes(&mut self, texts: &OneOrMany<Text>, place: &Place) -> Vec<Gated<String>> {
         self.gated(texts, place, |this, text, place| {
-            if !RESERVED.contains(&text) {
+            if !is_reserved(text) {
                 this.actor(text, place);
             }
             Ok(text.to_owned())

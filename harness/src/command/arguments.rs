@@ -169,6 +169,9 @@ pub struct DiffOptions {
     /// Only the paths, or only the timings.
     #[arg(long, value_enum)]
     pub only: Option<DiffPart>,
+    /// Do not run the case on both kernels to measure what the changed functions cost.
+    #[arg(long)]
+    pub no_costs: bool,
 }
 
 /// How a diff is printed.

@@ -1,15 +1,19 @@
 //! `rxpath diff` and `rxpath matrix`: what changed between kernels, and since which.
 
+use std::collections::BTreeMap;
+
 use super::arguments::{Common, DiffFormat, DiffOptions, DiffPart, MatrixArguments, Packages};
 use super::error::CommandError;
 use crate::case::Case;
 use crate::diff::side_by_side;
-use crate::kernel::{Fetched, Series};
+use crate::kernel::{Fetched, Kernel, Series};
+use crate::path::cost::Costs;
 use crate::report::{FetchBars, MatrixBars, Screen, diff_markdown, diff_report, diff_terminal, terminal};
 use crate::suite::{
     CaseDiff, CompareError, KernelFacts, Side, Workshop, accepted, accepted_costs, choose, compare, facts_of,
-    section_matrix,
+    record_case, section_matrix,
 };
+use crate::vm::{RunLimits, call_off_on_signals};
 
 /// Prints what changed of a case from one kernel to another.
 pub fn diff(common: &Common, options: &DiffOptions) -> Result<u8, CommandError> {
@@ -33,7 +37,7 @@ pub fn diff(common: &Common, options: &DiffOptions) -> Result<u8, CommandError> 
                 )));
             }
         }
-        diffs.push(case_diff(&workshop, case, sides, options.only)?);
+        diffs.push(case_diff(&workshop, case, sides, options)?);
     }
     match options.format {
         DiffFormat::Text => {
@@ -53,8 +57,9 @@ fn case_diff(
     workshop: &Workshop,
     case: &Case,
     sides: [Series; 2],
-    only: Option<DiffPart>,
+    options: &DiffOptions,
 ) -> Result<CaseDiff, CommandError> {
+    let only = options.only;
     let snapshots = workshop.snapshots();
     let names = sides.map(|series| series.to_string());
     let timings = match only {
@@ -73,7 +78,12 @@ fn case_diff(
             let [old, new] = names.each_ref().map(|kernel| accepted(&snapshots, &case.name, kernel));
             let (old, new) = (old.map_err(request)?, new.map_err(request)?);
             let facts = all_facts(workshop, case, &sides)?;
-            let side = |at: usize, sections| Side { kernel: names[at].clone(), facts: &facts[at], sections };
+            let mut costs = if options.no_costs { Vec::new() } else { all_costs(workshop, case, &sides)? };
+            costs.resize_with(sides.len(), BTreeMap::new);
+            let side = |at: usize, sections| {
+                let costs = costs[at].clone();
+                Side { kernel: names[at].clone(), facts: &facts[at], sections, costs }
+            };
             compare(side(0, old), side(1, new)).map_err(machinery)?
         }
     };
@@ -98,7 +108,7 @@ pub fn matrix(common: &Common, options: &MatrixArguments) -> Result<u8, CommandE
         for (series, facts) in series.iter().zip(&facts) {
             let name = series.to_string();
             let sections = accepted(&workshop.snapshots(), &case.name, &name).map_err(request)?;
-            kernels.push(Side { kernel: name, facts, sections });
+            kernels.push(Side { kernel: name, facts, sections, costs: BTreeMap::new() });
         }
         let mut names: Vec<String> = Vec::new();
         for (name, _) in kernels.iter().flat_map(|side| &side.sections) {
@@ -122,18 +132,51 @@ fn one_series(workshop: &Workshop, name: &str) -> Result<Series, CommandError> {
 }
 
 fn all_facts(workshop: &Workshop, case: &Case, series: &[Series]) -> Result<Vec<KernelFacts>, CommandError> {
+    on_each(workshop, series, |kernel, fetched, bars| {
+        facts_of(case, kernel, fetched, &workshop.images(), bars).map_err(machinery)
+    })
+}
+
+/// What functions take in each section of a case, from one traced pass on each kernel. A diff without costs is still a diff:
+/// what goes wrong here is said and no more.
+fn all_costs(
+    workshop: &Workshop,
+    case: &Case,
+    series: &[Series],
+) -> Result<Vec<BTreeMap<String, Costs>>, CommandError> {
+    call_off_on_signals();
+    on_each(workshop, series, |kernel, fetched, bars| {
+        let images = workshop.images();
+        let found = record_case(case, kernel, fetched.qemu.as_ref(), &images, &RunLimits::default(), bars)
+            .and_then(|capture| Ok(capture.observation(case)?));
+        let sections = match found {
+            Ok(observation) => observation.sections,
+            Err(why) => {
+                eprintln!("rxpath: no costs of functions on {}: {why}", kernel.series);
+                Vec::new()
+            }
+        };
+        Ok(sections.into_iter().map(|section| (section.name, section.costs)).collect())
+    })
+}
+
+fn on_each<T>(
+    workshop: &Workshop,
+    series: &[Series],
+    of: impl Fn(&Kernel, &Fetched, &MatrixBars) -> Result<T, CommandError>,
+) -> Result<Vec<T>, CommandError> {
     let bars = FetchBars::new();
     let fetched: Fetched = workshop.fetch(series, &|progress| bars.show(progress))?;
     bars.finish();
     let bars = MatrixBars::new(series.len());
-    let of = |series: &Series| {
+    let one = |series: &Series| {
         let kernel = fetched.kernels.iter().find(|kernel| kernel.series == *series);
         let kernel = kernel.ok_or_else(|| CommandError::Machinery(format!("{series} was not fetched")))?;
-        facts_of(case, kernel, &fetched, &workshop.images(), &bars).map_err(machinery)
+        of(kernel, &fetched, &bars)
     };
-    let facts = series.iter().map(of).collect();
+    let all = series.iter().map(one).collect();
     bars.finish();
-    facts
+    all
 }
 
 fn request(why: CompareError) -> CommandError {

@@ -47,7 +47,8 @@ fn counts(parts: &[(&str, &mut ExplainedDiff)], side: impl Fn(&DiffLine) -> Opti
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::diff::{Costs, Knowledge, Renames, SymbolSet, align, explain};
+    use crate::diff::{Knowledge, Renames, SymbolSet, align, explain};
+    use crate::path::cost::Costs;
     use crate::path::text::parse;
 
     #[test]

@@ -1,9 +1,10 @@
 //! Why a line changed, from both kernels' symbols, and what it costs.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::model::{Change, DiffLine, PathDiff};
+use crate::path::cost::Costs;
 use crate::path::{PathNode, Step, canonical};
 use crate::trace::{Presence, Symbols};
 
@@ -177,9 +178,6 @@ pub struct ExplainedDiff {
     /// By line: what its function costs.
     pub costs: Vec<Cost>,
 }
-
-/// Medians by canonical name of the function.
-pub type Costs = BTreeMap<String, u64>;
 
 /// Finds the reason of every change and the cost of every line.
 pub fn explain(

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use rxpath_guest::{ActorIndex, RunReport, StepIndex};
 
 use super::contexts::{Context, ContextRules, CutTree, Kept, separate};
+use super::cost::{CallSamples, Costing, Costs, TracerCost};
 use super::operations::{Operation, operations};
 use super::profiles::Hiding;
 use super::shape::{Shaper, Woken};
@@ -50,6 +51,8 @@ pub struct CapturePaths {
     pub interrupts: BTreeMap<(ActorIndex, StepIndex, u32), u32>,
     /// Raw names behind the canonical ones in the paths, where they differ.
     pub raw_names: BTreeMap<String, Vec<String>>,
+    /// What a call of each function takes in each stream, if it is known what tracing it cost.
+    pub costs: BTreeMap<Stream, Costs>,
     /// What is missing or broken, in words. If there is anything, the capture proves nothing.
     pub problems: Vec<String>,
 }
@@ -62,6 +65,8 @@ pub struct CaptureSettings<'s> {
     pub rules: &'s ContextRules,
     /// What is left out, and what is expected.
     pub hiding: &'s Hiding,
+    /// What tracing a call cost, to be taken off; without it, nothing is said of costs.
+    pub tracer: Option<TracerCost>,
 }
 
 /// Cuts a capture into the paths of its streams.
@@ -112,6 +117,7 @@ struct Work<'s, 'a> {
     forests: &'a Forests,
     settings: &'s CaptureSettings<'s>,
     names: NameTable<'a>,
+    costing: Option<Costing<'a>>,
     actors: HashMap<i32, ActorIndex>,
     agents: &'a [i32],
     /// First begin and last end of every iteration, by iteration.
@@ -137,6 +143,7 @@ impl<'s, 'a> Work<'s, 'a> {
             forests,
             settings,
             names: NameTable::new(symbols),
+            costing: settings.tracer.map(|cost| Costing::new(forests, symbols, cost)),
             actors: report.actor_tids.iter().copied().zip(0..).collect(),
             agents: &report.agent_tids,
             windows,
@@ -147,11 +154,13 @@ impl<'s, 'a> Work<'s, 'a> {
 
     fn take_task(&mut self, task: TaskKey, found: &[Operation<'a>]) {
         let Some(forest) = self.forests.by_task.get(&task) else { return };
+        let own = self.costing.as_ref().map(|costing| costing.own_times(&forest.nodes)).unwrap_or_default();
+        let own_of = |from: usize, to: usize| own.get(from..to).unwrap_or_default();
         let mut behind = 0;
         for op in found.iter().filter(|op| op.task == task) {
-            self.take_between(task, &forest.nodes[behind..op.first]);
+            self.take_between(task, &forest.nodes[behind..op.first], own_of(behind, op.first));
             behind = op.first + op.nodes.len();
-            let separated = separate(op.nodes, &mut self.names, self.settings.rules);
+            let separated = separate(op.nodes, own_of(op.first, behind), &mut self.names, self.settings.rules);
             let interrupts = separated.cut.iter().filter(|tree| tree.context == Context::HardIrq).count();
             if interrupts > 0 {
                 let count = u32::try_from(interrupts).unwrap_or(u32::MAX);
@@ -168,17 +177,17 @@ impl<'s, 'a> Work<'s, 'a> {
                 nodes: separated.own,
             });
         }
-        self.take_between(task, &forest.nodes[behind..]);
+        self.take_between(task, &forest.nodes[behind..], own_of(behind, forest.nodes.len()));
     }
 
     /// What a task did outside the operations: interrupts and softirqs on top of it, and what it did itself if it is neither
     /// an actor nor the agent.
-    fn take_between(&mut self, task: TaskKey, nodes: &'a [Node]) {
+    fn take_between(&mut self, task: TaskKey, nodes: &'a [Node], own: &[u64]) {
         let by = match task {
             TaskKey::Idle(_) => RanBy::Idle,
             TaskKey::Task(pid) => self.actors.get(&pid).map_or(RanBy::Task(pid), |actor| RanBy::Actor(*actor)),
         };
-        let separated = separate(nodes, &mut self.names, self.settings.rules);
+        let separated = separate(nodes, own, &mut self.names, self.settings.rules);
         for tree in separated.cut {
             self.take_cut(tree, by, None);
         }
@@ -282,12 +291,13 @@ impl<'s, 'a> Work<'s, 'a> {
         let pids: Vec<i32> = self.actors.keys().chain(self.forests.comms.keys()).copied().collect();
         let known: HashMap<i32, Woken> = pids.into_iter().map(|pid| (pid, self.who_is(pid))).collect();
         let woken = |pid: i32| known.get(&pid).cloned().unwrap_or_else(|| Woken::Other("other".into()));
+        let costs = self.costs(&trees);
         let switches_recorded = self.forests.by_task.values().any(|forest| {
             forest.nodes.iter().any(|node| matches!(node.what, What::SwitchOut { .. } | What::SwitchIn { .. }))
         });
         let hiding = self.settings.hiding;
         let mut shaper = Shaper { names: &mut self.names, hiding, woken: &woken, switches_recorded };
-        let mut out = CapturePaths::default();
+        let mut out = CapturePaths { costs, ..CapturePaths::default() };
         for (tree, label) in trees.iter().zip(&labels) {
             let of_stream = out.streams.entry(tree.stream.clone()).or_default();
             let path = of_stream.entry(tree.iteration).or_default();
@@ -311,6 +321,17 @@ impl<'s, 'a> Work<'s, 'a> {
         out.raw_names = raw_names(&self.names, &out.streams);
         out.interrupts = self.interrupts;
         out
+    }
+
+    fn costs(&mut self, trees: &[Tree]) -> BTreeMap<Stream, Costs> {
+        if self.settings.tracer.is_none() {
+            return BTreeMap::new();
+        }
+        let mut samples: BTreeMap<&Stream, CallSamples> = BTreeMap::new();
+        for tree in trees {
+            samples.entry(&tree.stream).or_default().add(&tree.nodes, &mut self.names);
+        }
+        samples.into_iter().map(|(stream, samples)| (stream.clone(), samples.medians())).collect()
     }
 
     fn who_is(&self, pid: i32) -> Woken {

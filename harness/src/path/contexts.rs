@@ -38,6 +38,8 @@ pub struct Kept<'a> {
     pub depth: u32,
     /// The node as it was recorded (its own `depth` is that of the whole stack).
     pub node: &'a Node,
+    /// What it took by itself (see [`super::cost::own_times`]); 0 where that is not known.
+    pub own: u64,
 }
 
 /// A tree that was cut out of what it interrupted.
@@ -135,11 +137,14 @@ impl ContextRules {
 /// The ring buffer's flags tell a call's context; the rules name what the flags cannot: functions that only enter or leave
 /// an interrupt, or only lead to the softirqs' actions. Those are left out, and with them what they call in the context
 /// they were called from. A context switch beneath them stays with the task.
-pub fn separate<'a>(nodes: &'a [Node], names: &mut NameTable, rules: &ContextRules) -> Separated<'a> {
+///
+/// `own` says what each node took by itself; it is empty where that is not known.
+pub fn separate<'a>(nodes: &'a [Node], own: &[u64], names: &mut NameTable, rules: &ContextRules) -> Separated<'a> {
     let mut out = Separated::default();
     let mut frames: Vec<Frame> = Vec::new();
     let base = Frame { raw_depth: 0, context: Context::Process, to: To::Own, depth: 0, ..Frame::default() };
-    for node in nodes {
+    for (at, node) in nodes.iter().enumerate() {
+        let own = own.get(at).copied().unwrap_or(0);
         while frames.last().is_some_and(|frame| frame.raw_depth >= node.depth) {
             frames.pop();
         }
@@ -147,13 +152,13 @@ pub fn separate<'a>(nodes: &'a [Node], names: &mut NameTable, rules: &ContextRul
         let What::Call { func, .. } = node.what else {
             let is_switch = matches!(node.what, What::SwitchOut { .. } | What::SwitchIn { .. });
             if !parent.glue || is_switch && parent.to == To::Own {
-                out.keep(parent.to, Kept { depth: parent.depth, node });
+                out.keep(parent.to, Kept { depth: parent.depth, node, own });
             }
             continue;
         };
         let frame = enter(parent, node, &names.canonical(func), rules, &mut out);
         if !frame.glue {
-            out.keep(frame.to, Kept { depth: frame.depth - 1, node });
+            out.keep(frame.to, Kept { depth: frame.depth - 1, node, own });
         }
         frames.push(frame);
     }
@@ -243,7 +248,7 @@ mod tests {
         let sample = Sample::parse(&format!("task 1 t\n{forest}"));
         let mut names = NameTable::new(&sample.symbols);
         let nodes = &sample.forests.by_task[&TaskKey::Task(1)].nodes;
-        let separated = separate(nodes, &mut names, &ContextRules::embedded().unwrap());
+        let separated = separate(nodes, &[], &mut names, &ContextRules::embedded().unwrap());
         let write = |nodes: &[Kept]| -> String {
             let line = |kept: &Kept| format!("{}{}\n", "  ".repeat(kept.depth as usize), sample.describe(kept.node));
             nodes.iter().map(line).collect()

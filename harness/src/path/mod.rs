@@ -4,6 +4,7 @@
 pub(crate) mod arbitrary;
 mod capture;
 pub mod contexts;
+pub mod cost;
 mod fold;
 mod model;
 mod names;

@@ -42,7 +42,7 @@ pub fn recorded(kernel: &str, profiles: &[&str], expected: &[&str]) -> CapturePa
     ];
     let hiding = Profiles::embedded().unwrap().select(profiles, expected).unwrap();
     let rules = ContextRules::embedded().unwrap();
-    let settings = CaptureSettings { roles: &roles, rules: &rules, hiding: &hiding };
+    let settings = CaptureSettings { roles: &roles, rules: &rules, hiding: &hiding, tracer: None };
     capture_paths(&sample.forests, &report, &sample.symbols, &settings)
 }
 

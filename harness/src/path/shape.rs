@@ -42,7 +42,7 @@ impl Shaper<'_, '_> {
         let mut frames: Vec<Open> = Vec::new();
         let mut at = 0;
         while at < kept.len() {
-            let Kept { depth: raw_depth, node } = kept[at];
+            let Kept { depth: raw_depth, node, .. } = kept[at];
             while frames.last().is_some_and(|open| open.raw_depth >= raw_depth) {
                 frames.pop();
             }
@@ -123,7 +123,7 @@ mod tests {
         let sample = Sample::parse(&format!("task 1 t\n{forest}"));
         let mut names = NameTable::new(&sample.symbols);
         let nodes = &sample.forests.by_task[&TaskKey::Task(1)].nodes;
-        let separated = separate(nodes, &mut names, &ContextRules::embedded().unwrap());
+        let separated = separate(nodes, &[], &mut names, &ContextRules::embedded().unwrap());
         let hiding = Profiles::embedded().unwrap().select(&[] as &[&str], expected_functions).unwrap();
         let woken = |pid: i32| match pid {
             10 => Woken::Actor("receiver".into()),

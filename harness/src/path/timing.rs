@@ -1,12 +1,12 @@
 //! What operations and functions cost: summaries of samples, overheads taken off, and comparisons that know noise from
 //! change. All samples are nanoseconds of guest time, which in exact mode are instructions.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use rxpath_guest::{ActorIndex, RunReport, StepIndex};
 use thiserror::Error;
 
-use crate::trace::{Forest, Forests, FuncAddr, TaskKey, What};
+use crate::trace::{Forests, TaskKey, What};
 
 /// The largest share by which two exact timings may differ and still count as the same: half a percent.
 pub const WIDEST_BAND: f64 = 0.005;
@@ -69,35 +69,6 @@ pub fn operation_times(report: &RunReport) -> BTreeMap<(ActorIndex, StepIndex), 
         samples.entry((result.actor, result.step)).or_default().push(took);
     }
     samples.into_iter().map(|(key, samples)| (key, subtract(&samples, report.clock_overhead_ns))).collect()
-}
-
-/// What the tracer adds to a traced call, in nanoseconds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct TracerCost {
-    /// The part that falls between a call's own entry and exit stamps.
-    pub inside: u64,
-    /// All of it: what a traced call adds to the calls around it.
-    pub whole: u64,
-}
-
-/// The duration of every finished call in this forest by function, the tracer's cost taken off, in the order of entry.
-///
-/// A call that slept includes its sleep. Each traced call beneath costs its caller [`TracerCost::whole`].
-pub fn call_times(forest: &Forest, cost: TracerCost) -> HashMap<FuncAddr, Vec<u64>> {
-    let mut calls_before = vec![0u64];
-    calls_before.extend(forest.nodes.iter().scan(0, |calls, node| {
-        *calls += u64::from(matches!(node.what, What::Call { .. }));
-        Some(*calls)
-    }));
-    let ends = super::subtree_ends(forest.nodes.iter().map(|node| node.depth));
-    let mut times: HashMap<FuncAddr, Vec<u64>> = HashMap::new();
-    for (at, node) in forest.nodes.iter().enumerate() {
-        let What::Call { func, end: Some(end) } = node.what else { continue };
-        let beneath = calls_before[ends[at]] - calls_before[at + 1];
-        let added = cost.inside.saturating_add(cost.whole.saturating_mul(beneath));
-        times.entry(func).or_default().push(end.saturating_sub(node.start).saturating_sub(added));
-    }
-    times
 }
 
 /// From the moment somebody began to wake this task to the moment it ran again, for every sleep, in nanoseconds.
@@ -295,7 +266,6 @@ pub fn compare_interleaved(a: &[u64], b: &[u64], matters: f64) -> Result<Interle
 mod tests {
     use super::*;
     use crate::path::sample::Sample;
-    use crate::trace::{Interrupted, Node};
     use proptest::prelude::*;
 
     #[test]
@@ -311,20 +281,6 @@ mod tests {
     #[test]
     fn an_overhead_greater_than_a_sample_is_told() {
         assert_eq!(subtract(&[100, 5, 80], 80), Net { samples: vec![20, 0, 0], below_overhead: 1 });
-    }
-
-    #[test]
-    fn the_tracer_is_taken_off_the_call_itself_and_once_for_each_call_beneath() {
-        let call = |depth, func, start, end| {
-            let what = What::Call { func, end: Some(end) };
-            Node { depth, cpu: 0, start, interrupted: Interrupted::default(), what }
-        };
-        let nodes = vec![call(0, 1, 0, 1000), call(1, 2, 100, 300), call(2, 3, 150, 200), call(1, 2, 400, 500)];
-        let forest = Forest { task: TaskKey::Task(1), nodes };
-        let times = call_times(&forest, TracerCost { inside: 10, whole: 50 });
-        assert_eq!(times[&1], [1000 - 10 - 150]);
-        assert_eq!(times[&2], [200 - 10 - 50, 100 - 10]);
-        assert_eq!(times[&3], [40]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The words for what happened to a line of a diff.
 
-use crate::diff::{Change, DiffLine};
+use crate::diff::{Change, Cost, DiffLine};
 
 /// A diff's sign of this line: ` `, `+`, `-` or `~`.
 pub fn sign(line: &DiffLine) -> char {
@@ -26,6 +26,16 @@ pub fn kind(line: &DiffLine) -> String {
         Change::SplicedIn => "a level appeared".to_owned(),
         Change::SplicedOut => "a level disappeared".to_owned(),
         Change::Times { from, to } => format!("{} before, now {}", times(*from), times(*to)),
+    }
+}
+
+/// What the function of a changed line takes with all that it calls; `None` where that is not known, or nothing changed.
+pub fn cost(line: &DiffLine, cost: Cost) -> Option<String> {
+    match (&line.change, cost.old, cost.new) {
+        (Change::Same | Change::Moved { .. }, ..) | (_, None, None) => None,
+        (_, Some(one), None) | (_, None, Some(one)) => Some(format!("{} instructions", grouped(one))),
+        (_, Some(old), Some(new)) if old == new => Some(format!("{} instructions", grouped(new))),
+        (_, Some(old), Some(new)) => Some(format!("{} instructions before, {} now", grouped(old), grouped(new))),
     }
 }
 

@@ -57,6 +57,12 @@ pub struct LineReport {
     /// Why, where symbols tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<ReasonReport>,
+    /// What its function takes in the old kernel with all that it calls: instructions, median of its calls there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub old_cost: Option<u64>,
+    /// The same in the new kernel.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub new_cost: Option<u64>,
 }
 
 /// What happened to a line.
@@ -138,13 +144,15 @@ pub fn diff_report(from: &str, to: &str, cases: &[CaseDiff]) -> DiffReport {
 }
 
 fn section(name: &str, explained: &ExplainedDiff) -> SectionReport {
-    let lines = explained.diff.lines.iter().zip(&explained.reasons);
-    let lines = lines.filter_map(|(line, reason)| {
+    let lines = explained.diff.lines.iter().zip(&explained.reasons).zip(&explained.costs);
+    let lines = lines.filter_map(|((line, reason), cost)| {
         Some(LineReport {
             depth: line.depth(),
             text: text::line(line.node()?),
             change: change(&line.change, line.new.is_some()),
             reason: reason.as_ref().map(|one| ReasonReport { code: code(one).to_owned(), text: one.sentence() }),
+            old_cost: cost.old,
+            new_cost: cost.new,
         })
     });
     SectionReport { name: name.to_owned(), changed: explained.diff.changes().count(), lines: lines.collect() }

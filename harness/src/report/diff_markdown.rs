@@ -57,7 +57,7 @@ mod tests {
             "### `receiver.recv`: 4 of 10 lines changed\n\n```diff\n  s\n!   fdget  # renamed from sockfd_lookup_light: ",
             "\n@@ ... @@\n",
             "\n+     tcp_recvmsg_locked  # a level appeared: no such symbol in 5.10\n",
-            "\n-   kept  # gone: traceable in 7.3, not seen here: not called, or inlined\n",
+            "\n-   kept  # gone: traceable in 7.3, not seen here: not called, or inlined (1,200 instructions)\n",
         ] {
             assert!(text.contains(expected), "{expected}\nis not in\n{text}");
         }

@@ -1,8 +1,7 @@
 //! A small diff that the tests of this folder print.
 
-use crate::diff::{
-    Costs, Knowledge, OperationCost, Renames, SymbolSet, align, could_be_renamed, explain, side_by_side,
-};
+use crate::diff::{Knowledge, OperationCost, Renames, SymbolSet, align, could_be_renamed, explain, side_by_side};
+use crate::path::cost::Costs;
 use crate::path::text::parse;
 use crate::suite::{CaseDiff, SectionDiff};
 
@@ -15,7 +14,13 @@ pub(super) fn sample() -> CaseDiff {
     let renames = Renames::embedded().unwrap();
     let plausible = |from: &str, to: &str| could_be_renamed(&old_facts, &new_facts, from, to);
     let diff = align(&old, &new, &Knowledge { renames: &renames, plausible: &plausible });
-    let explained = explain(diff, (&old_facts, &Costs::new()), (&new_facts, &Costs::new()));
+    let costs =
+        |known: &[(&str, u64)]| -> Costs { known.iter().map(|(name, cost)| ((*name).to_owned(), *cost)).collect() };
+    let explained = explain(
+        diff,
+        (&old_facts, &costs(&[("sockfd_lookup_light", 53), ("kept", 1200)])),
+        (&new_facts, &costs(&[("fdget", 49)])),
+    );
     let cost = |name: &str, cost, switches| (name.to_owned(), OperationCost { cost, switches });
     let timings = side_by_side(
         &[cost("receiver.recv", 5000, 1), cost("sender.send", 12000, 0)],

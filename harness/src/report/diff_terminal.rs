@@ -65,12 +65,12 @@ sender.send              12000            12000  the same
 
 receiver.recv: 4 of 10 lines changed
   s
-~   fdget                                                     renamed from sockfd_lookup_light: the old name is not in 7.3, the new name not in 5.10
+~   fdget                                                     renamed from sockfd_lookup_light: the old name is not in 7.3, the new name not in 5.10 (53 instructions before, 49 now)
   ...
     tcp_recvmsg
 +     tcp_recvmsg_locked                                      a level appeared: no such symbol in 5.10
   ...
--   kept                                                      gone: traceable in 7.3, not seen here: not called, or inlined
+-   kept                                                      gone: traceable in 7.3, not seen here: not called, or inlined (1,200 instructions)
 ~   x ×2                                                      once before, now twice
 "
         );

@@ -24,6 +24,8 @@ pub(super) fn line(explained: &ExplainedDiff, at: usize) -> Option<Words> {
     };
     let reason = explained.reasons[at].as_ref().map(|reason| reason.sentence());
     let why = [Some(kind).filter(|kind| !kind.is_empty()), reason].into_iter().flatten().collect::<Vec<_>>().join(": ");
+    let cost = change_words::cost(line, explained.costs[at]).map(|cost| format!("({cost})"));
+    let why = [Some(why).filter(|why| !why.is_empty()), cost].into_iter().flatten().collect::<Vec<_>>().join(" ");
     let why = if moved_with_the_line_above(&explained.diff, at) { String::new() } else { why };
     Some(Words {
         sign: change_words::sign(line),

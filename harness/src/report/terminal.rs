@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::Path;
 
-use super::diff_words;
+use super::{change_words, diff_words};
 use crate::case::Case;
 use crate::diff::Matrix;
 use crate::kernel::{self, Fetched, Kernel, Listed};
+use crate::path::cost::Costs;
 use crate::path::steady::Steadiness;
-use crate::path::text;
+use crate::path::{self, PathNode, text};
 use crate::suite::bench::{Bench, Figure};
 use crate::suite::{Observation, Pruned, Results, Verdict};
 use crate::vm::StoredImage;
@@ -109,7 +110,7 @@ pub fn observation(case: &Case, kernel: &Kernel, observation: &Observation) -> S
                     true => format!("all {} iterations", steady.iterations),
                     false => format!("{} of {} iterations", steady.agreeing, steady.iterations),
                 };
-                let _ = writeln!(out, "\n{} ({agreement})\n{}", section.name, indented(&text::write(&steady.path)));
+                let _ = writeln!(out, "\n{} ({agreement})\n{}", section.name, costed(&steady.path, &section.costs));
                 for variant in steady.variants.iter().take(3) {
                     let _ = writeln!(out, "  variant in {} iterations: {}", variant.seen_in.len(), variant.place);
                 }
@@ -124,12 +125,27 @@ pub fn observation(case: &Case, kernel: &Kernel, observation: &Observation) -> S
                     let _ = writeln!(out, "  {count} iterations: {place}");
                 }
                 if let Some(path) = &unstable.most_frequent {
-                    let _ = writeln!(out, "{}", indented(&text::write(path)));
+                    let _ = writeln!(out, "{}", costed(path, &section.costs));
                 }
             }
         }
     }
     out
+}
+
+/// Where the costs end, in columns, if the lines leave room for them.
+const COSTS_UNTIL: usize = 72;
+
+/// A path's lines with what their functions take, where that is known.
+fn costed(path: &path::Path, costs: &Costs) -> String {
+    let line = |(text, node): (&str, &PathNode)| match node.what.function().and_then(|name| costs.get(name)) {
+        Some(cost) => {
+            let room = COSTS_UNTIL.saturating_sub(text.chars().count());
+            format!("  {text} {:>room$}", change_words::grouped(*cost))
+        }
+        None => format!("  {text}"),
+    };
+    text::write(path).lines().zip(&path.nodes).map(line).collect::<Vec<_>>().join("\n")
 }
 
 /// The kernels in classes of equal paths, and where each change came in.
@@ -153,10 +169,6 @@ pub fn matrix(section: &str, matrix: &Matrix) -> String {
 
 fn count(number: usize, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
-}
-
-fn indented(text: &str) -> String {
-    text.lines().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n")
 }
 
 /// What is pinned, and what of it is in the cache.

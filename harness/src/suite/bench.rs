@@ -115,17 +115,7 @@ fn boots(kernel: &Kernel, fetched: &Fetched, boots: usize) -> Result<(Vec<u64>, 
 }
 
 fn run_nothing(image: &WarmImage) -> Result<Duration, VmError> {
-    let plan = Plan {
-        pass: Pass::Timing { milestones: Vec::new() },
-        iterations: 0,
-        warmup: 0,
-        sysctls: Vec::new(),
-        files: Vec::new(),
-        slots: 0,
-        setup: Vec::new(),
-        actors: Vec::new(),
-        deadline_ns: 1_000_000_000,
-    };
+    let plan = Plan::of_nobody(Pass::Timing { milestones: None });
     let started = Instant::now();
     run_plan(image, Stage::Quiet, plan, &RunLimits::default())?;
     Ok(started.elapsed())

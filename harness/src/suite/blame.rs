@@ -31,7 +31,7 @@ pub(super) fn worsen(result: &mut CaseResult, verdict: Verdict, place: &str, mes
 pub(super) fn blame(result: &mut CaseResult, pass: &str, why: &PassError) {
     let (verdict, evidence) = match why {
         PassError::Vm(VmError::Guest(fault)) => (verdict_of(&fault.kind), evidence_of(fault)),
-        PassError::Vm(_) | PassError::Saved(_) => (Verdict::Broken, String::new()),
+        PassError::Vm(_) | PassError::Saved(_) | PassError::Milestones(_) => (Verdict::Broken, String::new()),
         PassError::Region(_) | PassError::Report(_) | PassError::Decode(_) => (Verdict::Crashed, String::new()),
     };
     worsen(result, verdict, pass, why.to_string(), evidence);

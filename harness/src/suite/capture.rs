@@ -11,8 +11,10 @@ use super::observe::Observation;
 use super::passes::{PassError, Recorded};
 use super::prepare;
 use super::timeline::Timeline;
+use super::tracer::tracer_cost;
 use crate::case::{Case, Lowered, PassKind};
 use crate::kernel::{Kernel, Qemu};
+use crate::path::cost::TracerCost;
 use crate::trace::Forests;
 use crate::vm::{Images, RunLimits, Stage};
 
@@ -26,6 +28,8 @@ pub struct Capture {
     /// What the guest said of its kernel when its image was made.
     texts: Vec<u8>,
     lowered: Lowered,
+    /// What tracing a call costs; `None` if it cannot be told.
+    tracer: Option<TracerCost>,
 }
 
 /// Runs the traced pass of a case.
@@ -40,7 +44,9 @@ pub fn record_case(
     let image = prepare::image(case, kernel, qemu, images, watcher)?;
     let lowered = case.lower(kernel.series, PassKind::Trace);
     let recorded = Recorded::run(&image, Stage::Armed, lowered.plan.clone(), limits)?;
-    Ok(Capture { recorded, facts: KernelFacts::load(&image)?, texts: image.facts()?, lowered })
+    let facts = KernelFacts::load(&image)?;
+    let tracer = tracer_cost(&image, &facts, limits).ok();
+    Ok(Capture { recorded, facts, texts: image.facts()?, lowered, tracer })
 }
 
 impl Capture {
@@ -51,7 +57,7 @@ impl Capture {
 
     /// What `rxpath show` shows of it.
     pub fn observation(&self, case: &Case) -> Result<Observation, PassError> {
-        Observation::of(case, &self.lowered, &self.recorded, &self.facts)
+        Observation::of(case, &self.lowered, &self.recorded, &self.facts, self.tracer)
     }
 
     /// Who did what when.

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use crate::case::Case;
 use crate::diff::{
-    Costs, ExplainedDiff, Knowledge, Matrix, MatrixInput, NamedSymbols, OperationCost, PathDiff, Renames, TimingLine,
-    align, could_be_renamed, explain, matrix, point_elsewhere,
+    ExplainedDiff, Knowledge, Matrix, MatrixInput, NamedSymbols, OperationCost, PathDiff, Renames, TimingLine, align,
+    could_be_renamed, explain, matrix, point_elsewhere,
 };
 use crate::kernel::{Fetched, Kernel};
 use crate::path::Path;
+use crate::path::cost::Costs;
 use crate::vm::Images;
 
 use super::facts::KernelFacts;
@@ -79,6 +80,8 @@ pub struct Side<'f> {
     pub facts: &'f KernelFacts,
     /// Its accepted paths, by section.
     pub sections: Vec<(String, Path)>,
+    /// What functions take in each section, as far as that was measured.
+    pub costs: BTreeMap<String, Costs>,
 }
 
 /// One section of a case, compared.
@@ -163,10 +166,12 @@ pub fn compare(old: Side<'_>, new: Side<'_>) -> Result<Vec<SectionDiff>, Compare
     let new_paths: BTreeMap<String, Path> = new.sections.iter().cloned().collect();
     let nothing = Path::default();
     let none = Costs::new();
+    let (old_costs, new_costs) = (&old.costs, &new.costs);
     let section = |name: String| {
         let sides = (old_paths.get(&name).unwrap_or(&nothing), new_paths.get(&name).unwrap_or(&nothing));
         let diff: PathDiff = align(sides.0, sides.1, &knowledge);
-        SectionDiff { explained: explain(diff, (&old_symbols, &none), (&new_symbols, &none)), name }
+        let costs = [old_costs, new_costs].map(|costs| costs.get(&name).unwrap_or(&none));
+        SectionDiff { explained: explain(diff, (&old_symbols, costs[0]), (&new_symbols, costs[1])), name }
     };
     let mut sections: Vec<SectionDiff> = names.into_iter().map(section).collect();
     let mut parts: Vec<(&str, &mut ExplainedDiff)> =

@@ -6,7 +6,8 @@ use std::sync::OnceLock;
 use super::compare::SectionDiff;
 use super::results::CaseResult;
 use super::saved::SavedFunctions;
-use crate::diff::{Costs, ExplainedDiff, Knowledge, Reason, Renames, SymbolFacts, align, could_be_renamed, explain};
+use crate::diff::{ExplainedDiff, Knowledge, Reason, Renames, SymbolFacts, align, could_be_renamed, explain};
+use crate::path::cost::Costs;
 use crate::path::{Path, PathNode, Step};
 use crate::trace::Presence;
 
@@ -73,12 +74,12 @@ pub fn explain_saved(old: SavedSide<'_>, new: SavedSide<'_>) -> Vec<SectionDiff>
     let known: HashSet<&String> = names.iter().copied().collect();
     names.extend(new.paths.iter().map(|(name, _)| name).filter(|name| !known.contains(name)));
     let nothing = Path::default();
-    let (old_costs, new_costs) = (costs(old.result), costs(new.result));
     let section = |name: &String| {
         let of = |paths: &'_ [(String, Path)]| paths.iter().position(|(known, _)| known == name);
         let old_path = of(old.paths).map_or(&nothing, |at| &old.paths[at].1);
         let new_path = of(new.paths).map_or(&nothing, |at| &new.paths[at].1);
         let diff = align(old_path, new_path, &knowledge);
+        let (old_costs, new_costs) = (costs(old.result, name), costs(new.result, name));
         let mut explained = explain(diff, (&old_known, &old_costs), (&new_known, &new_costs));
         drop_guesses(&mut explained, &old_known, &new_known);
         SectionDiff { name: name.clone(), explained }
@@ -106,6 +107,8 @@ fn drop_guesses(explained: &mut ExplainedDiff, old: &Known<'_>, new: &Known<'_>)
     }
 }
 
-fn costs(result: Option<&CaseResult>) -> Costs {
-    result.map(|result| result.costs.iter().cloned().collect()).unwrap_or_default()
+/// What functions take in a section of a result.
+fn costs(result: Option<&CaseResult>, section: &str) -> Costs {
+    let saved = result.and_then(|result| result.paths.iter().find(|saved| saved.name == section));
+    saved.map(|saved| saved.costs.clone()).unwrap_or_default()
 }

@@ -75,7 +75,7 @@ impl FunctionNames for KernelFacts {
 }
 
 /// Written under another name first: a reader sees all of it or nothing. Not being able to keep it only costs time.
-fn keep(path: &Path, bytes: &[u8]) {
+pub(super) fn keep(path: &Path, bytes: &[u8]) {
     let Some(folder) = path.parent() else { return };
     let Ok(mut file) = tempfile::NamedTempFile::new_in(folder) else { return };
     if std::io::Write::write_all(&mut file, bytes).is_ok() {

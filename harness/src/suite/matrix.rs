@@ -5,8 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock};
 use std::time::Instant;
 
+use rxpath_guest::{Pass, Plan};
+
 use crate::case::{Case, Diagnostics, Lowered, PassKind};
 use crate::kernel::{Fetched, Kernel, Series};
+use crate::path::cost::TracerCost;
 use crate::vm::{Accelerator, Images, Machine, QemuProgram, RunLimits, Stage, VmError, WarmImage};
 
 use super::blame::{agent_is_content, blame, broken_bench, worsen};
@@ -14,6 +17,7 @@ use super::captures::{About, SAVED_VERSION, SavedCapture};
 use super::facts::{FactsError, KernelFacts};
 use super::functions;
 use super::judge;
+use super::milestones;
 use super::observe::Observation;
 use super::passes::{PassError, Recorded};
 use super::prepare;
@@ -21,6 +25,7 @@ use super::results::{CaseResult, Problem, RESULTS_VERSION, Results, Verdict};
 use super::saved::{self, SavedFunctions};
 use super::snapshot::{Compared, SnapshotKind, Snapshots, first_difference, section_at};
 use super::timings::{Held, Timings, cost_failures};
+use super::tracer::tracer_cost;
 
 /// How a matrix is run.
 #[derive(Clone, Debug)]
@@ -58,6 +63,8 @@ impl Watcher for Silent {
 struct Bench {
     image: WarmImage,
     facts: KernelFacts,
+    /// What tracing a call costs, or why that is not known.
+    tracer: Result<TracerCost, String>,
 }
 
 /// What a failed preparation leaves for the cases that needed it.
@@ -244,7 +251,11 @@ impl Suite<'_> {
             let booting = |reason: &str| self.watcher.booting(&kernel.series, &kernel.on(&key.1), reason);
             let image = self.images.get(&kernel, &key.1, qemu, &booting)?;
             let facts = KernelFacts::load(&image)?;
-            Ok(Bench { image, facts })
+            let tracer = match self.options.accelerator {
+                Accelerator::Exact => tracer_cost(&image, &facts, &self.options.limits).map_err(|why| why.to_string()),
+                _ => Err("times mean nothing outside exact mode".to_owned()),
+            };
+            Ok(Bench { image, facts, tracer })
         })
     }
 
@@ -270,17 +281,14 @@ impl Suite<'_> {
             }
         };
         let mut lowered = job.case.lower(job.kernel.series, pass);
-        if let rxpath_guest::Pass::Timing { milestones } = &mut lowered.plan.pass {
-            // Nothing reports them yet, and naming functions to the tracer costs a guest a second each.
-            milestones.clear();
-        }
         let stage = if pass == PassKind::Trace { Stage::Armed } else { Stage::Quiet };
         let mut limits = self.options.limits.clone();
         limits.keep_failures = limits.keep_failures.map(|folder| {
             let name = format!("{}-{}-{pass:?}", job.case.name.replace('/', "-"), job.kernel.series).to_lowercase();
             folder.join(name)
         });
-        let mut recorded = Recorded::run(&bench.image, stage, lowered.plan.clone(), &limits);
+        let mut recorded =
+            plan_of(&mut lowered, bench).and_then(|plan| Recorded::run(&bench.image, stage, plan, &limits));
         if let (PassKind::Trace, Some(folder)) = (pass, &self.options.save_captures) {
             recorded = recorded.and_then(|recorded| {
                 save_capture(folder, job, bench, &recorded)?;
@@ -299,7 +307,7 @@ impl Suite<'_> {
                 return;
             };
             drop(all);
-            let mut result = self.judge(job, &lowered, &bench.facts, trace, timing);
+            let mut result = self.judge(job, &lowered, bench, trace, timing);
             result.took_ms = started.elapsed().as_millis() as u64;
             self.finish(index, result, results);
         }
@@ -314,7 +322,7 @@ impl Suite<'_> {
         &self,
         job: &Job<'_>,
         lowered: &Lowered,
-        facts: &KernelFacts,
+        bench: &Bench,
         trace: Result<Recorded, PassError>,
         timing: Result<Recorded, PassError>,
     ) -> CaseResult {
@@ -322,14 +330,14 @@ impl Suite<'_> {
         match trace {
             Ok(recorded) => {
                 result.capture_digest = recorded.digest.clone();
-                self.judge_trace(job, lowered, facts, &recorded, &mut result);
+                self.judge_trace(job, lowered, bench, &recorded, &mut result);
             }
             Err(why) => blame(&mut result, "traced pass", &why),
         }
         match timing {
             Ok(recorded) => {
                 result.timing_digest = recorded.digest.clone();
-                self.judge_timing(job, &recorded, &mut result);
+                self.judge_timing(job, lowered, &bench.facts, &recorded, &mut result);
             }
             Err(why) => blame(&mut result, "timing pass", &why),
         }
@@ -340,14 +348,15 @@ impl Suite<'_> {
         &self,
         job: &Job<'_>,
         lowered: &Lowered,
-        facts: &KernelFacts,
+        bench: &Bench,
         recorded: &Recorded,
         result: &mut CaseResult,
     ) {
         if !agent_is_content(job.case, recorded, "traced pass", result) {
             return;
         }
-        let observation = match Observation::of(job.case, lowered, recorded, facts) {
+        let tracer = bench.tracer.as_ref().ok().copied();
+        let observation = match Observation::of(job.case, lowered, recorded, &bench.facts, tracer) {
             Ok(observation) => observation,
             Err(why) => return blame(result, "traced pass", &why),
         };
@@ -383,11 +392,33 @@ impl Suite<'_> {
         }
     }
 
-    fn judge_timing(&self, job: &Job<'_>, recorded: &Recorded, result: &mut CaseResult) {
+    fn judge_timing(
+        &self,
+        job: &Job<'_>,
+        lowered: &Lowered,
+        facts: &KernelFacts,
+        recorded: &Recorded,
+        result: &mut CaseResult,
+    ) {
         if !agent_is_content(job.case, recorded, "timing pass", result) {
             return;
         }
-        let timings = Timings::of(job.case, &recorded.report);
+        let mut timings = Timings::of(job.case, &recorded.report);
+        if !lowered.milestones.is_empty() {
+            let found = milestones::timings(recorded, facts, &lowered.milestones);
+            match found.map_err(|why| PassError::from(Box::new(why))) {
+                Ok((found, missing)) => {
+                    timings.timings.extend(found);
+                    for name in missing {
+                        let message = format!(
+                            "expected the milestone {name} to be called in a recorded operation, and it was not: name a function that is, or gate it (`{name} since 6.1`)"
+                        );
+                        worsen(result, Verdict::Failed, "milestones", message, String::new());
+                    }
+                }
+                Err(why) => blame(result, "timing pass", &why),
+            }
+        }
         result.costs = timings.timings.iter().map(|one| (one.name.clone(), one.cost)).collect();
         let summaries = timings.timings.iter().filter_map(|one| Some(saved::timing(one.name.clone(), &one.summary?)));
         result.timings = summaries.collect();
@@ -457,6 +488,14 @@ fn judge_costs(jobs: &[Job<'_>], found: &mut [CaseResult]) {
             .notes
             .extend(unknown.iter().map(|failure| format!("{}: not judged: {}", failure.context, failure.message)));
     }
+}
+
+/// The plan of a pass, with the case's milestones as the image's kernel numbers them.
+fn plan_of(lowered: &mut Lowered, bench: &Bench) -> Result<Plan, PassError> {
+    if let (Pass::Timing { milestones }, false) = (&mut lowered.plan.pass, lowered.milestones.is_empty()) {
+        *milestones = Some(milestones::milestones(&bench.image, &lowered.milestones).map_err(Box::new)?);
+    }
+    Ok(lowered.plan.clone())
 }
 
 fn save_capture(folder: &Path, job: &Job<'_>, bench: &Bench, recorded: &Recorded) -> Result<(), PassError> {

@@ -14,6 +14,7 @@ mod facts;
 mod functions;
 mod judge;
 mod matrix;
+mod milestones;
 pub mod native;
 mod observe;
 mod passes;
@@ -25,6 +26,7 @@ mod selection;
 mod snapshot;
 mod timeline;
 mod timings;
+mod tracer;
 mod upkeep;
 mod workshop;
 

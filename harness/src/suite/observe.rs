@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use rxpath_guest::{OpResult, Tag};
 
 use crate::case::{Case, Context, Lowered, StepRef};
+use crate::path::cost::{Costs, TracerCost};
 use crate::path::profiles::Fate;
 use crate::path::steady::{Steadiness, steady};
 use crate::path::{
@@ -26,6 +27,8 @@ pub struct Section {
     pub steadiness: Steadiness,
     /// The path of every iteration.
     pub paths: BTreeMap<u32, Path>,
+    /// What a call of each function takes with all that it calls in this context: instructions, median, by canonical name.
+    pub costs: Costs,
 }
 
 /// What a traced pass shows.
@@ -47,8 +50,14 @@ const HARDIRQ: &str = "hardirq";
 const NMI: &str = "nmi";
 
 impl Observation {
-    /// What this capture of the case shows.
-    pub fn of(case: &Case, lowered: &Lowered, recorded: &Recorded, facts: &KernelFacts) -> Result<Self, PassError> {
+    /// What this capture of the case shows; with costs of functions, if it is known what tracing them cost.
+    pub fn of(
+        case: &Case,
+        lowered: &Lowered,
+        recorded: &Recorded,
+        facts: &KernelFacts,
+        tracer: Option<TracerCost>,
+    ) -> Result<Self, PassError> {
         let forests = recorded.forests(facts, Tag::Pages)?;
         let roles: Vec<Role> =
             lowered.names.iter().map(|(name, steps)| Role { name: name.clone(), steps: steps.clone() }).collect();
@@ -60,7 +69,7 @@ impl Observation {
         else {
             return Ok(Self::of_nothing("rxpath's own data files are broken"));
         };
-        let settings = CaptureSettings { roles: &roles, rules: &rules, hiding: &hiding };
+        let settings = CaptureSettings { roles: &roles, rules: &rules, hiding: &hiding, tracer };
         let paths = capture_paths(&forests, &recorded.report, facts, &settings);
         let mut losses = forests.losses.clone();
         losses.extend(shadow_stack_losses(
@@ -166,7 +175,8 @@ fn sections(case: &Case, paths: &CapturePaths) -> Vec<Section> {
         if steadily_empty && !matches!(stream, Stream::Operation { .. }) {
             continue;
         }
-        out.push(Section { name, stream: stream.clone(), steadiness, paths: by_iteration.clone() });
+        let costs = paths.costs.get(stream).cloned().unwrap_or_default();
+        out.push(Section { name, stream: stream.clone(), steadiness, paths: by_iteration.clone(), costs });
     }
     out
 }

@@ -33,6 +33,9 @@ pub enum PassError {
     /// The ring buffer's pages.
     #[error("the recorded pages cannot be decoded: {0}")]
     Decode(#[from] crate::trace::DecodeError),
+    /// The functions to trace alone.
+    #[error(transparent)]
+    Milestones(#[from] Box<super::milestones::MilestoneError>),
     /// The folder to keep the capture in.
     #[error("the capture cannot be kept: {0}")]
     Saved(#[from] super::captures::SavedError),

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::facts::KernelFacts;
 use super::observe::{Observation, read_document};
+use crate::path::cost::Costs;
 use crate::path::steady::Steadiness;
 use crate::path::timing::Summary;
 use crate::path::{Path, Step, text};
@@ -23,6 +24,10 @@ pub struct SavedPath {
     pub agreeing: usize,
     /// How many iterations there were. Not more than half of them agreeing: nothing can be said.
     pub iterations: usize,
+    /// What a call of each function takes here with all that it calls, the tracer's cost taken off: instructions, median.
+    /// Empty outside exact mode.
+    #[serde(default, skip_serializing_if = "Costs::is_empty")]
+    pub costs: Costs,
 }
 
 /// What an operation takes: instructions in exact mode, nanoseconds in native mode.
@@ -86,14 +91,20 @@ impl SavedFunctions {
 /// An observation's paths, as they are saved.
 pub(super) fn paths(observation: &Observation) -> Vec<SavedPath> {
     let saved = |section: &super::Section| {
-        let (path, agreeing, iterations) = match &section.steadiness {
-            Steadiness::Steady(steady) => (text::write(&steady.path), steady.agreeing, steady.iterations),
+        let (shown, agreeing, iterations) = match &section.steadiness {
+            Steadiness::Steady(steady) => (Some(&steady.path), steady.agreeing, steady.iterations),
             Steadiness::Inconclusive(unstable) => {
-                let path = unstable.most_frequent.as_ref().map(text::write).unwrap_or_default();
-                (path, unstable.agreeing, unstable.iterations)
+                (unstable.most_frequent.as_ref(), unstable.agreeing, unstable.iterations)
             }
         };
-        SavedPath { name: section.name.clone(), path, agreeing, iterations }
+        let cost = |function: &str| Some((function.to_owned(), *section.costs.get(function)?));
+        SavedPath {
+            name: section.name.clone(),
+            path: shown.map(text::write).unwrap_or_default(),
+            agreeing,
+            iterations,
+            costs: shown.into_iter().flat_map(Path::functions).filter_map(cost).collect(),
+        }
     };
     observation.sections.iter().map(saved).collect()
 }

@@ -7,6 +7,7 @@ use maud::{Markup, html};
 use super::index::bands;
 use super::page::{band, difference_file, page as whole_page, shortened, slug, verdict};
 use super::tree::{is_of, sleep_id, tree, tree_id};
+use crate::path::cost::Costs;
 use crate::path::{Path, Step};
 use crate::report::change_words::grouped;
 use crate::report::overview::{CaseView, KernelView, Overview};
@@ -83,7 +84,11 @@ fn section_of(overview: &Overview, case: &CaseView, at: usize, section: &str) ->
                     // The newest way is what one comes for; the others are one click away.
                     details open[Some(class) == newest(case, at)] id={ (tree_id(section, class)) "-kernels" } {
                         summary { (band(Some(class), section)) " " strong { (names) } " " span.soft { (path.nodes.len()) " lines" (agreement(case, first, section)) } }
-                        (tree(path, &tree_id(section, class), &label, &sleepers(case, first)))
+                        @let costs = costs_of_calls(case, &of_class, section);
+                        @if let Some((column, _)) = costs {
+                            p.soft { "The numbers are instructions, median of a call on " (overview.kernel(column)) " with all that it calls." }
+                        }
+                        (tree(path, &tree_id(section, class), &label, &sleepers(case, first), costs.map_or(&Costs::new(), |(_, costs)| costs)))
                     }
                 }
             }
@@ -130,6 +135,15 @@ fn sleepers(case: &CaseView, column: usize) -> Vec<(String, String)> {
         .filter(|(name, _)| asleep(name))
         .filter_map(|(name, class)| Some((name.clone(), tree_id(name, (*class)?))))
         .collect()
+}
+
+/// What calls take on the newest of these kernels that it is known of, with its column.
+fn costs_of_calls<'c>(case: &'c CaseView, columns: &[usize], section: &str) -> Option<(usize, &'c Costs)> {
+    columns.iter().rev().find_map(|column| {
+        let paths = &case.kernels[*column].as_ref()?.result.paths;
+        let saved = paths.iter().find(|saved| saved.name == section && !saved.costs.is_empty())?;
+        Some((*column, &saved.costs))
+    })
 }
 
 /// What the operation takes on each kernel.

@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use super::page::{case_file, difference_file, page as whole_page, shortened};
 use crate::diff::{Change, DiffLine, ExplainedDiff};
 use crate::path::{PathNode, text};
-use crate::report::change_words::{grouped, kind, percent, sign};
+use crate::report::change_words::{self, grouped, kind, percent, sign};
 use crate::report::overview::{CaseView, Overview};
 use crate::suite::{CaseResult, SectionDiff, explain_saved};
 
@@ -118,7 +118,7 @@ fn cells(explained: &ExplainedDiff, at: usize) -> Markup {
         span.y {
             (kind(line))
             @if let Some(reason) = reason { ": " (reason) }
-            @if let (true, Some(cost)) = (line.is_change(), cost.new.or(cost.old)) { " (" (grouped(cost)) ")" }
+            @if let Some(cost) = change_words::cost(line, cost) { " (" (cost) ")" }
         }
     }
 }

@@ -3,7 +3,9 @@
 use maud::{Markup, html};
 
 use super::page::{shortened, slug};
+use crate::path::cost::Costs;
 use crate::path::{Path, Step, text};
+use crate::report::change_words::grouped;
 
 /// How deep elements are nested; what lies deeper is listed without folding, for a path may be any depth.
 const DEEPEST: usize = 150;
@@ -16,11 +18,13 @@ pub struct Tree<'p> {
     id: String,
     /// Names of the sections on the page with the ids of their trees, for links from who wakes to who sleeps.
     sleepers: &'p [(String, String)],
+    /// What a call of each function takes, where that is known.
+    costs: &'p Costs,
 }
 
 /// The tree of a path. `id` names it on its page, `label` to who hears the page: landmarks of the same name cannot be told apart.
-pub fn tree(path: &Path, id: &str, label: &str, sleepers: &[(String, String)]) -> Markup {
-    let tree = Tree { path, ends: path.subtree_ends(), id: id.to_owned(), sleepers };
+pub fn tree(path: &Path, id: &str, label: &str, sleepers: &[(String, String)], costs: &Costs) -> Markup {
+    let tree = Tree { path, ends: path.subtree_ends(), id: id.to_owned(), sleepers, costs };
     html! { div.tree tabindex="0" role="region" aria-label=(label) { (tree.nodes(0, path.nodes.len(), 0)) } }
 }
 
@@ -76,6 +80,7 @@ impl Tree<'_> {
                 },
             }
             @if node.times > 1 { " " span.x { "×" (node.times) } }
+            @if let Some(cost) = node.what.function().and_then(|name| self.costs.get(name)) { " " span.c { (grouped(*cost)) } }
         }
     }
 }

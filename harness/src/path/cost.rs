@@ -1,0 +1,329 @@
+//! What calls cost: from the trace clock's stamps, with the tracer's own share, sleeps and interrupts taken off.
+//!
+//! In exact mode the stamps count instructions, so what is left is the number of instructions that the function and what it
+//! called ran, to within a few for every traced call: the tracer does not take the very same number each time.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::contexts::Kept;
+use super::timing::Summary;
+use super::{FunctionNames, NameTable, subtree_ends};
+use crate::trace::{Forests, FuncAddr, Node, What};
+
+/// What the tracer adds to a traced call, in nanoseconds (exact mode: instructions).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct TracerCost {
+    /// The part that falls between a call's own entry and exit stamps.
+    pub inside: u64,
+    /// All of it: what a traced call adds to the one around it, on average.
+    pub whole: f64,
+}
+
+/// Functions by which the kernel records an event (include/linux/tracepoint.h, `__DO_TRACE_CALL`): what they take is the
+/// tracer's, and so is what they call.
+const RECORDS_EVENTS: &str = "__traceiter_";
+
+/// The one that records a context switch, between two tasks.
+pub const RECORDS_SWITCHES: &str = "__traceiter_sched_switch";
+
+/// Takes the tracer off what a capture's calls took.
+pub struct Costing<'n> {
+    cost: TracerCost,
+    names: &'n dyn FunctionNames,
+    /// For each context switch, by CPU and stamp: when the task that left had done its last.
+    left: HashMap<(u16, u64), u64>,
+    turns: Turns,
+}
+
+impl<'n> Costing<'n> {
+    /// For the calls of these forests.
+    pub fn new(forests: &Forests, names: &'n dyn FunctionNames, cost: TracerCost) -> Self {
+        let left = forests.by_task.values().flat_map(|forest| departures(&forest.nodes, names)).collect();
+        Self { cost, names, left, turns: Turns::of(forests) }
+    }
+
+    /// What each node took on the CPU by itself: a call without the calls beneath it, without the time that its task was
+    /// switched away and without the tracer. 0 for marks, and for calls that were not seen to end. Linear, but for a
+    /// search for each switch.
+    ///
+    /// The nodes are whole trees, in preorder. Whatever ran on top of a call (an interrupt) stands beneath it and is taken
+    /// off as any other call is.
+    pub fn own_times(&self, nodes: &[Node]) -> Vec<u64> {
+        let TracerCost { inside, whole } = self.cost;
+        let around = (whole - inside as f64).max(0.0);
+        let mut own = vec![0; nodes.len()];
+        let mut open: Vec<Open> = Vec::new();
+        for (at, node) in nodes.iter().enumerate() {
+            close_down_to(node.depth, around, &mut open, &mut own);
+            let clock = |time: u64| self.turns.own_clock(node.cpu, time);
+            let start = clock(node.start);
+            let parent = open.last_mut();
+            match (&node.what, parent) {
+                (What::Call { func, end }, parent) => {
+                    let end = end.map(clock);
+                    let mut of_tracer = self.records_events(*func);
+                    if let Some(parent) = parent {
+                        of_tracer |= parent.of_tracer;
+                        if let Some(end) = end {
+                            parent.elsewhere += end.saturating_sub(start);
+                            parent.traced_beneath += 1;
+                            parent.last = parent.last.max(end);
+                        }
+                    }
+                    let took = end.filter(|_| !of_tracer).map(|end| end.saturating_sub(start));
+                    open.push(Open {
+                        at,
+                        depth: node.depth,
+                        took,
+                        of_tracer,
+                        elsewhere: inside,
+                        traced_beneath: 0,
+                        last: start,
+                    });
+                }
+                (What::SwitchIn { .. }, Some(parent)) => {
+                    let back = clock(self.back_at(node));
+                    parent.elsewhere += back.saturating_sub(parent.last);
+                    parent.last = back;
+                }
+                (_, Some(parent)) => parent.last = parent.last.max(start),
+                (_, None) => {}
+            }
+        }
+        close_down_to(0, around, &mut open, &mut own);
+        own
+    }
+
+    fn records_events(&self, func: FuncAddr) -> bool {
+        self.names.raw_name(func).is_some_and(|name| name.starts_with(RECORDS_EVENTS))
+    }
+
+    /// When the task was back on the CPU: the one before went on for a while after the event was stamped.
+    fn back_at(&self, switch: &Node) -> u64 {
+        self.left.get(&(switch.cpu, switch.start)).copied().unwrap_or(switch.start).max(switch.start)
+    }
+}
+
+/// When which CPU had its turn. In exact mode the CPUs of a machine take turns on one thread, and one clock counts what all
+/// of them run (QEMU accel/tcg/tcg-accel-ops-rr.c): what another CPU ran in between is nothing that a call took.
+///
+/// A turn is known from its first record to its last; what lies between two turns stays with the call it is found in.
+struct Turns {
+    /// By CPU, the turns of others: begin, end, and the sum of all before it.
+    of_others: BTreeMap<u16, Vec<(u64, u64, u64)>>,
+}
+
+impl Turns {
+    fn of(forests: &Forests) -> Self {
+        let mut stamps: Vec<(u64, u16)> = Vec::new();
+        for node in forests.by_task.values().flat_map(|forest| &forest.nodes) {
+            stamps.push((node.start, node.cpu));
+            if let What::Call { end: Some(end), .. } = node.what {
+                stamps.push((end, node.cpu));
+            }
+        }
+        stamps.sort_unstable();
+        let cpus: BTreeSet<u16> = stamps.iter().map(|(_, cpu)| *cpu).collect();
+        let of_others = |cpu: u16| {
+            let runs = stamps.chunk_by(|one, next| (one.1 == cpu) == (next.1 == cpu)).filter(|run| run[0].1 != cpu);
+            let mut before = 0;
+            let turn = |run: &[(u64, u16)]| {
+                let (begin, end) = (run[0].0, run[run.len() - 1].0);
+                before += end - begin;
+                (begin, end, before - (end - begin))
+            };
+            (cpu, runs.map(turn).filter(|(begin, end, _)| end > begin).collect())
+        };
+        Self { of_others: cpus.into_iter().map(of_others).collect() }
+    }
+
+    /// How much a CPU had run by then.
+    fn own_clock(&self, cpu: u16, time: u64) -> u64 {
+        let turns = self.of_others.get(&cpu).map(Vec::as_slice).unwrap_or_default();
+        let behind = turns.partition_point(|(begin, ..)| *begin < time);
+        let others = turns[..behind].last().map_or(0, |(begin, end, before)| before + (time.min(*end) - begin));
+        time - others
+    }
+}
+
+/// Each switch away from a task, with the end of the last call that it finished before it was really gone: of the one that
+/// recorded the switch, or of what came after (the address space and the FPU are switched later).
+fn departures(nodes: &[Node], names: &dyn FunctionNames) -> Vec<((u16, u64), u64)> {
+    let mut out: Vec<((u16, u64), u64)> = Vec::new();
+    let mut going = false;
+    let mut recorded_until = 0;
+    for node in nodes {
+        match node.what {
+            What::Call { func, end: Some(end) } => {
+                if names.raw_name(func) == Some(RECORDS_SWITCHES) {
+                    recorded_until = end;
+                }
+                if let (true, Some((_, left))) = (going, out.last_mut()) {
+                    *left = end.max(*left);
+                }
+            }
+            What::SwitchOut { .. } => {
+                out.push(((node.cpu, node.start), node.start.max(recorded_until)));
+                going = true;
+            }
+            What::SwitchIn { .. } => going = false,
+            _ => {}
+        }
+    }
+    out
+}
+
+/// A call whose children are looked at.
+struct Open {
+    at: usize,
+    depth: u32,
+    /// From entry to exit; `None` if the exit was not recorded, or it is all the tracer's.
+    took: Option<u64>,
+    of_tracer: bool,
+    /// What of that was not its own.
+    elsewhere: u64,
+    /// Finished calls right beneath it.
+    traced_beneath: u32,
+    /// The end of the last thing that happened in it.
+    last: u64,
+}
+
+fn close_down_to(depth: u32, around: f64, open: &mut Vec<Open>, own: &mut [u64]) {
+    while let Some(call) = open.pop_if(|call| call.depth >= depth) {
+        let of_tracer = (around * f64::from(call.traced_beneath)).round() as u64;
+        own[call.at] = call.took.map_or(0, |took| took.saturating_sub(call.elsewhere + of_tracer));
+    }
+}
+
+/// For each call of a preorder list of depths with their own times, its time with everything beneath it.
+pub fn with_all_beneath(ends: &[usize], own: impl Iterator<Item = u64>) -> Vec<u64> {
+    let mut before = vec![0u64];
+    before.extend(own.scan(0u64, |sum, own| {
+        *sum += own;
+        Some(*sum)
+    }));
+    ends.iter().enumerate().map(|(at, end)| before[*end] - before[at]).collect()
+}
+
+/// What a call of each function takes with everything that it calls: median, by canonical name.
+pub type Costs = BTreeMap<String, u64>;
+
+/// What calls took, by function.
+#[derive(Default)]
+pub struct CallSamples(HashMap<Arc<str>, Vec<u64>>);
+
+impl CallSamples {
+    /// Adds the finished calls of one context's trees.
+    pub fn add(&mut self, kept: &[Kept], names: &mut NameTable) {
+        let ends = subtree_ends(kept.iter().map(|kept| kept.depth));
+        let took = with_all_beneath(&ends, kept.iter().map(|kept| kept.own));
+        let mut callers: Vec<Arc<str>> = Vec::new();
+        for (at, kept) in kept.iter().enumerate() {
+            let What::Call { func, end } = kept.node.what else { continue };
+            let name = names.canonical(func);
+            callers.truncate(kept.depth as usize);
+            // To a reader a part that the compiler cut out of a function (`f.part.0`) is that function's own work.
+            let is_part = callers.last() == Some(&name);
+            callers.push(name.clone());
+            if end.is_some() && !is_part {
+                self.0.entry(name).or_default().push(took[at]);
+            }
+        }
+    }
+
+    /// The median of each function.
+    pub fn medians(self) -> Costs {
+        let median = |(name, samples): (Arc<str>, Vec<u64>)| Some((name.to_string(), Summary::of(&samples)?.median));
+        self.0.into_iter().filter_map(median).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trace::{Forest, Interrupted, TaskKey};
+
+    const RECORDS: FuncAddr = 9;
+
+    struct Names;
+
+    impl FunctionNames for Names {
+        fn raw_name(&self, func: FuncAddr) -> Option<&str> {
+            Some(if func == RECORDS { RECORDS_SWITCHES } else { "f" })
+        }
+    }
+
+    fn node(depth: u32, start: u64, what: What) -> Node {
+        Node { depth, cpu: 0, start, interrupted: Interrupted::default(), what }
+    }
+
+    fn call(depth: u32, start: u64, end: u64) -> Node {
+        node(depth, start, What::Call { func: 1, end: Some(end) })
+    }
+
+    fn records(depth: u32, start: u64, end: u64) -> Node {
+        node(depth, start, What::Call { func: RECORDS, end: Some(end) })
+    }
+
+    fn away() -> What {
+        What::SwitchOut { state: 'S', next: 2 }
+    }
+
+    fn back() -> What {
+        What::SwitchIn { previous: 2 }
+    }
+
+    /// What the first of these tasks' nodes took.
+    fn own(tasks: &[&[Node]], cost: TracerCost) -> Vec<u64> {
+        let forest = |(pid, nodes): (i32, &&[Node])| {
+            let task = TaskKey::Task(pid);
+            (task, Forest { task, nodes: nodes.to_vec() })
+        };
+        let forests = Forests { by_task: (1..).zip(tasks).map(forest).collect(), ..Forests::default() };
+        Costing::new(&forests, &Names, cost).own_times(tasks[0])
+    }
+
+    #[test]
+    fn the_tracer_is_taken_off_the_call_itself_and_once_for_each_call_beneath() {
+        let nodes = [call(0, 0, 1000), call(1, 100, 300), call(2, 150, 200), call(1, 400, 500)];
+        let own = own(&[&nodes], TracerCost { inside: 10, whole: 50.0 });
+        assert_eq!(own, [1000 - 200 - 100 - 2 * 40 - 10, 200 - 50 - 40 - 10, 50 - 10, 100 - 10]);
+        let ends = subtree_ends(nodes.iter().map(|node| node.depth));
+        assert_eq!(with_all_beneath(&ends, own.into_iter()), [610 + 100 + 40 + 90, 140, 40, 90]);
+    }
+
+    #[test]
+    fn a_sleep_is_no_work_wherever_its_task_went_away() {
+        let direct = [call(0, 0, 1000), node(1, 100, away()), node(1, 900, back())];
+        assert_eq!(own(&[&direct], TracerCost::default()), [200, 0, 0]);
+        let beneath = [call(0, 0, 1000), call(1, 90, 110), node(2, 100, away()), node(1, 900, back())];
+        assert_eq!(own(&[&beneath], TracerCost::default()), [90 + 100, 20, 0, 0]);
+    }
+
+    #[test]
+    fn recording_a_switch_is_nobody_s_work_on_either_side_of_it() {
+        let sleeper = [call(0, 0, 1000), records(1, 90, 130), node(2, 100, away()), node(1, 900, back())];
+        let other =
+            [call(0, 140, 2000), records(1, 880, 950), call(2, 890, 895), node(1, 900, away()), call(1, 955, 960)];
+        assert_eq!(own(&[&sleeper, &other], TracerCost::default()), [90 + 40, 0, 0, 0]);
+        assert_eq!(own(&[&other, &sleeper], TracerCost::default()), [1860 - 70 - 5, 0, 0, 0, 5]);
+    }
+
+    #[test]
+    fn what_another_cpu_ran_in_between_is_not_what_a_call_took() {
+        let on_other = |depth, start, end| Node { cpu: 1, ..call(depth, start, end) };
+        let nodes = [call(0, 0, 1000), call(1, 100, 900)];
+        let other = [on_other(0, 200, 400), on_other(1, 250, 300), on_other(0, 500, 700)];
+        assert_eq!(own(&[&nodes, &other], TracerCost::default()), [200, 800 - 500]);
+        assert_eq!(own(&[&other, &nodes], TracerCost::default()), [150, 50, 200]);
+    }
+
+    #[test]
+    fn a_call_without_an_end_and_one_cheaper_than_its_tracer_cost_nothing() {
+        let nodes = [node(0, 0, What::Call { func: 1, end: None }), call(1, 5, 10)];
+        assert_eq!(own(&[&nodes], TracerCost { inside: 7, whole: 9.0 }), [0, 0]);
+    }
+}

@@ -1,0 +1,125 @@
+//! What it costs to trace every call: measured once for each image, so that the costs of functions can be told without it.
+//!
+//! Two operations run on the image, one of many calls and one of few, both traced and not. What the many calls take more
+//! when traced than they do untraced is the tracer's, and the difference of the two operations leaves out whatever comes
+//! with each system call but is no traced call.
+
+use rxpath_guest::{Actor, ActorIndex, ActorKind, Op, Pass, Plan, Policy, RunReport, Step, StepIndex, Tag};
+
+use super::facts::{KernelFacts, keep};
+use super::passes::{PassError, Recorded};
+use crate::path::cost::TracerCost;
+use crate::path::timing::operation_times;
+use crate::path::{operations, subtree_ends};
+use crate::trace::{Forests, Node, What};
+use crate::vm::{RunLimits, Stage, WarmImage};
+
+/// The cost as it is kept beside the image, as JSON. To be renamed whenever it is measured in another way.
+const KEPT: &str = "tracer-cost-1";
+
+/// Of the guest (include/linux/socket.h, include/linux/net.h), whatever the host is.
+const AF_UNIX: i32 = 1;
+const SOCK_STREAM: i32 = 1;
+const MSG_DONTWAIT: i32 = 0x40;
+
+const ITERATIONS: u32 = 16;
+const CALIBRATOR: ActorIndex = 0;
+const MANY_CALLS: StepIndex = 0;
+const FEW_CALLS: StepIndex = 1;
+
+/// Why it is not known what tracing costs.
+#[derive(Debug, thiserror::Error)]
+pub enum TracerError {
+    /// A run.
+    #[error(transparent)]
+    Pass(#[from] PassError),
+    /// What came of it.
+    #[error(
+        "what tracing costs cannot be told: expected socketpair() to run more calls than recv(), and to take longer traced than not; found {0}"
+    )]
+    Senseless(String),
+}
+
+/// What tracing a call costs on this image's kernel; measured when first asked for, then kept.
+pub(super) fn tracer_cost(
+    image: &WarmImage,
+    facts: &KernelFacts,
+    limits: &RunLimits,
+) -> Result<TracerCost, TracerError> {
+    let kept = image.folder().join(KEPT);
+    if let Some(cost) = std::fs::read(&kept).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()) {
+        return Ok(cost);
+    }
+    let untraced = Recorded::run(image, Stage::Quiet, plan(Pass::Timing { milestones: None }), limits)?;
+    let traced = Recorded::run(image, Stage::Armed, plan(Pass::Trace), limits)?;
+    let cost = calculate(&untraced.report, &traced.forests(facts, Tag::Pages)?, &traced.report)?;
+    // Plain numbers always become text.
+    keep(&kept, &serde_json::to_vec(&cost).unwrap_or_default());
+    Ok(cost)
+}
+
+fn plan(pass: Pass) -> Plan {
+    let step = |op, recorded| Step { when: Vec::new(), op, into: None, recorded };
+    let [one, other] = [0, 1];
+    let pair = Op::SocketPair { domain: AF_UNIX, kind: SOCK_STREAM, protocol: 0, into: (one, other) };
+    let nothing_there = Op::Recv { socket: one, bytes: 1, flags: MSG_DONTWAIT };
+    let close = |socket| step(Op::Close { socket }, false);
+    let actor = Actor {
+        name: "calibrator".to_owned(),
+        kind: ActorKind::Thread,
+        cpu: 0,
+        policy: Policy::Other,
+        netns: 0,
+        steps: vec![step(pair, true), step(nothing_there, true), close(one), close(other)],
+    };
+    Plan { iterations: ITERATIONS, warmup: 4, slots: 2, actors: vec![actor], ..Plan::of_nobody(pass) }
+}
+
+/// An operation at its shortest: the iterations in which an allocator had to fill up again are not the same ones in both
+/// passes.
+#[derive(Debug)]
+struct Measured {
+    untraced: u64,
+    traced: u64,
+    calls: u64,
+}
+
+fn calculate(untraced: &RunReport, forests: &Forests, traced: &RunReport) -> Result<TracerCost, TracerError> {
+    let found = operations(forests, traced).found;
+    let trees = |step: StepIndex| {
+        found.iter().filter(move |op| op.step == step).filter_map(|op| longest_undisturbed_tree(op.nodes))
+    };
+    let times = operation_times(untraced);
+    let measured = |step: StepIndex| {
+        let shortest = trees(step).min_by_key(|tree| took(&tree[0]))?;
+        Some(Measured {
+            untraced: *times.get(&(CALIBRATOR, step))?.samples.iter().min()?,
+            traced: took(&shortest[0])?,
+            calls: shortest.len() as u64 - 1,
+        })
+    };
+    // The tracer's share of a function of two or three instructions is nearly all that it takes.
+    let inside = [MANY_CALLS, FEW_CALLS].into_iter().flat_map(trees).flatten().filter_map(took).min();
+    let (many, few) = (measured(MANY_CALLS), measured(FEW_CALLS));
+    let cost = many.as_ref().zip(few.as_ref()).zip(inside).and_then(|((many, few), inside)| {
+        let added = many.traced.checked_sub(few.traced)?.checked_sub(many.untraced.checked_sub(few.untraced)?)?;
+        let whole = added as f64 / many.calls.checked_sub(few.calls).filter(|more| *more > 0)? as f64;
+        (inside as f64 <= whole).then_some(TracerCost { inside, whole })
+    });
+    cost.ok_or_else(|| TracerError::Senseless(format!("{many:?}, {few:?}, and a shortest call of {inside:?}")))
+}
+
+/// The system call's own tree; `None` if anything but calls came in between.
+fn longest_undisturbed_tree(nodes: &[Node]) -> Option<&[Node]> {
+    let ends = subtree_ends(nodes.iter().map(|node| node.depth));
+    let roots = (0..nodes.len()).filter(|at| nodes[*at].depth == 0);
+    let tree = roots.map(|at| &nodes[at..ends[at]]).max_by_key(|tree| took(&tree[0]))?;
+    tree.iter().all(|node| took(node).is_some() && node.interrupted == Default::default()).then_some(tree)
+}
+
+fn took(node: &Node) -> Option<u64> {
+    match node.what {
+        What::Call { end: Some(end), .. } => Some(end.saturating_sub(node.start)),
+        _ => None,
+    }
+}
