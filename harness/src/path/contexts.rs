@@ -38,7 +38,7 @@ pub struct Kept<'a> {
     pub depth: u32,
     /// The node as it was recorded (its own `depth` is that of the whole stack).
     pub node: &'a Node,
-    /// What it took by itself (see [`super::cost::own_times`]); 0 where that is not known.
+    /// What it took by itself (see [`super::cost::Costing::own_times`]); 0 where that is not known.
     pub own: u64,
 }
 

@@ -1,6 +1,8 @@
 //! The words for what happened to a line of a diff.
 
 use crate::diff::{Change, Cost, DiffLine};
+use crate::path::cost::Costs;
+use crate::path::{Path, PathNode, Step};
 
 /// A diff's sign of this line: ` `, `+`, `-` or `~`.
 pub fn sign(line: &DiffLine) -> char {
@@ -36,6 +38,18 @@ pub fn cost(line: &DiffLine, cost: Cost) -> Option<String> {
         (_, Some(one), None) | (_, None, Some(one)) => Some(format!("{} instructions", grouped(one))),
         (_, Some(old), Some(new)) if old == new => Some(format!("{} instructions", grouped(new))),
         (_, Some(old), Some(new)) => Some(format!("{} instructions before, {} now", grouped(old), grouped(new))),
+    }
+}
+
+/// What is to be known of the costs beside a path's calls; `None` if there are none.
+pub fn about_costs(path: &Path, costs: &Costs) -> Option<&'static str> {
+    let is_switch = |node: &PathNode| matches!(node.what, Step::Sleeps | Step::Wakes(_) | Step::Preempted);
+    match (costs.is_empty(), path.nodes.iter().any(is_switch)) {
+        (true, _) => None,
+        (false, false) => Some("instructions of a call with all that it calls, median"),
+        (false, true) => Some(
+            "instructions of a call with all that it calls, median; around a sleep or a wake-up up to a fifth too many, for what a probe does before its stamp is not seen",
+        ),
     }
 }
 

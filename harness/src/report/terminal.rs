@@ -103,6 +103,14 @@ pub fn observation(case: &Case, kernel: &Kernel, observation: &Observation) -> S
     for loss in &observation.losses {
         let _ = writeln!(out, "lost: {loss}");
     }
+    let about = observation.sections.iter().filter_map(|section| match &section.steadiness {
+        Steadiness::Steady(steady) => change_words::about_costs(&steady.path, &section.costs),
+        Steadiness::Inconclusive(_) => None,
+    });
+    // The longer of the two says what the shorter does.
+    if let Some(about) = about.max_by_key(|about| about.len()) {
+        let _ = writeln!(out, "Numbers: {about}.");
+    }
     for section in &observation.sections {
         match &section.steadiness {
             Steadiness::Steady(steady) => {

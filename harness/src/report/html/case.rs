@@ -9,7 +9,7 @@ use super::page::{band, difference_file, page as whole_page, shortened, slug, ve
 use super::tree::{is_of, sleep_id, tree, tree_id};
 use crate::path::cost::Costs;
 use crate::path::{Path, Step};
-use crate::report::change_words::grouped;
+use crate::report::change_words::{about_costs, grouped};
 use crate::report::overview::{CaseView, KernelView, Overview};
 
 /// The page.
@@ -85,8 +85,8 @@ fn section_of(overview: &Overview, case: &CaseView, at: usize, section: &str) ->
                     details open[Some(class) == newest(case, at)] id={ (tree_id(section, class)) "-kernels" } {
                         summary { (band(Some(class), section)) " " strong { (names) } " " span.soft { (path.nodes.len()) " lines" (agreement(case, first, section)) } }
                         @let costs = costs_of_calls(case, &of_class, section);
-                        @if let Some((column, _)) = costs {
-                            p.soft { "The numbers are instructions, median of a call on " (overview.kernel(column)) " with all that it calls." }
+                        @if let Some((column, costs)) = costs {
+                            p.soft { "The numbers, of " (overview.kernel(column)) ": " (about_costs(path, costs).unwrap_or("")) "." }
                         }
                         (tree(path, &tree_id(section, class), &label, &sleepers(case, first), costs.map_or(&Costs::new(), |(_, costs)| costs)))
                     }
