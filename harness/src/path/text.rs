@@ -155,6 +155,9 @@ fn name(escaped: &str, names: &mut Names) -> Result<Arc<str>, (&'static str, Str
     Ok(name)
 }
 
+/// What a name cannot begin with as it is: a mark does, and behind a blank (`~ wakes ×2`) a count.
+const LOOKS_LIKE_MORE: [char; 2] = ['~', '×'];
+
 fn needs_escape(c: char) -> bool {
     c.is_whitespace() || c.is_control() || c == '\\'
 }
@@ -163,12 +166,12 @@ fn escape(name: &str) -> String {
     if name.is_empty() {
         return "\\e".to_owned();
     }
-    if !name.starts_with('~') && !name.contains(needs_escape) {
+    if !name.starts_with(LOOKS_LIKE_MORE) && !name.contains(needs_escape) {
         return name.to_owned();
     }
     let mut out = String::new();
     for (index, c) in name.char_indices() {
-        if needs_escape(c) || (index == 0 && c == '~') {
+        if needs_escape(c) || (index == 0 && LOOKS_LIKE_MORE.contains(&c)) {
             let _ = write!(out, "\\u{{{:x}}}", c as u32);
         } else {
             out.push(c);
@@ -263,6 +266,12 @@ __x64_sys_recvfrom
                 prop_assert_eq!(path.check(), Ok(()));
                 prop_assert_eq!(parse(&write(&path)), Ok(path));
             }
+        }
+
+        #[test]
+        fn names_that_begin_like_a_count_survive(name in "×[0-9]{0,2}") {
+            let path = Path { nodes: vec![PathNode::once(0, Step::Wakes(name.as_str().into()))] };
+            prop_assert_eq!(parse(&write(&path)), Ok(path));
         }
 
         #[test]

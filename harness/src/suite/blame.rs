@@ -4,6 +4,7 @@ use crate::case::Case;
 use crate::vm::{FaultKind, GuestFault, VmError};
 
 use super::matrix::BenchError;
+use super::milestones::MilestoneError;
 use super::passes::{PassError, Recorded};
 use super::results::{CaseResult, Problem, Verdict};
 
@@ -31,6 +32,9 @@ pub(super) fn worsen(result: &mut CaseResult, verdict: Verdict, place: &str, mes
 pub(super) fn blame(result: &mut CaseResult, pass: &str, why: &PassError) {
     let (verdict, evidence) = match why {
         PassError::Vm(VmError::Guest(fault)) => (verdict_of(&fault.kind), evidence_of(fault)),
+        PassError::Milestones(why) if matches!(**why, MilestoneError::Lost(_)) => {
+            (Verdict::Inconclusive, String::new())
+        }
         PassError::Vm(_) | PassError::Saved(_) | PassError::Milestones(_) => (Verdict::Broken, String::new()),
         PassError::Region(_) | PassError::Report(_) | PassError::Decode(_) => (Verdict::Crashed, String::new()),
     };

@@ -29,6 +29,9 @@ pub enum MilestoneError {
     /// The kernel.
     #[error("what tracing costs cannot be measured: the kernel does not offer {CALIBRATION} for tracing")]
     NoCalibration,
+    /// Records of the milestones, in words.
+    #[error("records are missing, so nothing can be said: {0}")]
+    Lost(String),
     /// The calibration.
     #[error(
         "what tracing costs cannot be measured: expected calls of {CALIBRATION} by the agent that take longer traced \
@@ -98,6 +101,9 @@ pub(super) fn timings(
     names: &[String],
 ) -> Result<(Vec<Timing>, Vec<String>), MilestoneError> {
     let forests = recorded.forests(facts, Tag::MilestonePages)?;
+    if let Some(loss) = forests.losses.first() {
+        return Err(MilestoneError::Lost(loss.clone()));
+    }
     let costing = Costing::new(&forests, facts, calibrated(recorded, &forests, facts)?);
     let windows: Vec<(u64, u64)> =
         operations(&forests, &recorded.report).found.iter().map(|op| (op.began, op.ended)).collect();
