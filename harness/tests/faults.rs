@@ -59,15 +59,10 @@ fn plan(fault: Fault) -> Plan {
         steps: vec![step],
     };
     Plan {
-        pass: Pass::Timing { milestones: None },
         iterations: 1,
-        warmup: 0,
-        sysctls: Vec::new(),
-        files: Vec::new(),
-        slots: 0,
-        setup: Vec::new(),
         actors: vec![actor],
         deadline_ns: 200_000_000,
+        ..Plan::of_nobody(Pass::Timing { milestones: None })
     }
 }
 

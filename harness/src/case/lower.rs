@@ -44,9 +44,9 @@ pub struct Lowered {
 impl Case {
     /// What the guest does for this case on a kernel of this series, and what must hold of it there.
     pub fn lower(&self, series: Series, pass: PassKind) -> Lowered {
-        let pass = match pass {
-            PassKind::Trace => Pass::Trace,
-            PassKind::Timing => Pass::Timing { milestones: None },
+        let (pass, iterations) = match pass {
+            PassKind::Trace => (Pass::Trace, self.iterations.min(MOST_TRACED)),
+            PassKind::Timing => (Pass::Timing { milestones: None }, self.iterations),
         };
         let steps = |steps: &[CaseStep]| -> Vec<Step> { steps.iter().map(|step| step.step.clone()).collect() };
         let actors = self.actors.iter().map(|actor| Actor {
@@ -58,10 +58,7 @@ impl Case {
             steps: steps(&actor.steps),
         });
         let plan = Plan {
-            iterations: match pass {
-                Pass::Trace | Pass::Foreign { .. } => self.iterations.min(MOST_TRACED),
-                Pass::Timing { .. } => self.iterations,
-            },
+            iterations,
             pass,
             warmup: self.warmup,
             sysctls: self.machine.sysctls.clone(),

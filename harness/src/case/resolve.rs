@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashSet;
+use std::sync::OnceLock;
 
 use indexmap::IndexMap;
 use rxpath_guest::{ActorKind, Condition, Policy, Slot, Step};
@@ -256,8 +257,13 @@ fn check_actor_name(name: &str, findings: &mut Findings) {
 
 /// Whether this is what a context or a class of tasks is called, which no actor can be.
 fn is_reserved(name: &str) -> bool {
-    let is_class = |rules: ContextRules| rules.task_classes().any(|class| class == name);
-    CONTEXTS.contains(&name) || ContextRules::embedded().is_ok_and(is_class)
+    CONTEXTS.contains(&name) || context_rules().is_some_and(|rules| rules.task_classes().any(|class| class == name))
+}
+
+/// Read once: every case asks for them. The file is part of the program and checked by its tests.
+fn context_rules() -> Option<&'static ContextRules> {
+    static RULES: OnceLock<Option<ContextRules>> = OnceLock::new();
+    RULES.get_or_init(|| ContextRules::embedded().ok()).as_ref()
 }
 
 struct Resolver<'a> {
@@ -568,9 +574,7 @@ impl Resolver<'_> {
     }
 
     fn task_class(&mut self, class: &str, place: &Place) -> Option<Context> {
-        // The file is part of the program and checked by its tests.
-        let rules = ContextRules::embedded().ok()?;
-        let known: Vec<&str> = rules.task_classes().collect();
+        let known: Vec<&str> = context_rules()?.task_classes().collect();
         if known.contains(&class) {
             return Some(Context::Task { class: class.to_owned() });
         }

@@ -78,10 +78,10 @@ fn case_diff(
             let [old, new] = names.each_ref().map(|kernel| accepted(&snapshots, &case.name, kernel));
             let (old, new) = (old.map_err(request)?, new.map_err(request)?);
             let facts = all_facts(workshop, case, &sides)?;
-            let mut costs = if options.no_costs { Vec::new() } else { all_costs(workshop, case, &sides)? };
-            costs.resize_with(sides.len(), BTreeMap::new);
-            let side = |at: usize, sections| {
-                let costs = costs[at].clone();
+            let measured = if options.no_costs { Vec::new() } else { all_costs(workshop, case, &sides)? };
+            let mut costs = measured.into_iter();
+            let mut side = |at: usize, sections| {
+                let costs = costs.next().unwrap_or_default();
                 Side { kernel: names[at].clone(), facts: &facts[at], sections, costs }
             };
             compare(side(0, old), side(1, new)).map_err(machinery)?
@@ -147,8 +147,13 @@ fn all_costs(
     call_off_on_signals();
     on_each(workshop, series, |kernel, fetched, bars| {
         let images = workshop.images();
-        let found = record_case(case, kernel, fetched.qemu.as_ref(), &images, &RunLimits::default(), bars)
-            .and_then(|capture| Ok(capture.observation(case)?));
+        let found = record_case(case, kernel, fetched.qemu.as_ref(), &images, &RunLimits::default(), bars).and_then(
+            |capture| {
+                let observation = capture.observation(case)?;
+                capture.tracer?;
+                Ok(observation)
+            },
+        );
         let sections = match found {
             Ok(observation) => observation.sections,
             Err(why) => {

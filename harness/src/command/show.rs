@@ -25,6 +25,9 @@ pub fn show(common: &Common, options: &ShowOptions) -> Result<u8, CommandError> 
             let capture =
                 record_case(case, kernel, fetched.qemu.as_ref(), &workshop.images(), &RunLimits::default(), &bars)
                     .map_err(|why| broken(&why))?;
+            if let Err(why) = &capture.tracer {
+                eprintln!("rxpath: no costs of functions on {}: {why}", kernel.series);
+            }
             let observation = capture.observation(case).map_err(|why| broken(&why))?;
             bars.finish();
             Screen::of_output().show(&terminal::observation(case, kernel, &observation));

@@ -107,8 +107,8 @@ impl<'n> Costing<'n> {
     }
 }
 
-/// When which CPU had its turn. In exact mode the CPUs of a machine take turns on one thread, and one clock counts what all
-/// of them run (QEMU accel/tcg/tcg-accel-ops-rr.c): what another CPU ran in between is nothing that a call took.
+/// When which CPU had its turn. In exact mode the CPUs of a machine take turns, and one clock counts what all of them run:
+/// what another CPU ran in between is nothing that a call took.
 ///
 /// A turn is known from its first record to its last; what lies between two turns stays with the call it is found in.
 struct Turns {

@@ -48,7 +48,7 @@ pub fn about_costs(path: &Path, costs: &Costs) -> Option<&'static str> {
         (true, _) => None,
         (false, false) => Some("instructions of a call with all that it calls, median"),
         (false, true) => Some(
-            "instructions of a call with all that it calls, median; around a sleep or a wake-up up to a fifth too many, for what a probe does before its stamp is not seen",
+            "instructions of a call with all that it calls, median; around a sleep or a wake-up hundreds too many, on 5.10 up to 2,000",
         ),
     }
 }

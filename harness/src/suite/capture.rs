@@ -11,7 +11,7 @@ use super::observe::Observation;
 use super::passes::{PassError, Recorded};
 use super::prepare;
 use super::timeline::Timeline;
-use super::tracer::tracer_cost;
+use super::tracer::{TracerError, tracer_cost};
 use crate::case::{Case, Lowered, PassKind};
 use crate::kernel::{Kernel, Qemu};
 use crate::path::cost::TracerCost;
@@ -28,8 +28,8 @@ pub struct Capture {
     /// What the guest said of its kernel when its image was made.
     texts: Vec<u8>,
     lowered: Lowered,
-    /// What tracing a call costs; `None` if it cannot be told.
-    tracer: Option<TracerCost>,
+    /// What tracing a call costs, or why it cannot be told what calls cost.
+    pub tracer: Result<TracerCost, TracerError>,
 }
 
 /// Runs the traced pass of a case.
@@ -45,7 +45,7 @@ pub fn record_case(
     let lowered = case.lower(kernel.series, PassKind::Trace);
     let recorded = Recorded::run(&image, Stage::Armed, lowered.plan.clone(), limits)?;
     let facts = KernelFacts::load(&image)?;
-    let tracer = tracer_cost(&image, &facts, limits).ok();
+    let tracer = tracer_cost(&image, &facts, kernel.series, limits);
     Ok(Capture { recorded, facts, texts: image.facts()?, lowered, tracer })
 }
 
@@ -57,7 +57,7 @@ impl Capture {
 
     /// What `rxpath show` shows of it.
     pub fn observation(&self, case: &Case) -> Result<Observation, PassError> {
-        Observation::of(case, &self.lowered, &self.recorded, &self.facts, self.tracer)
+        Observation::of(case, &self.lowered, &self.recorded, &self.facts, self.tracer.as_ref().ok().copied())
     }
 
     /// Who did what when.

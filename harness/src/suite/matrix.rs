@@ -63,8 +63,8 @@ impl Watcher for Silent {
 struct Bench {
     image: WarmImage,
     facts: KernelFacts,
-    /// What tracing a call costs, or why that is not known.
-    tracer: Result<TracerCost, String>,
+    /// What tracing a call costs, or why that is not known; `None` outside exact mode, where times mean nothing.
+    tracer: Option<Result<TracerCost, String>>,
 }
 
 /// What a failed preparation leaves for the cases that needed it.
@@ -251,10 +251,9 @@ impl Suite<'_> {
             let booting = |reason: &str| self.watcher.booting(&kernel.series, &kernel.on(&key.1), reason);
             let image = self.images.get(&kernel, &key.1, qemu, &booting)?;
             let facts = KernelFacts::load(&image)?;
-            let tracer = match self.options.accelerator {
-                Accelerator::Exact => tracer_cost(&image, &facts, &self.options.limits).map_err(|why| why.to_string()),
-                _ => Err("times mean nothing outside exact mode".to_owned()),
-            };
+            let series = self.fetched.kernels[key.0].series;
+            let tracer = (self.options.accelerator == Accelerator::Exact)
+                .then(|| tracer_cost(&image, &facts, series, &self.options.limits).map_err(|why| why.to_string()));
             Ok(Bench { image, facts, tracer })
         })
     }
@@ -355,7 +354,10 @@ impl Suite<'_> {
         if !agent_is_content(job.case, recorded, "traced pass", result) {
             return;
         }
-        let tracer = bench.tracer.as_ref().ok().copied();
+        if let Some(Err(why)) = &bench.tracer {
+            result.notes.push(format!("no costs of functions: {why}"));
+        }
+        let tracer = bench.tracer.as_ref().and_then(|tracer| tracer.as_ref().ok()).copied();
         let observation = match Observation::of(job.case, lowered, recorded, &bench.facts, tracer) {
             Ok(observation) => observation,
             Err(why) => return blame(result, "traced pass", &why),

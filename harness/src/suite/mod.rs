@@ -49,5 +49,6 @@ pub use selection::{Selection, SelectionError, choose};
 pub use snapshot::{SnapshotKind, Snapshots, body};
 pub use timeline::{Slice, Span, Thread, Timeline, Wake};
 pub use timings::{Held, Timing, Timings};
+pub use tracer::TracerError;
 pub use upkeep::{Pruned, UpkeepError, prune};
 pub use workshop::{Workshop, WorkshopError, WorkshopOptions, find_root, last_results};

@@ -4,10 +4,12 @@
 //! when traced than they do untraced is the tracer's, and the difference of the two operations leaves out whatever comes
 //! with each system call but is no traced call.
 
-use rxpath_guest::{Actor, ActorIndex, ActorKind, Op, Pass, Plan, Policy, RunReport, Step, StepIndex, Tag};
+use rxpath_guest::{ActorIndex, RunReport, StepIndex, Tag};
 
 use super::facts::{KernelFacts, keep};
 use super::passes::{PassError, Recorded};
+use crate::case::{self, Case, Diagnostics, PassKind, Source};
+use crate::kernel::Series;
 use crate::path::cost::TracerCost;
 use crate::path::timing::operation_times;
 use crate::path::{operations, subtree_ends};
@@ -17,12 +19,7 @@ use crate::vm::{RunLimits, Stage, WarmImage};
 /// The cost as it is kept beside the image, as JSON. To be renamed whenever it is measured in another way.
 const KEPT: &str = "tracer-cost-1";
 
-/// Of the guest (include/linux/socket.h, include/linux/net.h), whatever the host is.
-const AF_UNIX: i32 = 1;
-const SOCK_STREAM: i32 = 1;
-const MSG_DONTWAIT: i32 = 0x40;
-
-const ITERATIONS: u32 = 16;
+/// The actor and its two operations in `calibration.yaml`.
 const CALIBRATOR: ActorIndex = 0;
 const MANY_CALLS: StepIndex = 0;
 const FEW_CALLS: StepIndex = 1;
@@ -30,6 +27,9 @@ const FEW_CALLS: StepIndex = 1;
 /// Why it is not known what tracing costs.
 #[derive(Debug, thiserror::Error)]
 pub enum TracerError {
+    /// rxpath's own case.
+    #[error(transparent)]
+    Case(#[from] Diagnostics),
     /// A run.
     #[error(transparent)]
     Pass(#[from] PassError),
@@ -44,35 +44,26 @@ pub enum TracerError {
 pub(super) fn tracer_cost(
     image: &WarmImage,
     facts: &KernelFacts,
+    series: Series,
     limits: &RunLimits,
 ) -> Result<TracerCost, TracerError> {
     let kept = image.folder().join(KEPT);
     if let Some(cost) = std::fs::read(&kept).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()) {
         return Ok(cost);
     }
-    let untraced = Recorded::run(image, Stage::Quiet, plan(Pass::Timing { milestones: None }), limits)?;
-    let traced = Recorded::run(image, Stage::Armed, plan(Pass::Trace), limits)?;
+    let case = calibration()?;
+    let run = |stage, pass| Recorded::run(image, stage, case.lower(series, pass).plan, limits);
+    let (untraced, traced) = (run(Stage::Quiet, PassKind::Timing)?, run(Stage::Armed, PassKind::Trace)?);
     let cost = calculate(&untraced.report, &traced.forests(facts, Tag::Pages)?, &traced.report)?;
     // Plain numbers always become text.
     keep(&kept, &serde_json::to_vec(&cost).unwrap_or_default());
     Ok(cost)
 }
 
-fn plan(pass: Pass) -> Plan {
-    let step = |op, recorded| Step { when: Vec::new(), op, into: None, recorded };
-    let [one, other] = [0, 1];
-    let pair = Op::SocketPair { domain: AF_UNIX, kind: SOCK_STREAM, protocol: 0, into: (one, other) };
-    let nothing_there = Op::Recv { socket: one, bytes: 1, flags: MSG_DONTWAIT };
-    let close = |socket| step(Op::Close { socket }, false);
-    let actor = Actor {
-        name: "calibrator".to_owned(),
-        kind: ActorKind::Thread,
-        cpu: 0,
-        policy: Policy::Other,
-        netns: 0,
-        steps: vec![step(pair, true), step(nothing_there, true), close(one), close(other)],
-    };
-    Plan { iterations: ITERATIONS, warmup: 4, slots: 2, actors: vec![actor], ..Plan::of_nobody(pass) }
+fn calibration() -> Result<Case, Diagnostics> {
+    let source = Source { path: "calibration.yaml".into(), text: include_str!("calibration.yaml").to_owned() };
+    // No sweep, so one case.
+    Ok(case::parse("calibration", source)?.remove(0))
 }
 
 /// An operation at its shortest: the iterations in which an allocator had to fill up again are not the same ones in both
@@ -121,5 +112,17 @@ fn took(node: &Node) -> Option<u64> {
     match node.what {
         What::Call { end: Some(end), .. } => Some(end.saturating_sub(node.start)),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_case_that_is_measured_is_one() {
+        let case = calibration().unwrap();
+        let names = [MANY_CALLS, FEW_CALLS].map(|step| case.step_name(CALIBRATOR, step));
+        assert_eq!(names, ["calibrator.socketpair", "calibrator.recv"]);
     }
 }
