@@ -48,7 +48,7 @@ impl Cell {
 }
 
 /// The actor's whole life.
-pub fn live(stage: &Stage) -> Result<(), String> {
+pub fn live(stage: &Stage, mut scratch: Scratch) -> Result<(), String> {
     let Stage { actor, index, board, .. } = *stage;
     let me = &board.actors[usize::from(index)];
     sys::set_name(&actor.name);
@@ -65,15 +65,11 @@ pub fn live(stage: &Stage) -> Result<(), String> {
             .map_err(|why| format!("actor {}: network namespace {}: {why}", actor.name, actor.netns))?;
     }
     sys::set_policy(policy, priority).map_err(|why| format!("actor {}: {:?}: {why}", actor.name, actor.policy))?;
-    let mut scratch = Scratch::new();
     me.tid.store(sys::gettid(), Ordering::Release);
     board.ring();
-    // An actor ends only when told: its memory is not to be torn down while others are still recorded.
+    // It ends with the machine: nothing of it needs to be torn down.
     for round in 0.. {
         wait_until_allowed(board, round);
-        if board.ending() {
-            return Ok(());
-        }
         for step in 0..actor.steps.len() {
             take_step(stage, step, &mut scratch);
         }
@@ -103,9 +99,6 @@ fn take_step(stage: &Stage, at: usize, scratch: &mut Scratch) {
         while me.asks.load(Ordering::Acquire) != 0 {
             sys::futex_wait(&me.asks, at as u32 + 1);
         }
-    }
-    if board.ending() {
-        return;
     }
     let phase = board.phase();
     let outcome = match (phase, step.recorded) {

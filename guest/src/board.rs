@@ -42,8 +42,6 @@ pub struct CommonBoard {
     phase: AtomicU32,
     /// Iteration number that the present round counts as.
     pub iteration: AtomicU32,
-    /// Set when actors should end as soon as they can.
-    pub ending: AtomicU32,
 }
 
 /// The whole board.
@@ -56,12 +54,34 @@ pub struct Board {
     slots: &'static [AtomicI64],
 }
 
+/// Zeroed memory that children of fork share, mapped before anybody says how much is needed.
+pub struct SharedMemory(Mapping);
+
+impl SharedMemory {
+    /// Enough for the boards and ledgers of most runs, in bytes.
+    const SIZE: usize = 64 * 1024;
+
+    pub fn map() -> Result<Self, String> {
+        Mapping::shared(Self::SIZE).map(Self).map_err(|why| format!("mapping memory for a run: {why}"))
+    }
+
+    /// A part of it, or memory of its own for what is larger than what is left.
+    pub fn take(&mut self, bytes: usize) -> Result<Mapping, String> {
+        let bytes = bytes.max(1);
+        match self.0.split(bytes) {
+            Some(part) => Ok(part),
+            None => Mapping::shared(bytes).map_err(|why| format!("mapping {bytes} bytes for a run: {why}")),
+        }
+    }
+}
+
 impl Board {
-    pub fn new(actors: usize, slots: usize) -> Result<Self, String> {
-        let slots = shared::<AtomicI64>(slots)?;
+    pub fn new(memory: &mut SharedMemory, actors: usize, slots: usize) -> Result<Self, String> {
+        let slots = shared::<AtomicI64>(memory, slots)?;
         // What was never made must not be taken for descriptor 0.
         slots.iter().for_each(|slot| slot.store(-1, Ordering::Release));
-        Ok(Self { actors: shared::<ActorBoard>(actors)?, common: &shared::<CommonBoard>(1)?[0], slots })
+        let actors = shared::<ActorBoard>(memory, actors)?;
+        Ok(Self { actors, common: &shared::<CommonBoard>(memory, 1)?[0], slots })
     }
 
     /// What a slot holds.
@@ -88,10 +108,6 @@ impl Board {
         self.common.phase.store(phase as u32, Ordering::Release);
     }
 
-    pub fn ending(&self) -> bool {
-        self.common.ending.load(Ordering::Acquire) != 0
-    }
-
     /// Tells the controller to look.
     pub fn ring(&self) {
         self.common.bell.fetch_add(1, Ordering::AcqRel);
@@ -100,8 +116,8 @@ impl Board {
 }
 
 /// Zeroed memory as board fields: all of them are made of atomics.
-fn shared<T>(count: usize) -> Result<&'static [T], String> {
-    let memory = Mapping::shared((count * size_of::<T>()).max(1)).map_err(|why| format!("mapping the board: {why}"))?;
+fn shared<T>(memory: &mut SharedMemory, count: usize) -> Result<&'static [T], String> {
+    let memory = memory.take(count * size_of::<T>())?;
     // SAFETY: every type used here consists of atomics only, for which zero is valid and which synchronise themselves.
     Ok(unsafe { memory.leak_as::<T>(count) })
 }

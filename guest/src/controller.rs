@@ -22,7 +22,6 @@ const DOZE_NS: u64 = 100_000_000;
 pub struct Controller<'a> {
     plan: &'a Plan,
     board: Board,
-    states: Vec<Option<File>>,
     calls: Vec<Option<File>>,
     deadline_ns: u64,
 }
@@ -58,10 +57,16 @@ impl Naps {
 impl<'a> Controller<'a> {
     pub fn new(plan: &'a Plan, board: Board) -> Self {
         let deadline_ns = sys::clock_ns(libc::CLOCK_MONOTONIC) + plan.deadline_ns;
-        Self { plan, board, states: Vec::new(), calls: Vec::new(), deadline_ns }
+        let calls = plan.actors.iter().map(|_| None).collect();
+        Self { plan, board, calls, deadline_ns }
     }
 
-    /// Waits until every actor has started and opens their state files.
+    /// Takes this open /proc/TID/syscall of an actor instead of opening it.
+    pub fn watch(&mut self, actor: usize, call: File) {
+        self.calls[actor] = Some(call);
+    }
+
+    /// Waits until every actor has started, and opens what tells whether it sleeps.
     pub fn meet_actors(&mut self) -> Result<(), Stuck> {
         while self.board.actors.iter().any(|actor| actor.tid.load(Ordering::Acquire) == 0) {
             let bell = self.board.common.bell.load(Ordering::Acquire);
@@ -70,11 +75,9 @@ impl<'a> Controller<'a> {
                 sys::futex_wait_for(&self.board.common.bell, bell, DOZE_NS);
             }
         }
-        let open = |name: &str| {
-            let tids = self.board.actors.iter().map(|actor| actor.tid.load(Ordering::Acquire));
-            tids.map(|tid| File::open(format!("/proc/{tid}/{name}")).ok()).collect()
-        };
-        (self.states, self.calls) = (open("stat"), open("syscall"));
+        for (call, actor) in self.calls.iter_mut().zip(self.board.actors).filter(|(call, _)| call.is_none()) {
+            *call = File::open(format!("/proc/{}/syscall", actor.tid.load(Ordering::Acquire))).ok();
+        }
         self.wait_until_all_sleep()
     }
 
@@ -100,14 +103,6 @@ impl<'a> Controller<'a> {
             }
             sys::futex_wait_for(&common.bell, bell, if look.waiting { naps.next() } else { DOZE_NS });
         }
-    }
-
-    /// Lets every actor end.
-    pub fn dismiss(&self) {
-        let common = self.board.common;
-        common.ending.store(1, Ordering::Release);
-        common.allowed.fetch_add(1, Ordering::AcqRel);
-        sys::futex_wake(&common.allowed);
     }
 
     /// Lets in whoever's conditions hold; tells whether anyone is left waiting.
@@ -148,46 +143,35 @@ impl<'a> Controller<'a> {
         }
     }
 
-    /// Whether the actor sleeps and is off its run queue. The state alone is not enough: a task sets it some way before it
-    /// switches, and one preempted in between would be woken before it ever slept.
+    /// Whether the actor sleeps and is off its run queue: /proc/PID/syscall (proc_pid_syscall(5)) names a blocked task's call
+    /// only after `wait_task_inactive` has seen it switched out in the state it was found in (lib/syscall.c,
+    /// `task_current_syscall`); of any other it says `running`. The state alone would not be enough: a task sets it some way
+    /// before it switches, and one preempted in between would be woken before it ever slept.
     fn sleeps(&self, actor: usize) -> bool {
-        self.says_it_sleeps(actor) && self.is_off_its_queue(actor)
+        self.say_of(actor).is_some_and(|said| said.is_ascii_digit())
     }
 
-    /// Whether the actor is off its run queue: /proc/PID/syscall (proc_pid_syscall(5)) names a blocked task's call only
-    /// after `wait_task_inactive` has seen it switched out in the state it was found in (lib/syscall.c,
-    /// `task_current_syscall`); of any other it says `running`, or fails.
-    fn is_off_its_queue(&self, actor: usize) -> bool {
-        let mut text = [0; 256];
-        let count = self.calls[actor].as_ref().map(|file| file.read_at(&mut text, 0));
-        matches!(count, Some(Ok(1..))) && text[0].is_ascii_digit()
+    /// Whether the actor has ended: it is in no call and has no stack (`-1`, same file), or is not there at all.
+    fn ended(&self, actor: usize) -> bool {
+        self.say_of(actor).is_none_or(|said| said == b'-')
     }
 
-    /// Whether the actor's task state is S or D: the third field of /proc/PID/stat (proc_pid_stat(5)), after the
-    /// command's closing parenthesis.
-    fn says_it_sleeps(&self, actor: usize) -> bool {
-        let mut text = [0; 64];
-        let Some(Ok(count)) = self.states[actor].as_ref().map(|file| file.read_at(&mut text, 0)) else {
-            return false;
-        };
-        let after = text[..count].iter().rposition(|byte| *byte == b')').map(|at| at + 2);
-        after.and_then(|at| text[..count].get(at)).is_some_and(|state| matches!(state, b'S' | b'D'))
+    /// The first byte of what the kernel says of an actor's system call.
+    fn say_of(&self, actor: usize) -> Option<u8> {
+        let mut text = [0; 128];
+        let count = self.calls[actor].as_ref()?.read_at(&mut text, 0).ok()?;
+        text[..count].first().copied()
     }
 
     /// Between rounds every actor is parked; what they left running ends before the next one starts.
     fn wait_until_all_sleep(&self) -> Result<(), Stuck> {
         let mut naps = Naps::new();
-        while !(0..self.states.len()).all(|actor| self.sleeps(actor) || self.ended(actor)) {
+        while !(0..self.calls.len()).all(|actor| self.sleeps(actor) || self.ended(actor)) {
             self.check_deadline()?;
             let bell = self.board.common.bell.load(Ordering::Acquire);
             sys::futex_wait_for(&self.board.common.bell, bell, naps.next());
         }
         Ok(())
-    }
-
-    fn ended(&self, actor: usize) -> bool {
-        let mut text = [0; 64];
-        self.states[actor].as_ref().is_none_or(|file| file.read_at(&mut text, 0).is_err())
     }
 
     fn check_deadline(&self) -> Result<(), Stuck> {

@@ -42,25 +42,17 @@ pub struct Ports(());
 
 impl Ports {
     pub fn open() -> Result<Self, String> {
-        let ports = Self(());
-        ports
-            .allow(true)
-            .and_then(|()| ports.allow(false))
+        sys::allow_ports(true)
+            .and_then(|()| sys::allow_ports(false))
             .map_err(|why| format!("asking for the I/O ports: {why}"))?;
-        Ok(ports)
-    }
-
-    fn allow(&self, allowed: bool) -> std::io::Result<()> {
-        [WATCHDOG_PORT, EXIT_PORT, FW_CFG_SELECTOR_PORT, FW_CFG_DATA_PORT]
-            .into_iter()
-            .try_for_each(|port| sys::allow_port(port, allowed))
+        Ok(Self(()))
     }
 
     /// Does something with the ports; without permission it would fault, and `open` has seen that it is given.
     fn with<T>(&self, access: impl FnOnce() -> T) -> T {
-        let _ = self.allow(true);
+        let _ = sys::allow_ports(true);
         let out = access();
-        let _ = self.allow(false);
+        let _ = sys::allow_ports(false);
         out
     }
 

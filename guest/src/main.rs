@@ -6,6 +6,7 @@ mod board;
 mod controller;
 mod devices;
 mod foreign;
+mod hands;
 mod milestones;
 mod ops;
 mod ready;
@@ -13,7 +14,10 @@ mod run;
 mod sys;
 mod tracing;
 
+use board::SharedMemory;
 use devices::{Ports, SharedRegion};
+use hands::Hand;
+use ops::Scratch;
 use rxpath_guest::{EXIT_DONE, EXIT_FAILED, Order, Tag};
 use tracing::Tracing;
 
@@ -22,6 +26,17 @@ const START_AFTER_NS: u64 = 50_000_000;
 
 /// Two for each of a thousand connections, and room; the default is 1,024.
 const MOST_DESCRIPTORS: u64 = 8192;
+
+/// What a run works with, made before the machine is saved: a restored machine's QEMU translates every instruction anew, so
+/// the less there is to do after, the sooner a run is over.
+struct Means {
+    region: SharedRegion,
+    tracing: &'static Tracing,
+    hands: Vec<Hand>,
+    memory: SharedMemory,
+    /// For setting up.
+    scratch: Scratch,
+}
 
 fn main() {
     let code = match live() {
@@ -45,23 +60,27 @@ fn live() -> Result<(), String> {
     ready::mount_all()?;
     ready::load_modules()?;
     let ports = Ports::open()?;
-    let mut region = SharedRegion::find()?;
+    let region = SharedRegion::find()?;
     ready::bring_up_network()?;
     ready::quiet_the_kernel();
     sys::allow_descriptors(MOST_DESCRIPTORS).map_err(|why| format!("raising the limit of descriptors: {why}"))?;
+    ready::keep_to_last_cpu()?;
     let tracing: &'static Tracing = Box::leak(Box::new(Tracing::prepare()?));
+    let means = Means { region, tracing, hands: hands::make()?, memory: SharedMemory::map()?, scratch: Scratch::new() };
+    // Never given back: the agent ends with the machine, and unmapping would only take time.
+    let means = Box::leak(Box::new(means));
     ready::settle();
     println!("rxpath-agent: ready");
     let start_ns = pause(&ports);
     if let Some(order) = ports.take_order()? {
-        return obey(order, &mut region, tracing, start_ns);
+        return obey(order, means, start_ns);
     }
     tracing.arm()?;
     ready::settle();
     println!("rxpath-agent: armed");
     let start_ns = pause(&ports);
     match ports.take_order()? {
-        Some(order) => obey(order, &mut region, tracing, start_ns),
+        Some(order) => obey(order, means, start_ns),
         None => Err("nothing to do: the host gave no order".to_owned()),
     }
 }
@@ -73,15 +92,15 @@ fn pause(ports: &Ports) -> u64 {
     sys::clock_ns(libc::CLOCK_MONOTONIC) + START_AFTER_NS
 }
 
-fn obey(order: Order, region: &mut SharedRegion, tracing: &'static Tracing, start_ns: u64) -> Result<(), String> {
+fn obey(order: Order, means: &mut Means, start_ns: u64) -> Result<(), String> {
     match order {
-        Order::Facts => tracing.write_facts(region)?,
+        Order::Facts => means.tracing.write_facts(&mut means.region)?,
         Order::Run(plan) => {
-            let report = run::run(Box::leak(Box::new(plan)), tracing, region, start_ns)?;
+            let report = run::run(Box::leak(Box::new(plan)), means, start_ns)?;
             let bytes = postcard::to_stdvec(&report).map_err(|why| format!("encoding the report: {why}"))?;
-            region.section(Tag::Report, 0, &bytes)?;
+            means.region.section(Tag::Report, 0, &bytes)?;
         }
     }
-    region.finish();
+    means.region.finish();
     Ok(())
 }

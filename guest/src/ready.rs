@@ -41,6 +41,12 @@ pub fn bring_up_network() -> Result<(), String> {
     sys::interface_up("lo").map_err(|why| format!("bringing up lo: {why}"))
 }
 
+/// Keeps the agent to the last CPU, so that actors have the others to themselves.
+pub fn keep_to_last_cpu() -> Result<(), String> {
+    let cpus = std::thread::available_parallelism().map_or(1, |count| count.get());
+    sys::bind_to_cpu(cpus - 1).map_err(|why| format!("binding the agent to CPU {}: {why}", cpus - 1))
+}
+
 /// Turns off what wakes up by itself and has nothing to do with the receive path. What a kernel lacks is passed over.
 pub fn quiet_the_kernel() {
     for (name, value) in [

@@ -3,17 +3,19 @@
 use std::fs;
 use std::path::Path;
 use std::sync::atomic::Ordering;
+use std::sync::mpsc;
 
 use rxpath_guest::{ActorKind, Pass, Plan, RunReport, Tag};
 
+use crate::Means;
 use crate::actor::{self, Cell, Stage};
-use crate::board::{Board, Phase};
+use crate::board::{Board, Phase, SharedMemory};
 use crate::controller::{Controller, Stuck};
 use crate::devices::SharedRegion;
 use crate::foreign::{self, Recorder};
 use crate::milestones;
 use crate::ops::{self, Scratch};
-use crate::sys::{self, Forked, Mapping};
+use crate::sys::{self, Forked};
 use crate::tracing::Tracing;
 
 /// Rounds with the milestones armed before they are measured.
@@ -23,24 +25,19 @@ const MILESTONE_WARMUP: u32 = 2;
 ///
 /// Nothing but settings is touched before `start_ns` (CLOCK_MONOTONIC), which every CPU awaits idle: whatever differed in
 /// the instructions right after a restore is over by then.
-pub fn run(
-    plan: &'static Plan,
-    tracing: &'static Tracing,
-    region: &mut SharedRegion,
-    start_ns: u64,
-) -> Result<RunReport, String> {
-    // The agent keeps to the last CPU, so that actors have the others to themselves.
-    let cpus = std::thread::available_parallelism().map_or(1, |count| count.get());
-    sys::bind_to_cpu(cpus - 1).map_err(|why| format!("binding the agent to CPU {}: {why}", cpus - 1))?;
+pub fn run(plan: &'static Plan, means: &mut Means, start_ns: u64) -> Result<RunReport, String> {
+    let Means { region, tracing, hands, memory, scratch } = means;
+    let tracing = *tracing;
     apply_settings(plan)?;
-    let board = Board::new(plan.actors.len(), usize::from(plan.slots))?;
+    let board = Board::new(memory, plan.actors.len(), usize::from(plan.slots))?;
     let mut report = RunReport { agent_tids: vec![sys::gettid()], ..RunReport::default() };
     sys::sleep_until(start_ns);
-    set_up(plan, board)?;
+    set_up(plan, board, scratch)?;
     report.clock_overhead_ns = clock_overhead(libc::CLOCK_MONOTONIC_RAW);
     report.cpu_overhead_ns = clock_overhead(libc::CLOCK_THREAD_CPUTIME_ID);
 
-    let ledgers = plan.actors.iter().map(|actor| ledger(plan, actor.steps.len())).collect::<Result<Vec<_>, _>>()?;
+    let ledgers =
+        plan.actors.iter().map(|actor| ledger(memory, plan, actor.steps.len())).collect::<Result<Vec<_>, _>>()?;
     let stage = |index: usize| Stage {
         actor: &plan.actors[index],
         index: index as u16,
@@ -49,31 +46,38 @@ pub fn run(
         ledger: ledgers[index],
     };
     let of_kind = |kind| (0..plan.actors.len()).filter(move |index| plan.actors[*index].kind == kind);
-    // Processes first: a fork copies only the calling thread, so there had better be no other.
-    let mut children = Vec::new();
+    // Processes first: a fork copies only the calling thread, so no other had better be at work.
     for index in of_kind(ActorKind::Process) {
         match sys::fork().map_err(|why| format!("forking actor {}: {why}", plan.actors[index].name))? {
-            Forked::Child => sys::exit_now(i32::from(actor::live(&stage(index)).is_err())),
-            Forked::Parent(pid) => children.push(pid),
+            Forked::Child => sys::exit_now(i32::from(actor::live(&stage(index), Scratch::new()).is_err())),
+            Forked::Parent => {}
         }
     }
-    let threads: Vec<_> = of_kind(ActorKind::Thread)
-        .map(|index| {
-            let stage = stage(index);
-            std::thread::spawn(move || actor::live(&stage))
-        })
-        .collect();
+    let (complain, complaints) = mpsc::channel();
     let mut controller = Controller::new(plan, board);
-    match all_rounds(&mut controller, plan, board, tracing, region, &mut report) {
-        Ok(()) => {
-            controller.dismiss();
-            children.into_iter().for_each(sys::wait_for);
-            report.errors.extend(threads.into_iter().filter_map(|thread| thread.join().ok()?.err()));
+    let mut hands = hands.drain(..);
+    for index in of_kind(ActorKind::Thread) {
+        let (stage, complain) = (stage(index), complain.clone());
+        let live = move |scratch| {
+            if let Err(why) = actor::live(&stage, scratch) {
+                let _ = complain.send(why);
+            }
+        };
+        match hands.next() {
+            Some(hand) => {
+                hand.give(live)?;
+                controller.watch(index, hand.call);
+            }
+            None => drop(std::thread::spawn(move || live(Scratch::new()))),
         }
-        // Actors that are stuck cannot be joined; the machine ends with them still there.
+    }
+    // Actors are not waited for at the end: they end with the machine.
+    match all_rounds(&mut controller, plan, board, tracing, region, &mut report) {
+        Ok(()) => {}
         Err(Stop::Stuck(Stuck(stuck))) => report.stuck = stuck,
         Err(Stop::Failed(why)) => report.errors.push(why),
     }
+    report.errors.extend(complaints.try_iter());
     report.actor_tids = board.actors.iter().map(|actor| actor.tid.load(Ordering::Acquire)).collect();
     report.results = ledgers.iter().flat_map(|ledger| ledger.iter().filter_map(Cell::get)).collect();
     Ok(report)
@@ -166,10 +170,9 @@ fn apply_settings(plan: &Plan) -> Result<(), String> {
     Ok(())
 }
 
-fn set_up(plan: &Plan, board: Board) -> Result<(), String> {
-    let mut scratch = Scratch::new();
+fn set_up(plan: &Plan, board: Board, scratch: &mut Scratch) -> Result<(), String> {
     for (index, step) in plan.setup.iter().enumerate() {
-        let outcome = ops::prepare(&step.op, &board, &mut scratch).run().settle(&board, &mut scratch);
+        let outcome = ops::prepare(&step.op, &board, scratch).run().settle(&board, scratch);
         if outcome.errno != 0 {
             let why = std::io::Error::from_raw_os_error(outcome.errno);
             return Err(format!("setup step {} ({:?}): {why}", index + 1, step.op));
@@ -181,10 +184,9 @@ fn set_up(plan: &Plan, board: Board) -> Result<(), String> {
     Ok(())
 }
 
-fn ledger(plan: &Plan, steps: usize) -> Result<&'static [Cell], String> {
+fn ledger(memory: &mut SharedMemory, plan: &Plan, steps: usize) -> Result<&'static [Cell], String> {
     let count = plan.iterations as usize * steps;
-    let memory =
-        Mapping::shared((count * size_of::<Cell>()).max(1)).map_err(|why| format!("mapping a ledger: {why}"))?;
+    let memory = memory.take(count * size_of::<Cell>())?;
     // SAFETY: a cell is valid when all zero (its flag then says that nothing was written) and synchronises by its flag.
     Ok(unsafe { memory.leak_as::<Cell>(count) })
 }

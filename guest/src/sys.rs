@@ -60,19 +60,20 @@ pub fn drain_console() {
     unsafe { libc::tcdrain(libc::STDOUT_FILENO) };
 }
 
-/// Lets the calling thread use an I/O port and the one after it, or no longer (ioperm(2)).
-pub fn allow_port(port: u16, allowed: bool) -> Result<()> {
-    // SAFETY: takes no pointers. Two ports, for the two-byte accesses.
-    check(unsafe { libc::ioperm(port.into(), 2, allowed.into()) }).map(drop)
+/// Lets the calling thread use every I/O port, or no longer (iopl(2)).
+pub fn allow_ports(allowed: bool) -> Result<()> {
+    const EVERY_PORT: c_int = 3;
+    // SAFETY: takes no pointers.
+    check(unsafe { libc::iopl(if allowed { EVERY_PORT } else { 0 }) }).map(drop)
 }
 
-/// Writes two bytes to an I/O port that [`allow_port`] has allowed.
+/// Writes two bytes to an I/O port that [`allow_ports`] has allowed.
 pub fn write_port_u16(port: u16, value: u16) {
     // SAFETY: the instruction touches no memory; without permission it faults, which ends the process.
     unsafe { std::arch::asm!("out dx, ax", in("dx") port, in("ax") value, options(nomem, nostack, preserves_flags)) };
 }
 
-/// Reads bytes, one by one, from an I/O port that [`allow_port`] has allowed.
+/// Reads bytes, one by one, from an I/O port that [`allow_ports`] has allowed.
 pub fn read_port_bytes(port: u16, to: &mut [u8]) {
     for byte in to {
         let value: u8;
@@ -84,7 +85,7 @@ pub fn read_port_bytes(port: u16, to: &mut [u8]) {
     }
 }
 
-/// Writes a byte to an I/O port that [`allow_port`] has allowed.
+/// Writes a byte to an I/O port that [`allow_ports`] has allowed.
 pub fn write_port(port: u16, value: u8) {
     // SAFETY: the instruction touches no memory; without permission it faults, which ends the process.
     unsafe { std::arch::asm!("out dx, al", in("dx") port, in("al") value, options(nomem, nostack, preserves_flags)) };
@@ -190,8 +191,8 @@ pub fn futex_wake(word: &AtomicU32) {
 pub enum Forked {
     /// The new process.
     Child,
-    /// The old one, with the child's pid.
-    Parent(i32),
+    /// The old one.
+    Parent,
 }
 
 /// fork(2). The caller has a single thread's worth of state to care for: the child must end with [`exit_now`].
@@ -199,7 +200,7 @@ pub fn fork() -> Result<Forked> {
     // SAFETY: the child only runs an actor's steps, which allocate nothing that another thread could hold locked.
     match check(unsafe { libc::fork() })? {
         0 => Ok(Forked::Child),
-        pid => Ok(Forked::Parent(pid as i32)),
+        _ => Ok(Forked::Parent),
     }
 }
 
@@ -296,6 +297,18 @@ impl Mapping {
             )
         };
         if start == libc::MAP_FAILED { Err(Error::last_os_error()) } else { Ok(Self { start: start.cast(), len }) }
+    }
+
+    /// Takes so many bytes off its start, if it has as many.
+    pub fn split(&mut self, bytes: usize) -> Option<Self> {
+        // A line of the cache for each: two users of one would be in each other's way.
+        const LINE: usize = 64;
+        let len = bytes.checked_next_multiple_of(LINE).filter(|len| *len <= self.len)?;
+        let start = self.start;
+        // SAFETY: `len` bytes from the start on are within the mapping, or end with it.
+        self.start = unsafe { start.add(len) };
+        self.len -= len;
+        Some(Self { start, len })
     }
 
     /// Length in bytes.

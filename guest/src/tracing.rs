@@ -2,8 +2,9 @@
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use rxpath_guest::{Marker, Tag};
 
@@ -43,6 +44,15 @@ const OWN_FORMATS: [&str; 5] = [
 pub struct Tracing {
     on: File,
     marker: File,
+    /// Open from the arming on: while it is open, the kernel refuses another tracer (kernel/trace/trace.c,
+    /// `tracing_set_tracer`).
+    buffers: OnceLock<Vec<CpuBuffer>>,
+}
+
+/// What the ring buffer of one CPU is read through.
+struct CpuBuffer {
+    raw: File,
+    stats: File,
 }
 
 impl Tracing {
@@ -53,7 +63,7 @@ impl Tracing {
         let open = |name: &str| {
             File::options().write(true).open(path(name)).map_err(|why| format!("opening {ROOT}/{name}: {why}"))
         };
-        Ok(Self { on: open("tracing_on")?, marker: open("trace_marker_raw")? })
+        Ok(Self { on: open("tracing_on")?, marker: open("trace_marker_raw")?, buffers: OnceLock::new() })
     }
 
     /// Switches function_graph and the events on, with recording still off. Patches every traceable function.
@@ -62,7 +72,9 @@ impl Tracing {
         for event in EVENTS {
             write(&format!("events/{event}/enable"), "1")?;
         }
-        write("current_tracer", "function_graph")
+        write("current_tracer", "function_graph")?;
+        let _ = self.buffers.set(open_buffers()?);
+        Ok(())
     }
 
     /// Switches function_graph on for the functions at these positions of `available_filter_functions` only, and the event
@@ -102,16 +114,13 @@ impl Tracing {
 
     /// Sends every CPU's records and loss counters.
     pub fn drain(&self, region: &mut SharedRegion, pages: Tag) -> Result<(), String> {
-        let mut cpu = 0;
-        while let Some(folder) = Some(path(&format!("per_cpu/cpu{cpu}"))).filter(|folder| folder.exists()) {
-            let mut raw = File::options()
-                .read(true)
-                .custom_flags(libc::O_NONBLOCK)
-                .open(folder.join("trace_pipe_raw"))
-                .map_err(|why| format!("opening trace_pipe_raw of CPU {cpu}: {why}"))?;
-            region.section_from(pages, cpu, |room| read_page(&mut raw, room))?;
-            region.section(Tag::Stats, cpu, &read(&folder.join("stats"))?)?;
-            cpu += 1;
+        let opened = if self.buffers.get().is_some() { Vec::new() } else { open_buffers()? };
+        for (cpu, buffer) in (0..).zip(self.buffers.get().unwrap_or(&opened)) {
+            region.section_from(pages, cpu, |room| read_page(&buffer.raw, room))?;
+            let mut stats = [0; 1024];
+            let count =
+                buffer.stats.read_at(&mut stats, 0).map_err(|why| format!("reading stats of CPU {cpu}: {why}"))?;
+            region.section(Tag::Stats, cpu, &stats[..count])?;
         }
         Ok(())
     }
@@ -139,8 +148,20 @@ impl Tracing {
     }
 }
 
+/// Opens the ring buffer of each CPU.
+fn open_buffers() -> Result<Vec<CpuBuffer>, String> {
+    let folders = (0..).map(|cpu| path(&format!("per_cpu/cpu{cpu}"))).take_while(|folder| folder.exists());
+    let open = |path: PathBuf| {
+        let file = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(&path);
+        file.map_err(|why| format!("opening {}: {why}", path.display()))
+    };
+    folders
+        .map(|folder| Ok(CpuBuffer { raw: open(folder.join("trace_pipe_raw"))?, stats: open(folder.join("stats"))? }))
+        .collect()
+}
+
 /// One read of trace_pipe_raw gives one sub-buffer; nothing more to read shows as EAGAIN or as 0 bytes.
-fn read_page(raw: &mut File, room: &mut [u8]) -> std::io::Result<usize> {
+fn read_page(mut raw: &File, room: &mut [u8]) -> std::io::Result<usize> {
     let page = room.len().min(4096);
     match raw.read(&mut room[..page]) {
         Err(why) if why.kind() == ErrorKind::WouldBlock => Ok(0),

@@ -198,6 +198,16 @@ impl Drop for CacheLock {
     }
 }
 
+/// Keeps something in the cache that only saves time: written under another name first, so that a reader sees all of it or
+/// nothing, and not being able to keep it costs the next process its making.
+pub fn keep(path: &Path, bytes: &[u8]) {
+    let Some(folder) = path.parent() else { return };
+    let _ = tempfile::NamedTempFile::new_in(folder).and_then(|mut file| {
+        file.write_all(bytes)?;
+        file.persist(path).map(drop).map_err(|error| error.error)
+    });
+}
+
 /// Replaces a file outside the cache at once: readers see the old content or the new, never a part.
 pub(super) fn replace_file(path: &Path, content: &str) -> Result<(), KernelError> {
     let folder = path.parent().unwrap_or(Path::new("."));

@@ -22,7 +22,7 @@ mod update;
 mod vmlinux;
 mod yaml;
 
-pub use cache::{Cache, CacheLock};
+pub use cache::{Cache, CacheLock, keep};
 pub use digest::Sha256;
 pub use error::{KernelError, LeftArchive, Mismatch, PinPlace};
 pub use fetch::{FetchOptions, Fetched, Progress, QemuSource, fetch};

@@ -117,7 +117,7 @@ struct Work<'s, 'a> {
     forests: &'a Forests,
     settings: &'s CaptureSettings<'s>,
     names: NameTable<'a>,
-    costing: Option<Costing<'a>>,
+    costing: Option<Costing>,
     actors: HashMap<i32, ActorIndex>,
     agents: &'a [i32],
     /// First begin and last end of every iteration, by iteration.

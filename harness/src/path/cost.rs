@@ -3,7 +3,7 @@
 //! In exact mode the stamps count instructions, so what is left is the number of instructions that the function and what it
 //! called ran, to within a few for every traced call: the tracer does not take the very same number each time.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -30,19 +30,20 @@ const RECORDS_EVENTS: &str = "__traceiter_";
 pub const RECORDS_SWITCHES: &str = "__traceiter_sched_switch";
 
 /// Takes the tracer off what a capture's calls took.
-pub struct Costing<'n> {
+pub struct Costing {
     cost: TracerCost,
-    names: &'n dyn FunctionNames,
+    recorders: Recorders,
     /// For each context switch, by CPU and stamp: when the task that left had done its last.
     left: HashMap<(u16, u64), u64>,
     turns: Turns,
 }
 
-impl<'n> Costing<'n> {
+impl Costing {
     /// For the calls of these forests.
-    pub fn new(forests: &Forests, names: &'n dyn FunctionNames, cost: TracerCost) -> Self {
-        let left = forests.by_task.values().flat_map(|forest| departures(&forest.nodes, names)).collect();
-        Self { cost, names, left, turns: Turns::of(forests) }
+    pub fn new(forests: &Forests, names: &dyn FunctionNames, cost: TracerCost) -> Self {
+        let recorders = Recorders::among(forests, names);
+        let left = forests.by_task.values().flat_map(|forest| departures(&forest.nodes, &recorders)).collect();
+        Self { cost, recorders, left, turns: Turns::of(forests) }
     }
 
     /// What each node took on the CPU by itself: a call without the calls beneath it, without the time that its task was
@@ -64,7 +65,7 @@ impl<'n> Costing<'n> {
             match (&node.what, parent) {
                 (What::Call { func, end }, parent) => {
                     let end = end.map(clock);
-                    let mut of_tracer = self.records_events(*func);
+                    let mut of_tracer = self.recorders.of_events.contains(func);
                     if let Some(parent) = parent {
                         of_tracer |= parent.of_tracer;
                         if let Some(end) = end {
@@ -97,13 +98,30 @@ impl<'n> Costing<'n> {
         own
     }
 
-    fn records_events(&self, func: FuncAddr) -> bool {
-        self.names.raw_name(func).is_some_and(|name| name.starts_with(RECORDS_EVENTS))
-    }
-
     /// When the task was back on the CPU: the one before went on for a while after the event was stamped.
     fn back_at(&self, switch: &Node) -> u64 {
         self.left.get(&(switch.cpu, switch.start)).copied().unwrap_or(switch.start).max(switch.start)
+    }
+}
+
+/// The functions among those called that record events: looked for once, for a name is dearer to find than an address.
+struct Recorders {
+    of_events: HashSet<FuncAddr>,
+    of_switches: HashSet<FuncAddr>,
+}
+
+impl Recorders {
+    fn among(forests: &Forests, names: &dyn FunctionNames) -> Self {
+        let nodes = forests.by_task.values().flat_map(|forest| &forest.nodes);
+        let called = nodes.filter_map(|node| match node.what {
+            What::Call { func, .. } => Some(func),
+            _ => None,
+        });
+        let named = |func: &FuncAddr| names.raw_name(*func).unwrap_or_default();
+        let called: HashSet<FuncAddr> = called.collect();
+        let of_events: HashSet<_> = called.into_iter().filter(|func| named(func).starts_with(RECORDS_EVENTS)).collect();
+        let of_switches = of_events.iter().copied().filter(|func| named(func) == RECORDS_SWITCHES).collect();
+        Self { of_events, of_switches }
     }
 }
 
@@ -151,14 +169,14 @@ impl Turns {
 
 /// Each switch away from a task, with the end of the last call that it finished before it was really gone: of the one that
 /// recorded the switch, or of what came after (the address space and the FPU are switched later).
-fn departures(nodes: &[Node], names: &dyn FunctionNames) -> Vec<((u16, u64), u64)> {
+fn departures(nodes: &[Node], recorders: &Recorders) -> Vec<((u16, u64), u64)> {
     let mut out: Vec<((u16, u64), u64)> = Vec::new();
     let mut going = false;
     let mut recorded_until = 0;
     for node in nodes {
         match node.what {
             What::Call { func, end: Some(end) } => {
-                if names.raw_name(func) == Some(RECORDS_SWITCHES) {
+                if recorders.of_switches.contains(&func) {
                     recorded_until = end;
                 }
                 if let (true, Some((_, left))) = (going, out.last_mut()) {

@@ -1,9 +1,8 @@
 //! What is true of a kernel whatever is run on it: how its records look, which functions it has.
 
-use std::path::Path;
-
 use rxpath_guest::{Section, Tag};
 
+use crate::kernel::keep;
 use crate::path::FunctionNames;
 use crate::trace::{CaptureText, DecodeError, Endian, Layout, Presence, Symbols, SymbolsError};
 use crate::vm::{VmError, WarmImage};
@@ -71,15 +70,6 @@ impl KernelFacts {
 impl FunctionNames for KernelFacts {
     fn raw_name(&self, func: u64) -> Option<&str> {
         self.symbols.name(func)
-    }
-}
-
-/// Written under another name first: a reader sees all of it or nothing. Not being able to keep it only costs time.
-pub(super) fn keep(path: &Path, bytes: &[u8]) {
-    let Some(folder) = path.parent() else { return };
-    let Ok(mut file) = tempfile::NamedTempFile::new_in(folder) else { return };
-    if std::io::Write::write_all(&mut file, bytes).is_ok() {
-        let _ = file.persist(path);
     }
 }
 

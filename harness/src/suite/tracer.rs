@@ -6,10 +6,10 @@
 
 use rxpath_guest::{ActorIndex, RunReport, StepIndex, Tag};
 
-use super::facts::{KernelFacts, keep};
+use super::facts::KernelFacts;
 use super::passes::{PassError, Recorded};
 use crate::case::{self, Case, Diagnostics, PassKind, Source};
-use crate::kernel::Series;
+use crate::kernel::{Series, keep};
 use crate::path::cost::TracerCost;
 use crate::path::timing::operation_times;
 use crate::path::{operations, subtree_ends};

@@ -4,6 +4,7 @@
 //! [`GuestFault`].
 
 mod boot;
+mod checked;
 mod console;
 mod error;
 mod image;
