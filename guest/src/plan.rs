@@ -443,6 +443,13 @@ pub enum Op {
         /// How many bytes.
         bytes: u32,
     },
+    /// Writes a file of /proc or /sys while the operation is prepared, as a setting is made.
+    WriteFile {
+        /// An absolute path in the guest.
+        path: String,
+        /// What it is to say.
+        value: String,
+    },
     /// splice(2), without offsets.
     Splice {
         /// From this descriptor.
@@ -483,6 +490,13 @@ pub enum Op {
         request: u32,
         /// What the int holds before.
         argument: i32,
+    },
+    /// fcntl(2), F_SETOWN: an actor's task is who gets the descriptor's signals, SIGIO and SIGURG.
+    SetOwner {
+        /// The descriptor.
+        fd: Slot,
+        /// Who.
+        actor: ActorIndex,
     },
     /// fcntl(2).
     Fcntl {
@@ -570,8 +584,29 @@ pub enum Op {
         /// SIG….
         signal: i32,
     },
+    /// kill(2) of a child.
+    KillChild {
+        /// Its pid.
+        child: Slot,
+        /// SIG….
+        signal: i32,
+    },
     /// fork(2); the child ends at once and is reaped.
     Fork,
+    /// Makes a child (clone(2), with the caller's memory and descriptors) while the operation is prepared: a process whose task
+    /// is named `child`, does recv(2) and then ends. The result is its pid. An actor has one child at a time.
+    RecvInChild {
+        /// The socket.
+        socket: Slot,
+        /// Room for this many bytes.
+        bytes: u32,
+    },
+    /// wait4(2) for a child; the result's `ret` is the child's wait status (wait(2)): the signal that killed it, or 256 times
+    /// what it ended with.
+    Wait {
+        /// Its pid.
+        child: Slot,
+    },
     /// dup(2).
     Dup {
         /// The descriptor.

@@ -216,10 +216,10 @@ pub fn wait_for(pid: i32) {
     unsafe { libc::waitpid(pid, std::ptr::null_mut(), 0) };
 }
 
-/// Kills a task's process with SIGKILL.
-pub fn kill(pid: i32) {
+/// Whether there is a process of this pid, if only as a zombie that nobody has waited for (kill(2), signal 0).
+pub fn exists(pid: i32) -> bool {
     // SAFETY: takes no pointers.
-    unsafe { libc::kill(pid, libc::SIGKILL) };
+    unsafe { libc::kill(pid, 0) == 0 }
 }
 
 /// Asks a process to end, as Ctrl-C does (SIGINT).

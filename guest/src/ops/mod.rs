@@ -1,6 +1,7 @@
 //! The operations, one file each. An operation is prepared (addresses, buffers, descriptors) before the clock starts or
 //! the trace is marked; what is then measured is the bare system call.
 
+mod children;
 mod connection;
 mod fault;
 mod files;
@@ -37,6 +38,7 @@ pub struct Scratch {
     incoming: Vec<u8>,
     ring: Option<uring::Ring>,
     window: Option<zerocopy::Window>,
+    child: Option<children::Child>,
 }
 
 impl Scratch {
@@ -49,6 +51,7 @@ impl Scratch {
             incoming: vec![0xff; USUAL_TRANSFER],
             ring: None,
             window: None,
+            child: None,
         }
     }
 
@@ -319,10 +322,12 @@ pub fn prepare(op: &Op, board: &Board, scratch: &mut Scratch) -> Call {
         Op::Read { from, bytes } => files::read(board, scratch, *from, *bytes),
         Op::Readv { from, pieces } => files::readv(board, scratch, *from, pieces),
         Op::Write { to, bytes } => files::write(board, scratch, *to, *bytes),
+        Op::WriteFile { path, value } => Call::prepared(std::fs::write(path, value).map(|()| 0)),
         Op::Splice { from, to, bytes, flags } => files::splice(board, *from, *to, *bytes, *flags),
         Op::Dup { fd } => files::dup(board, *fd),
         Op::Pipe { into, flags } => files::pipe(scratch, *into, *flags),
         Op::Ioctl { fd, request, argument } => files::ioctl(board, scratch, *fd, *request, *argument),
+        Op::SetOwner { fd, actor } => signals::set_owner(board, *fd, *actor),
         Op::Fcntl { fd, command, argument } => files::fcntl(board, *fd, *command, *argument),
         Op::SetSockOpt { socket, level, name, value } => {
             options::setsockopt(board, scratch, *socket, *level, *name, value)
@@ -348,7 +353,10 @@ pub fn prepare(op: &Op, board: &Board, scratch: &mut Scratch) -> Call {
         Op::SetITimer { after_ns } => signals::setitimer(scratch, *after_ns),
         Op::Alarm { seconds } => signals::alarm(*seconds),
         Op::Kill { actor, signal } => signals::kill(board, *actor, *signal),
+        Op::KillChild { child, signal } => signals::kill_child(board, *child, *signal),
         Op::Fork => Call::new(libc::SYS_fork, []).then(After::Reap),
+        Op::RecvInChild { socket, bytes } => children::recv(board, scratch, *socket, *bytes),
+        Op::Wait { child } => children::wait(board, scratch, *child),
         Op::Inject { via, packet } => inject::inject(board, scratch, *via, packet),
         Op::Network(network) => network::set_up(network),
         Op::Fault(fault) => fault::provoke(*fault),

@@ -1,8 +1,8 @@
-//! Signals and timers: sigaction, kill, alarm, setitimer, timers of one thread.
+//! Signals and timers: sigaction, kill, whom a socket signals, alarm, setitimer, timers of one thread.
 
 use std::ffi::{c_int, c_long};
 
-use rxpath_guest::ActorIndex;
+use rxpath_guest::{ActorIndex, Slot};
 
 use super::{Call, Scratch};
 use crate::board::Board;
@@ -22,10 +22,22 @@ pub fn sigaction(_: &mut Scratch, signal: i32, flags: i32) -> Call {
 }
 
 pub fn kill(board: &Board, actor: ActorIndex, signal: i32) -> Call {
+    // tkill(2): an actor is one task, thread or process.
+    Call::new(libc::SYS_tkill, [tid(board, actor), c_long::from(signal)])
+}
+
+pub fn kill_child(board: &Board, child: Slot, signal: i32) -> Call {
+    Call::new(libc::SYS_kill, [board.get(child), c_long::from(signal)])
+}
+
+pub fn set_owner(board: &Board, fd: Slot, actor: ActorIndex) -> Call {
+    Call::new(libc::SYS_fcntl, [board.get(fd), c_long::from(libc::F_SETOWN), tid(board, actor)])
+}
+
+fn tid(board: &Board, actor: ActorIndex) -> c_long {
     let tid =
         board.actors.get(usize::from(actor)).map_or(0, |actor| actor.tid.load(std::sync::atomic::Ordering::Acquire));
-    // tkill(2): an actor is one task, thread or process.
-    Call::new(libc::SYS_tkill, [c_long::from(tid), c_long::from(signal)])
+    c_long::from(tid)
 }
 
 pub fn alarm(seconds: u32) -> Call {

@@ -413,6 +413,20 @@ impl Argument for Path {
     }
 }
 
+/// What is written to a file.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(inline)]
+pub struct FileText(Text);
+
+impl Argument for FileText {
+    type Wire = String;
+
+    fn resolve(&self, _: &mut Scope<'_>, _: &Place) -> String {
+        self.0.0.clone()
+    }
+}
+
 /// A duration: `200 ms`, `5 s`.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(transparent)]

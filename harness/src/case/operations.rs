@@ -179,6 +179,9 @@ operations! {
     open { path: Path; flags: FileFlags } => Op::Open { path, flags };
     /// No system call: a descriptor number that need not be open.
     pretend(number: Or<0>) => Op::Number(number.into());
+    /// No system call of its own: writes a file of /proc or /sys that setup has made, such as a device's. What is there from
+    /// the beginning belongs under the machine's `files`.
+    write_file { path: Path, value: FileText } => Op::WriteFile { path, value };
     /// dup(2).
     dup(fd: Descriptor) => Op::Dup { fd };
     /// pipe2(2): `read` and `write` name its ends.
@@ -203,6 +206,8 @@ operations! {
     /// ioctl(2) that fills a number, which it returns.
     ioctl { fd: Descriptor, request: IoctlRequest; argument: Or<0> }
         => Op::Ioctl { fd, request: request as u32, argument };
+    /// fcntl(2) with F_SETOWN: the actor's task gets the socket's SIGURG, and its SIGIO.
+    set_owner { socket: Descriptor, actor: ActorName } => Op::SetOwner { fd: socket, actor };
     /// fcntl(2).
     fcntl { fd: Descriptor, command: FcntlCommand; argument: FileFlags }
         => Op::Fcntl { fd, command, argument: argument.into() };
@@ -244,8 +249,16 @@ operations! {
     timer { after: Duration } => Op::Timer { after_ns: after };
     /// A signal to an actor's task (tkill(2)).
     kill { actor: ActorName, signal: Signal } => Op::Kill { actor, signal };
+    /// A signal to a child (kill(2)).
+    kill_child { child: Descriptor, signal: Signal } => Op::KillChild { child, signal };
     /// fork(2); the child ends at once.
     fork {} => Op::Fork;
+    /// No system call of its own: makes a process with the actor's memory and descriptors that does recv(2) and then ends, and
+    /// returns its pid. It is no actor: what it does is expected under `task child`. It has the actor's CPU and policy; with
+    /// `fifo` it does not run before the actor sleeps. `wait` for it before the next one.
+    recv_in_child { socket: Descriptor, bytes: Size } => Op::RecvInChild { socket, bytes };
+    /// wait4(2) for a child; it returns the wait status: the number of the signal that killed it, or 256 times its exit code.
+    wait(child: Descriptor) => Op::Wait { child };
     /// A TUN device (10.0.0.1/24) whose descriptor it returns; packets written to it are received. `napi` sends them
     /// through NAPI and GRO.
     tun { ; napi: Flag } => Op::Network(Network::Tun { napi });

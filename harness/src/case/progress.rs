@@ -164,6 +164,9 @@ fn wiring(case: &Case) -> Wiring {
                 | Op::SendTo { .. }
                 | Op::SendMsg { .. }
                 | Op::SendData { .. }
+                | Op::KillChild { .. }
+                | Op::SetOwner { .. }
+                | Op::RecvInChild { .. }
                 | Op::Fork,
                 _,
             ) => wiring.wild = true,
