@@ -21,6 +21,19 @@ fn results_written_before_there_were_paths_in_them_still_read() {
 }
 
 #[test]
+fn cases_that_a_kernel_cannot_have_do_not_turn_a_run_that_passes_into_a_skipped_one() {
+    let mut results = Results::load(&data("before-paths.json")).unwrap();
+    results.cases[0].verdict = Verdict::Skipped;
+    assert_eq!(results.worst(), Verdict::Pass);
+    let text = markdown::report(&Overview::of(&results), markdown::SUMMARY_LIMIT);
+    assert!(text.starts_with("## rxpath: pass\n"), "{text}");
+    results.cases[1].verdict = Verdict::Changed;
+    assert_eq!(results.worst(), Verdict::Changed);
+    results.cases.iter_mut().for_each(|one| one.verdict = Verdict::Skipped);
+    assert_eq!(results.worst(), Verdict::Skipped);
+}
+
+#[test]
 fn results_saved_and_loaded_are_the_same() {
     let results = Results::load(&data("four-cases.json")).unwrap();
     assert!(results.cases.iter().all(|one| !one.paths.is_empty() && !one.timings.is_empty()));

@@ -1,6 +1,6 @@
 //! Text for a terminal, a log or a pipe.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -86,12 +86,16 @@ fn table(results: &Results, out: &mut String) {
     }
 }
 
-/// What `--repeat` is for: the distinct digests of each case and kernel.
-pub fn digests(repeat: u32, digests: &BTreeMap<(String, String), BTreeSet<(String, String)>>) -> String {
+/// How often each pair of digests, of the traced pass and of the timing pass, came of a case on a kernel.
+pub type Digests = BTreeMap<(String, String), BTreeMap<(String, String), u32>>;
+
+/// What `--repeat` is for: the distinct digests of each case and kernel, each with how often it came where there are several.
+pub fn digests(repeat: u32, digests: &Digests) -> String {
     let mut out = format!("\ndistinct captures in {repeat} runs (traced pass, timing pass)\n");
     for ((case, kernel), seen) in digests {
-        for (trace, timing) in seen {
-            let _ = writeln!(out, "{} {case} {kernel} {trace} {timing}", seen.len());
+        for ((trace, timing), times) in seen {
+            let times = if seen.len() > 1 { format!(" ({times} of {repeat} runs)") } else { String::new() };
+            let _ = writeln!(out, "{} {case} {kernel} {trace} {timing}{times}", seen.len());
         }
     }
     out

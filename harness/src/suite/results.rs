@@ -272,9 +272,12 @@ impl Results {
         self.functions.iter().find(|one| one.kernel == kernel)
     }
 
-    /// The worst verdict; a run of nothing passes.
+    /// The worst verdict of what was run: a case that a kernel cannot have does not turn a run that passes into a skipped
+    /// one, unless nothing else was asked for. A run of nothing passes.
     pub fn worst(&self) -> Verdict {
-        self.cases.iter().map(|case| case.verdict).max().unwrap_or(Verdict::Pass)
+        let verdicts = || self.cases.iter().map(|case| case.verdict);
+        let of_those_run = verdicts().filter(|verdict| *verdict != Verdict::Skipped).max();
+        of_those_run.or_else(|| verdicts().max()).unwrap_or(Verdict::Pass)
     }
 
     /// How many cases ended in each verdict, best first; verdicts that none ended in are left out.
