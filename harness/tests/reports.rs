@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use rxpath::path::text;
-use rxpath::report::{Overview, html, markdown};
+use rxpath::report::{Overview, html, markdown, terminal};
 use rxpath::suite::{
     Problem, RESULTS_VERSION, Results, ResultsError, SavedPath, Snapshots, Verdict, accepted, wakeups,
 };
@@ -31,6 +31,19 @@ fn cases_that_a_kernel_cannot_have_do_not_turn_a_run_that_passes_into_a_skipped_
     assert_eq!(results.worst(), Verdict::Changed);
     results.cases.iter_mut().for_each(|one| one.verdict = Verdict::Skipped);
     assert_eq!(results.worst(), Verdict::Skipped);
+}
+
+#[test]
+fn an_odd_capture_among_many_is_told_from_captures_that_alternate() {
+    let digest = |name: &str| (name.to_owned(), "t".to_owned());
+    let mut digests = terminal::Digests::new();
+    digests.insert(("recv/a".to_owned(), "6.12".to_owned()), [(digest("same"), 50)].into());
+    digests.insert(("recv/b".to_owned(), "6.12".to_owned()), [(digest("odd"), 1), (digest("usual"), 49)].into());
+    let text = terminal::digests(50, &digests);
+    let lines: Vec<&str> = text.lines().skip(2).collect();
+    let expected =
+        ["1 recv/a 6.12 same t", "2 recv/b 6.12 odd t (1 of 50 runs)", "2 recv/b 6.12 usual t (49 of 50 runs)"];
+    assert_eq!(lines, expected);
 }
 
 #[test]
