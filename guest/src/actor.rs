@@ -47,24 +47,29 @@ impl Cell {
     }
 }
 
-/// The actor's whole life.
-pub fn live(stage: &Stage, mut scratch: Scratch) -> Result<(), String> {
+/// The actor's whole life, as a task that is bound to this CPU, if to any.
+pub fn live(stage: &Stage, mut scratch: Scratch, bound_to: Option<u16>) -> Result<(), String> {
     let Stage { actor, index, board, .. } = *stage;
     let me = &board.actors[usize::from(index)];
     sys::set_name(&actor.name);
-    sys::bind_to_cpu(usize::from(actor.cpu))
-        .map_err(|why| format!("actor {}: CPU {}: {why}", actor.name, actor.cpu))?;
-    let (policy, priority) = match actor.policy {
-        Policy::Other => (libc::SCHED_OTHER, 0),
-        Policy::Fifo(priority) => (libc::SCHED_FIFO, i32::from(priority)),
-        Policy::Batch => (libc::SCHED_BATCH, 0),
-        Policy::Idle => (libc::SCHED_IDLE, 0),
-    };
+    if bound_to != Some(actor.cpu) {
+        sys::bind_to_cpu(usize::from(actor.cpu))
+            .map_err(|why| format!("actor {}: CPU {}: {why}", actor.name, actor.cpu))?;
+    }
     if actor.netns != 0 {
         network::enter(actor.netns)
             .map_err(|why| format!("actor {}: network namespace {}: {why}", actor.name, actor.netns))?;
     }
-    sys::set_policy(policy, priority).map_err(|why| format!("actor {}: {:?}: {why}", actor.name, actor.policy))?;
+    let (policy, priority) = match actor.policy {
+        // What every task of the agent's begins with.
+        Policy::Other => (None, 0),
+        Policy::Fifo(priority) => (Some(libc::SCHED_FIFO), i32::from(priority)),
+        Policy::Batch => (Some(libc::SCHED_BATCH), 0),
+        Policy::Idle => (Some(libc::SCHED_IDLE), 0),
+    };
+    if let Some(policy) = policy {
+        sys::set_policy(policy, priority).map_err(|why| format!("actor {}: {:?}: {why}", actor.name, actor.policy))?;
+    }
     me.tid.store(sys::gettid(), Ordering::Release);
     board.ring();
     // It ends with the machine: nothing of it needs to be torn down.
@@ -85,7 +90,7 @@ fn wait_until_allowed(board: Board, round: u32) {
         if allowed > round {
             return;
         }
-        sys::futex_wait(&board.common.allowed, allowed);
+        board.wait(&board.common.allowed, allowed);
     }
 }
 
@@ -97,7 +102,7 @@ fn take_step(stage: &Stage, at: usize, scratch: &mut Scratch) {
         me.asks.store(at as u32 + 1, Ordering::Release);
         board.ring();
         while me.asks.load(Ordering::Acquire) != 0 {
-            sys::futex_wait(&me.asks, at as u32 + 1);
+            board.wait(&me.asks, at as u32 + 1);
         }
     }
     let phase = board.phase();

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicI32, AtomicI64, AtomicU32, Ordering};
 
 use rxpath_guest::Slot;
 
-use crate::sys::Mapping;
+use crate::sys::{self, Mapping};
 
 /// What is being done with the rounds at present.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -47,6 +47,8 @@ pub struct CommonBoard {
 /// The whole board.
 #[derive(Clone, Copy)]
 pub struct Board {
+    /// FUTEX_PRIVATE_FLAG where all actors share the agent's memory: the kernel then need not look up which page a word is on.
+    private: libc::c_int,
     /// By actor.
     pub actors: &'static [ActorBoard],
     /// The common part.
@@ -76,12 +78,14 @@ impl SharedMemory {
 }
 
 impl Board {
-    pub fn new(memory: &mut SharedMemory, actors: usize, slots: usize) -> Result<Self, String> {
+    /// `among_threads`: nobody but threads of this process will use it.
+    pub fn new(memory: &mut SharedMemory, actors: usize, slots: usize, among_threads: bool) -> Result<Self, String> {
         let slots = shared::<AtomicI64>(memory, slots)?;
         // What was never made must not be taken for descriptor 0.
         slots.iter().for_each(|slot| slot.store(-1, Ordering::Release));
         let actors = shared::<ActorBoard>(memory, actors)?;
-        Ok(Self { actors, common: &shared::<CommonBoard>(memory, 1)?[0], slots })
+        let private = if among_threads { libc::FUTEX_PRIVATE_FLAG } else { 0 };
+        Ok(Self { private, actors, common: &shared::<CommonBoard>(memory, 1)?[0], slots })
     }
 
     /// What a slot holds.
@@ -111,7 +115,22 @@ impl Board {
     /// Tells the controller to look.
     pub fn ring(&self) {
         self.common.bell.fetch_add(1, Ordering::AcqRel);
-        crate::sys::futex_wake(&self.common.bell);
+        self.wake(&self.common.bell);
+    }
+
+    /// Sleeps while `word`, which is on the board, holds `expected`, until woken.
+    pub fn wait(&self, word: &AtomicU32, expected: u32) {
+        sys::futex_wait(word, expected, self.private);
+    }
+
+    /// Like [`Self::wait`], for at most `ns` nanoseconds.
+    pub fn wait_for(&self, word: &AtomicU32, expected: u32, ns: u64) {
+        sys::futex_wait_for(word, expected, ns, self.private);
+    }
+
+    /// Wakes everyone who waits on `word`, which is on the board.
+    pub fn wake(&self, word: &AtomicU32) {
+        sys::futex_wake(word, self.private);
     }
 }
 

@@ -72,7 +72,7 @@ impl<'a> Controller<'a> {
             let bell = self.board.common.bell.load(Ordering::Acquire);
             self.check_deadline()?;
             if self.board.actors.iter().any(|actor| actor.tid.load(Ordering::Acquire) == 0) {
-                sys::futex_wait_for(&self.board.common.bell, bell, DOZE_NS);
+                self.board.wait_for(&self.board.common.bell, bell, DOZE_NS);
             }
         }
         for (call, actor) in self.calls.iter_mut().zip(self.board.actors).filter(|(call, _)| call.is_none()) {
@@ -89,7 +89,7 @@ impl<'a> Controller<'a> {
         }
         common.iteration.store(iteration, Ordering::Release);
         let round = common.allowed.fetch_add(1, Ordering::AcqRel) + 1;
-        sys::futex_wake(&common.allowed);
+        self.board.wake(&common.allowed);
         let mut naps = Naps::new();
         loop {
             let bell = common.bell.load(Ordering::Acquire);
@@ -101,7 +101,7 @@ impl<'a> Controller<'a> {
             if look.let_in {
                 naps = Naps::new();
             }
-            sys::futex_wait_for(&common.bell, bell, if look.waiting { naps.next() } else { DOZE_NS });
+            self.board.wait_for(&common.bell, bell, if look.waiting { naps.next() } else { DOZE_NS });
         }
     }
 
@@ -116,7 +116,7 @@ impl<'a> Controller<'a> {
             let step = &actor.steps[asks as usize - 1];
             if step.when.iter().all(|condition| self.holds(condition)) {
                 board.asks.store(0, Ordering::Release);
-                sys::futex_wake(&board.asks);
+                self.board.wake(&board.asks);
                 look.let_in = true;
             } else {
                 look.waiting = true;
@@ -169,7 +169,7 @@ impl<'a> Controller<'a> {
         while !(0..self.calls.len()).all(|actor| self.sleeps(actor) || self.ended(actor)) {
             self.check_deadline()?;
             let bell = self.board.common.bell.load(Ordering::Acquire);
-            sys::futex_wait_for(&self.board.common.bell, bell, naps.next());
+            self.board.wait_for(&self.board.common.bell, bell, naps.next());
         }
         Ok(())
     }

@@ -8,6 +8,9 @@ use std::sync::mpsc::{self, Sender};
 use crate::ops::Scratch;
 use crate::sys;
 
+/// The CPU that hands are bound to, where most actors work.
+pub const CPU: u16 = 0;
+
 /// As many as most cases have actors that are threads; whoever wants more makes them.
 const COUNT: usize = 3;
 
@@ -28,7 +31,7 @@ impl Hand {
     }
 }
 
-/// Makes them, each on the first CPU, where most actors work.
+/// Makes them, each bound to [`CPU`].
 pub fn make() -> Result<Vec<Hand>, String> {
     (0..COUNT).map(|_| make_one()).collect()
 }
@@ -39,7 +42,7 @@ fn make_one() -> Result<Hand, String> {
     let (tid, told) = mpsc::channel();
     std::thread::Builder::new()
         .spawn(move || {
-            let bound = sys::bind_to_cpu(0);
+            let bound = sys::bind_to_cpu(usize::from(CPU));
             let scratch = Scratch::new();
             let _ = tid.send(bound.map(|()| sys::gettid()));
             if let Ok(work) = to_do.recv() {
@@ -48,7 +51,7 @@ fn make_one() -> Result<Hand, String> {
         })
         .map_err(|why| format!("making a thread in advance: {why}"))?;
     let tid = told.recv().map_err(|_| "a thread made in advance has ended".to_owned())?;
-    let tid = tid.map_err(|why| format!("binding a thread made in advance to CPU 0: {why}"))?;
+    let tid = tid.map_err(|why| format!("binding a thread made in advance to CPU {CPU}: {why}"))?;
     let path = format!("/proc/{tid}/syscall");
     let call = File::open(&path).map_err(|why| format!("opening {path}: {why}"))?;
     Ok(Hand { work, call })

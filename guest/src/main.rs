@@ -11,6 +11,7 @@ mod milestones;
 mod ops;
 mod ready;
 mod run;
+mod setup;
 mod sys;
 mod tracing;
 
@@ -19,6 +20,7 @@ use devices::{Ports, SharedRegion};
 use hands::Hand;
 use ops::Scratch;
 use rxpath_guest::{EXIT_DONE, EXIT_FAILED, Order, Tag};
+use setup::Begun;
 use tracing::Tracing;
 
 /// From waking to the start of a run, in nanoseconds of guest time: room for reading the order.
@@ -36,6 +38,7 @@ struct Means {
     memory: SharedMemory,
     /// For setting up.
     scratch: Scratch,
+    begun: Vec<Begun>,
 }
 
 fn main() {
@@ -66,7 +69,9 @@ fn live() -> Result<(), String> {
     sys::allow_descriptors(MOST_DESCRIPTORS).map_err(|why| format!("raising the limit of descriptors: {why}"))?;
     ready::keep_to_last_cpu()?;
     let tracing: &'static Tracing = Box::leak(Box::new(Tracing::prepare()?));
-    let means = Means { region, tracing, hands: hands::make()?, memory: SharedMemory::map()?, scratch: Scratch::new() };
+    let (mut memory, mut scratch) = (SharedMemory::map()?, Scratch::new());
+    let begun = setup::begin_all(&mut memory, &mut scratch)?;
+    let means = Means { region, tracing, hands: hands::make()?, memory, scratch, begun };
     // Never given back: the agent ends with the machine, and unmapping would only take time.
     let means = Box::leak(Box::new(means));
     ready::settle();

@@ -15,6 +15,18 @@ pub enum Order {
     Facts,
 }
 
+/// Where in the guest's root the [`Setup`]s lie that are gone through before the machine is saved: a postcard-encoded list.
+pub const SETUPS_FILE: &str = "setups";
+
+/// Steps that many runs would begin with, gone through once, before the machine is saved.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Setup {
+    /// Number of [`Slot`]s that the steps name, from 0.
+    pub slots: u16,
+    /// What is done; nothing of it is recorded.
+    pub steps: Vec<Step>,
+}
+
 /// Index of an actor in [`Plan::actors`].
 pub type ActorIndex = u16;
 /// Index of a step in [`Actor::steps`].
@@ -37,6 +49,9 @@ pub struct Plan {
     pub files: Vec<(String, String)>,
     /// Number of [`Slot`]s that the steps name.
     pub slots: u16,
+    /// Which of the [`Setup`]s gone through before the machine was saved this run begins with: its slots are this plan's
+    /// first ones.
+    pub begun: Option<u16>,
     /// Steps run once, by the agent itself, before any actor starts; nothing of them is recorded.
     pub setup: Vec<Step>,
     /// Who acts.
@@ -55,6 +70,7 @@ impl Plan {
             sysctls: Vec::new(),
             files: Vec::new(),
             slots: 0,
+            begun: None,
             setup: Vec::new(),
             actors: Vec::new(),
             deadline_ns: 1_000_000_000,

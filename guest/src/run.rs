@@ -13,8 +13,10 @@ use crate::board::{Board, Phase, SharedMemory};
 use crate::controller::{Controller, Stuck};
 use crate::devices::SharedRegion;
 use crate::foreign::{self, Recorder};
+use crate::hands;
 use crate::milestones;
-use crate::ops::{self, Scratch};
+use crate::ops::Scratch;
+use crate::setup;
 use crate::sys::{self, Forked};
 use crate::tracing::Tracing;
 
@@ -26,13 +28,17 @@ const MILESTONE_WARMUP: u32 = 2;
 /// Nothing but settings is touched before `start_ns` (CLOCK_MONOTONIC), which every CPU awaits idle: whatever differed in
 /// the instructions right after a restore is over by then.
 pub fn run(plan: &'static Plan, means: &mut Means, start_ns: u64) -> Result<RunReport, String> {
-    let Means { region, tracing, hands, memory, scratch } = means;
+    let Means { region, tracing, hands, memory, scratch, begun } = means;
     let tracing = *tracing;
     apply_settings(plan)?;
-    let board = Board::new(memory, plan.actors.len(), usize::from(plan.slots))?;
+    let among_threads = plan.actors.iter().all(|actor| actor.kind == ActorKind::Thread);
+    let board = Board::new(memory, plan.actors.len(), usize::from(plan.slots), among_threads)?;
     let mut report = RunReport { agent_tids: vec![sys::gettid()], ..RunReport::default() };
     sys::sleep_until(start_ns);
-    set_up(plan, board, scratch)?;
+    if let Some(begun) = plan.begun.and_then(|which| begun.get(usize::from(which))) {
+        begun.hand_over(board);
+    }
+    setup::go_through(&plan.setup, board, scratch)?;
     report.clock_overhead_ns = clock_overhead(libc::CLOCK_MONOTONIC_RAW);
     report.cpu_overhead_ns = clock_overhead(libc::CLOCK_THREAD_CPUTIME_ID);
 
@@ -49,7 +55,7 @@ pub fn run(plan: &'static Plan, means: &mut Means, start_ns: u64) -> Result<RunR
     // Processes first: a fork copies only the calling thread, so no other had better be at work.
     for index in of_kind(ActorKind::Process) {
         match sys::fork().map_err(|why| format!("forking actor {}: {why}", plan.actors[index].name))? {
-            Forked::Child => sys::exit_now(i32::from(actor::live(&stage(index), Scratch::new()).is_err())),
+            Forked::Child => sys::exit_now(i32::from(actor::live(&stage(index), Scratch::new(), None).is_err())),
             Forked::Parent => {}
         }
     }
@@ -58,17 +64,17 @@ pub fn run(plan: &'static Plan, means: &mut Means, start_ns: u64) -> Result<RunR
     let mut hands = hands.drain(..);
     for index in of_kind(ActorKind::Thread) {
         let (stage, complain) = (stage(index), complain.clone());
-        let live = move |scratch| {
-            if let Err(why) = actor::live(&stage, scratch) {
+        let live = move |scratch, bound_to| {
+            if let Err(why) = actor::live(&stage, scratch, bound_to) {
                 let _ = complain.send(why);
             }
         };
         match hands.next() {
             Some(hand) => {
-                hand.give(live)?;
+                hand.give(move |scratch| live(scratch, Some(hands::CPU)))?;
                 controller.watch(index, hand.call);
             }
-            None => drop(std::thread::spawn(move || live(Scratch::new()))),
+            None => drop(std::thread::spawn(move || live(Scratch::new(), None))),
         }
     }
     // Actors are not waited for at the end: they end with the machine.
@@ -166,20 +172,6 @@ fn apply_settings(plan: &Plan) -> Result<(), String> {
     }
     for (path, value) in &plan.files {
         fs::write(path, value).map_err(|why| format!("writing {value:?} to {path}: {why}"))?;
-    }
-    Ok(())
-}
-
-fn set_up(plan: &Plan, board: Board, scratch: &mut Scratch) -> Result<(), String> {
-    for (index, step) in plan.setup.iter().enumerate() {
-        let outcome = ops::prepare(&step.op, &board, scratch).run().settle(&board, scratch);
-        if outcome.errno != 0 {
-            let why = std::io::Error::from_raw_os_error(outcome.errno);
-            return Err(format!("setup step {} ({:?}): {why}", index + 1, step.op));
-        }
-        if let Some(slot) = step.into {
-            board.set(slot, outcome.ret);
-        }
     }
     Ok(())
 }

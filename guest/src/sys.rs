@@ -166,25 +166,26 @@ pub fn smallest_call() {
     unsafe { libc::sched_get_priority_max(libc::SCHED_OTHER) };
 }
 
-/// Sleeps while `word` holds `expected`, until woken (futex(2); works across processes).
-pub fn futex_wait(word: &AtomicU32, expected: u32) {
+/// Sleeps while `word` holds `expected`, until woken (futex(2)); across processes unless `private` is FUTEX_PRIVATE_FLAG.
+pub fn futex_wait(word: &AtomicU32, expected: u32, private: c_int) {
     // SAFETY: `word` is a live, aligned 32-bit word; no timeout is given.
     unsafe {
-        libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAIT, expected, std::ptr::null::<libc::timespec>())
+        let call = libc::FUTEX_WAIT | private;
+        libc::syscall(libc::SYS_futex, word.as_ptr(), call, expected, std::ptr::null::<libc::timespec>())
     };
 }
 
 /// Like [`futex_wait`], for at most `ns` nanoseconds.
-pub fn futex_wait_for(word: &AtomicU32, expected: u32, ns: u64) {
+pub fn futex_wait_for(word: &AtomicU32, expected: u32, ns: u64, private: c_int) {
     let time = libc::timespec { tv_sec: (ns / 1_000_000_000) as i64, tv_nsec: (ns % 1_000_000_000) as c_long };
     // SAFETY: `word` is a live, aligned 32-bit word and `time` outlives the call.
-    unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAIT, expected, &time) };
+    unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAIT | private, expected, &time) };
 }
 
 /// Wakes everyone who waits on `word`.
-pub fn futex_wake(word: &AtomicU32) {
+pub fn futex_wake(word: &AtomicU32, private: c_int) {
     // SAFETY: `word` is a live, aligned 32-bit word.
-    unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAKE, i32::MAX) };
+    unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAKE | private, i32::MAX) };
 }
 
 /// Which side of [`fork`] this is.

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use rxpath_guest::{Actor, Network, Op, Pass, Plan, Step};
 
+use super::begun;
 use super::case::{Case, CaseStep};
 use super::expect::Expectation;
 use super::model::Nic;
@@ -57,6 +58,10 @@ impl Case {
             netns: actor.netns,
             steps: steps(&actor.steps),
         });
+        let setup: Vec<Step> = self.network().into_iter().chain(steps(&self.setup)).collect();
+        // What was done before the machine was saved was done under the kernel's own settings.
+        let unset = self.machine.sysctls.is_empty() && self.machine.files.is_empty();
+        let (begun, setup) = if unset { begun::begin(&setup) } else { (None, &*setup) };
         let plan = Plan {
             iterations,
             pass,
@@ -64,7 +69,8 @@ impl Case {
             sysctls: self.machine.sysctls.clone(),
             files: self.machine.files.clone(),
             slots: self.slots.len() as u16,
-            setup: self.network().into_iter().chain(steps(&self.setup)).collect(),
+            begun,
+            setup: setup.to_vec(),
             actors: actors.collect(),
             deadline_ns: DEADLINE_NS,
         };

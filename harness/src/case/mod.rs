@@ -4,6 +4,7 @@
 //! `model` is what was written, `resolve` makes a [`Case`] of it, `lower` makes what the guest runs of that.
 
 mod arguments;
+mod begun;
 #[expect(clippy::module_inception, reason = "a case is what this folder is about")]
 mod case;
 mod check;
@@ -28,6 +29,7 @@ mod yaml;
 /// A small case that is right and runs: the beginning of a new one.
 pub const TEMPLATE: &str = include_str!("template.yaml");
 
+pub use begun::setups;
 pub use case::{Case, CaseActor, CaseStep, Gated, Machine, Measure, StepRef};
 pub use check::{KernelFunctions, check_functions};
 pub use diagnostic::{Diagnostic, Diagnostics, Location, Source};

@@ -60,6 +60,7 @@ pub(super) fn guest_kernel(kernel: &Kernel, modules: &[&str]) -> Result<GuestKer
         vmlinux: kernel.vmlinux.clone(),
         digest: kernel.digest.to_string(),
         modules: modules.into_iter().map(|module| KernelModule { name: module.name, bytes: module.bytes }).collect(),
+        setups: case::setups().to_vec(),
         files: Vec::new(),
     })
 }

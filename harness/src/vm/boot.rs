@@ -114,8 +114,7 @@ impl Place {
 
     fn initramfs(&self, kernel: &GuestKernel) -> Result<PathBuf, VmError> {
         let file = self.folder.path().join("initramfs");
-        std::fs::write(&file, initramfs::build(&kernel.modules, &kernel.files))
-            .map_err(VmError::io("writing", &file))?;
+        std::fs::write(&file, initramfs::build(kernel)).map_err(VmError::io("writing", &file))?;
         Ok(file)
     }
 }

@@ -1,12 +1,14 @@
-//! The guest's minimal root: the agent as /init, the console's device node, the modules it is to load, and whatever
-//! else is to lie there.
+//! The guest's minimal root: the agent as /init, the console's device node, the modules it is to load, the setups it is to
+//! go through, and whatever else is to lie there.
 
 use std::collections::BTreeSet;
 use std::io::{Cursor, Write};
 
 use cpio::newc;
 
-use super::machine::{GuestFile, KernelModule};
+use rxpath_guest::{SETUPS_FILE, Setup};
+
+use super::machine::GuestKernel;
 
 /// The agent, built and embedded by harness/build.rs.
 pub(super) const AGENT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/rxpath-guest"));
@@ -16,8 +18,15 @@ const DIRECTORY: u32 = 0o040_755;
 const EXECUTABLE: u32 = 0o100_755;
 const CHARACTER_DEVICE: u32 = 0o020_600;
 
+/// Setups as the agent reads them.
+pub(super) fn encoded(setups: &[Setup]) -> Vec<u8> {
+    // A list of plain values can always be encoded.
+    postcard::to_stdvec(setups).unwrap_or_default()
+}
+
 /// The initramfs as a cpio archive in the `newc` format (Documentation/driver-api/early-userspace/buffer-format.rst).
-pub(super) fn build(modules: &[KernelModule], files: &[GuestFile]) -> Vec<u8> {
+pub(super) fn build(kernel: &GuestKernel) -> Vec<u8> {
+    let (modules, files) = (&kernel.modules, &kernel.files);
     let sizes = modules.iter().map(|module| module.bytes.len()).chain(files.iter().map(|file| file.bytes.len()));
     let mut out = Vec::with_capacity(AGENT.len() + sizes.sum::<usize>() + 4096);
     let mut inode = 0;
@@ -35,6 +44,7 @@ pub(super) fn build(modules: &[KernelModule], files: &[GuestFile]) -> Vec<u8> {
     // Standard output of PID 1; devtmpfs is not mounted by then.
     entry(&mut out, "dev/console", CHARACTER_DEVICE, (5, 1), &[]);
     entry(&mut out, "init", EXECUTABLE, (0, 0), AGENT);
+    entry(&mut out, SETUPS_FILE, EXECUTABLE, (0, 0), &encoded(&kernel.setups));
     for (at, module) in modules.iter().enumerate() {
         // The agent loads them in the order of their names.
         entry(&mut out, &format!("modules/{at:03}-{}.ko", module.name), EXECUTABLE, (0, 0), &module.bytes);

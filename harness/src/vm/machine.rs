@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use rxpath_guest::Setup;
 use sha2::{Digest, Sha256};
 
 use super::initramfs;
@@ -34,6 +35,8 @@ pub struct GuestKernel {
     pub digest: String,
     /// Modules to load, in order.
     pub modules: Vec<KernelModule>,
+    /// What the agent goes through before the machine is saved.
+    pub setups: Vec<Setup>,
     /// What lies in the guest beside the agent; nothing for a case's own passes.
     pub files: Vec<GuestFile>,
 }
@@ -294,6 +297,7 @@ impl Machine {
         add(kernel.digest.as_bytes());
         add(qemu.digest.as_bytes());
         add(initramfs::AGENT);
+        add(&initramfs::encoded(&kernel.setups));
         for module in &kernel.modules {
             add(module.name.as_bytes());
         }
