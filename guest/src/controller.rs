@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 use rxpath_guest::{ActorIndex, Condition, Plan, StepIndex};
 
 use crate::board::Board;
+use crate::metronome::Metronome;
 use crate::sys;
 
 /// How long the controller naps between two looks at a condition, in nanoseconds of guest time: the first time, and at
@@ -22,6 +23,7 @@ const DOZE_NS: u64 = 100_000_000;
 pub struct Controller<'a> {
     plan: &'a Plan,
     board: Board,
+    metronome: &'a Metronome,
     calls: Vec<Option<File>>,
     deadline_ns: u64,
 }
@@ -55,10 +57,10 @@ impl Naps {
 }
 
 impl<'a> Controller<'a> {
-    pub fn new(plan: &'a Plan, board: Board) -> Self {
+    pub fn new(plan: &'a Plan, board: Board, metronome: &'a Metronome) -> Self {
         let deadline_ns = sys::clock_ns(libc::CLOCK_MONOTONIC) + plan.deadline_ns;
         let calls = plan.actors.iter().map(|_| None).collect();
-        Self { plan, board, calls, deadline_ns }
+        Self { plan, board, metronome, calls, deadline_ns }
     }
 
     /// Takes this open /proc/TID/syscall of an actor instead of opening it.
@@ -81,13 +83,14 @@ impl<'a> Controller<'a> {
         self.wait_until_all_sleep()
     }
 
-    /// Lets every actor do one round, counted as this iteration, and waits until all have ended it.
+    /// Lets every actor do one round, right after a tick, counted as this iteration, and waits until all have ended it.
     pub fn round(&mut self, iteration: u32) -> Result<(), Stuck> {
         let common = self.board.common;
         for actor in self.board.actors {
             actor.done.store(0, Ordering::Release);
         }
         common.iteration.store(iteration, Ordering::Release);
+        self.metronome.wait_for_tick();
         let round = common.allowed.fetch_add(1, Ordering::AcqRel) + 1;
         self.board.wake(&common.allowed);
         let mut naps = Naps::new();

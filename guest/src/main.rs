@@ -7,6 +7,7 @@ mod controller;
 mod devices;
 mod foreign;
 mod hands;
+mod metronome;
 mod milestones;
 mod ops;
 mod ready;
@@ -18,6 +19,7 @@ mod tracing;
 use board::SharedMemory;
 use devices::{Ports, SharedRegion};
 use hands::Hand;
+use metronome::Metronome;
 use ops::Scratch;
 use rxpath_guest::{EXIT_DONE, EXIT_FAILED, Order, Tag};
 use setup::Begun;
@@ -39,6 +41,7 @@ struct Means {
     /// For setting up.
     scratch: Scratch,
     begun: Vec<Begun>,
+    metronome: Metronome,
 }
 
 fn main() {
@@ -71,7 +74,7 @@ fn live() -> Result<(), String> {
     let tracing: &'static Tracing = Box::leak(Box::new(Tracing::prepare()?));
     let (mut memory, mut scratch) = (SharedMemory::map()?, Scratch::new());
     let begun = setup::begin_all(&mut memory, &mut scratch)?;
-    let means = Means { region, tracing, hands: hands::make()?, memory, scratch, begun };
+    let means = Means { region, tracing, hands: hands::make()?, memory, scratch, begun, metronome: Metronome::new()? };
     // Never given back: the agent ends with the machine, and unmapping would only take time.
     let means = Box::leak(Box::new(means));
     ready::settle();

@@ -28,7 +28,7 @@ const MILESTONE_WARMUP: u32 = 2;
 /// Nothing but settings is touched before `start_ns` (CLOCK_MONOTONIC), which every CPU awaits idle: whatever differed in
 /// the instructions right after a restore is over by then.
 pub fn run(plan: &'static Plan, means: &mut Means, start_ns: u64) -> Result<RunReport, String> {
-    let Means { region, tracing, hands, memory, scratch, begun } = means;
+    let Means { region, tracing, hands, memory, scratch, begun, metronome } = means;
     let tracing = *tracing;
     apply_settings(plan)?;
     let among_threads = plan.actors.iter().all(|actor| actor.kind == ActorKind::Thread);
@@ -60,7 +60,7 @@ pub fn run(plan: &'static Plan, means: &mut Means, start_ns: u64) -> Result<RunR
         }
     }
     let (complain, complaints) = mpsc::channel();
-    let mut controller = Controller::new(plan, board);
+    let mut controller = Controller::new(plan, board, metronome);
     let mut hands = hands.drain(..);
     for index in of_kind(ActorKind::Thread) {
         let (stage, complain) = (stage(index), complain.clone());
