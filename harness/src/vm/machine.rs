@@ -203,7 +203,7 @@ impl Machine {
             // Random numbers come from -seed, the same in every process; without a source the guest would wait for entropy.
             Accelerator::Exact | Accelerator::Translator => out.pair("-cpu", "max,-rdseed"),
         };
-        out.pair("-smp", format!("cpus={},sockets=1", self.cpus));
+        self.cpu_arguments(purpose, &mut out);
         out.pair("-m", format!("{}M", self.memory_mib));
         out.pair("-seed", "1");
         out.pair("-rtc", "base=2025-01-01T00:00:00,clock=vm");
@@ -214,9 +214,9 @@ impl Machine {
         out.pair("-device", "isa-debug-exit,iobase=0xf4,iosize=1");
         out.pair("-action", "watchdog=pause");
         self.nic_arguments(&mut out);
+        self.icount(purpose, &mut out);
         match purpose {
             Purpose::Boot { initramfs, monitor } => {
-                self.icount(BOOT_SHIFT, &mut out);
                 out.pair("-kernel", &kernel.vmlinux);
                 out.pair("-append", self.kernel_command_line());
                 out.pair("-initrd", initramfs);
@@ -224,12 +224,10 @@ impl Machine {
                 out.flag("-S");
             }
             Purpose::GoOn { image, monitor } => {
-                self.icount(BOOT_SHIFT, &mut out);
                 watched_by(monitor, &mut out);
                 restored_from(image, &mut out);
             }
             Purpose::Run { image, order, console } => {
-                self.icount(0, &mut out);
                 out.pair("-serial", joined("file:", console));
                 out.pair("-fw_cfg", joined("name=opt/rxpath/order,file=", order));
                 restored_from(image, &mut out);
@@ -238,11 +236,37 @@ impl Machine {
         out.0
     }
 
-    /// In exact mode, guest time is the count of instructions, each 2 to the `shift` nanoseconds long.
-    fn icount(&self, shift: u8, out: &mut Arguments) {
-        if self.accelerator == Accelerator::Exact {
-            out.pair("-icount", format!("shift={shift},sleep=off"));
+    /// All CPUs at once; but for a run in exact mode every CPU after the first is plugged in as a device, for QEMU refuses to
+    /// record a machine that is given several (system/vl.c, `qemu_apply_machine_options`: it could not replay it). The
+    /// machine is the same: the saved state of one is restored into the other.
+    fn cpu_arguments(&self, purpose: &Purpose, out: &mut Arguments) {
+        if self.accelerator != Accelerator::Exact || !matches!(purpose, Purpose::Run { .. }) {
+            out.pair("-smp", format!("cpus={},sockets=1", self.cpus));
+            return;
         }
+        out.pair("-smp", format!("cpus=1,maxcpus={},sockets=1", self.cpus));
+        for core in 1..self.cpus {
+            out.pair("-device", format!("max-x86_64-cpu,rdseed=off,socket-id=0,die-id=0,core-id={core},thread-id=0"));
+        }
+    }
+
+    /// In exact mode, guest time is the count of instructions, and a run is recorded.
+    ///
+    /// The recording is thrown away; what is wanted is the lock that comes with it. Without it, QEMU's main loop, which
+    /// skips the time in which all CPUs are idle, may look at the clock after the last CPU has halted and before its
+    /// instructions are counted, if something wakes it at that very moment: guest time is then off by those. A recording
+    /// QEMU holds the lock from before a CPU executes until it has counted (docs/devel/replay.rst, "Locking and thread
+    /// synchronisation"; accel/tcg/tcg-accel-ops-icount.c, `icount_prepare_for_run` and `icount_process_data`). A boot cannot be
+    /// recorded: the thread that saves a machine reads a clock without the lock, and QEMU 10.0 ends itself (`replay_save_clock`).
+    fn icount(&self, purpose: &Purpose, out: &mut Arguments) {
+        if self.accelerator != Accelerator::Exact {
+            return;
+        }
+        let options = match purpose {
+            Purpose::Boot { .. } | Purpose::GoOn { .. } => format!("shift={BOOT_SHIFT},sleep=off"),
+            Purpose::Run { .. } => "shift=0,sleep=off,rr=record,rrfile=/dev/null".to_owned(),
+        };
+        out.pair("-icount", options);
     }
 
     fn nic_arguments(&self, out: &mut Arguments) {
