@@ -11,6 +11,7 @@ mod image;
 mod initramfs;
 mod launcher;
 mod machine;
+mod main_loop;
 pub mod probe;
 mod qmp;
 mod rebase;
