@@ -116,6 +116,21 @@ fn a_blocking_recv_nests_the_same_way_on_every_kernel() {
 }
 
 #[test]
+fn a_page_of_the_ring_buffer_begins_with_the_record_it_was_begun_for() {
+    for series in SERIES {
+        let recorded = Recorded::read(series);
+        let layout = Layout::new(&recorded.text()).unwrap();
+        let starts = recorded.forests().page_starts;
+        for CpuPages { cpu, pages, .. } in recorded.cpus() {
+            let mut events = layout.events(cpu, pages);
+            let stamps: Vec<u64> = std::iter::from_fn(|| events.step().unwrap()).map(|stamped| stamped.time).collect();
+            assert_eq!(starts[&cpu].len(), pages.len() / layout.page_size(), "{series}, CPU {cpu}");
+            assert!(starts[&cpu].iter().all(|start| stamps.contains(start)), "{series}, CPU {cpu}");
+        }
+    }
+}
+
+#[test]
 fn the_receiver_is_woken_from_a_softirq_on_the_senders_cpu() {
     for series in SERIES {
         let forests = Recorded::read(series).forests();

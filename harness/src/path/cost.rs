@@ -20,6 +20,8 @@ pub struct TracerCost {
     pub inside: u64,
     /// All of it: what a traced call adds to the one around it, on average.
     pub whole: f64,
+    /// What it takes beside that to begin a page of the ring buffer, between a record and the page's first one.
+    pub page: u64,
 }
 
 /// Functions by which the kernel records an event (include/linux/tracepoint.h, `__DO_TRACE_CALL`): what they take is the
@@ -35,7 +37,7 @@ pub struct Costing {
     recorders: Recorders,
     /// For each context switch, by CPU and stamp: when the task that left had done its last.
     left: HashMap<(u16, u64), u64>,
-    turns: Turns,
+    clocks: OwnClocks,
 }
 
 impl Costing {
@@ -43,7 +45,7 @@ impl Costing {
     pub fn new(forests: &Forests, names: &dyn FunctionNames, cost: TracerCost) -> Self {
         let recorders = Recorders::among(forests, names);
         let left = forests.by_task.values().flat_map(|forest| departures(&forest.nodes, &recorders)).collect();
-        Self { cost, recorders, left, turns: Turns::of(forests) }
+        Self { cost, recorders, left, clocks: OwnClocks::of(forests, cost.page) }
     }
 
     /// What each node took on the CPU by itself: a call without the calls beneath it, without the time that its task was
@@ -53,13 +55,13 @@ impl Costing {
     /// The nodes are whole trees, in preorder. Whatever ran on top of a call (an interrupt) stands beneath it and is taken
     /// off as any other call is.
     pub fn own_times(&self, nodes: &[Node]) -> Vec<u64> {
-        let TracerCost { inside, whole } = self.cost;
+        let TracerCost { inside, whole, .. } = self.cost;
         let around = (whole - inside as f64).max(0.0);
         let mut own = vec![0; nodes.len()];
         let mut open: Vec<Open> = Vec::new();
         for (at, node) in nodes.iter().enumerate() {
             close_down_to(node.depth, around, &mut open, &mut own);
-            let clock = |time: u64| self.turns.own_clock(node.cpu, time);
+            let clock = |time: u64| self.clocks.read(node.cpu, time);
             let start = clock(node.start);
             let parent = open.last_mut();
             match (&node.what, parent) {
@@ -125,17 +127,21 @@ impl Recorders {
     }
 }
 
-/// When which CPU had its turn. In exact mode the CPUs of a machine take turns, and one clock counts what all of them run:
-/// what another CPU ran in between is nothing that a call took.
+/// What each CPU had run by when, beside beginning pages of its ring buffer. In exact mode the CPUs of a machine take turns,
+/// and one clock counts what all of them run: what another CPU ran in between is nothing that a call took.
 ///
 /// A turn is known from its first record to its last; what lies between two turns stays with the call it is found in.
-struct Turns {
+struct OwnClocks {
     /// By CPU, the turns of others: begin, end, and the sum of all before it.
     of_others: BTreeMap<u16, Vec<(u64, u64, u64)>>,
+    /// By CPU, when it had begun a page; in order.
+    page_starts: BTreeMap<u16, Vec<u64>>,
+    /// What beginning a page takes.
+    page: u64,
 }
 
-impl Turns {
-    fn of(forests: &Forests) -> Self {
+impl OwnClocks {
+    fn of(forests: &Forests, page: u64) -> Self {
         let mut stamps: Vec<(u64, u16)> = Vec::new();
         for node in forests.by_task.values().flat_map(|forest| &forest.nodes) {
             stamps.push((node.start, node.cpu));
@@ -145,26 +151,32 @@ impl Turns {
         }
         stamps.sort_unstable();
         let cpus: BTreeSet<u16> = stamps.iter().map(|(_, cpu)| *cpu).collect();
-        let of_others = |cpu: u16| {
-            let runs = stamps.chunk_by(|one, next| (one.1 == cpu) == (next.1 == cpu)).filter(|run| run[0].1 != cpu);
-            let mut before = 0;
-            let turn = |run: &[(u64, u16)]| {
-                let (begin, end) = (run[0].0, run[run.len() - 1].0);
-                before += end - begin;
-                (begin, end, before - (end - begin))
-            };
-            (cpu, runs.map(turn).filter(|(begin, end, _)| end > begin).collect())
-        };
-        Self { of_others: cpus.into_iter().map(of_others).collect() }
+        let of_others = cpus.into_iter().map(|cpu| (cpu, turns_of_others(&stamps, cpu))).collect();
+        let mut page_starts = forests.page_starts.clone();
+        page_starts.values_mut().for_each(|starts| starts.sort_unstable());
+        Self { of_others, page_starts, page }
     }
 
     /// How much a CPU had run by then.
-    fn own_clock(&self, cpu: u16, time: u64) -> u64 {
+    fn read(&self, cpu: u16, time: u64) -> u64 {
         let turns = self.of_others.get(&cpu).map(Vec::as_slice).unwrap_or_default();
         let behind = turns.partition_point(|(begin, ..)| *begin < time);
         let others = turns[..behind].last().map_or(0, |(begin, end, before)| before + (time.min(*end) - begin));
-        time - others
+        let pages = self.page_starts.get(&cpu).map_or(0, |starts| starts.partition_point(|start| *start <= time));
+        (time - others).saturating_sub(self.page * pages as u64)
     }
+}
+
+/// Of all stamps in order, with their CPUs, the turns of all CPUs but one: begin, end, and the sum of all before it.
+fn turns_of_others(stamps: &[(u64, u16)], cpu: u16) -> Vec<(u64, u64, u64)> {
+    let runs = stamps.chunk_by(|one, next| (one.1 == cpu) == (next.1 == cpu)).filter(|run| run[0].1 != cpu);
+    let mut before = 0;
+    let turn = |run: &[(u64, u16)]| {
+        let (begin, end) = (run[0].0, run[run.len() - 1].0);
+        before += end - begin;
+        (begin, end, before - (end - begin))
+    };
+    runs.map(turn).filter(|(begin, end, _)| end > begin).collect()
 }
 
 /// Each switch away from a task, with the end of the last call that it finished before it was really gone: of the one that
@@ -307,7 +319,7 @@ mod tests {
     #[test]
     fn the_tracer_is_taken_off_the_call_itself_and_once_for_each_call_beneath() {
         let nodes = [call(0, 0, 1000), call(1, 100, 300), call(2, 150, 200), call(1, 400, 500)];
-        let own = own(&[&nodes], TracerCost { inside: 10, whole: 50.0 });
+        let own = own(&[&nodes], TracerCost { inside: 10, whole: 50.0, page: 0 });
         assert_eq!(own, [1000 - 200 - 100 - 2 * 40 - 10, 200 - 50 - 40 - 10, 50 - 10, 100 - 10]);
         let ends = subtree_ends(nodes.iter().map(|node| node.depth));
         assert_eq!(with_all_beneath(&ends, own.into_iter()), [610 + 100 + 40 + 90, 140, 40, 90]);
@@ -340,8 +352,20 @@ mod tests {
     }
 
     #[test]
+    fn beginning_a_page_of_the_ring_buffer_is_no_work_of_the_call_it_falls_into() {
+        let nodes = [call(0, 100, 1000), call(1, 200, 400), call(1, 600, 700)];
+        let forest = Forest { task: TaskKey::Task(1), nodes: nodes.to_vec() };
+        // The first was begun before anything, the second by the inner call's exit, the third by the other's entry; the
+        // last is another CPU's.
+        let page_starts = BTreeMap::from([(0, vec![50, 400, 600]), (1, vec![650])]);
+        let forests = Forests { by_task: BTreeMap::from([(forest.task, forest)]), page_starts, ..Forests::default() };
+        let cost = TracerCost { page: 30, ..TracerCost::default() };
+        assert_eq!(Costing::new(&forests, &Names, cost).own_times(&nodes), [900 - 200 - 100 - 30, 200 - 30, 100]);
+    }
+
+    #[test]
     fn a_call_without_an_end_and_one_cheaper_than_its_tracer_cost_nothing() {
         let nodes = [node(0, 0, What::Call { func: 1, end: None }), call(1, 5, 10)];
-        assert_eq!(own(&[&nodes], TracerCost { inside: 7, whole: 9.0 }), [0, 0]);
+        assert_eq!(own(&[&nodes], TracerCost { inside: 7, whole: 9.0, page: 0 }), [0, 0]);
     }
 }

@@ -2,7 +2,10 @@
 //!
 //! Two operations run on the image, one of many calls and one of few, both traced and not. What the many calls take more
 //! when traced than they do untraced is the tracer's, and the difference of the two operations leaves out whatever comes
-//! with each system call but is no traced call.
+//! with each system call but is no traced call. What it takes to begin a page of the ring buffer, which happens in one
+//! traced call of fifty, is measured by itself: the same operation takes so much longer with a page more.
+
+use std::collections::BTreeMap;
 
 use rxpath_guest::{ActorIndex, RunReport, StepIndex, Tag};
 
@@ -11,13 +14,13 @@ use super::passes::{PassError, Recorded};
 use crate::case::{self, Case, Diagnostics, PassKind, Source};
 use crate::kernel::{Series, keep};
 use crate::path::cost::TracerCost;
-use crate::path::timing::operation_times;
+use crate::path::timing::{Summary, operation_times};
 use crate::path::{operations, subtree_ends};
 use crate::trace::{Forests, Node, What};
 use crate::vm::{RunLimits, Stage, WarmImage};
 
 /// The cost as it is kept beside the image, as JSON. To be renamed whenever it is measured in another way.
-const KEPT: &str = "tracer-cost-1";
+const KEPT: &str = "tracer-cost-2";
 
 /// The actor and its two operations in `calibration.yaml`.
 const CALIBRATOR: ActorIndex = 0;
@@ -66,6 +69,24 @@ fn calibration() -> Result<Case, Diagnostics> {
     Ok(case::parse("calibration", source)?.remove(0))
 }
 
+/// The system call of one iteration, traced.
+#[derive(Debug)]
+struct Traced {
+    took: u64,
+    calls: u64,
+    /// Pages of the ring buffer that were begun meanwhile.
+    pages: u64,
+}
+
+impl Traced {
+    fn of(tree: &[Node], forests: &Forests) -> Option<Self> {
+        let (root, took) = (&tree[0], took(&tree[0])?);
+        let starts = forests.page_starts.get(&root.cpu).into_iter().flatten();
+        let pages = starts.filter(|start| **start > root.start && **start <= root.start + took).count() as u64;
+        Some(Self { took, calls: tree.len() as u64 - 1, pages })
+    }
+}
+
 /// An operation at its shortest: the iterations in which an allocator had to fill up again are not the same ones in both
 /// passes.
 #[derive(Debug)]
@@ -80,24 +101,42 @@ fn calculate(untraced: &RunReport, forests: &Forests, traced: &RunReport) -> Res
     let trees = |step: StepIndex| {
         found.iter().filter(move |op| op.step == step).filter_map(|op| longest_undisturbed_tree(op.nodes))
     };
+    let all = [MANY_CALLS, FEW_CALLS].map(|step| trees(step).filter_map(|tree| Traced::of(tree, forests)).collect());
+    let page = page_cost(&all);
     let times = operation_times(untraced);
-    let measured = |step: StepIndex| {
-        let shortest = trees(step).min_by_key(|tree| took(&tree[0]))?;
+    let measured = |step: StepIndex, traced: &[Traced]| {
+        let without_pages = |tree: &Traced| tree.took.saturating_sub(tree.pages * page);
+        let shortest = traced.iter().min_by_key(|tree| without_pages(tree))?;
         Some(Measured {
             untraced: *times.get(&(CALIBRATOR, step))?.samples.iter().min()?,
-            traced: took(&shortest[0])?,
-            calls: shortest.len() as u64 - 1,
+            traced: without_pages(shortest),
+            calls: shortest.calls,
         })
     };
     // The tracer's share of a function of two or three instructions is nearly all that it takes.
     let inside = [MANY_CALLS, FEW_CALLS].into_iter().flat_map(trees).flatten().filter_map(took).min();
-    let (many, few) = (measured(MANY_CALLS), measured(FEW_CALLS));
+    let (many, few) = (measured(MANY_CALLS, &all[0]), measured(FEW_CALLS, &all[1]));
     let cost = many.as_ref().zip(few.as_ref()).zip(inside).and_then(|((many, few), inside)| {
         let added = many.traced.checked_sub(few.traced)?.checked_sub(many.untraced.checked_sub(few.untraced)?)?;
         let whole = added as f64 / many.calls.checked_sub(few.calls).filter(|more| *more > 0)? as f64;
-        (inside as f64 <= whole).then_some(TracerCost { inside, whole })
+        (inside as f64 <= whole).then_some(TracerCost { inside, whole, page })
     });
     cost.ok_or_else(|| TracerError::Senseless(format!("{many:?}, {few:?}, and a shortest call of {inside:?}")))
+}
+
+/// What a page more makes an operation take more, by the shortest iterations with each number of pages; 0 if all had as
+/// many.
+fn page_cost(operations: &[Vec<Traced>]) -> u64 {
+    let mut more = Vec::new();
+    for traced in operations {
+        let mut shortest: BTreeMap<u64, u64> = BTreeMap::new();
+        for tree in traced {
+            shortest.entry(tree.pages).and_modify(|took| *took = tree.took.min(*took)).or_insert(tree.took);
+        }
+        let pairs = shortest.iter().zip(shortest.iter().skip(1));
+        more.extend(pairs.map(|(less, more)| more.1.saturating_sub(*less.1) / (more.0 - less.0)));
+    }
+    Summary::of(&more).map_or(0, |summary| summary.median)
 }
 
 /// The system call's own tree; `None` if anything but calls came in between.
@@ -124,5 +163,15 @@ mod tests {
         let case = calibration().unwrap();
         let names = [MANY_CALLS, FEW_CALLS].map(|step| case.step_name(CALIBRATOR, step));
         assert_eq!(names, ["calibrator.socketpair", "calibrator.recv"]);
+    }
+
+    #[test]
+    fn a_page_costs_what_an_operation_takes_longer_with_one_more() {
+        let traced = |took: u64, pages: u64| Traced { took, calls: 200, pages };
+        // An allocator fills up in the second of each.
+        let many = vec![traced(1230, 1), traced(5230, 1), traced(1450, 2), traced(1455, 2)];
+        let few = vec![traced(100, 0), traced(321, 1)];
+        assert_eq!(page_cost(&[many, few]), 220);
+        assert_eq!(page_cost(&[vec![traced(100, 0)], vec![]]), 0);
     }
 }

@@ -50,7 +50,9 @@ pub fn build(layout: &Layout, cpus: &[CpuPages<'_>]) -> Result<Forests, DecodeEr
     }
     let by_task = builder.tasks.into_iter().map(|task| (task.forest.task, task.forest)).collect();
     let comms = builder.comms.into_iter().map(|(pid, comm)| (pid, comm_text(&comm))).collect();
-    Ok(Forests { by_task, comms, losses, too_deep: builder.too_deep })
+    let page_starts =
+        streams.iter().map(|stream| (stream.events.cpu(), stream.events.page_starts().to_vec())).collect();
+    Ok(Forests { by_task, comms, losses, too_deep: builder.too_deep, page_starts })
 }
 
 /// One CPU's events, and the first record not yet taken.

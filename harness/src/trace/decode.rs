@@ -124,6 +124,7 @@ impl Layout {
             started: false,
             records: Records::default(),
             missed: Vec::new(),
+            page_starts: Vec::new(),
         }
     }
 }
@@ -149,6 +150,7 @@ pub struct CpuEvents<'a> {
     started: bool,
     records: Records<'a>,
     missed: Vec<(usize, Missed)>,
+    page_starts: Vec<u64>,
 }
 
 impl<'a> CpuEvents<'a> {
@@ -160,6 +162,11 @@ impl<'a> CpuEvents<'a> {
     /// Which pages, by their index, had lost records before them, among those begun so far.
     pub fn missed(&self) -> &[(usize, Missed)] {
         &self.missed
+    }
+
+    /// The trace clock at the first record of each page begun so far, in nanoseconds.
+    pub fn page_starts(&self) -> &[u64] {
+        &self.page_starts
     }
 
     /// The next event; `None` when all pages are read.
@@ -209,6 +216,7 @@ impl<'a> CpuEvents<'a> {
         if page.missed != Missed::Nothing {
             self.missed.push((self.index, page.missed));
         }
+        self.page_starts.push(page.timestamp);
         self.records = page.records();
         Ok(true)
     }

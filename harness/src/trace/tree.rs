@@ -110,6 +110,9 @@ pub struct Forests {
     /// Where calls are missing because they were nested too deep. Not in `losses`: whether one matters depends on what is
     /// looked at (see [`crate::trace::shadow_stack_losses`] for words).
     pub too_deep: Vec<TooDeep>,
+    /// By CPU, the trace clock when a page of its ring buffer was begun, in nanoseconds, oldest first: that of the page's first
+    /// record. Finding the page took some time right before.
+    pub page_starts: BTreeMap<u16, Vec<u64>>,
 }
 
 /// Calls that were not recorded because a task's shadow stack was full (up to 6.10: 50 calls deep).

@@ -14,7 +14,6 @@ use super::image::Stage;
 use super::initramfs;
 use super::launcher;
 use super::machine::{Accelerator, BOOT_SHIFT, GuestKernel, Machine, Purpose, QemuProgram};
-use super::main_loop;
 use super::qmp::Monitor;
 use super::rebase;
 use super::run::{called_off, shell_words};
@@ -88,8 +87,6 @@ fn live(
     let started = Instant::now();
     let mut watch = Watch::start(qemu, arguments, BOOT_PATIENCE)?;
     let mut monitor = watch.connect(&place.monitor, start)?;
-    // Its monitor answers once all its threads are there.
-    monitor.peer().map(main_loop::step_back);
     watch.wait_for(words, doing)?;
     monitor.wait_for_stop().map_err(|why| watch.explain(why, doing))?;
     let took = started.elapsed();

@@ -11,7 +11,6 @@ mod image;
 mod initramfs;
 mod launcher;
 mod machine;
-mod main_loop;
 pub mod probe;
 mod qmp;
 mod rebase;

@@ -5,7 +5,6 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use rustix::net::sockopt::socket_peercred;
 use serde_json::{Value, json};
 
 use super::error::VmError;
@@ -79,11 +78,6 @@ impl Monitor {
                 _ => std::thread::sleep(Duration::from_millis(5)),
             }
         }
-    }
-
-    /// The QEMU at the other end (unix(7), SO_PEERCRED).
-    pub(super) fn peer(&self) -> Option<u32> {
-        socket_peercred(&self.to).ok()?.pid.as_raw_nonzero().get().try_into().ok()
     }
 
     /// Lets a stopped machine go on.

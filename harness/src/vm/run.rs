@@ -13,8 +13,7 @@ use super::console;
 use super::error::{FaultKind, GuestFault, VmError};
 use super::image::{Stage, WarmImage};
 use super::launcher;
-use super::machine::{Accelerator, Purpose};
-use super::main_loop;
+use super::machine::Purpose;
 
 /// How a run is supervised.
 #[derive(Clone, Debug)]
@@ -33,9 +32,6 @@ impl Default for RunLimits {
 
 /// How often a waiting harness looks whether it was called off.
 const GLANCE: Duration = Duration::from_millis(50);
-
-/// How often it looks whether a QEMU that starts has made its threads: half of what it takes from there to the first instruction.
-const FIRST_GLANCE: Duration = Duration::from_millis(3);
 
 /// Set once by the harness when the user calls everything off; every guest then ends at its next glance.
 static CALLED_OFF: AtomicBool = AtomicBool::new(false);
@@ -62,8 +58,7 @@ fn obey(image: &WarmImage, stage: Stage, order: &Order, limits: &RunLimits) -> R
     let qemu = image.qemu();
     let all: Vec<OsString> = qemu.leading.iter().cloned().chain(arguments).collect();
     let (program, arguments) = launcher::tied_to_this_process(qemu.program.clone().into_os_string(), all);
-    let exact = image.machine().accelerator == Accelerator::Exact;
-    let mut supervision = Supervision { place, command: shell_words(&arguments[2..]), limits, exact };
+    let mut supervision = Supervision { place, command: shell_words(&arguments[2..]), limits };
     let expression =
         qemu.environment.iter().fold(duct::cmd(program, arguments), |all, (name, value)| all.env(name, value));
     supervision.wait(expression)
@@ -101,7 +96,6 @@ struct Supervision<'a> {
     place: Place,
     command: String,
     limits: &'a RunLimits,
-    exact: bool,
 }
 
 impl Supervision<'_> {
@@ -112,13 +106,10 @@ impl Supervision<'_> {
         let log = self.place.qemu_log();
         let handle = qemu.stdin_null().stdout_to_stderr().stderr_path(log).unchecked().start().map_err(start_failed)?;
         let deadline = Instant::now() + self.limits.patience;
-        let mut stepped_back = !self.exact;
         let status = loop {
-            let glance = if stepped_back { GLANCE } else { FIRST_GLANCE };
-            if let Some(output) = handle.wait_timeout(glance).map_err(start_failed)? {
+            if let Some(output) = handle.wait_timeout(GLANCE).map_err(start_failed)? {
                 break output.status;
             }
-            stepped_back = stepped_back || handle.pids().into_iter().all(main_loop::step_back);
             let called_off = CALLED_OFF.load(Ordering::Relaxed);
             if called_off || Instant::now() > deadline {
                 // Dropping a handle would leave QEMU running.
