@@ -13,9 +13,9 @@ use crate::kernel::Series;
 /// How long a guest's actors may take, in nanoseconds of guest time: far more than any case needs.
 const DEADLINE_NS: u64 = 5_000_000_000;
 
-/// The most iterations that are traced: a path needs agreement, not the many samples that a timing is the median of, and
-/// the ring buffer has room for about a hundred busy iterations.
-const MOST_TRACED: u32 = 32;
+/// The most iterations that are traced: a path needs agreement, not the many samples that a timing is the median of; each takes
+/// several milliseconds, and the ring buffer has room for about a hundred busy ones.
+const MOST_TRACED: u32 = 16;
 
 /// Which pass a case is lowered for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -306,7 +306,9 @@ impl Suite<'_> {
                 return;
             };
             drop(all);
-            let mut result = self.judge(job, &lowered, bench, trace, timing);
+            // Whichever pass came last, paths are those of the iterations that were traced.
+            let traced = job.case.lower(job.kernel.series, PassKind::Trace);
+            let mut result = self.judge(job, &traced, bench, trace, timing);
             result.took_ms = started.elapsed().as_millis() as u64;
             self.finish(index, result, results);
         }
