@@ -1,6 +1,7 @@
 //! The one boot of a kernel on a machine: watched on its serial console, paused by its agent twice, saved each time.
 
 use std::ffi::OsString;
+use std::iter::once;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -12,7 +13,7 @@ use super::console;
 use super::error::{FaultKind, GuestFault, VmError};
 use super::image::Stage;
 use super::initramfs;
-use super::launcher;
+use super::launcher::{self, Scheduling};
 use super::machine::{Accelerator, BOOT_SHIFT, GuestKernel, Machine, Purpose, QemuProgram};
 use super::qmp::Monitor;
 use super::rebase;
@@ -153,9 +154,10 @@ struct Watch {
 
 impl Watch {
     fn start(qemu: &QemuProgram, arguments: Vec<OsString>, patience: Duration) -> Result<Self, VmError> {
-        let all = qemu.leading.iter().cloned().chain(arguments).collect();
-        let (program, arguments) = launcher::tied_to_this_process(qemu.program.clone().into_os_string(), all);
-        let shown = shell_words(&arguments[2..]);
+        let all: Vec<OsString> = qemu.leading.iter().cloned().chain(arguments).collect();
+        let program = qemu.program.clone().into_os_string();
+        let shown = shell_words(once(&program).chain(&all));
+        let (program, arguments) = launcher::tied_to_this_process(program, all, Scheduling::Batch);
         let mut command = Command::new(program);
         command.args(arguments).envs(qemu.environment.iter().cloned());
         let session = rexpect::session::spawn_command(command, Some(patience.as_millis() as u64))

@@ -2,7 +2,7 @@
 //!
 //! Linux tells a process of its parent's death if it asks (prctl(2), PR_SET_PDEATHSIG). Asking has to happen in the child,
 //! between fork and exec; instead of unsafe code there, the harness starts itself under a hidden name, asks, and
-//! becomes QEMU. The setting survives the exec.
+//! becomes QEMU. The setting survives the exec. So does the policy by which the host schedules it.
 
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
@@ -13,6 +13,23 @@ use rustix::process::{Pid, Signal, getppid, kill_process, set_parent_process_dea
 /// The first argument that makes the program the launcher.
 const HIDDEN_NAME: &str = "rxpath-becomes-qemu";
 
+/// How the host schedules a QEMU and its threads (sched(7)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scheduling {
+    /// As any other process.
+    Usual,
+    /// By SCHED_BATCH, for exact mode: with the same share of the host's CPUs, but none of its threads takes a CPU away from
+    /// another at the moment that it is woken. QEMU's main loop, which is woken while a CPU of the guest has its turn, would else
+    /// get ahead of the thread whose turn it is, and do its work at another place of the guest's time.
+    Batch,
+}
+
+/// chrt(1), util-linux's, before a program and its arguments.
+const CHRT: [&str; 3] = ["chrt", "--batch", "0"];
+
+/// The word by which the launcher is told of a policy.
+const BATCH: &str = "batch";
+
 /// Must be called first thing in `main` of every program that starts guests: when the program was started as the launcher
 /// it becomes QEMU here and does not return.
 pub fn intercept() {
@@ -21,11 +38,17 @@ pub fn intercept() {
         return;
     }
     let parent = arguments.next().and_then(|pid| pid.to_str()?.parse().ok()).and_then(Pid::from_raw);
+    let batch = arguments.next().is_some_and(|word| word == BATCH);
     let Some(program) = arguments.next() else { std::process::exit(127) };
+    let arguments: Vec<OsString> = arguments.collect();
     let asked = set_parent_process_death_signal(Some(Signal::KILL));
     // The parent may have died before the kernel was asked.
     if asked.is_err() || getppid() != parent {
         std::process::exit(127);
+    }
+    if batch {
+        // Comes back where there is no chrt; a run is then as exact as QEMU alone makes it.
+        let _ = Command::new(CHRT[0]).args(&CHRT[1..]).arg(&program).args(&arguments).exec();
     }
     let why = Command::new(&program).args(arguments).exec();
     eprintln!("{}: {why}", program.to_string_lossy());
@@ -33,10 +56,15 @@ pub fn intercept() {
 }
 
 /// The program and its arguments, such that running them runs `program` as a process that dies with this one.
-pub(super) fn tied_to_this_process(program: OsString, arguments: Vec<OsString>) -> (OsString, Vec<OsString>) {
+pub(super) fn tied_to_this_process(
+    program: OsString,
+    arguments: Vec<OsString>,
+    scheduling: Scheduling,
+) -> (OsString, Vec<OsString>) {
     // The link, not the path behind it: the file may have been replaced by a newer build meanwhile.
     let this = OsString::from("/proc/self/exe");
-    let mut all = vec![HIDDEN_NAME.into(), std::process::id().to_string().into(), program];
+    let policy = if scheduling == Scheduling::Batch { BATCH } else { "usual" };
+    let mut all = vec![HIDDEN_NAME.into(), std::process::id().to_string().into(), policy.into(), program];
     all.extend(arguments);
     (this, all)
 }

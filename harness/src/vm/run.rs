@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::fs;
 use std::io::Read;
+use std::iter::once;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -12,8 +13,8 @@ use rxpath_guest::{EXIT_DONE, EXIT_FAILED, MAX_ORDER, Order, Plan, SECTIONS_AT, 
 use super::console;
 use super::error::{FaultKind, GuestFault, VmError};
 use super::image::{Stage, WarmImage};
-use super::launcher;
-use super::machine::Purpose;
+use super::launcher::{self, Scheduling};
+use super::machine::{Accelerator, Purpose};
 
 /// How a run is supervised.
 #[derive(Clone, Debug)]
@@ -57,8 +58,12 @@ fn obey(image: &WarmImage, stage: Stage, order: &Order, limits: &RunLimits) -> R
     let arguments = image.machine().arguments(image.kernel(), &place.region(), &purpose);
     let qemu = image.qemu();
     let all: Vec<OsString> = qemu.leading.iter().cloned().chain(arguments).collect();
-    let (program, arguments) = launcher::tied_to_this_process(qemu.program.clone().into_os_string(), all);
-    let mut supervision = Supervision { place, command: shell_words(&arguments[2..]), limits };
+    let exact = image.machine().accelerator == Accelerator::Exact;
+    let scheduling = if exact { Scheduling::Batch } else { Scheduling::Usual };
+    let program = qemu.program.clone().into_os_string();
+    let command = shell_words(once(&program).chain(&all));
+    let (program, arguments) = launcher::tied_to_this_process(program, all, scheduling);
+    let mut supervision = Supervision { place, command, limits };
     let expression =
         qemu.environment.iter().fold(duct::cmd(program, arguments), |all, (name, value)| all.env(name, value));
     supervision.wait(expression)
@@ -194,8 +199,8 @@ impl Supervision<'_> {
 }
 
 /// A command line as a shell would take it.
-pub(super) fn shell_words(words: &[OsString]) -> String {
-    let quoted = words.iter().map(|word| {
+pub(super) fn shell_words<'a>(words: impl IntoIterator<Item = &'a OsString>) -> String {
+    let quoted = words.into_iter().map(|word| {
         let word = word.to_string_lossy();
         let plain = |c: char| c.is_ascii_alphanumeric() || "-_=+:,./@%".contains(c);
         if !word.is_empty() && word.chars().all(plain) {
