@@ -15,7 +15,7 @@ pub const SUMMARY_LIMIT: usize = 1 << 20;
 const ROWS: usize = 8;
 /// Lines of the diff that is shown open.
 const OPEN_LINES: usize = 14;
-/// A median that moved less than this share is not told.
+/// A median that moved less than this share since earlier results is not told, unless another was accepted.
 const MOVED: f64 = 0.005;
 
 /// A changed case on a kernel, with what changed.
@@ -27,14 +27,19 @@ struct Changed<'r> {
 /// The report, at most `limit` bytes long: what does not fit is left out from the end, and a note says so.
 pub fn report(overview: &Overview, limit: usize) -> String {
     let results = overview.results;
-    let changed = changed(overview);
+    let changed = changed_paths(overview);
     let names: Vec<BTreeSet<String>> = changed.iter().map(names_of).collect();
     let decisions = Decisions::new(&names).all();
     let mut blocks = vec![headline(results, &decisions, changed.len())];
     blocks.extend(broken(results));
     blocks.extend(table(&changed, &decisions));
-    for (index, decision) in decisions.iter().enumerate() {
+    for (index, decision) in decisions.iter().take(ROWS).enumerate() {
         blocks.push(diff(&changed[decision.snapshots[0]], decision, index == 0));
+    }
+    if decisions.len() > ROWS {
+        let rest = decisions.iter().skip(ROWS);
+        let rest: String = rest.map(|decision| diff(&changed[decision.snapshots[0]], decision, false)).collect();
+        blocks.push(details(&format!("the other {}", decisions.len() - ROWS), &rest));
     }
     blocks.extend(timings(results, overview.earlier));
     blocks.extend(kernels(overview));
@@ -47,9 +52,11 @@ fn names_of(one: &Changed) -> BTreeSet<String> {
     if names.is_empty() { BTreeSet::from([format!("{} {}", one.result.case, one.result.kernel)]) } else { names }
 }
 
-fn changed<'r>(overview: &Overview<'r>) -> Vec<Changed<'r>> {
+/// Those whose paths changed or were never accepted. What has only other timings is in the table of those.
+fn changed_paths<'r>(overview: &Overview<'r>) -> Vec<Changed<'r>> {
     let changed = overview.results.cases.iter().filter(|one| one.verdict == Verdict::Changed);
-    changed.map(|result| Changed { sections: overview.from_accepted(result), result }).collect()
+    let changed = changed.map(|result| Changed { sections: overview.from_accepted(result), result });
+    changed.filter(|one| !one.sections.is_empty() || one.result.accepted_costs.is_empty()).collect()
 }
 
 fn headline(results: &Results, decisions: &[Decision], changed: usize) -> String {
@@ -61,6 +68,10 @@ fn headline(results: &Results, decisions: &[Decision], changed: usize) -> String
     let _ = write!(out, "{} on {}. ", tally.join(", "), kernels.join(", "));
     if changed > 0 {
         let _ = write!(out, "{changed} changed snapshots come down to {} changes. ", decisions.len());
+    }
+    let moved = results.cases.iter().filter(|one| !one.accepted_costs.is_empty()).count();
+    if moved > 0 {
+        let _ = write!(out, "Timings differ from what was accepted in {moved}. ");
     }
     let _ = writeln!(out, "({} mode, QEMU {})", plain(&results.mode), plain(&results.qemu));
     for (series, version, _) in results.kernels.iter().filter(|(_, _, unlocked)| *unlocked) {
@@ -190,17 +201,18 @@ fn diff_line(explained: &crate::diff::ExplainedDiff, at: usize, out: &mut String
     let _ = if why.is_empty() { writeln!(out, "{text}") } else { writeln!(out, "{text:<48}  # {}", why.join(": ")) };
 }
 
-/// Medians that moved against earlier results.
+/// Medians that are not what was accepted, and those that moved against earlier results.
 fn timings(results: &Results, earlier: Option<&Results>) -> Option<String> {
-    let earlier = earlier?;
     let mut rows: Vec<(f64, String)> = Vec::new();
     for one in &results.cases {
-        let before = earlier.cases.iter().find(|other| (&other.case, &other.kernel) == (&one.case, &one.kernel));
+        let same = |other: &&CaseResult| (&other.case, &other.kernel) == (&one.case, &one.kernel);
+        let earlier = earlier.and_then(|earlier| earlier.cases.iter().find(same));
         for timing in &one.timings {
-            let before = before.and_then(|before| before.timings.iter().find(|other| other.name == timing.name));
-            let Some(before) = before.map(|before| before.median) else { continue };
+            let accepted = one.accepted_costs.iter().find(|(name, _)| *name == timing.name).map(|(_, cost)| *cost);
+            let earlier = earlier.and_then(|earlier| earlier.timings.iter().find(|other| other.name == timing.name));
+            let Some(before) = accepted.or(earlier.map(|earlier| earlier.median)) else { continue };
             let share = (timing.median as f64 - before as f64).abs() / (before as f64).max(1.0);
-            if share > MOVED {
+            if share > MOVED || accepted.is_some_and(|accepted| accepted != timing.median) {
                 let row = format!(
                     "| {} {} | {} | {} | {} | {} |\n",
                     code(&one.case),
@@ -222,7 +234,7 @@ fn timings(results: &Results, earlier: Option<&Results>) -> Option<String> {
     let head = format!("| operation | kernel | before, {unit} | now | |\n|---|---|---:|---:|---:|\n");
     let count = rows.len();
     let rows: String = rows.into_iter().map(|(_, row)| row).collect();
-    Some(details(&format!("{count} timings moved by more than {} %", MOVED * 100.0), &(head + &rows)))
+    Some(details(&format!("{count} timings moved, those that moved most first"), &(head + &rows)))
 }
 
 /// Where along the kernels each path changed, folded.

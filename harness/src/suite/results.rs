@@ -115,9 +115,12 @@ pub struct CaseResult {
     /// What the iterations agree on, by operation and context. Empty if nothing was recorded.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub paths: Vec<SavedPath>,
-    /// The text of the accepted snapshot, where it differs from what was found.
+    /// The text of the accepted paths, where they differ from what was found.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accepted: Option<String>,
+    /// What was accepted of each timing, in instructions, where timings differ from what was found.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub accepted_costs: Vec<(String, u64)>,
     /// What each timed operation takes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub timings: Vec<SavedTiming>,
@@ -155,6 +158,7 @@ impl CaseResult {
             about: case.about.trim().to_owned(),
             paths: Vec::new(),
             accepted: None,
+            accepted_costs: Vec::new(),
             timings: Vec::new(),
             wakeups: Vec::new(),
         }

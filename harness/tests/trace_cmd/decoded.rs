@@ -14,7 +14,7 @@ use super::workshop;
 
 pub const CASES: [&str; 3] = ["recv/tcp-blocking", "udp/blocking", "unix/stream-blocking"];
 
-/// A capture of 32 iterations with fewer calls would prove nothing.
+/// A capture of so many iterations with fewer calls would prove nothing.
 const LEAST_CALLS: usize = 1000;
 
 pub fn check(case: &str, series: Series, program: &str) -> Result<(), Failed> {
