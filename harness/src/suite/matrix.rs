@@ -513,13 +513,13 @@ fn save_capture(folder: &Path, job: &Job<'_>, bench: &Bench, recorded: &Recorded
     Ok(SavedCapture::of(recorded, &bench.facts, &bench.image.facts()?)?.write(&place, &about)?)
 }
 
-/// The changed lines of two texts with three lines around them, as `diff -u` writes them.
 /// The timings of an accepted document; none of one that was edited beyond recognition, whose difference is told as text.
 fn accepted_costs(accepted: &str) -> Vec<(String, u64)> {
     let timings = Timings::parse(accepted).unwrap_or_default().timings;
     timings.into_iter().map(|one| (one.name, one.cost)).collect()
 }
 
+/// The changed lines of two texts with three lines around them, as `diff -u` writes them.
 fn unified(accepted: &str, found: &str) -> String {
     let input = imara_diff::InternedInput::new(accepted, found);
     let mut diff = imara_diff::Diff::compute(imara_diff::Algorithm::Histogram, &input);
