@@ -296,6 +296,9 @@ impl Machine {
             // back to the ACPI timer, whose every reading leaves the guest. Under icount the TSC is the very clock.
             "tsc=reliable".to_owned(),
             "trace_clock=local".to_owned(),
+            // Else the ticks of all CPUs come due at the same instant (kernel/time/tick-sched.c, `tick_setup_sched_timer`), and which
+            // idle CPU takes its own first hangs on where QEMU's round of CPUs had stopped, which the host may move.
+            "skew_tick=1".to_owned(),
             // A panic ends the machine (-no-reboot) instead of hanging it.
             "panic=-1".to_owned(),
             "oops=panic".to_owned(),
