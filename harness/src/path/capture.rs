@@ -324,12 +324,10 @@ impl<'s, 'a> Work<'s, 'a> {
     }
 
     fn costs(&mut self, trees: &[Tree]) -> BTreeMap<Stream, Costs> {
-        if self.settings.tracer.is_none() {
-            return BTreeMap::new();
-        }
+        let Some(costing) = &self.costing else { return BTreeMap::new() };
         let mut samples: BTreeMap<&Stream, CallSamples> = BTreeMap::new();
         for tree in trees {
-            samples.entry(&tree.stream).or_default().add(&tree.nodes, &mut self.names);
+            samples.entry(&tree.stream).or_default().add(&tree.nodes, costing, &mut self.names);
         }
         samples.into_iter().map(|(stream, samples)| (stream.clone(), samples.medians())).collect()
     }

@@ -100,6 +100,13 @@ impl Costing {
         own
     }
 
+    /// Whether another CPU had turns between this call's entry and exit. What it ran is taken off, but a turn is only known from its
+    /// first record to its last, and some hundreds of instructions on either side of them are left.
+    fn shared(&self, call: &Node) -> bool {
+        let What::Call { end: Some(end), .. } = call.what else { return false };
+        self.clocks.others(call.cpu, end) > self.clocks.others(call.cpu, call.start)
+    }
+
     /// When the task was back on the CPU: the one before went on for a while after the event was stamped.
     fn back_at(&self, switch: &Node) -> u64 {
         self.left.get(&(switch.cpu, switch.start)).copied().unwrap_or(switch.start).max(switch.start)
@@ -159,11 +166,15 @@ impl OwnClocks {
 
     /// How much a CPU had run by then.
     fn read(&self, cpu: u16, time: u64) -> u64 {
+        let pages = self.page_starts.get(&cpu).map_or(0, |starts| starts.partition_point(|start| *start <= time));
+        (time - self.others(cpu, time)).saturating_sub(self.page * pages as u64)
+    }
+
+    /// How much the others had run by then.
+    fn others(&self, cpu: u16, time: u64) -> u64 {
         let turns = self.of_others.get(&cpu).map(Vec::as_slice).unwrap_or_default();
         let behind = turns.partition_point(|(begin, ..)| *begin < time);
-        let others = turns[..behind].last().map_or(0, |(begin, end, before)| before + (time.min(*end) - begin));
-        let pages = self.page_starts.get(&cpu).map_or(0, |starts| starts.partition_point(|start| *start <= time));
-        (time - others).saturating_sub(self.page * pages as u64)
+        turns[..behind].last().map_or(0, |(begin, end, before)| before + (time.min(*end) - begin))
     }
 }
 
@@ -243,13 +254,24 @@ pub type Costs = BTreeMap<String, u64>;
 
 /// What calls took, by function.
 #[derive(Default)]
-pub struct CallSamples(HashMap<Arc<str>, Vec<u64>>);
+pub struct CallSamples(HashMap<Arc<str>, Samples>);
+
+/// What calls of one function took.
+#[derive(Default)]
+struct Samples {
+    /// Those that kept their CPU and in which another CPU had turns: a little too much.
+    shared: Vec<u64>,
+    /// All others.
+    sound: Vec<u64>,
+}
 
 impl CallSamples {
-    /// Adds the finished calls of one context's trees.
-    pub fn add(&mut self, kept: &[Kept], names: &mut NameTable) {
+    /// Adds the finished calls of one context's trees, which these costs were told of.
+    pub fn add(&mut self, kept: &[Kept], costing: &Costing, names: &mut NameTable) {
         let ends = subtree_ends(kept.iter().map(|kept| kept.depth));
         let took = with_all_beneath(&ends, kept.iter().map(|kept| kept.own));
+        let leaves = |kept: &Kept| u64::from(matches!(kept.node.what, What::SwitchOut { .. }));
+        let left = with_all_beneath(&ends, kept.iter().map(leaves));
         let mut callers: Vec<Arc<str>> = Vec::new();
         for (at, kept) in kept.iter().enumerate() {
             let What::Call { func, end } = kept.node.what else { continue };
@@ -259,14 +281,19 @@ impl CallSamples {
             let is_part = callers.last() == Some(&name);
             callers.push(name.clone());
             if end.is_some() && !is_part {
-                self.0.entry(name).or_default().push(took[at]);
+                let samples = self.0.entry(name).or_default();
+                let shared = left[at] == 0 && costing.shared(kept.node);
+                (if shared { &mut samples.shared } else { &mut samples.sound }).push(took[at]);
             }
         }
     }
 
-    /// The median of each function.
+    /// The median of each function; of shared calls only where there is no other.
     pub fn medians(self) -> Costs {
-        let median = |(name, samples): (Arc<str>, Vec<u64>)| Some((name.to_string(), Summary::of(&samples)?.median));
+        let median = |(name, samples): (Arc<str>, Samples)| {
+            let best = if samples.sound.is_empty() { samples.shared } else { samples.sound };
+            Some((name.to_string(), Summary::of(&best)?.median))
+        };
         self.0.into_iter().filter_map(median).collect()
     }
 }
@@ -349,6 +376,33 @@ mod tests {
         let other = [on_other(0, 200, 400), on_other(1, 250, 300), on_other(0, 500, 700)];
         assert_eq!(own(&[&nodes, &other], TracerCost::default()), [200, 800 - 500]);
         assert_eq!(own(&[&other, &nodes], TracerCost::default()), [150, 50, 200]);
+    }
+
+    #[test]
+    fn a_call_that_no_other_cpu_ran_in_between_counts_before_those_that_one_did() {
+        let on_other = |start, end| Node { cpu: 1, ..call(0, start, end) };
+        let nodes =
+            [call(0, 0, 100), call(0, 200, 1200), call(0, 2000, 3000), node(1, 2100, away()), node(1, 2900, back())];
+        let forest = |pid, nodes: &[Node]| {
+            let task = TaskKey::Task(pid);
+            (task, Forest { task, nodes: nodes.to_vec() })
+        };
+        let by_task = [forest(1, &nodes), forest(2, &[on_other(300, 600), on_other(2200, 2500)])].into();
+        let forests = Forests { by_task, ..Forests::default() };
+        let costing = Costing::new(&forests, &Names, TracerCost::default());
+        assert_eq!(nodes.each_ref().map(|node| costing.shared(node)), [false, true, true, false, false]);
+        let own = costing.own_times(&nodes);
+        let kept: Vec<Kept> =
+            nodes.iter().zip(&own).map(|(node, own)| Kept { depth: node.depth, node, own: *own }).collect();
+        let median = |kept: &[Kept]| {
+            let mut samples = CallSamples::default();
+            samples.add(kept, &costing, &mut NameTable::new(&Names));
+            samples.medians().into_values().collect::<Vec<_>>()
+        };
+        assert_eq!(median(&kept[..2]), [100]);
+        assert_eq!(median(&kept[1..2]), [700]);
+        // One that leaves its CPU is always beside others.
+        assert_eq!(median(&kept[1..]), [200]);
     }
 
     #[test]
