@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::kernel::{Fetched, Kernel};
 use crate::path::timing::Summary;
-use crate::vm::{Machine, RunLimits, Stage, VmError, WarmImage, children_of, measure_boot, run_plan};
+use crate::vm::{Images, Machine, RunLimits, Stage, VmError, WarmImage, children_of, run_plan};
 
 use super::prepare::{self, bench_for};
 use super::workshop::Workshop;
@@ -83,7 +83,7 @@ pub fn bench(
     };
     for kernel in &fetched.kernels {
         let series = kernel.series;
-        let (ready, arming) = boots(kernel, fetched, options.boots)?;
+        let (ready, arming) = boots(kernel, fetched, &workshop.images(), options.boots)?;
         add(Figure::of(format!("boot to ready, {series}"), "ms", &ready));
         add(Figure::of(format!("switching function_graph on, {series}"), "ms", &arming));
         let image = bench_for(&Machine::default(), kernel, fetched, &workshop.images())?;
@@ -106,10 +106,10 @@ fn samples(runs: usize, mut one: impl FnMut() -> Result<Duration, VmError>) -> R
     (0..runs).map(|_| Ok(one()?.as_millis() as u64)).collect()
 }
 
-fn boots(kernel: &Kernel, fetched: &Fetched, boots: usize) -> Result<(Vec<u64>, Vec<u64>), VmError> {
+fn boots(kernel: &Kernel, fetched: &Fetched, images: &Images, boots: usize) -> Result<(Vec<u64>, Vec<u64>), VmError> {
     let guest = prepare::guest_kernel(kernel, &[])?;
     let Some(qemu) = fetched.qemu.as_ref().map(prepare::program) else { return Ok((Vec::new(), Vec::new())) };
-    let times = (0..boots).map(|_| measure_boot(&guest, &Machine::default(), &qemu));
+    let times = (0..boots).map(|_| images.measure_boot(&guest, &Machine::default(), &qemu));
     let times = times.collect::<Result<Vec<_>, _>>()?;
     Ok(times.iter().map(|boot| (boot.ready_ms, boot.arming_ms)).unzip())
 }

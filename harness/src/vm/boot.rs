@@ -10,11 +10,13 @@ use rexpect::ReadUntil;
 use rexpect::session::PtySession;
 
 use super::console;
+use super::cores::Core;
 use super::error::{FaultKind, GuestFault, VmError};
 use super::image::Stage;
 use super::initramfs;
 use super::launcher::{self, Scheduling};
 use super::machine::{Accelerator, BOOT_SHIFT, GuestKernel, Machine, Purpose, QemuProgram};
+use super::mapped;
 use super::qmp::Monitor;
 use super::rebase;
 use super::run::{called_off, shell_words};
@@ -36,7 +38,7 @@ pub struct BootTimes {
     pub arming_ms: u64,
 }
 
-/// Boots the kernel and saves its two warm images into `folder`.
+/// Boots the kernel, on this CPU of the host's if one is given, and saves its two warm images into `folder`.
 ///
 /// The second one is made from the first by a process of its own: one that saves its machine was seen to run a timer in the
 /// middle of that, and two boots that went on from there differed.
@@ -45,26 +47,36 @@ pub(super) fn boot_and_save(
     machine: &Machine,
     qemu: &QemuProgram,
     folder: &Path,
+    core: Option<&Core>,
 ) -> Result<BootTimes, VmError> {
+    let host = Host { qemu, core: core.map(Core::number) };
     let (quiet, armed) = (folder.join(Stage::Quiet.file()), folder.join(Stage::Armed.file()));
     let place = Place::new()?;
 
     let initramfs = place.initramfs(kernel)?;
     let boot = Purpose::Boot { initramfs: &initramfs, monitor: &place.monitor };
     let arguments = machine.arguments(kernel, &place.region, &boot);
-    let ready = live(qemu, arguments, &place, Start::OnRequest, "ready", "the guest's getting ready", &quiet)?;
+    let ready = live(host, arguments, &place, Start::OnRequest, "ready", "the guest's getting ready", &quiet)?;
 
     let go_on = Purpose::GoOn { image: &quiet, monitor: &place.monitor };
     let arguments = machine.arguments(kernel, &place.region, &go_on);
-    let arming = live(qemu, arguments, &place, Start::ByItself, "armed", "switching function_graph on", &armed)?;
+    let arming = live(host, arguments, &place, Start::ByItself, "armed", "switching function_graph on", &armed)?;
 
     for image in [&quiet, &armed] {
         if machine.accelerator == Accelerator::Exact {
             rebase::keep_time(image, BOOT_SHIFT)?;
         }
         trim::take_out_poison(image)?;
+        mapped::leave_memory(image)?;
     }
     Ok(BootTimes { ready_ms: ready.as_millis() as u64, arming_ms: arming.as_millis() as u64 })
+}
+
+/// What a booting machine runs by: the program, and the host's CPU that it is bound to, if any.
+#[derive(Clone, Copy)]
+struct Host<'a> {
+    qemu: &'a QemuProgram,
+    core: Option<usize>,
 }
 
 /// Whether a machine runs as soon as its monitor is connected.
@@ -77,7 +89,7 @@ enum Start {
 /// Runs QEMU until the agent has said these words and stopped the machine, and saves that; gives how long it took until
 /// the stop.
 fn live(
-    qemu: &QemuProgram,
+    host: Host<'_>,
     arguments: Vec<OsString>,
     place: &Place,
     start: Start,
@@ -86,7 +98,7 @@ fn live(
     image: &Path,
 ) -> Result<Duration, VmError> {
     let started = Instant::now();
-    let mut watch = Watch::start(qemu, arguments, BOOT_PATIENCE)?;
+    let mut watch = Watch::start(host, arguments, BOOT_PATIENCE)?;
     let mut monitor = watch.connect(&place.monitor, start)?;
     watch.wait_for(words, doing)?;
     monitor.wait_for_stop().map_err(|why| watch.explain(why, doing))?;
@@ -121,9 +133,14 @@ impl Place {
 }
 
 /// Boots the kernel as for its images, which are thrown away: how long that takes.
-pub fn measure_boot(kernel: &GuestKernel, machine: &Machine, qemu: &QemuProgram) -> Result<BootTimes, VmError> {
+pub(super) fn measure_boot(
+    kernel: &GuestKernel,
+    machine: &Machine,
+    qemu: &QemuProgram,
+    core: Option<&Core>,
+) -> Result<BootTimes, VmError> {
     let folder = tempfile::tempdir().map_err(VmError::io("creating a folder in", std::env::temp_dir()))?;
-    boot_and_save(kernel, machine, qemu, folder.path())
+    boot_and_save(kernel, machine, qemu, folder.path(), core)
 }
 
 /// Boots the kernel until its agent says that it is ready, and saves nothing: whether the machine runs at all.
@@ -137,7 +154,8 @@ pub(super) fn boot_only(
     let initramfs = place.initramfs(kernel)?;
     let purpose = Purpose::Boot { initramfs: &initramfs, monitor: &place.monitor };
     let started = Instant::now();
-    let mut watch = Watch::start(qemu, machine.arguments(kernel, &place.region, &purpose), patience)?;
+    let host = Host { qemu, core: None };
+    let mut watch = Watch::start(host, machine.arguments(kernel, &place.region, &purpose), patience)?;
     let _monitor = watch.connect(&place.monitor, Start::OnRequest)?;
     watch.wait_for("ready", "the guest's booting")?;
     Ok(started.elapsed())
@@ -153,11 +171,12 @@ struct Watch {
 }
 
 impl Watch {
-    fn start(qemu: &QemuProgram, arguments: Vec<OsString>, patience: Duration) -> Result<Self, VmError> {
+    fn start(host: Host<'_>, arguments: Vec<OsString>, patience: Duration) -> Result<Self, VmError> {
+        let Host { qemu, core } = host;
         let all: Vec<OsString> = qemu.leading.iter().cloned().chain(arguments).collect();
         let program = qemu.program.clone().into_os_string();
         let shown = shell_words(once(&program).chain(&all));
-        let (program, arguments) = launcher::tied_to_this_process(program, all, Scheduling::Batch);
+        let (program, arguments) = launcher::tied_to_this_process(program, all, Scheduling::Batch { core });
         let mut command = Command::new(program);
         command.args(arguments).envs(qemu.environment.iter().cloned());
         let session = rexpect::session::spawn_command(command, Some(patience.as_millis() as u64))

@@ -11,8 +11,9 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::boot::{self, BootTimes};
 use super::checked;
+use super::cores::Core;
 use super::error::VmError;
-use super::machine::{GuestKernel, Machine, QemuProgram};
+use super::machine::{Accelerator, GuestKernel, Machine, QemuProgram};
 use super::run::{self, RunLimits};
 use crate::kernel::Cache;
 
@@ -61,6 +62,7 @@ pub struct Images {
 /// A warm image that can be run.
 #[derive(Clone, Debug)]
 pub struct WarmImage {
+    cache: Cache,
     folder: PathBuf,
     kernel: GuestKernel,
     machine: Machine,
@@ -87,7 +89,7 @@ impl Images {
     ) -> Result<WarmImage, VmError> {
         let key = machine.image_key(kernel, qemu);
         let place = self.folder().join(&key);
-        let open = || WarmImage::open(&place, kernel, machine, qemu);
+        let open = || WarmImage::open(&self.cache, &place, kernel, machine, qemu);
         if let Ok(image) = open() {
             return Ok(image);
         }
@@ -102,7 +104,7 @@ impl Images {
         let staging = lock.staging()?;
         let folder = staging.path().join("image");
         fs::create_dir(&folder).map_err(VmError::io("creating", &folder))?;
-        let boot = boot::boot_and_save(kernel, machine, qemu, &folder)?;
+        let boot = boot::boot_and_save(kernel, machine, qemu, &folder, self.core_for(machine).as_ref())?;
         let mut info = ImageInfo {
             kernel: kernel.series.clone(),
             qemu: qemu.version.clone(),
@@ -111,6 +113,7 @@ impl Images {
             digests: Vec::new(),
         };
         let image = WarmImage {
+            cache: self.cache.clone(),
             folder: folder.clone(),
             kernel: kernel.clone(),
             machine: machine.clone(),
@@ -127,6 +130,21 @@ impl Images {
         fs::write(&description, text).map_err(VmError::io("writing", &description))?;
         lock.publish(&folder, &place)?;
         Ok(WarmImage { folder: place, info, ..image })
+    }
+
+    /// Boots the kernel as for its images, which are thrown away: how long that takes.
+    pub fn measure_boot(
+        &self,
+        kernel: &GuestKernel,
+        machine: &Machine,
+        qemu: &QemuProgram,
+    ) -> Result<BootTimes, VmError> {
+        boot::measure_boot(kernel, machine, qemu, self.core_for(machine).as_ref())
+    }
+
+    /// The CPU of the host's for a guest that needs one to itself.
+    fn core_for(&self, machine: &Machine) -> Option<Core> {
+        if machine.accelerator == Accelerator::Exact { Core::take(&self.cache) } else { None }
     }
 
     /// The digest that an image of this kernel on this machine goes by.
@@ -156,7 +174,13 @@ enum Unusable {
 }
 
 impl WarmImage {
-    fn open(place: &Path, kernel: &GuestKernel, machine: &Machine, qemu: &QemuProgram) -> Result<Self, Unusable> {
+    fn open(
+        cache: &Cache,
+        place: &Path,
+        kernel: &GuestKernel,
+        machine: &Machine,
+        qemu: &QemuProgram,
+    ) -> Result<Self, Unusable> {
         let text = fs::read(place.join(DESCRIPTION_FILE)).map_err(|_| Unusable::Absent)?;
         let info: ImageInfo =
             serde_json::from_slice(&text).map_err(|why| Unusable::Damaged(format!("{DESCRIPTION_FILE}: {why}")))?;
@@ -164,6 +188,7 @@ impl WarmImage {
             checked::check_and_remember(place, &info.digests, || check_digests(place, &info.digests))?;
         }
         Ok(Self {
+            cache: cache.clone(),
             folder: place.to_owned(),
             kernel: kernel.clone(),
             machine: machine.clone(),
@@ -185,6 +210,11 @@ impl WarmImage {
 
     pub(super) fn file(&self, stage: Stage) -> PathBuf {
         self.folder.join(stage.file())
+    }
+
+    /// A CPU of the host's for a guest of this image, if it needs one to itself.
+    pub(super) fn core(&self) -> Option<Core> {
+        if self.machine.accelerator == Accelerator::Exact { Core::take(&self.cache) } else { None }
     }
 
     pub(super) fn kernel(&self) -> &GuestKernel {

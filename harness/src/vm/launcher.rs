@@ -10,6 +10,8 @@ use std::process::Command;
 
 use rustix::process::{Pid, Signal, getppid, kill_process, set_parent_process_death_signal};
 
+use super::cores;
+
 /// The first argument that makes the program the launcher.
 const HIDDEN_NAME: &str = "rxpath-becomes-qemu";
 
@@ -21,14 +23,33 @@ pub(super) enum Scheduling {
     /// By SCHED_BATCH, for exact mode: with the same share of the host's CPUs, but none of its threads takes a CPU away from
     /// another at the moment that it is woken. QEMU's main loop, which is woken while a CPU of the guest has its turn, would else
     /// get ahead of the thread whose turn it is, and do its work at another place of the guest's time.
-    Batch,
+    Batch {
+        /// The host's only CPU that it may run on, if it is bound to one.
+        core: Option<usize>,
+    },
 }
 
 /// chrt(1), util-linux's, before a program and its arguments.
 const CHRT: [&str; 3] = ["chrt", "--batch", "0"];
 
-/// The word by which the launcher is told of a policy.
-const BATCH: &str = "batch";
+impl Scheduling {
+    /// The word by which the launcher is told.
+    fn word(self) -> String {
+        match self {
+            Self::Usual => "usual".to_owned(),
+            Self::Batch { core: None } => "batch".to_owned(),
+            Self::Batch { core: Some(core) } => format!("batch-{core}"),
+        }
+    }
+
+    /// What a word tells; `Usual` of one that says nothing.
+    fn from_word(word: &str) -> Self {
+        match word.strip_prefix("batch") {
+            None => Self::Usual,
+            Some(rest) => Self::Batch { core: rest.strip_prefix('-').and_then(|number| number.parse().ok()) },
+        }
+    }
+}
 
 /// Must be called first thing in `main` of every program that starts guests: when the program was started as the launcher
 /// it becomes QEMU here and does not return.
@@ -38,7 +59,7 @@ pub fn intercept() {
         return;
     }
     let parent = arguments.next().and_then(|pid| pid.to_str()?.parse().ok()).and_then(Pid::from_raw);
-    let batch = arguments.next().is_some_and(|word| word == BATCH);
+    let scheduling = arguments.next().map_or(Scheduling::Usual, |word| Scheduling::from_word(&word.to_string_lossy()));
     let Some(program) = arguments.next() else { std::process::exit(127) };
     let arguments: Vec<OsString> = arguments.collect();
     let asked = set_parent_process_death_signal(Some(Signal::KILL));
@@ -46,7 +67,10 @@ pub fn intercept() {
     if asked.is_err() || getppid() != parent {
         std::process::exit(127);
     }
-    if batch {
+    if let Scheduling::Batch { core } = scheduling {
+        if let Some(core) = core {
+            cores::bind_to(core);
+        }
         // Comes back where there is no chrt; a run is then as exact as QEMU alone makes it.
         let _ = Command::new(CHRT[0]).args(&CHRT[1..]).arg(&program).args(&arguments).exec();
     }
@@ -63,8 +87,7 @@ pub(super) fn tied_to_this_process(
 ) -> (OsString, Vec<OsString>) {
     // The link, not the path behind it: the file may have been replaced by a newer build meanwhile.
     let this = OsString::from("/proc/self/exe");
-    let policy = if scheduling == Scheduling::Batch { BATCH } else { "usual" };
-    let mut all = vec![HIDDEN_NAME.into(), std::process::id().to_string().into(), policy.into(), program];
+    let mut all = vec![HIDDEN_NAME.into(), std::process::id().to_string().into(), scheduling.word().into(), program];
     all.extend(arguments);
     (this, all)
 }

@@ -8,6 +8,7 @@ use rxpath_guest::Setup;
 use sha2::{Digest, Sha256};
 
 use super::initramfs;
+use super::mapped;
 
 /// A QEMU that can be run: the pinned one through its own loader, or one the user named.
 #[derive(Clone, Debug)]
@@ -144,6 +145,9 @@ const REGION_MIB: u64 = 32;
 /// pass: the faster it passes, the fewer instructions they spin. Runs use one nanosecond an instruction.
 pub(super) const BOOT_SHIFT: u8 = 4;
 
+/// What is done to an image once it is saved: one that was made otherwise is another.
+const IMAGE_FORM: &str = "memory to be mapped";
+
 /// Initcalls that take long, and whose results no case needs: the jitter entropy source (the CPU's random numbers
 /// serve), checking the signatures of built-in certificates, kprobe events. Names a kernel lacks are passed over.
 const SKIPPED_INITCALLS: &str = "jent_mod_init,load_system_certificate_list,init_kprobe_trace";
@@ -197,7 +201,12 @@ impl Machine {
             Accelerator::Exact | Accelerator::Translator => "tcg",
             Accelerator::Kvm => "kvm",
         };
-        out.pair("-machine", format!("q35,accel={accelerator},hpet=off,usb=off,vmport=off,smbus=off,sata=off"));
+        let mut board = format!("q35,accel={accelerator},hpet=off,usb=off,vmport=off,smbus=off,sata=off");
+        if let Purpose::Run { image, .. } = purpose {
+            out.pair("-object", mapped_memory(self.memory_mib, image));
+            board += &format!(",memory-backend={}", mapped::MEMORY);
+        }
+        out.pair("-machine", board);
         match self.accelerator {
             Accelerator::Kvm => out.pair("-cpu", "host"),
             // Random numbers come from -seed, the same in every process; without a source the guest would wait for entropy.
@@ -321,6 +330,7 @@ impl Machine {
             digest.update((bytes.len() as u64).to_le_bytes());
             digest.update(bytes);
         };
+        add(IMAGE_FORM.as_bytes());
         add(kernel.digest.as_bytes());
         add(qemu.digest.as_bytes());
         add(initramfs::AGENT);
@@ -349,6 +359,16 @@ fn watched_by(monitor: &Path, out: &mut Arguments) {
     out.pair("-qmp", listening);
     // A restored machine then starts by itself instead of standing still as it was saved.
     out.pair("-global", "migration.store-global-state=off");
+}
+
+/// A run's memory: the image's pages, mapped privately at the place where they lie in it (see [`mapped`]). `rom=off` lets the
+/// guest write to what is opened for reading only; the block goes by the name that it was saved under.
+fn mapped_memory(memory_mib: u32, image: &Path) -> OsString {
+    let (id, at) = (mapped::MEMORY, mapped::MEMORY_AT);
+    let backend = format!(
+        "memory-backend-file,id={id},x-use-canonical-path-for-ramblock-id=off,size={memory_mib}M,offset={at},share=off,readonly=on,rom=off,mem-path="
+    );
+    joined(&backend, image)
 }
 
 fn restored_from(image: &Path, out: &mut Arguments) {

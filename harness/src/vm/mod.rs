@@ -6,11 +6,13 @@
 mod boot;
 mod checked;
 mod console;
+mod cores;
 mod error;
 mod image;
 mod initramfs;
 mod launcher;
 mod machine;
+mod mapped;
 pub mod probe;
 mod qmp;
 mod rebase;
@@ -18,7 +20,7 @@ mod run;
 mod stored;
 mod trim;
 
-pub use boot::{BootTimes, measure_boot};
+pub use boot::BootTimes;
 pub use console::{Splat, SplatKind};
 pub use error::{FaultKind, GuestFault, VmError};
 pub use image::{ImageInfo, Images, Stage, WarmImage};

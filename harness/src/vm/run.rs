@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use rxpath_guest::{EXIT_DONE, EXIT_FAILED, MAX_ORDER, Order, Plan, SECTIONS_AT, WIRE_MAGIC};
 
 use super::console;
+use super::cores::Core;
 use super::error::{FaultKind, GuestFault, VmError};
 use super::image::{Stage, WarmImage};
 use super::launcher::{self, Scheduling};
@@ -58,8 +59,12 @@ fn obey(image: &WarmImage, stage: Stage, order: &Order, limits: &RunLimits) -> R
     let arguments = image.machine().arguments(image.kernel(), &place.region(), &purpose);
     let qemu = image.qemu();
     let all: Vec<OsString> = qemu.leading.iter().cloned().chain(arguments).collect();
-    let exact = image.machine().accelerator == Accelerator::Exact;
-    let scheduling = if exact { Scheduling::Batch } else { Scheduling::Usual };
+    // Held until the guest has ended.
+    let core = image.core();
+    let scheduling = match image.machine().accelerator {
+        Accelerator::Exact => Scheduling::Batch { core: core.as_ref().map(Core::number) },
+        Accelerator::Kvm | Accelerator::Translator => Scheduling::Usual,
+    };
     let program = qemu.program.clone().into_os_string();
     let command = shell_words(once(&program).chain(&all));
     let (program, arguments) = launcher::tied_to_this_process(program, all, scheduling);

@@ -1,0 +1,41 @@
+//! One of the host's CPUs for each guest in exact mode, so that no two threads of its QEMU run at the same moment.
+//!
+//! What QEMU's main loop and the thread of the guest's CPUs do at the same time is ordered by the host, and some of it the
+//! guest can see (see ARCHITECTURE.md, "How a run is exact"). On one CPU, by SCHED_BATCH, a main loop that is woken waits until
+//! the other thread has nothing to do. It is also faster: both find what they need in the same caches.
+
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+
+use crate::kernel::{Cache, CacheLock};
+
+/// A CPU of the host that no other guest of this cache's is bound to, until dropped.
+pub(super) struct Core {
+    number: usize,
+    _held: CacheLock,
+}
+
+impl Core {
+    /// The first free one of those that this process may use; `None` when there is none, or the cache cannot be written: a guest
+    /// without one runs wherever the host puts it.
+    pub(super) fn take(cache: &Cache) -> Option<Self> {
+        let allowed = sched_getaffinity(None).ok()?;
+        (0..CpuSet::MAX_CPU).filter(|number| allowed.is_set(*number)).find_map(|number| {
+            let held = cache.try_lock(&format!("core-{number}")).ok()??;
+            Some(Self { number, _held: held })
+        })
+    }
+
+    /// Its number.
+    pub(super) fn number(&self) -> usize {
+        self.number
+    }
+}
+
+/// Binds the calling thread, and what it becomes, to a CPU. Without effect where this process may not use that CPU.
+pub(super) fn bind_to(number: usize) {
+    let mut only = CpuSet::new();
+    if number < CpuSet::MAX_CPU {
+        only.set(number);
+        let _ = sched_setaffinity(None, &only);
+    }
+}
