@@ -1,5 +1,7 @@
 //! The matrix: all chosen cases on all chosen kernels, as many guests at a time as there are jobs.
 
+mod judging;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock};
@@ -12,19 +14,16 @@ use crate::kernel::{Fetched, Kernel, Series};
 use crate::path::cost::TracerCost;
 use crate::vm::{Accelerator, Images, Machine, QemuProgram, RunLimits, Stage, VmError, WarmImage};
 
-use super::blame::{agent_is_content, blame, broken_bench, worsen};
+use super::blame::broken_bench;
 use super::captures::{About, SAVED_VERSION, SavedCapture};
 use super::facts::{FactsError, KernelFacts};
 use super::functions;
-use super::judge;
 use super::milestones;
-use super::observe::Observation;
 use super::passes::{PassError, Recorded};
 use super::prepare;
 use super::results::{CaseResult, Problem, RESULTS_VERSION, Results, Verdict};
 use super::saved::{self, SavedFunctions};
-use super::snapshot::{Compared, SnapshotKind, Snapshots, first_difference, section_at};
-use super::timings::{Held, Timings, cost_failures};
+use super::snapshot::Snapshots;
 use super::tracer::tracer_cost;
 
 /// How a matrix is run.
@@ -108,7 +107,7 @@ pub fn run_matrix(
     functions::check(cases, |case| suite.kernels_of(case, &jobs))?;
     let mut found = suite.run(&jobs);
     if options.accelerator == Accelerator::Exact {
-        judge_costs(&jobs, &mut found);
+        judging::judge_costs(&jobs, &mut found);
     }
     Ok(Results {
         version: RESULTS_VERSION,
@@ -318,183 +317,6 @@ impl Suite<'_> {
         self.watcher.judged(&result);
         results.lock().unwrap_or_else(std::sync::PoisonError::into_inner).insert(index, result);
     }
-
-    fn judge(
-        &self,
-        job: &Job<'_>,
-        lowered: &Lowered,
-        bench: &Bench,
-        trace: Result<Recorded, PassError>,
-        timing: Result<Recorded, PassError>,
-    ) -> CaseResult {
-        let mut result = job.result(Verdict::Pass, Vec::new());
-        match trace {
-            Ok(recorded) => {
-                result.capture_digest = recorded.digest.clone();
-                self.judge_trace(job, lowered, bench, &recorded, &mut result);
-            }
-            Err(why) => blame(&mut result, "traced pass", &why),
-        }
-        match timing {
-            Ok(recorded) => {
-                result.timing_digest = recorded.digest.clone();
-                self.judge_timing(job, lowered, &bench.facts, &recorded, &mut result);
-            }
-            Err(why) => blame(&mut result, "timing pass", &why),
-        }
-        result
-    }
-
-    fn judge_trace(
-        &self,
-        job: &Job<'_>,
-        lowered: &Lowered,
-        bench: &Bench,
-        recorded: &Recorded,
-        result: &mut CaseResult,
-    ) {
-        if !agent_is_content(job.case, recorded, "traced pass", result) {
-            return;
-        }
-        if let Some(Err(why)) = &bench.tracer {
-            result.notes.push(format!("no costs of functions: {why}"));
-        }
-        let tracer = bench.tracer.as_ref().and_then(|tracer| tracer.as_ref().ok()).copied();
-        let observation = match Observation::of(job.case, lowered, recorded, &bench.facts, tracer) {
-            Ok(observation) => observation,
-            Err(why) => return blame(result, "traced pass", &why),
-        };
-        if !observation.losses.is_empty() {
-            const TOLD: usize = 8;
-            let mut told: Vec<&str> = observation.losses.iter().take(TOLD).map(String::as_str).collect();
-            let more = format!("and {} more", observation.losses.len().saturating_sub(TOLD));
-            if observation.losses.len() > TOLD {
-                told.push(&more);
-            }
-            let message = format!("records are missing, so nothing can be said:\n{}", told.join("\n"));
-            return worsen(result, Verdict::Inconclusive, "traced pass", message, String::new());
-        }
-        result.paths = saved::paths(&observation);
-        result.wakeups = saved::wakeups_of(&result.paths);
-        for (context, failures) in judge::by_context(judge::failures(job.case, lowered, &observation)) {
-            let lines: Vec<String> = failures.iter().map(|one| format!("{}: {}", one.at, one.message)).collect();
-            worsen(result, Verdict::Failed, &context, lines.join("\n"), String::new());
-        }
-        for (section, unstable) in observation.unsteady() {
-            let places: Vec<String> =
-                unstable.places.iter().take(5).map(|(place, count)| format!("{count} iterations: {place}")).collect();
-            let message = format!(
-                "the iterations do not agree: the most frequent path came {} times of {}\n{}",
-                unstable.agreeing,
-                unstable.iterations,
-                places.join("\n")
-            );
-            worsen(result, Verdict::Inconclusive, &section.name, message, String::new());
-        }
-        if observation.unsteady().next().is_none() {
-            self.hold_against_snapshot(job, SnapshotKind::Path, &observation.document(), result);
-        }
-    }
-
-    fn judge_timing(
-        &self,
-        job: &Job<'_>,
-        lowered: &Lowered,
-        facts: &KernelFacts,
-        recorded: &Recorded,
-        result: &mut CaseResult,
-    ) {
-        if !agent_is_content(job.case, recorded, "timing pass", result) {
-            return;
-        }
-        let mut timings = Timings::of(job.case, &recorded.report);
-        if !lowered.milestones.is_empty() {
-            let found = milestones::timings(recorded, facts, &lowered.milestones);
-            match found.map_err(|why| PassError::from(Box::new(why))) {
-                Ok((found, missing)) => {
-                    timings.timings.extend(found);
-                    for name in missing {
-                        let message = format!(
-                            "expected the milestone {name} to be called in a recorded operation, and it was not: name a function that is, or gate it (`{name} since 6.1`)"
-                        );
-                        worsen(result, Verdict::Failed, "milestones", message, String::new());
-                    }
-                }
-                Err(why) => blame(result, "timing pass", &why),
-            }
-        }
-        result.costs = timings.timings.iter().map(|one| (one.name.clone(), one.cost)).collect();
-        let summaries = timings.timings.iter().filter_map(|one| Some(saved::timing(one.name.clone(), &one.summary?)));
-        result.timings = summaries.collect();
-        result.switches = timings.timings.iter().map(|one| (one.name.clone(), one.switches)).collect();
-        if self.options.accelerator != Accelerator::Exact {
-            return;
-        }
-        let (case, kernel) = (&job.case.name, job.kernel.series.to_string());
-        let accepted = self.snapshots.accepted(case, &kernel, SnapshotKind::Timing);
-        match accepted.map(|accepted| (timings.hold_against(&accepted), accepted)) {
-            Some((Held::WithinBand(within), accepted)) => {
-                result.notes.push(format!("timings within the band of what was accepted: {}", within.join("; ")));
-                // What an earlier run may have proposed is no longer true.
-                self.snapshots.propose(case, &kernel, SnapshotKind::Timing, &accepted);
-            }
-            _ => self.hold_against_snapshot(job, SnapshotKind::Timing, &timings.document(), result),
-        }
-    }
-
-    fn hold_against_snapshot(&self, job: &Job<'_>, kind: SnapshotKind, document: &str, result: &mut CaseResult) {
-        let kernel = job.kernel.series.to_string();
-        let case = &job.case.name;
-        let file = self.snapshots.file(case, &kernel, kind);
-        match self.snapshots.compare(case, &kernel, kind, document) {
-            Compared::Same => {}
-            Compared::New => {
-                let message = format!("no snapshot yet: expected {}", file.display());
-                worsen(result, Verdict::Changed, "snapshot", message, String::new());
-            }
-            Compared::Different(accepted) => {
-                let (line, old, new) = first_difference(&accepted, document);
-                let section = section_at(document, line);
-                let or_end = |text: &str| {
-                    if text.is_empty() { "a blank line or the end".to_owned() } else { format!("`{}`", text.trim()) }
-                };
-                let message = format!(
-                    "{} differs from what was accepted, first at line {line} of its text, in {section}: accepted {}, found {}",
-                    file.display(),
-                    or_end(old),
-                    or_end(new)
-                );
-                let evidence = unified(&accepted, document);
-                worsen(result, Verdict::Changed, section, message, evidence);
-                match kind {
-                    SnapshotKind::Path => result.accepted = Some(accepted),
-                    SnapshotKind::Timing => result.accepted_costs = accepted_costs(&accepted),
-                }
-            }
-        }
-        if self.options.propose {
-            self.snapshots.propose(case, &kernel, kind, document);
-        }
-    }
-}
-
-/// Holds costs against the bounds that cases set, which may speak of other cases: so only when all have run.
-fn judge_costs(jobs: &[Job<'_>], found: &mut [CaseResult]) {
-    for job in jobs.iter().filter(|job| job.skip.is_none()) {
-        let kernel = job.kernel.series.to_string();
-        let expectations: Vec<_> = job.case.expectations.iter().filter_map(|one| one.on(job.kernel.series)).collect();
-        let (wrong, unknown) = cost_failures(job.case, &expectations, &kernel, found);
-        let Some(result) = found.iter_mut().find(|one| one.case == job.case.name && one.kernel == kernel) else {
-            continue;
-        };
-        for failure in wrong {
-            let message = format!("{}: {}", failure.at, failure.message);
-            worsen(result, Verdict::Failed, &failure.context, message, String::new());
-        }
-        result
-            .notes
-            .extend(unknown.iter().map(|failure| format!("{}: not judged: {}", failure.context, failure.message)));
-    }
 }
 
 /// The plan of a pass, with the case's milestones as the image's kernel numbers them.
@@ -511,23 +333,4 @@ fn save_capture(folder: &Path, job: &Job<'_>, bench: &Bench, recorded: &Recorded
     let (case, release, digest) = (job.case.name.clone(), job.kernel.release.clone(), recorded.digest.clone());
     let about = About { version: SAVED_VERSION, case, kernel, release, digest };
     Ok(SavedCapture::of(recorded, &bench.facts, &bench.image.facts()?)?.write(&place, &about)?)
-}
-
-/// The timings of an accepted document; none of one that was edited beyond recognition, whose difference is told as text.
-fn accepted_costs(accepted: &str) -> Vec<(String, u64)> {
-    let timings = Timings::parse(accepted).unwrap_or_default().timings;
-    timings.into_iter().map(|one| (one.name, one.cost)).collect()
-}
-
-/// The changed lines of two texts with three lines around them, as `diff -u` writes them.
-fn unified(accepted: &str, found: &str) -> String {
-    let input = imara_diff::InternedInput::new(accepted, found);
-    let mut diff = imara_diff::Diff::compute(imara_diff::Algorithm::Histogram, &input);
-    diff.postprocess_lines(&input);
-    diff.unified_diff(
-        &imara_diff::BasicLineDiffPrinter(&input.interner),
-        imara_diff::UnifiedDiffConfig::default(),
-        &input,
-    )
-    .to_string()
 }

@@ -6,6 +6,7 @@
 
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
+use super::machine::Accelerator;
 use crate::kernel::{Cache, CacheLock};
 
 /// A CPU of the host that no other guest of this cache's is bound to, until dropped.
@@ -15,9 +16,12 @@ pub(super) struct Core {
 }
 
 impl Core {
-    /// The first free one of those that this process may use; `None` when there is none, or the cache cannot be written: a guest
-    /// without one runs wherever the host puts it.
-    pub(super) fn take(cache: &Cache) -> Option<Self> {
+    /// The first free one of those that this process may use; `None` outside exact mode, and when there is none or the cache
+    /// cannot be written: a guest without one runs wherever the host puts it.
+    pub(super) fn take(cache: &Cache, accelerator: Accelerator) -> Option<Self> {
+        if accelerator != Accelerator::Exact {
+            return None;
+        }
         let allowed = sched_getaffinity(None).ok()?;
         (0..CpuSet::MAX_CPU).filter(|number| allowed.is_set(*number)).find_map(|number| {
             let held = cache.try_lock(&format!("core-{number}")).ok()??;

@@ -13,7 +13,7 @@ use super::boot::{self, BootTimes};
 use super::checked;
 use super::cores::Core;
 use super::error::VmError;
-use super::machine::{Accelerator, GuestKernel, Machine, QemuProgram};
+use super::machine::{GuestKernel, Machine, QemuProgram};
 use super::run::{self, RunLimits};
 use crate::kernel::Cache;
 
@@ -104,7 +104,9 @@ impl Images {
         let staging = lock.staging()?;
         let folder = staging.path().join("image");
         fs::create_dir(&folder).map_err(VmError::io("creating", &folder))?;
-        let boot = boot::boot_and_save(kernel, machine, qemu, &folder, self.core_for(machine).as_ref())?;
+        let core = Core::take(&self.cache, machine.accelerator);
+        let boot = boot::boot_and_save(kernel, machine, qemu, &folder, core.as_ref())?;
+        drop(core);
         let mut info = ImageInfo {
             kernel: kernel.series.clone(),
             qemu: qemu.version.clone(),
@@ -139,12 +141,8 @@ impl Images {
         machine: &Machine,
         qemu: &QemuProgram,
     ) -> Result<BootTimes, VmError> {
-        boot::measure_boot(kernel, machine, qemu, self.core_for(machine).as_ref())
-    }
-
-    /// The CPU of the host's for a guest that needs one to itself.
-    fn core_for(&self, machine: &Machine) -> Option<Core> {
-        if machine.accelerator == Accelerator::Exact { Core::take(&self.cache) } else { None }
+        let core = Core::take(&self.cache, machine.accelerator);
+        boot::measure_boot(kernel, machine, qemu, core.as_ref())
     }
 
     /// The digest that an image of this kernel on this machine goes by.
@@ -214,7 +212,7 @@ impl WarmImage {
 
     /// A CPU of the host's for a guest of this image, if it needs one to itself.
     pub(super) fn core(&self) -> Option<Core> {
-        if self.machine.accelerator == Accelerator::Exact { Core::take(&self.cache) } else { None }
+        Core::take(&self.cache, self.machine.accelerator)
     }
 
     pub(super) fn kernel(&self) -> &GuestKernel {

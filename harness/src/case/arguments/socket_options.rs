@@ -1,0 +1,137 @@
+//! Socket options and their values: what an option's name tells, and the bytes that setsockopt(2) is given.
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::Deserialize;
+
+use super::{Argument, Scope};
+use crate::case::constants::{self, OptionKind};
+use crate::case::model::Text;
+use crate::case::nearest::suggestion;
+use crate::case::phrases;
+use crate::case::place::{Place, Underline};
+
+/// A socket option, by name or number.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(transparent)]
+pub struct OptionName(Text);
+
+/// A socket option as far as its name tells.
+#[derive(Clone, Copy, Debug)]
+pub struct NamedOption {
+    level: i32,
+    number: i32,
+    kind: OptionKind,
+}
+
+impl NamedOption {
+    /// Level and number, with the level that was given explicitly, if one was.
+    pub fn at(self, level: Option<i32>) -> (i32, i32) {
+        (level.unwrap_or(self.level), self.number)
+    }
+}
+
+impl JsonSchema for OptionName {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "OptionName".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let names: Vec<_> = constants::SOCKET_OPTIONS.iter().map(|option| option.name).collect();
+        json_schema!({ "type": ["string", "integer"], "examples": names })
+    }
+}
+
+impl Argument for OptionName {
+    type Wire = NamedOption;
+
+    fn resolve(&self, scope: &mut Scope<'_>, at: &Place) -> NamedOption {
+        let text = self.0.0.as_str();
+        if let Some(option) = constants::socket_option(text) {
+            return NamedOption { level: option.level, number: option.number, kind: option.kind };
+        }
+        let number = phrases::integer(text).and_then(|number| i32::try_from(number).ok());
+        if number.is_none() {
+            let help = suggestion(text, constants::SOCKET_OPTIONS.iter().map(|option| option.name));
+            let message = format!("unknown socket option `{text}`");
+            scope.report(at, Underline::Value, message, "give its number and `level:` if it is new", help);
+        }
+        // SOL_SOCKET, the level of SO_….
+        NamedOption { level: 1, number: number.unwrap_or(0), kind: OptionKind::Number }
+    }
+}
+
+/// The value of a socket option: a number, a duration (`200 ms`), a text, `hex 01 02`, as the option wants it.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(inline)]
+pub struct OptionValue(Text);
+
+/// An option's value that waits for the option's kind.
+pub struct RawValue(String);
+
+impl Argument for OptionValue {
+    type Wire = RawValue;
+
+    fn resolve(&self, _: &mut Scope<'_>, _: &Place) -> RawValue {
+        RawValue(self.0.0.clone())
+    }
+}
+
+impl RawValue {
+    /// The bytes that setsockopt(2) is given on x86-64; `at` is the place of the step's arguments.
+    pub fn bytes(&self, scope: &mut Scope<'_>, at: &Place, option: NamedOption) -> Vec<u8> {
+        let text = self.0.trim();
+        if let Some(digits) = text.strip_prefix("hex ") {
+            let digits: String = digits.split_whitespace().collect();
+            return hex::decode(digits).unwrap_or_else(|error| {
+                let message = format!("`{text}` is not hexadecimal: {error}");
+                scope.report(&at.key("value"), Underline::Value, message, "expected like `hex 01 00 0a`", None);
+                Vec::new()
+            });
+        }
+        let (bytes, expected) = match option.kind {
+            OptionKind::Number => (self.number(), "a number, a constant, or `hex …`"),
+            OptionKind::Time => (phrases::duration_ns(text).map(timeval), "a duration like `200 ms`"),
+            OptionKind::Linger => (linger(text), "a number of seconds, or `off`"),
+            OptionKind::Text => (Some(text.as_bytes().to_vec()), "a text"),
+            OptionKind::Filter => (phrases::integer(text).map(keeping), "how many bytes to keep"),
+        };
+        bytes.unwrap_or_else(|| {
+            let message = format!("`{text}` is no value of this socket option");
+            scope.report(&at.key("value"), Underline::Value, message, &format!("expected {expected}"), None);
+            Vec::new()
+        })
+    }
+
+    fn number(&self) -> Option<Vec<u8>> {
+        let one = |name: &str| {
+            constants::number(constants::OPTION_VALUES, name.trim()).or_else(|| phrases::integer(name.trim()))
+        };
+        let number = self.0.split('|').map(one).try_fold(0, |all, one| one.map(|one| all | one))?;
+        let fits = i32::try_from(number).is_ok() || u32::try_from(number).is_ok();
+        fits.then(|| (number as u32).to_le_bytes().to_vec())
+    }
+}
+
+/// A socket filter of one instruction (`struct sock_filter`): BPF_RET|BPF_K, no jumps, how many bytes to keep.
+fn keeping(bytes: i64) -> Vec<u8> {
+    [&[0x06, 0, 0, 0][..], &(bytes as u32).to_le_bytes()].concat()
+}
+
+/// `struct timeval` on x86-64: seconds and microseconds, 64 bits each.
+fn timeval(ns: u64) -> Vec<u8> {
+    [(ns / 1_000_000_000).to_le_bytes(), (ns % 1_000_000_000 / 1_000).to_le_bytes()].concat()
+}
+
+/// `struct linger`: on, and for how many seconds.
+fn linger(text: &str) -> Option<Vec<u8>> {
+    let (on, seconds) = match text {
+        "off" => (0i32, 0i32),
+        seconds => (1, seconds.parse().ok()?),
+    };
+    Some([on.to_le_bytes(), seconds.to_le_bytes()].concat())
+}
