@@ -43,3 +43,30 @@ pub(super) fn bind_to(number: usize) {
         let _ = sched_setaffinity(None, &only);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_guests_of_a_cache_get_the_same_cpu_and_an_ended_one_gives_its_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::at(folder.path()).unwrap();
+        let take = || Core::take(&cache, Accelerator::Exact);
+        let mut all: Vec<Core> = std::iter::from_fn(take).collect();
+        let mut numbers: Vec<usize> = all.iter().map(Core::number).collect();
+        numbers.dedup();
+        assert_eq!(numbers.len(), sched_getaffinity(None).unwrap().count() as usize);
+        let given_back = all.remove(0).number();
+        assert_eq!(take().map(|core| core.number()), Some(given_back));
+    }
+
+    #[test]
+    fn only_exact_guests_are_bound() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::at(folder.path()).unwrap();
+        for native in [Accelerator::Kvm, Accelerator::Translator] {
+            assert!(Core::take(&cache, native).is_none());
+        }
+    }
+}
