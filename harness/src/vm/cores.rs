@@ -2,7 +2,7 @@
 //!
 //! What QEMU's main loop and the thread of the guest's CPUs do at the same time is ordered by the host, and some of it the
 //! guest can see (see ARCHITECTURE.md, "How a run is exact"). On one CPU, by SCHED_BATCH, a main loop that is woken waits until
-//! the other thread has nothing to do. It is also faster: both find what they need in the same caches.
+//! the other thread has nothing to do.
 
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 

@@ -22,7 +22,6 @@ const PAGE: u64 = 4096;
 const HEADER_VERSION: u32 = 1;
 
 /// What the image says of the block: big endian and packed, `version`, `page_size`, `bitmap_offset` and `pages_offset`.
-#[derive(Debug, PartialEq, Eq)]
 struct Header {
     used: u64,
     bitmap_at: u64,
