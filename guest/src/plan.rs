@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 pub const ORDER_FW_CFG_NAME: &str = "opt/rxpath/order";
 
 /// What the host wants of a guest that has been restored.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Order {
     /// Run this plan.
     Run(Plan),
@@ -19,7 +19,7 @@ pub enum Order {
 pub const SETUPS_FILE: &str = "setups";
 
 /// Steps that many runs would begin with, gone through once, before the machine is saved.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Setup {
     /// Number of [`Slot`]s that the steps name, from 0.
     pub slots: u16,
@@ -35,7 +35,7 @@ pub type StepIndex = u16;
 pub type Slot = u16;
 
 /// Everything one run of the guest does.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Plan {
     /// What is recorded while the iterations run.
     pub pass: Pass,
@@ -79,7 +79,7 @@ impl Plan {
 }
 
 /// What a run is for: call sequences and timings never come from the same one.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Pass {
     /// function_graph records every function of every CPU, with scheduler and interrupt events beside it.
     Trace,
@@ -100,7 +100,7 @@ pub enum Pass {
 
 /// Functions to trace alone, each by its position in the kernel's `available_filter_functions`, from 1: the kernel finds a
 /// position at once and a name by comparing it with every function's (Documentation/trace/ftrace.rst, "set_ftrace_filter").
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Milestones {
     /// `__x64_sys_sched_get_priority_max`, which does next to nothing: what tracing a call costs is measured by it.
     pub calibration: u32,
@@ -109,7 +109,7 @@ pub struct Milestones {
 }
 
 /// One actor: a thread or process with a CPU and a list of steps.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Actor {
     /// The role's name, also the task's `comm` (so at most 15 bytes).
     pub name: String,
@@ -126,7 +126,7 @@ pub struct Actor {
 }
 
 /// What kind of task an actor is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ActorKind {
     /// Shares memory and file descriptors with the other threads.
     Thread,
@@ -135,7 +135,7 @@ pub enum ActorKind {
 }
 
 /// Scheduling policies (sched(7)).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Policy {
     /// SCHED_OTHER.
     Other,
@@ -148,7 +148,7 @@ pub enum Policy {
 }
 
 /// One step: wait until all conditions hold, then do the operation.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Step {
     /// All must hold before the operation starts. They are judged by the agent's controller, outside the trace.
     pub when: Vec<Condition>,
@@ -161,7 +161,7 @@ pub struct Step {
 }
 
 /// What a step can wait for. All are states, never times.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Condition {
     /// The actor sleeps (task state S or D) inside this step (any recorded step if `None`) of the current iteration.
     Sleeps {
@@ -209,7 +209,7 @@ pub enum Condition {
 }
 
 /// An IP endpoint, or none of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Address {
     /// IPv4 address and port (0: the kernel chooses).
     V4([u8; 4], u16),
@@ -228,7 +228,7 @@ pub enum Address {
 }
 
 /// The operations: real system calls, one file each in guest/src/ops/.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Op {
     /// socket(2). `kind` carries SOCK_NONBLOCK and SOCK_CLOEXEC too.
     Socket {
@@ -650,7 +650,7 @@ pub enum Op {
 }
 
 /// Faults that the supervision must recognise.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Fault {
     /// `c` to /proc/sysrq-trigger: the kernel panics.
     Panic,
@@ -666,7 +666,7 @@ pub enum Fault {
 pub const MAX_ORDER: usize = 256 * 1024;
 
 /// A request to io_uring (io_uring_enter(2)).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum UringRequest {
     /// IORING_OP_RECV.
     Recv {
@@ -694,7 +694,7 @@ pub enum UringRequest {
 }
 
 /// How the guest's network goes beyond `lo`. The first namespace has 10.0.0.1/24, the other end 10.0.0.2/24.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Network {
     /// A veth pair `veth0`, `veth1`, the second one in namespace 1.
     Veth,
@@ -718,7 +718,7 @@ pub enum Network {
 }
 
 /// A packet made by hand: an IP header, a transport header and the counting pattern.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Packet {
     /// Source.
     pub from: Address,
@@ -735,7 +735,7 @@ pub struct Packet {
 }
 
 /// A transport header.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Transport {
     /// UDP.
     Udp,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use rxpath_guest::{Actor, Network, Op, Pass, Plan, Step};
 
-use super::begun;
+use super::begun::Beginning;
 use super::case::{Case, CaseStep};
 use super::expect::Expectation;
 use super::model::Nic;
@@ -14,8 +14,8 @@ use crate::kernel::Series;
 const DEADLINE_NS: u64 = 5_000_000_000;
 
 /// The most iterations that are traced: a path needs agreement, not the many samples that a timing is the median of; each takes
-/// several milliseconds, and the ring buffer has room for about a hundred busy ones.
-const MOST_TRACED: u32 = 16;
+/// a few milliseconds, for the tracer executes hundreds of instructions at each call.
+const MOST_TRACED: u32 = 8;
 
 /// Which pass a case is lowered for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -58,10 +58,7 @@ impl Case {
             netns: actor.netns,
             steps: steps(&actor.steps),
         });
-        let setup: Vec<Step> = self.network().into_iter().chain(steps(&self.setup)).collect();
-        // What was done before the machine was saved was done under the kernel's own settings.
-        let unset = self.machine.sysctls.is_empty() && self.machine.files.is_empty();
-        let (begun, setup) = if unset { begun::begin(&setup) } else { (None, &*setup) };
+        let Beginning { begun, left, .. } = self.beginning();
         let plan = Plan {
             iterations,
             pass,
@@ -70,7 +67,7 @@ impl Case {
             files: self.machine.files.clone(),
             slots: self.slots.len() as u16,
             begun,
-            setup: setup.to_vec(),
+            setup: left,
             actors: actors.collect(),
             deadline_ns: DEADLINE_NS,
         };
@@ -93,7 +90,7 @@ impl Case {
     }
 
     /// What makes the network that the machine asks for, before anything else is set up.
-    fn network(&self) -> Option<Step> {
+    pub(super) fn network(&self) -> Option<Step> {
         let network = match self.machine.nic {
             Nic::Loopback | Nic::Tun => return None,
             Nic::Veth => Network::Veth,

@@ -29,7 +29,7 @@ mod yaml;
 /// A small case that is right and runs: the beginning of a new one.
 pub const TEMPLATE: &str = include_str!("template.yaml");
 
-pub use begun::setups;
+pub use begun::Beforehand;
 pub use case::{Case, CaseActor, CaseStep, Gated, Machine, Measure, StepRef};
 pub use check::{KernelFunctions, check_functions};
 pub use diagnostic::{Diagnostic, Diagnostics, Location, Source};

@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock};
 use std::time::Instant;
 
+use indexmap::IndexMap;
 use rxpath_guest::{Pass, Plan};
 
-use crate::case::{Case, Diagnostics, Lowered, PassKind};
+use crate::case::{Beforehand, Case, Diagnostics, Lowered, PassKind};
 use crate::kernel::{Fetched, Kernel, Series};
 use crate::path::cost::TracerCost;
 use crate::vm::{Accelerator, Images, Machine, QemuProgram, RunLimits, Stage, VmError, WarmImage};
@@ -77,8 +78,8 @@ pub(super) enum BenchError {
     Facts(#[from] FactsError),
 }
 
-/// Which image a case needs: kernel's index, machine, modules.
-type BenchKey = (usize, Machine, Vec<&'static str>);
+/// Which image a case needs: kernel's index, machine, modules, and what was done before it was saved.
+type BenchKey = (usize, Machine, Vec<&'static str>, Beforehand);
 
 /// Runs every case on every kernel; the result is in the order of the cases, then of the kernels.
 ///
@@ -100,7 +101,7 @@ pub fn run_matrix(
             jobs.push(Job::new(case, index, kernel, options.accelerator));
         }
     }
-    let keys: BTreeMap<BenchKey, OnceLock<Result<Bench, BenchError>>> =
+    let keys: IndexMap<BenchKey, OnceLock<Result<Bench, BenchError>>> =
         jobs.iter().filter(|job| job.skip.is_none()).map(|job| (job.key.clone(), OnceLock::new())).collect();
     let suite = Suite { fetched, images, snapshots, options, watcher, qemu, benches: keys };
     suite.prepare(&jobs);
@@ -133,7 +134,7 @@ struct Job<'a> {
 
 impl<'a> Job<'a> {
     fn new(case: &'a Case, index: usize, kernel: &'a Kernel, accelerator: Accelerator) -> Self {
-        let key = (index, prepare::machine_on(case, accelerator), prepare::modules(case));
+        let key = (index, prepare::machine_on(case, accelerator), prepare::modules(case), case.beforehand());
         Self { case, kernel, key, skip: case.runs_on(kernel.series).err() }
     }
 
@@ -149,7 +150,7 @@ struct Suite<'a> {
     options: &'a MatrixOptions,
     watcher: &'a dyn Watcher,
     qemu: Option<QemuProgram>,
-    benches: BTreeMap<BenchKey, OnceLock<Result<Bench, BenchError>>>,
+    benches: IndexMap<BenchKey, OnceLock<Result<Bench, BenchError>>>,
 }
 
 /// A thing for a worker to do.
@@ -243,7 +244,7 @@ impl Suite<'_> {
 
     fn bench(&self, key: &BenchKey) -> &Result<Bench, BenchError> {
         self.benches[key].get_or_init(|| {
-            let kernel = prepare::guest_kernel(&self.fetched.kernels[key.0], &key.2)?;
+            let kernel = prepare::guest_kernel(&self.fetched.kernels[key.0], &key.2, &key.3)?;
             let Some(qemu) = &self.qemu else {
                 return Err(VmError::Start { command: "qemu".to_owned(), why: "no QEMU was fetched".to_owned() }.into());
             };

@@ -51,7 +51,7 @@ pub fn accelerator(
         return Ok((Accelerator::Translator, Some(format!("native mode on QEMU's translator: {MEANINGLESS}"))));
     }
     let (Some(kernel), Some(qemu)) = (fetched.kernels.last(), &fetched.qemu) else { return Err(NativeError::NoKernel) };
-    let guest = prepare::guest_kernel(kernel, &[])?;
+    let guest = prepare::plain_kernel(kernel)?;
     match (probe(&workshop.cache, &guest, &prepare::program(qemu))?, wanted) {
         (Kvm::Works { .. }, _) => Ok((Accelerator::Kvm, None)),
         (Kvm::Broken(why), Wanted::Kvm) => Err(NativeError::NoKvm { why }),
@@ -64,5 +64,5 @@ pub fn accelerator(
 /// What there is to know of KVM here, by trying it if it was not tried before.
 pub fn find_out_about_kvm(workshop: &Workshop, fetched: &Fetched) -> Result<Kvm, NativeError> {
     let (Some(kernel), Some(qemu)) = (fetched.kernels.last(), &fetched.qemu) else { return Err(NativeError::NoKernel) };
-    Ok(probe(&workshop.cache, &prepare::guest_kernel(kernel, &[])?, &prepare::program(qemu))?)
+    Ok(probe(&workshop.cache, &prepare::plain_kernel(kernel)?, &prepare::program(qemu))?)
 }

@@ -1,6 +1,6 @@
 //! From what is pinned and what a case asks for to what a machine is made of.
 
-use crate::case::{self, Case};
+use crate::case::{self, Beforehand, Case};
 use crate::kernel::{Fetched, Kernel, KernelError, Qemu};
 use crate::vm::{
     Accelerator, GuestFile, GuestKernel, Images, KernelModule, Machine, Nic, QemuProgram, VmError, WarmImage,
@@ -15,7 +15,7 @@ pub(super) fn program(qemu: &Qemu) -> QemuProgram {
     QemuProgram {
         program: program.into(),
         leading: prefix.collect(),
-        environment: qemu.environment().into_iter().map(|(name, path)| (name.into(), path.into())).collect(),
+        environment: qemu.environment().into_iter().map(|(name, value)| (name.into(), value)).collect(),
         digest: qemu.digest.to_string(),
         version: qemu.version.clone(),
     }
@@ -52,15 +52,29 @@ pub(super) fn modules(case: &Case) -> Vec<&'static str> {
     names
 }
 
-/// The kernel as vm/ boots it, with these modules.
-pub(super) fn guest_kernel(kernel: &Kernel, modules: &[&str]) -> Result<GuestKernel, KernelError> {
+/// The kernel as vm/ boots it for a case.
+pub(super) fn kernel_for(case: &Case, kernel: &Kernel) -> Result<GuestKernel, KernelError> {
+    guest_kernel(kernel, &modules(case), &case.beforehand())
+}
+
+/// The kernel as vm/ boots it for no case in particular.
+pub(super) fn plain_kernel(kernel: &Kernel) -> Result<GuestKernel, KernelError> {
+    guest_kernel(kernel, &[], &Beforehand::Usual)
+}
+
+/// The kernel as vm/ boots it, with these modules, and saves it when this was done.
+pub(super) fn guest_kernel(
+    kernel: &Kernel,
+    modules: &[&str],
+    beforehand: &Beforehand,
+) -> Result<GuestKernel, KernelError> {
     let modules = kernel.module_closure(modules)?;
     Ok(GuestKernel {
         series: kernel.series.to_string(),
         vmlinux: kernel.vmlinux.clone(),
         digest: kernel.digest.to_string(),
         modules: modules.into_iter().map(|module| KernelModule { name: module.name, bytes: module.bytes }).collect(),
-        setups: case::setups().to_vec(),
+        setups: beforehand.setups().to_vec(),
         files: Vec::new(),
     })
 }
@@ -74,7 +88,7 @@ pub(super) fn image(
     watcher: &dyn Watcher,
 ) -> Result<WarmImage, VmError> {
     let machine = machine(case);
-    let guest = guest_kernel(kernel, &modules(case))?;
+    let guest = kernel_for(case, kernel)?;
     let booting = |reason: &str| watcher.booting(&guest.series, &guest.on(&machine), reason);
     images.get(&guest, &machine, &wanted_program(qemu)?, &booting)
 }
@@ -87,13 +101,13 @@ pub fn bench_with(
     images: &Images,
     files: Vec<GuestFile>,
 ) -> Result<WarmImage, VmError> {
-    let guest = GuestKernel { files, ..guest_kernel(kernel, &modules(case))? };
+    let guest = GuestKernel { files, ..kernel_for(case, kernel)? };
     images.get(&guest, &machine(case), &wanted_program(fetched.qemu.as_ref())?, &|_| {})
 }
 
 /// The warm image of a kernel on a machine without further modules, booted first if there is none.
 pub fn bench_for(machine: &Machine, kernel: &Kernel, fetched: &Fetched, images: &Images) -> Result<WarmImage, VmError> {
-    let guest = guest_kernel(kernel, &[])?;
+    let guest = plain_kernel(kernel)?;
     images.get(&guest, machine, &wanted_program(fetched.qemu.as_ref())?, &|_| {})
 }
 

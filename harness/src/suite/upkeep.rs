@@ -69,7 +69,7 @@ pub fn prune(workshop: &Workshop) -> Result<Pruned, UpkeepError> {
     let mut needed = BTreeSet::new();
     for case in &cases {
         for kernel in fetched.kernels.iter().filter(|kernel| case.runs_on(kernel.series).is_ok()) {
-            let guest = prepare::guest_kernel(kernel, &prepare::modules(case))?;
+            let guest = prepare::kernel_for(case, kernel)?;
             needed.insert(Images::key(&guest, &prepare::machine(case), &qemu));
         }
     }

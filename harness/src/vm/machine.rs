@@ -43,12 +43,16 @@ pub struct GuestKernel {
 }
 
 impl GuestKernel {
-    /// A machine that runs this kernel, in words: its shape, the module that the others were loaded for, and how many files
-    /// lie beside the agent.
+    /// A machine that runs this kernel, in words: its shape, the module that the others were loaded for, how many files lie
+    /// beside the agent, and what it goes through before it is saved, if that is much.
     pub fn on(&self, machine: &Machine) -> String {
+        /// Steps of a setup that nobody would miss being told of.
+        const FEW: usize = 100;
         let module = self.modules.last().map(|module| format!(", with {}", module.name));
         let files = (!self.files.is_empty()).then(|| format!(", and {} files", self.files.len()));
-        [Some(machine.to_string()), module, files].into_iter().flatten().collect()
+        let longest = self.setups.iter().map(|setup| setup.steps.len()).max().filter(|steps| *steps > FEW);
+        let setup = longest.map(|steps| format!(", after {steps} steps"));
+        [Some(machine.to_string()), module, files, setup].into_iter().flatten().collect()
     }
 }
 
