@@ -150,7 +150,7 @@ const REGION_MIB: u64 = 32;
 pub(super) const BOOT_SHIFT: u8 = 4;
 
 /// What is done to an image once it is saved: one that was made otherwise is another.
-const IMAGE_FORM: &str = "memory to be mapped";
+const IMAGE_FORM: &str = "memory to be mapped, instructions counted from nought";
 
 /// Initcalls that take long, and whose results no case needs: the jitter entropy source (the CPU's random numbers
 /// serve), checking the signatures of built-in certificates, kprobe events. Names a kernel lacks are passed over.
