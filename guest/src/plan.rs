@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 pub const ORDER_FW_CFG_NAME: &str = "opt/rxpath/order";
 
 /// What the host wants of a guest that has been restored.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Order {
     /// Run this plan.
     Run(Plan),
@@ -35,7 +35,7 @@ pub type StepIndex = u16;
 pub type Slot = u16;
 
 /// Everything one run of the guest does.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
     /// What is recorded while the iterations run.
     pub pass: Pass,
@@ -79,7 +79,7 @@ impl Plan {
 }
 
 /// What a run is for: call sequences and timings never come from the same one.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Pass {
     /// function_graph records every function of every CPU, with scheduler and interrupt events beside it.
     Trace,
@@ -100,7 +100,7 @@ pub enum Pass {
 
 /// Functions to trace alone, each by its position in the kernel's `available_filter_functions`, from 1: the kernel finds a
 /// position at once and a name by comparing it with every function's (Documentation/trace/ftrace.rst, "set_ftrace_filter").
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Milestones {
     /// `__x64_sys_sched_get_priority_max`, which does next to nothing: what tracing a call costs is measured by it.
     pub calibration: u32,
@@ -109,7 +109,7 @@ pub struct Milestones {
 }
 
 /// One actor: a thread or process with a CPU and a list of steps.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Actor {
     /// The role's name, also the task's `comm` (so at most 15 bytes).
     pub name: String,
@@ -126,7 +126,7 @@ pub struct Actor {
 }
 
 /// What kind of task an actor is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ActorKind {
     /// Shares memory and file descriptors with the other threads.
     Thread,
@@ -135,7 +135,7 @@ pub enum ActorKind {
 }
 
 /// Scheduling policies (sched(7)).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Policy {
     /// SCHED_OTHER.
     Other,
