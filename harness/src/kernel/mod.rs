@@ -7,6 +7,7 @@ mod download;
 mod error;
 mod fetch;
 mod index;
+mod links;
 mod list;
 mod lock;
 mod modules;

@@ -11,11 +11,12 @@ use super::apt;
 use super::cache::{Cache, CacheLock};
 use super::digest::Sha256;
 use super::error::KernelError;
+use super::links;
 use super::lock::LockedQemu;
 use super::unpack::{self, Entry};
 
 /// Counts changes of what is kept of QEMU's packages: trees kept in another way are not found, and made anew.
-const LAYOUT: u32 = 1;
+const LAYOUT: u32 = 2;
 
 /// The program, below the tree's root.
 const BINARY: &str = "usr/bin/qemu-system-x86_64";
@@ -160,6 +161,7 @@ impl Qemu {
                 return Err(KernelError::content(format!("QEMU {}", locked.version), problem));
             }
         }
+        unlink(&root.join(BINARY), &locked.version)?;
         let noted = Extent::of(&root).and_then(|extent| {
             let json = serde_json::to_vec(&extent).map_err(io::Error::other)?;
             fs::write(root.join(EXTENT), json)
@@ -167,6 +169,14 @@ impl Qemu {
         noted.map_err(|error| KernelError::cache("write", &root, error))?;
         held.publish(&root, &Self::place(cache, Self::digest_of(locked)))
     }
+}
+
+/// Has the program's loader load none of the libraries that no machine calls.
+fn unlink(binary: &Path, version: &str) -> Result<(), KernelError> {
+    let mut program = fs::read(binary).map_err(|error| KernelError::cache("read", binary, error))?;
+    links::forget(&mut program, &links::NEVER_CALLED)
+        .map_err(|problem| KernelError::content(format!("the program of QEMU {version}"), problem.to_string()))?;
+    fs::write(binary, program).map_err(|error| KernelError::cache("write", binary, error))
 }
 
 /// How much an unpacked QEMU is: a cheap check that nothing of it went missing or was cut off.
