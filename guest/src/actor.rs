@@ -147,7 +147,7 @@ fn traced(stage: &Stage, at: usize, step: &Step, scratch: &mut Scratch) -> Outco
         at,
         step,
         iteration,
-        OpResult { ret: outcome.ret, errno: outcome.errno, data: outcome.data(), ..EMPTY },
+        OpResult { ret: outcome.ret, errno: outcome.errno, data: outcome.data(), ..OpResult::default() },
     );
     outcome
 }
@@ -174,24 +174,11 @@ fn timed(stage: &Stage, at: usize, step: &Step, scratch: &mut Scratch) -> Outcom
         ret: outcome.ret,
         errno: outcome.errno,
         data: outcome.data(),
-        ..EMPTY
+        ..OpResult::default()
     };
     record(stage, at, step, iteration, result);
     outcome
 }
-
-const EMPTY: OpResult = OpResult {
-    actor: 0,
-    step: 0,
-    iteration: 0,
-    ret: 0,
-    errno: 0,
-    start_ns: 0,
-    end_ns: 0,
-    cpu_ns: 0,
-    switches: 0,
-    data: 0,
-};
 
 fn record(stage: &Stage, at: usize, _step: &Step, iteration: u32, result: OpResult) {
     let cell = iteration as usize * stage.actor.steps.len() + at;

@@ -70,12 +70,13 @@ impl Ports {
         sys::sleep_until(now + WATCHDOG_NS + 2 * AFTER_WATCHDOG_NS);
     }
 
-    /// What the host wants done, if it wants anything: the fw_cfg file [`ORDER_FW_CFG_NAME`] (docs/specs/fw_cfg.rst).
+    /// What the host wants done, if it wants anything, and the bytes that it took to say: the fw_cfg file [`ORDER_FW_CFG_NAME`] (docs/specs/fw_cfg.rst).
     ///
     /// Port I/O, because it is answered by QEMU on the spot: no event of the host's touches the guest's time.
-    pub fn take_order(&self) -> Result<Option<Order>, String> {
-        let bytes = self.with(read_order);
-        bytes.map(|bytes| postcard::from_bytes(&bytes).map_err(|why| format!("decoding the order: {why}"))).transpose()
+    pub fn take_order(&self) -> Result<Option<(Order, usize)>, String> {
+        let Some(bytes) = self.with(read_order) else { return Ok(None) };
+        let order = postcard::from_bytes(&bytes).map_err(|why| format!("decoding the order: {why}"))?;
+        Ok(Some((order, bytes.len())))
     }
 
     /// Ends QEMU with exit code `2 * code + 1`.

@@ -54,6 +54,8 @@ pub fn quiet_the_kernel() {
         ("kernel/hung_task_timeout_secs", "0"),
         ("vm/stat_interval", "86400"),
         ("vm/dirty_writeback_centisecs", "0"),
+        // Else kcompactd wakes twice a second to see how memory is scattered (mm/compaction.c, `kcompactd`).
+        ("vm/compaction_proactiveness", "0"),
     ] {
         let _ = fs::write(Path::new("/proc/sys").join(name), value);
     }

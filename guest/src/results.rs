@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{ActorIndex, StepIndex};
 
 /// One operation in one iteration.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OpResult {
     /// Who ran it.
     pub actor: ActorIndex,

@@ -1,6 +1,7 @@
 //! One run: setup, actors, rounds, and the report.
 
 use std::fs;
+use std::mem::ManuallyDrop;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc;
@@ -28,7 +29,7 @@ const MILESTONE_WARMUP: u32 = 2;
 /// Nothing but settings is touched before `start_ns` (CLOCK_MONOTONIC), which every CPU awaits idle: whatever differed in
 /// the instructions right after a restore is over by then.
 pub fn run(plan: &'static Plan, means: &mut Means, start_ns: u64) -> Result<RunReport, String> {
-    let Means { region, tracing, hands, memory, scratch, begun, metronome } = means;
+    let Means { region, tracing, hands, memory, scratch, begun, metronome, room } = means;
     let tracing = *tracing;
     apply_settings(plan)?;
     let among_threads = plan.actors.iter().all(|actor| actor.kind == ActorKind::Thread);
@@ -60,8 +61,9 @@ pub fn run(plan: &'static Plan, means: &mut Means, start_ns: u64) -> Result<RunR
         }
     }
     let (complain, complaints) = mpsc::channel();
-    let mut controller = Controller::new(plan, board, metronome);
-    let mut hands = hands.drain(..);
+    // Neither it nor the hands that are left are dropped: closing their files would take its time.
+    let mut controller = ManuallyDrop::new(Controller::new(plan, board, metronome));
+    let mut hands = ManuallyDrop::new(hands.drain(..));
     for index in of_kind(ActorKind::Thread) {
         let (stage, complain) = (stage(index), complain.clone());
         let live = move |scratch, bound_to| {
@@ -85,7 +87,8 @@ pub fn run(plan: &'static Plan, means: &mut Means, start_ns: u64) -> Result<RunR
     }
     report.errors.extend(complaints.try_iter());
     report.actor_tids = board.actors.iter().map(|actor| actor.tid.load(Ordering::Acquire)).collect();
-    report.results = ledgers.iter().flat_map(|ledger| ledger.iter().filter_map(Cell::get)).collect();
+    report.results = std::mem::take(&mut room.results);
+    report.results.extend(ledgers.iter().flat_map(|ledger| ledger.iter().filter_map(Cell::get)));
     Ok(report)
 }
 

@@ -13,9 +13,9 @@ use super::load;
 /// whoever is handed them ever uses.
 const PRESETS: [&str; 4] = ["tcp-pair", "tcp6-pair", "udp-pair", "udp6-pair"];
 
-/// How often a setup repeats a preset before an image of its own is worth its boot: a thousand connections take a traced guest
-/// more than half a second.
-const MANY: usize = 500;
+/// How often a setup repeats a preset before an image of its own is worth its boot: a hundred connections take a traced guest some
+/// 80 ms, a thousand more than half a second.
+const MANY: usize = 100;
 
 static SETUPS: LazyLock<Vec<Setup>> = LazyLock::new(|| PRESETS.iter().map(|preset| setup_of(preset)).collect());
 

@@ -15,7 +15,7 @@ const DEADLINE_NS: u64 = 5_000_000_000;
 
 /// The most iterations that are traced: a path needs agreement, not the many samples that a timing is the median of; each takes
 /// a few milliseconds, for the tracer executes hundreds of instructions at each call.
-const MOST_TRACED: u32 = 8;
+const MOST_TRACED: u32 = 5;
 
 /// Which pass a case is lowered for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

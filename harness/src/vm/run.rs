@@ -4,10 +4,14 @@ use std::ffi::OsString;
 use std::fs;
 use std::io::Read;
 use std::iter::once;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::process::Output;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use rxpath_guest::{EXIT_DONE, EXIT_FAILED, MAX_ORDER, Order, Plan, SECTIONS_AT, WIRE_MAGIC};
 
 use super::console;
@@ -61,6 +65,7 @@ fn obey(image: &WarmImage, stage: Stage, order: &Order, limits: &RunLimits) -> R
     let all: Vec<OsString> = qemu.leading.iter().cloned().chain(arguments).collect();
     // Held until the guest has ended.
     let core = image.core();
+    let _bound = core.as_ref().and_then(Core::bind);
     let scheduling = match image.machine().accelerator {
         Accelerator::Exact => Scheduling::Batch { core: core.as_ref().map(Core::number) },
         Accelerator::Kvm | Accelerator::Translator => Scheduling::Usual,
@@ -102,6 +107,27 @@ impl Place {
     }
 }
 
+/// Tells when a QEMU ends. The handle would learn of it by a signal, which any thread of this process may have to take first: on a
+/// host whose CPUs all have a guest, that thread's turn is milliseconds away.
+struct Ending(Option<OwnedFd>);
+
+impl Ending {
+    fn of(qemu: &duct::Handle) -> Self {
+        let pid = qemu.pids().first().and_then(|pid| Pid::from_raw(*pid as i32));
+        Self(pid.and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok()))
+    }
+
+    /// Waits for this long at most. A host's kernel may have no descriptors for processes (pidfd_open(2): since 5.3).
+    fn wait<'a>(&self, qemu: &'a duct::Handle, longest: Duration) -> std::io::Result<Option<&'a Output>> {
+        let (Some(ending), Ok(longest)) = (&self.0, longest.try_into()) else {
+            return qemu.wait_timeout(longest);
+        };
+        // Readable once the process has ended. An interrupted wait is only a shorter one.
+        let _ = poll(&mut [PollFd::new(ending, PollFlags::IN)], Some(&longest));
+        qemu.try_wait()
+    }
+}
+
 struct Supervision<'a> {
     place: Place,
     command: String,
@@ -116,8 +142,9 @@ impl Supervision<'_> {
         let log = self.place.qemu_log();
         let handle = qemu.stdin_null().stdout_to_stderr().stderr_path(log).unchecked().start().map_err(start_failed)?;
         let deadline = Instant::now() + self.limits.patience;
+        let ending = Ending::of(&handle);
         let status = loop {
-            if let Some(output) = handle.wait_timeout(GLANCE).map_err(start_failed)? {
+            if let Some(output) = ending.wait(&handle, GLANCE).map_err(start_failed)? {
                 break output.status;
             }
             let called_off = CALLED_OFF.load(Ordering::Relaxed);
@@ -177,6 +204,7 @@ impl Supervision<'_> {
             return Err(self.fault(FaultKind::Capture("it has no magic: the agent did not finish it".to_owned())));
         }
         let length = u64::from_le_bytes(out[16..24].try_into().unwrap_or_default());
+        out.reserve_exact(length.min(file.metadata().map_or(0, |file| file.len())) as usize);
         file.take(length).read_to_end(&mut out).map_err(VmError::io("reading", &path))?;
         Ok(out)
     }
