@@ -70,6 +70,9 @@ fn obey(image: &WarmImage, stage: Stage, order: &Order, limits: &RunLimits) -> R
         Accelerator::Exact => Scheduling::Batch { core: core.as_ref().map(Core::number) },
         Accelerator::Kvm | Accelerator::Translator => Scheduling::Usual,
     };
+    if scheduling != Scheduling::Usual {
+        launcher::batch_this_thread();
+    }
     let program = qemu.program.clone().into_os_string();
     let command = shell_words(once(&program).chain(&all));
     let (program, arguments) = launcher::tied_to_this_process(program, all, scheduling);
