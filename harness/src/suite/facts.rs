@@ -1,6 +1,7 @@
 //! What is true of a kernel whatever is run on it: how its records look, which functions it has.
 
 use rxpath_guest::{Section, Tag};
+use serde::{Deserialize, Serialize};
 
 use crate::kernel::keep;
 use crate::path::FunctionNames;
@@ -9,6 +10,8 @@ use crate::vm::{VmError, WarmImage};
 
 /// The symbols as they are kept beside the image, ready to load.
 const SYMBOLS_FILE: &str = "symbols";
+/// What the layout is made of, as JSON: a few kilobytes of what the guest sent, which is mostly symbols.
+const LAYOUT_FILE: &str = "layout";
 
 /// One kernel's layouts and symbols.
 #[derive(Debug)]
@@ -44,20 +47,31 @@ pub enum FactsError {
 
 impl KernelFacts {
     /// The facts that an image's guest sent when it was made.
+    ///
+    /// Parsing 150,000 lines takes longer than a run; what it gave is kept, and made anew if it cannot be read.
     pub fn load(image: &WarmImage) -> Result<Self, FactsError> {
+        match Self::kept(image) {
+            Some(facts) => Ok(facts),
+            None => Self::make(image),
+        }
+    }
+
+    fn kept(image: &WarmImage) -> Option<Self> {
+        let read = |file: &str| std::fs::read(image.folder().join(file)).ok();
+        let texts: LayoutTexts = serde_json::from_slice(&read(LAYOUT_FILE)?).ok()?;
+        let symbols = Symbols::from_bytes(&read(SYMBOLS_FILE)?).ok()?;
+        Some(Self { layout: texts.layout().ok()?, symbols })
+    }
+
+    fn make(image: &WarmImage) -> Result<Self, FactsError> {
         let region = image.facts()?;
         let sections = rxpath_guest::sections(&region)?;
-        let layout = layout(&sections)?;
-        let kept = image.folder().join(SYMBOLS_FILE);
-        // Parsing 150,000 lines takes longer than a run; what it gave is kept, and made anew if it cannot be read.
-        let symbols = match std::fs::read(&kept).ok().and_then(|bytes| Symbols::from_bytes(&bytes).ok()) {
-            Some(symbols) => symbols,
-            None => {
-                let symbols = Symbols::parse(text(&sections, Tag::Symbols)?, text(&sections, Tag::Traceable)?)?;
-                keep(&kept, &symbols.to_bytes());
-                symbols
-            }
-        };
+        let texts = LayoutTexts::of(&sections)?;
+        let layout = texts.layout()?;
+        let symbols = Symbols::parse(text(&sections, Tag::Symbols)?, text(&sections, Tag::Traceable)?)?;
+        keep(&image.folder().join(SYMBOLS_FILE), &symbols.to_bytes());
+        // Plain texts always become text.
+        keep(&image.folder().join(LAYOUT_FILE), &serde_json::to_vec(&texts).unwrap_or_default());
         Ok(Self { layout, symbols })
     }
 
@@ -73,13 +87,31 @@ impl FunctionNames for KernelFacts {
     }
 }
 
-fn layout(sections: &[Section<'_>]) -> Result<Layout, FactsError> {
-    let formats = sections.iter().filter(|section| section.tag == Tag::Format);
-    let formats = formats
-        .map(|section| std::str::from_utf8(section.bytes).map_err(|_| FactsError::NoText { what: "format" }))
-        .collect::<Result<Vec<_>, _>>()?;
-    let header_page = text(sections, Tag::HeaderPage)?;
-    Ok(Layout::new(&CaptureText { header_page, formats, page_size: None, endian: Endian::Little })?)
+/// What a layout is made of.
+#[derive(Debug, Serialize, Deserialize)]
+struct LayoutTexts {
+    header_page: String,
+    formats: Vec<String>,
+}
+
+impl LayoutTexts {
+    fn of(sections: &[Section<'_>]) -> Result<Self, FactsError> {
+        let formats = sections.iter().filter(|section| section.tag == Tag::Format);
+        let formats = formats.map(|section| {
+            let text = std::str::from_utf8(section.bytes).map_err(|_| FactsError::NoText { what: "format" })?;
+            Ok(text.to_owned())
+        });
+        Ok(Self {
+            header_page: text(sections, Tag::HeaderPage)?.to_owned(),
+            formats: formats.collect::<Result<_, FactsError>>()?,
+        })
+    }
+
+    fn layout(&self) -> Result<Layout, FactsError> {
+        let formats = self.formats.iter().map(String::as_str).collect();
+        let header_page = &self.header_page;
+        Ok(Layout::new(&CaptureText { header_page, formats, page_size: None, endian: Endian::Little })?)
+    }
 }
 
 /// A section that is text.

@@ -251,6 +251,8 @@ impl Suite<'_> {
             let booting = |reason: &str| self.watcher.booting(&kernel.series, &kernel.on(&key.1), reason);
             let image = self.images.get(&kernel, &key.1, qemu, &booting)?;
             let facts = KernelFacts::load(&image)?;
+            // Here, beside other benches: the check of the cases' functions asks one kernel after another.
+            facts.symbols.index();
             let series = self.fetched.kernels[key.0].series;
             let tracer = (self.options.accelerator == Accelerator::Exact)
                 .then(|| tracer_cost(&image, &facts, series, &self.options.limits).map_err(|why| why.to_string()));

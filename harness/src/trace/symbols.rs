@@ -240,6 +240,11 @@ impl Symbols {
             .filter(move |function| is_variant(self.name_of(function), name))
     }
 
+    /// Sorts the functions by name now rather than at the first question by name.
+    pub fn index(&self) {
+        self.by_name();
+    }
+
     fn by_name(&self) -> &[u32] {
         self.by_name.get_or_init(|| {
             let mut order: Vec<u32> = (0..self.functions.len() as u32).collect();
