@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 
-use rxpath_guest::{Setup, Step};
+use rxpath_guest::{Network, Op, Setup, Step};
 
 use super::case::Case;
 use super::diagnostic::Source;
 use super::load;
+use super::model::Nic;
 
 /// The presets that are gone through beforehand. All of them are in every usual image: each is a few sockets that only
 /// whoever is handed them ever uses.
@@ -25,7 +26,7 @@ pub enum Beforehand {
     /// The setups that many cases begin with, each of them once.
     #[default]
     Usual,
-    /// One setup that is too long to go through in each run.
+    /// One setup that takes too long to go through in each run.
     Long(Arc<Setup>),
 }
 
@@ -47,6 +48,8 @@ pub(super) struct Beginning {
     pub begun: Option<u16>,
     /// What is left to do of the run's own setup.
     pub left: Vec<Step>,
+    /// Whether the machine's settings were made beforehand as well.
+    pub settled: bool,
 }
 
 impl Case {
@@ -56,30 +59,60 @@ impl Case {
     }
 
     pub(super) fn beginning(&self) -> Beginning {
-        let own = self.setup.iter().map(|step| step.step.clone());
-        let steps: Vec<Step> = self.network().into_iter().chain(own).collect();
-        // What is done before the machine is saved is done under the kernel's own settings.
+        let steps: Vec<Step> = self.setup.iter().map(|step| step.step.clone()).collect();
+        if self.machine.nic != Nic::Loopback {
+            return self.with_nic(steps);
+        }
+        // What is done before the usual machine is saved is done under the kernel's own settings.
         if self.machine.sysctls.is_empty() && self.machine.files.is_empty() {
             begin(steps)
         } else {
-            Beginning { beforehand: Beforehand::Usual, begun: None, left: steps }
+            Beginning { beforehand: Beforehand::Usual, begun: None, left: steps, settled: false }
         }
     }
+
+    /// The settings are made and the NIC is made before a machine of its own is saved, which cases with the same ones share: making a
+    /// device is thousands of blocks of the kernel's code.
+    fn with_nic(&self, mut steps: Vec<Step>) -> Beginning {
+        let makes_nic = |step: &&Step| matches!(step.op, Op::Network(Network::Tun { .. }));
+        let left = steps.split_off(steps.iter().take_while(makes_nic).count());
+        let slots = slots_of(&steps);
+        let steps = self.settings().chain(self.network()).chain(steps).collect();
+        let beforehand = Beforehand::Long(Arc::new(Setup { slots, steps }));
+        Beginning { beforehand, begun: Some(0), left, settled: true }
+    }
+
+    /// What sets up the machine, as steps.
+    fn settings(&self) -> impl Iterator<Item = Step> {
+        let sysctls = self.machine.sysctls.iter();
+        let sysctls = sysctls.map(|(name, value)| (format!("/proc/sys/{}", name.replace('.', "/")), value.clone()));
+        sysctls.chain(self.machine.files.iter().cloned()).map(|(path, value)| Step {
+            when: Vec::new(),
+            op: Op::WriteFile { path, value },
+            into: None,
+            recorded: false,
+        })
+    }
+}
+
+/// How many slots a run has when these steps have made theirs.
+fn slots_of(steps: &[Step]) -> u16 {
+    steps.iter().filter_map(|step| step.into).max().map_or(0, |last| last + 1)
 }
 
 fn begin(mut steps: Vec<Step>) -> Beginning {
     let many = SETUPS.iter().map(|preset| repeated(preset, &steps)).max().unwrap_or_default();
     if many > 0 {
         let left = steps.split_off(many);
-        let slots = steps.iter().filter_map(|step| step.into).max().map_or(0, |last| last + 1);
+        let slots = slots_of(&steps);
         let beforehand = Beforehand::Long(Arc::new(Setup { slots, steps }));
-        return Beginning { beforehand, begun: Some(0), left };
+        return Beginning { beforehand, begun: Some(0), left, settled: false };
     }
     // Names are numbered in the order in which they are made, so what comes first is the same to the slot.
     let mut real = (0..).zip(&*SETUPS).filter(|(_, setup)| !setup.steps.is_empty());
     let found = real.find_map(|(at, setup)| Some((at, steps.strip_prefix(&*setup.steps)?.to_vec())));
     let (begun, left) = found.map_or((None, steps), |(at, left)| (Some(at), left));
-    Beginning { beforehand: Beforehand::Usual, begun, left }
+    Beginning { beforehand: Beforehand::Usual, begun, left, settled: false }
 }
 
 /// How many of the steps do what this preset does again and again; 0 unless it is done [`MANY`] times. Each time makes slots of
@@ -128,7 +161,7 @@ mod tests {
     fn a_case_begins_with_what_was_done_beforehand_and_does_the_rest_itself() {
         let tcp = &SETUPS[0].steps;
         let begins = |steps: &[Step]| {
-            let Beginning { beforehand, begun, left } = begin(steps.to_vec());
+            let Beginning { beforehand, begun, left, .. } = begin(steps.to_vec());
             assert_eq!(beforehand, Beforehand::Usual);
             (begun, left)
         };
@@ -153,5 +186,40 @@ mod tests {
         let few = case(MANY - 1).beginning();
         assert_eq!((few.beforehand, few.begun), (Beforehand::Usual, Some(0)), "the first of them is usual");
         assert_eq!(few.left.len(), 9 * (MANY - 2) + 1);
+    }
+
+    #[test]
+    fn settings_and_nic_are_made_before_a_machine_of_their_own_is_saved_and_not_again() {
+        let case = |nic: &str, setup: &str| {
+            let machine = format!("{{nic: {nic}, sysctls: {{net.ipv4.tcp_ecn: 0}}, files: {{/sys/x: 1}}}}");
+            let actors = "{nobody: {steps: [socket: {family: AF_INET, type: SOCK_STREAM}]}}";
+            let text =
+                format!("rxpath: 1\ntitle: nic\nabout: nic\nmachine: {machine}\nsetup: {setup}\nactors: {actors}\n");
+            load::parse("nic", Source { path: PathBuf::from("nic.yaml"), text }).unwrap().remove(0)
+        };
+        let own = "{socket: {family: AF_INET, type: SOCK_DGRAM}, as: own}";
+        let paths = |steps: &[Step]| -> Vec<String> {
+            let written = steps.iter().map(|step| match &step.op {
+                Op::WriteFile { path, .. } => path.clone(),
+                Op::Network(_) => "network".to_owned(),
+                _ => "other".to_owned(),
+            });
+            written.collect()
+        };
+        for (nic, setup, slots) in
+            [("tun", format!("[{{tun: {{}}, as: tun}}, {own}]"), 1), ("veth", format!("[{own}]"), 0)]
+        {
+            let case = case(nic, &setup);
+            let Beginning { beforehand: Beforehand::Long(long), begun, left, .. } = case.beginning() else {
+                panic!("{nic}: a usual machine")
+            };
+            assert_eq!(paths(&long.steps), ["/proc/sys/net/ipv4/tcp_ecn", "/sys/x", "network"], "{nic}");
+            assert_eq!((long.slots, begun, paths(&left)), (slots, Some(0), vec!["other".to_owned()]), "{nic}");
+            let plan = case.lower("6.12".parse().unwrap(), super::super::PassKind::Timing).plan;
+            assert_eq!((plan.sysctls, plan.files), (Vec::new(), Vec::new()), "{nic}");
+        }
+        let usual = case("loopback", &format!("[{own}]"));
+        assert_eq!(usual.beginning().beforehand, Beforehand::Usual);
+        assert_eq!(usual.lower("6.12".parse().unwrap(), super::super::PassKind::Timing).plan.sysctls.len(), 1);
     }
 }

@@ -58,13 +58,15 @@ impl Case {
             netns: actor.netns,
             steps: steps(&actor.steps),
         });
-        let Beginning { begun, left, .. } = self.beginning();
+        let Beginning { begun, left, settled, .. } = self.beginning();
+        let (sysctls, files) =
+            if settled { Default::default() } else { (self.machine.sysctls.clone(), self.machine.files.clone()) };
         let plan = Plan {
             iterations,
             pass,
             warmup: self.warmup,
-            sysctls: self.machine.sysctls.clone(),
-            files: self.machine.files.clone(),
+            sysctls,
+            files,
             slots: self.slots.len() as u16,
             begun,
             setup: left,
