@@ -4,8 +4,6 @@
 //! guest can see (see ARCHITECTURE.md, "How a run is exact"). On one CPU, by SCHED_BATCH, a main loop that is woken waits until
 //! the other thread has nothing to do.
 
-use std::marker::PhantomData;
-
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 use super::machine::Accelerator;
@@ -31,31 +29,9 @@ impl Core {
         })
     }
 
-    /// Binds the calling thread to it until what this gives is dropped: what the thread starts is bound as well, and once that has
-    /// ended there is nobody that the thread would have to wait for.
-    pub(super) fn bind(&self) -> Option<Bound> {
-        let before = sched_getaffinity(None).ok()?;
-        bind_to(self.number);
-        Some(Bound { before, _same_thread: PhantomData })
-    }
-
     /// Its number.
     pub(super) fn number(&self) -> usize {
         self.number
-    }
-}
-
-/// A thread that is bound to a CPU of the host's.
-pub(super) struct Bound {
-    before: CpuSet,
-    /// Only the thread itself can be given its CPUs back.
-    _same_thread: PhantomData<*const ()>,
-}
-
-impl Drop for Bound {
-    fn drop(&mut self) {
-        // It was allowed these before.
-        let _ = sched_setaffinity(None, &self.before);
     }
 }
 

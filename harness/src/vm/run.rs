@@ -65,7 +65,6 @@ fn obey(image: &WarmImage, stage: Stage, order: &Order, limits: &RunLimits) -> R
     let all: Vec<OsString> = qemu.leading.iter().cloned().chain(arguments).collect();
     // Held until the guest has ended.
     let core = image.core();
-    let _bound = core.as_ref().and_then(Core::bind);
     let scheduling = match image.machine().accelerator {
         Accelerator::Exact => Scheduling::Batch { core: core.as_ref().map(Core::number) },
         Accelerator::Kvm | Accelerator::Translator => Scheduling::Usual,
