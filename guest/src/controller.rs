@@ -90,7 +90,7 @@ impl<'a> Controller<'a> {
             actor.done.store(0, Ordering::Release);
         }
         common.iteration.store(iteration, Ordering::Release);
-        self.metronome.wait_for_tick();
+        self.metronome.wait_for_tick(self.plan.tick_of);
         let round = common.allowed.fetch_add(1, Ordering::AcqRel) + 1;
         self.board.wake(&common.allowed);
         let mut naps = Naps::new();

@@ -89,11 +89,12 @@ fn live() -> Result<(), String> {
     let tracing: &'static Tracing = Box::leak(Box::new(Tracing::prepare()?));
     let (mut memory, mut scratch) = (SharedMemory::map()?, Scratch::new());
     let begun = setup::begin_all(&mut memory, &mut scratch)?;
-    let (hands, metronome, room) = (hands::make()?, Metronome::new()?, Room::new());
+    let (hands, room) = (hands::make()?, Room::new());
+    ready::settle();
+    let metronome = Metronome::new()?;
     let means = Means { region, tracing, hands, memory, scratch, begun, metronome, room };
     // Never given back: the agent ends with the machine, and unmapping would only take time.
     let means = Box::leak(Box::new(means));
-    ready::settle();
     println!("rxpath-agent: ready");
     let woken_ns = pause(&ports);
     if let Some(order) = ports.take_order()? {

@@ -43,6 +43,8 @@ pub struct Plan {
     pub iterations: u32,
     /// Iterations run first and thrown away: they warm caches, page tables and lazily bound state.
     pub warmup: u32,
+    /// The CPU right after whose tick every iteration begins.
+    pub tick_of: u16,
     /// `(path under /proc/sys with dots or slashes, value)`, written before `setup`.
     pub sysctls: Vec<(String, String)>,
     /// `(absolute path in the guest, value)`, written after `sysctls` (for example a queue's `rps_cpus`).
@@ -67,6 +69,7 @@ impl Plan {
             pass,
             iterations: 0,
             warmup: 0,
+            tick_of: 0,
             sysctls: Vec::new(),
             files: Vec::new(),
             slots: 0,

@@ -43,6 +43,15 @@ pub struct Lowered {
 }
 
 impl Case {
+    /// The last CPU that is at work. CPUs tick one after another, so after its tick none of them does for a while.
+    fn tick_of(&self) -> u16 {
+        match self.machine.nic {
+            // Any CPU gets its interrupts.
+            Nic::Virtio => self.machine.cpus.saturating_sub(1),
+            Nic::Loopback | Nic::Veth | Nic::Tun => self.actors.iter().map(|actor| actor.cpu).max().unwrap_or_default(),
+        }
+    }
+
     /// What the guest does for this case on a kernel of this series, and what must hold of it there.
     pub fn lower(&self, series: Series, pass: PassKind) -> Lowered {
         let (pass, iterations) = match pass {
@@ -65,6 +74,7 @@ impl Case {
             iterations,
             pass,
             warmup: self.warmup,
+            tick_of: self.tick_of(),
             sysctls,
             files,
             slots: self.slots.len() as u16,
@@ -99,5 +109,30 @@ impl Case {
             Nic::Virtio => Network::Virtio,
         };
         Some(Step { when: Vec::new(), op: Op::Network(network), into: None, recorded: false })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::super::diagnostic::Source;
+    use super::super::load;
+    use super::*;
+
+    #[test]
+    fn rounds_begin_after_the_tick_of_the_last_cpu_at_work() {
+        let tick_of = |machine: &str, cpus: [u16; 2]| {
+            let actor = |cpu| format!("{{cpu: {cpu}, steps: [socket: {{family: AF_INET, type: SOCK_STREAM}}]}}");
+            let actors = format!("{{first: {}, second: {}}}", actor(cpus[0]), actor(cpus[1]));
+            let text = format!("rxpath: 1\ntitle: t\nabout: t\nmachine: {machine}\nsetup: []\nactors: {actors}\n");
+            let case = load::parse("tick", Source { path: PathBuf::from("tick.yaml"), text }).unwrap().remove(0);
+            case.lower("6.12".parse().unwrap(), PassKind::Trace).plan.tick_of
+        };
+        assert_eq!(tick_of("{}", [0, 0]), 0);
+        assert_eq!(tick_of("{}", [1, 0]), 1);
+        assert_eq!(tick_of("{nic: veth}", [0, 0]), 0);
+        assert_eq!(tick_of("{nic: virtio}", [0, 0]), 1, "interrupts go to any CPU");
+        assert_eq!(tick_of("{nic: virtio, cpus: 1}", [0, 0]), 0);
     }
 }

@@ -187,6 +187,8 @@ pub(super) enum Purpose<'a> {
         order: &'a Path,
         /// Where the console goes.
         console: &'a Path,
+        /// Where the recording goes.
+        recording: &'a Path,
     },
 }
 
@@ -240,7 +242,7 @@ impl Machine {
                 watched_by(monitor, &mut out);
                 restored_from(image, &mut out);
             }
-            Purpose::Run { image, order, console } => {
+            Purpose::Run { image, order, console, .. } => {
                 out.pair("-serial", joined("file:", console));
                 out.pair("-fw_cfg", joined("name=opt/rxpath/order,file=", order));
                 restored_from(image, &mut out);
@@ -265,7 +267,7 @@ impl Machine {
 
     /// In exact mode, guest time is the count of instructions, and a run is recorded.
     ///
-    /// The recording is thrown away; what is wanted is the lock that comes with it. Without it, QEMU's main loop, which
+    /// The recording is thrown away unless a test looks at it; what is wanted is the lock that comes with it. Without it, QEMU's main loop, which
     /// skips the time in which all CPUs are idle, may look at the clock after the last CPU has halted and before its
     /// instructions are counted, if something wakes it at that very moment: guest time is then off by those. A recording
     /// QEMU holds the lock from before a CPU executes until it has counted (docs/devel/replay.rst, "Locking and thread
@@ -275,11 +277,12 @@ impl Machine {
         if self.accelerator != Accelerator::Exact {
             return;
         }
-        let options = match purpose {
-            Purpose::Boot { .. } | Purpose::GoOn { .. } => format!("shift={BOOT_SHIFT},sleep=off"),
-            Purpose::Run { .. } => "shift=0,sleep=off,rr=record,rrfile=/dev/null".to_owned(),
-        };
-        out.pair("-icount", options);
+        match purpose {
+            Purpose::Boot { .. } | Purpose::GoOn { .. } => out.pair("-icount", format!("shift={BOOT_SHIFT},sleep=off")),
+            Purpose::Run { recording, .. } => {
+                out.pair("-icount", joined("shift=0,sleep=off,rr=record,rrfile=", recording));
+            }
+        }
     }
 
     fn nic_arguments(&self, out: &mut Arguments) {
@@ -312,6 +315,10 @@ impl Machine {
             // Else the ticks of all CPUs come due at the same instant (kernel/time/tick-sched.c, `tick_setup_sched_timer`), and which
             // idle CPU takes its own first hangs on where QEMU's round of CPUs had stopped, which the host may move.
             "skew_tick=1".to_owned(),
+            // Else an idle CPU does not tick but has a timer set to the tick in which its next timeout runs out, moved by nothing (same file,
+            // `tick_nohz_next_event`): those of two CPUs are due at the very same time again whenever both wait for that tick, which since
+            // Linux 6.9 each does for the other as well (kernel/time/timer_migration.c).
+            "nohz=off".to_owned(),
             // A panic ends the machine (-no-reboot) instead of hanging it.
             "panic=-1".to_owned(),
             "oops=panic".to_owned(),

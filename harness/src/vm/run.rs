@@ -28,11 +28,13 @@ pub struct RunLimits {
     pub patience: Duration,
     /// Where to keep what a failed guest left behind, if anywhere.
     pub keep_failures: Option<PathBuf>,
+    /// Where to keep QEMU's recording of a run in exact mode (see [`timers_due`](super::timers_due)), if anywhere.
+    pub keep_recording: Option<PathBuf>,
 }
 
 impl Default for RunLimits {
     fn default() -> Self {
-        Self { patience: Duration::from_secs(60), keep_failures: None }
+        Self { patience: Duration::from_secs(60), keep_failures: None, keep_recording: None }
     }
 }
 
@@ -59,7 +61,9 @@ fn obey(image: &WarmImage, stage: Stage, order: &Order, limits: &RunLimits) -> R
     }
     let place = Place::new()?;
     fs::write(place.order(), order).map_err(VmError::io("writing", place.order()))?;
-    let purpose = Purpose::Run { image: &image.file(stage), order: &place.order(), console: &place.console() };
+    let recording = limits.keep_recording.as_deref().unwrap_or(Path::new("/dev/null"));
+    let purpose =
+        Purpose::Run { image: &image.file(stage), order: &place.order(), console: &place.console(), recording };
     let arguments = image.machine().arguments(image.kernel(), &place.region(), &purpose);
     let qemu = image.qemu();
     let all: Vec<OsString> = qemu.leading.iter().cloned().chain(arguments).collect();

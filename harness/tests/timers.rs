@@ -1,0 +1,65 @@
+//! What exactness hangs on inside a guest: no two of its timers come due together. Of two idle CPUs that are woken at once,
+//! which one QEMU lets execute first is the host's doing.
+
+use std::fs;
+use std::process::ExitCode;
+
+use libtest_mimic::{Arguments, Failed, Trial};
+
+use rxpath::case::PassKind;
+use rxpath::kernel::Series;
+use rxpath::suite::{Workshop, WorkshopOptions, bench_with, choose};
+use rxpath::vm::{RunLimits, Stage, run_plan, timers_due};
+
+/// One that waits for a timeout in ticks, and two that timers did come due together in when idle CPUs stopped ticking (on 6.18).
+const CASES: [&str; 3] = ["errors/timeout", "recv/tcp-lowat", "wakeup/two-tcp-waiters"];
+
+/// A CPU's timer counts in units of so many nanoseconds, which are instructions: what is due within one may be due at once in
+/// another run of the same kernel's.
+const UNIT: u64 = 16;
+
+fn main() -> ExitCode {
+    rxpath::vm::intercept();
+    let arguments = Arguments::from_args();
+    let trials = match workshop() {
+        Ok(workshop) => workshop.pins.series().into_iter().map(trial).collect(),
+        Err(why) => vec![Trial::test("the_workshop_opens", || Err(why))],
+    };
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+fn trial(series: Series) -> Trial {
+    Trial::test(format!("no_two_timers_of_a_guest_come_due_together::{series}"), move || {
+        CASES.iter().try_for_each(|case| check(case, series))
+    })
+}
+
+fn workshop() -> Result<Workshop, Failed> {
+    let options = WorkshopOptions { root: Some(env!("CARGO_MANIFEST_DIR").into()), ..WorkshopOptions::default() };
+    Ok(Workshop::open(&options)?)
+}
+
+fn check(case: &str, series: Series) -> Result<(), Failed> {
+    let workshop = workshop()?;
+    let all = workshop.cases()?;
+    let case = *choose(&all, &[case.to_owned()])?.first().ok_or("no such case")?;
+    let fetched = workshop.fetch(&[series], &|_| {})?;
+    let kernel = fetched.kernels.first().ok_or("no such kernel")?;
+    let image = bench_with(case, kernel, &fetched, &workshop.images(), Vec::new())?;
+    let place = tempfile::tempdir()?;
+    let recording = place.path().join("recording");
+    let limits = RunLimits { keep_recording: Some(recording.clone()), ..RunLimits::default() };
+    run_plan(&image, Stage::Armed, case.lower(series, PassKind::Trace).plan, &limits)?;
+    let due = timers_due(&fs::read(&recording)?)?;
+    if due.len() < 10 {
+        return Err(format!("{} on {series}: only {} timers came due in a whole run", case.name, due.len()).into());
+    }
+    match due.windows(2).find(|pair| pair[1] - pair[0] < UNIT) {
+        None => Ok(()),
+        Some(pair) => {
+            let why =
+                format!("{} on {series}: timers came due after {} and {} instructions", case.name, pair[0], pair[1]);
+            Err(why.into())
+        }
+    }
+}
