@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use rxpath_guest::Setup;
+use rxpath_guest::{Network, Op, Setup};
 use sha2::{Digest, Sha256};
 
 use super::initramfs;
@@ -43,8 +43,8 @@ pub struct GuestKernel {
 }
 
 impl GuestKernel {
-    /// A machine that runs this kernel, in words: its shape, the module that the others were loaded for, how many files lie
-    /// beside the agent, and what it goes through before it is saved, if that is much.
+    /// A machine that runs this kernel, in words: its shape, the module that the others were loaded for, what it is set to, how many
+    /// files lie beside the agent, and what it goes through before it is saved, if that is much.
     pub fn on(&self, machine: &Machine) -> String {
         /// Steps of a setup that nobody would miss being told of.
         const FEW: usize = 100;
@@ -52,7 +52,18 @@ impl GuestKernel {
         let files = (!self.files.is_empty()).then(|| format!(", and {} files", self.files.len()));
         let longest = self.setups.iter().map(|setup| setup.steps.len()).max().filter(|steps| *steps > FEW);
         let setup = longest.map(|steps| format!(", after {steps} steps"));
-        [Some(machine.to_string()), module, files, setup].into_iter().flatten().collect()
+        let steps = self.setups.iter().flat_map(|setup| &setup.steps);
+        let settings: String = steps.filter_map(|step| Some(format!(", {}", setting(&step.op)?))).collect();
+        [Some(machine.to_string()), module, Some(settings), files, setup].into_iter().flatten().collect()
+    }
+}
+
+/// What an operation sets, in words, if it sets anything.
+fn setting(op: &Op) -> Option<String> {
+    match op {
+        Op::WriteFile { path, value } => Some(format!("{}={value}", path.rsplit('/').next().unwrap_or(path))),
+        Op::Network(Network::Tun { napi: true }) => Some("NAPI".to_owned()),
+        _ => None,
     }
 }
 
@@ -416,4 +427,34 @@ fn joined(text: &str, path: &Path) -> OsString {
         }
     }
     std::os::unix::ffi::OsStringExt::from_vec(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use rxpath_guest::Step;
+
+    use super::*;
+
+    #[test]
+    fn machines_that_are_set_up_otherwise_are_told_apart_in_words() {
+        let on = |ops: Vec<Op>| {
+            let steps = ops.into_iter().map(|op| Step { when: Vec::new(), op, into: None, recorded: false });
+            let setups = vec![Setup { slots: 0, steps: steps.collect() }];
+            let kernel = GuestKernel {
+                series: "6.12".to_owned(),
+                vmlinux: PathBuf::new(),
+                digest: String::new(),
+                modules: Vec::new(),
+                setups,
+                files: Vec::new(),
+            };
+            kernel.on(&Machine::default())
+        };
+        let plain = "2 CPUs, 256 MiB, loopback";
+        assert_eq!(on(Vec::new()), plain);
+        let sysctl = Op::WriteFile { path: "/proc/sys/net/core/dev_weight".to_owned(), value: "1".to_owned() };
+        let tun = |napi| Op::Network(Network::Tun { napi });
+        assert_eq!(on(vec![sysctl.clone(), tun(false)]), format!("{plain}, dev_weight=1"));
+        assert_eq!(on(vec![sysctl, tun(true)]), format!("{plain}, dev_weight=1, NAPI"));
+    }
 }
