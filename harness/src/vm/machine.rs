@@ -278,8 +278,8 @@ impl Machine {
 
     /// In exact mode, guest time is the count of instructions, and a run is recorded.
     ///
-    /// The recording is thrown away unless a test looks at it; what is wanted is the lock that comes with it. Without it, QEMU's main loop, which
-    /// skips the time in which all CPUs are idle, may look at the clock after the last CPU has halted and before its
+    /// The recording is thrown away unless a test looks at it; what is wanted is the lock that comes with it. Without it,
+    /// QEMU's main loop, which skips the time in which all CPUs are idle, may look at the clock after the last CPU has halted and before its
     /// instructions are counted, if something wakes it at that very moment: guest time is then off by those. A recording
     /// QEMU holds the lock from before a CPU executes until it has counted (docs/devel/replay.rst, "Locking and thread
     /// synchronisation"; accel/tcg/tcg-accel-ops-icount.c, `icount_prepare_for_run` and `icount_process_data`). A boot cannot be
