@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use rxpath::diff::{Knowledge, Renames, align};
-use rxpath::path::{Path, PathNode, Step};
+use rxpath::path::{CallPath, PathEntry, PathNode};
 
 const RUNS: usize = 15;
 const MOST: Duration = Duration::from_millis(50);
@@ -22,7 +22,7 @@ fn main() -> ExitCode {
         }
     };
     let mut within = true;
-    for (shape, make) in [("call trees", tree as fn(usize) -> Path), ("one long list", list)] {
+    for (shape, make) in [("call trees", tree as fn(usize) -> CallPath), ("one long list", list)] {
         let times = [5_000, 50_000].map(|nodes| measure(&make(nodes), &renames));
         let growth = times[1].as_secs_f64() / times[0].as_secs_f64();
         println!("{shape}: 5,000 nodes {:?}, 50,000 nodes {:?}, growth ×{growth:.1}", times[0], times[1]);
@@ -37,7 +37,7 @@ fn main() -> ExitCode {
 }
 
 /// The median time of aligning the path with a changed copy of itself.
-fn measure(old: &Path, renames: &Renames) -> Duration {
+fn measure(old: &CallPath, renames: &Renames) -> Duration {
     let new = changed(old);
     let knowledge = Knowledge { renames, plausible: &|_, _| true };
     let mut times: Vec<Duration> = (0..RUNS)
@@ -66,12 +66,12 @@ impl Numbers {
 }
 
 /// Trees as deep and as wide as a receive path's, from some 600 functions.
-fn tree(nodes: usize) -> Path {
+fn tree(nodes: usize) -> CallPath {
     let mut numbers = Numbers(0x9e37_79b9_7f4a_7c15);
-    let mut path = Path::default();
+    let mut path = CallPath::default();
     let mut depth = 0u32;
     for _ in 0..nodes {
-        path.nodes.push(PathNode::once(depth, Step::Call(format!("function_{}", numbers.below(600)).into())));
+        path.nodes.push(PathNode::once(depth, PathEntry::Call(format!("function_{}", numbers.below(600)).into())));
         // As in a receive path: as often deeper as not, back up by several levels now and then.
         depth = match numbers.below(10) {
             0..5 => (depth + 1).min(40),
@@ -83,18 +83,19 @@ fn tree(nodes: usize) -> Path {
 }
 
 /// The worst for aligning siblings: all of them children of one node.
-fn list(nodes: usize) -> Path {
+fn list(nodes: usize) -> CallPath {
     let mut numbers = Numbers(0x9e37_79b9_7f4a_7c15);
-    let mut path = Path { nodes: vec![PathNode::once(0, Step::Call("root".into()))] };
-    path.nodes
-        .extend((1..nodes).map(|_| PathNode::once(1, Step::Call(format!("function_{}", numbers.below(600)).into()))));
+    let mut path = CallPath { nodes: vec![PathNode::once(0, PathEntry::Call("root".into()))] };
+    path.nodes.extend(
+        (1..nodes).map(|_| PathNode::once(1, PathEntry::Call(format!("function_{}", numbers.below(600)).into()))),
+    );
     path
 }
 
 /// Changes 1 % of the nodes: renames, levels put around them, subtrees taken out, new nodes, counts.
-fn changed(path: &Path) -> Path {
+fn changed(path: &CallPath) -> CallPath {
     let ends = path.subtree_ends();
-    let mut out = Path::default();
+    let mut out = CallPath::default();
     let mut numbers = Numbers(0x1234_5678_9abc_def1);
     let mut deeper: Vec<usize> = Vec::new();
     let mut at = 0;
@@ -104,9 +105,9 @@ fn changed(path: &Path) -> Path {
         node.depth += deeper.len() as u32;
         if at > 0 && numbers.below(100) == 0 {
             match numbers.below(5) {
-                0 => node.what = Step::Call(format!("renamed_{}", numbers.below(50)).into()),
+                0 => node.what = PathEntry::Call(format!("renamed_{}", numbers.below(50)).into()),
                 1 => {
-                    out.nodes.push(PathNode::once(node.depth, Step::Call("level".into())));
+                    out.nodes.push(PathNode::once(node.depth, PathEntry::Call("level".into())));
                     node.depth += 1;
                     deeper.push(ends[at]);
                 }
@@ -114,7 +115,7 @@ fn changed(path: &Path) -> Path {
                     at = ends[at];
                     continue;
                 }
-                3 => out.nodes.push(PathNode::once(node.depth, Step::Call("added".into()))),
+                3 => out.nodes.push(PathNode::once(node.depth, PathEntry::Call("added".into()))),
                 _ => node.times += 1,
             }
         }

@@ -3,6 +3,6 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    rxpath::vm::intercept();
+    rxpath::vm::run_launcher_if_requested();
     rxpath::command::run()
 }

@@ -9,24 +9,24 @@ use libtest_mimic::{Arguments, Failed, Trial};
 
 use rxpath::case::{Case, load_some};
 use rxpath::kernel::Series;
-use rxpath::suite::{MatrixOptions, Silent, Verdict, Workshop, WorkshopOptions, run_matrix};
+use rxpath::suite::{MatrixOptions, Project, ProjectOptions, Silent, Verdict, run_matrix};
 use rxpath::vm::{Accelerator, RunLimits};
 
 fn main() -> ExitCode {
-    rxpath::vm::intercept();
+    rxpath::vm::run_launcher_if_requested();
     let arguments = Arguments::from_args();
-    let options = WorkshopOptions { root: Some(env!("CARGO_MANIFEST_DIR").into()), ..WorkshopOptions::default() };
+    let options = ProjectOptions { root: Some(env!("CARGO_MANIFEST_DIR").into()), ..ProjectOptions::default() };
     // nextest starts this program once for each test, and reading every case would take longer than running one.
     let only = arguments.filter.as_deref().filter(|_| arguments.exact);
     let wanted = |file: &str| only.is_none_or(|test| test.starts_with(&plain(file)));
-    let opened = Workshop::open(&options).and_then(|workshop| {
+    let opened = Project::open(&options).and_then(|project| {
         let cases = match only {
-            Some(_) => load_some(&workshop.root, &wanted)?,
-            None => workshop.cases()?,
+            Some(_) => load_some(&project.root, &wanted)?,
+            None => project.cases()?,
         };
-        Ok((cases, workshop))
+        Ok((cases, project))
     });
-    let (cases, workshop) = match opened {
+    let (cases, project) = match opened {
         Ok(opened) => opened,
         Err(why) => {
             eprintln!("{why}");
@@ -35,7 +35,7 @@ fn main() -> ExitCode {
     };
     let mut trials = Vec::new();
     for case in &cases {
-        for series in workshop.pins.series() {
+        for series in project.pins.series() {
             let name = test_name(&case.name, series);
             if only.is_some_and(|test| test != name) {
                 continue;
@@ -65,14 +65,14 @@ fn plain(case: &str) -> String {
 /// Runs both passes and fails with what the command would have said.
 fn check(case: &Case, series: Series) -> Result<(), Failed> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let options = WorkshopOptions { root: Some(root.to_owned()), ..WorkshopOptions::default() };
-    let workshop = Workshop::open(&options)?;
-    let fetched = workshop.fetch(&[series], &|_| {})?;
-    let keep = workshop.cache.root().join("failures");
+    let options = ProjectOptions { root: Some(root.to_owned()), ..ProjectOptions::default() };
+    let project = Project::open(&options)?;
+    let fetched = project.fetch(&[series], &|_| {})?;
+    let keep = project.cache.root().join("failures");
     let limits = RunLimits { keep_failures: Some(keep), ..RunLimits::default() };
     // Pending snapshots are written as insta's own settings say; in a CI job they say not to, unless told otherwise.
     let matrix = MatrixOptions { jobs: 1, limits, propose: true, accelerator: Accelerator::Exact, save_captures: None };
-    let results = run_matrix(&[case], &fetched, &workshop.images(), &workshop.snapshots(), &matrix, &Silent)?;
+    let results = run_matrix(&[case], &fetched, &project.images(), &project.snapshots(), &matrix, &Silent)?;
     match results.worst() {
         Verdict::Pass | Verdict::Skipped => Ok(()),
         _ => Err(rxpath::report::terminal::results(&results).into()),

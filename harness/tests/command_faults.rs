@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use process::{children, lives, qemu_of, rxpath, said, signal, wait_for};
 use rustix::process::{Signal, kill_process};
-use rxpath::suite::{Workshop, WorkshopOptions};
+use rxpath::suite::{Project, ProjectOptions};
 
 type Tested = Result<(), Box<dyn Error>>;
 
@@ -23,14 +23,14 @@ const ONCE: [&str; 5] = ["run", "-k", KERNEL, "-c", CASE];
 
 /// A cache folder that has the kernels and QEMU of the shared one, and nothing else.
 fn private_cache(at: &Path) -> Result<PathBuf, Box<dyn Error>> {
-    let options = WorkshopOptions { root: Some(env!("CARGO_MANIFEST_DIR").into()), ..WorkshopOptions::default() };
-    let workshop = Workshop::open(&options)?;
-    let series = workshop.pins.select(&[KERNEL])?;
-    workshop.fetch(&series, &|_| {})?;
+    let options = ProjectOptions { root: Some(env!("CARGO_MANIFEST_DIR").into()), ..ProjectOptions::default() };
+    let project = Project::open(&options)?;
+    let series = project.pins.select(&[KERNEL])?;
+    project.fetch(&series, &|_| {})?;
     let cache = at.join("cache");
     fs::create_dir(&cache)?;
     for part in ["kernels", "qemu"] {
-        std::os::unix::fs::symlink(workshop.cache.root().join(part), cache.join(part))?;
+        std::os::unix::fs::symlink(project.cache.root().join(part), cache.join(part))?;
     }
     Ok(cache)
 }

@@ -8,12 +8,12 @@ use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Trial};
 
-use rxpath::suite::{CaseResult, MatrixOptions, Silent, Workshop, WorkshopOptions, choose, run_matrix};
+use rxpath::suite::{CaseResult, MatrixOptions, Project, ProjectOptions, Silent, choose, run_matrix};
 use rxpath::vm::{Accelerator, RunLimits};
 
 /// Guests are launched through this program itself, so it has to look first whether that is what it was started for.
 fn main() -> ExitCode {
-    rxpath::vm::intercept();
+    rxpath::vm::run_launcher_if_requested();
     let arguments = Arguments::from_args();
     let test = |name: &str, check: fn()| {
         Trial::test(name, move || {
@@ -42,24 +42,24 @@ const CASES: [&str; 4] = ["recv/tcp-dontwait", "recv/tcp-ready", "socket/pair-cr
 const OPERATIONS: [&str; 3] = ["receiver.recv", "creator.socketpair", "creator.socket"];
 const ENTRY_AND_EXIT: std::ops::RangeInclusive<i64> = 200..=350;
 
-fn workshop() -> Workshop {
-    let options = WorkshopOptions { root: Some(env!("CARGO_MANIFEST_DIR").into()), ..WorkshopOptions::default() };
-    Workshop::open(&options).unwrap()
+fn project() -> Project {
+    let options = ProjectOptions { root: Some(env!("CARGO_MANIFEST_DIR").into()), ..ProjectOptions::default() };
+    Project::open(&options).unwrap()
 }
 
 fn run(kernel: &str) -> Vec<CaseResult> {
-    let workshop = workshop();
+    let project = project();
     let wanted = CASES.map(str::to_owned);
-    let all = workshop.cases_for(&wanted).unwrap();
+    let all = project.cases_for(&wanted).unwrap();
     let cases = choose(&all, &wanted).unwrap();
-    let fetched = workshop.fetch(&workshop.pins.select(&[kernel]).unwrap(), &|_| {}).unwrap();
+    let fetched = project.fetch(&project.pins.select(&[kernel]).unwrap(), &|_| {}).unwrap();
     let (limits, accelerator) = (RunLimits::default(), Accelerator::Exact);
     let options = MatrixOptions { jobs: 1, limits, propose: false, save_captures: None, accelerator };
-    run_matrix(&cases, &fetched, &workshop.images(), &workshop.snapshots(), &options, &Silent).unwrap().cases
+    run_matrix(&cases, &fetched, &project.images(), &project.snapshots(), &options, &Silent).unwrap().cases
 }
 
 fn kernels() -> Vec<String> {
-    workshop().pins.series().iter().map(ToString::to_string).collect()
+    project().pins.series().iter().map(ToString::to_string).collect()
 }
 
 fn the_calls_of_an_operation_cost_what_it_takes_without_a_tracer() {

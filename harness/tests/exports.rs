@@ -6,12 +6,12 @@ use std::process::ExitCode;
 use libtest_mimic::{Arguments, Trial};
 
 use rxpath::report::export;
-use rxpath::suite::{Capture, Silent, Workshop, WorkshopOptions, record_case};
+use rxpath::suite::{Capture, Project, ProjectOptions, Silent, record_case};
 use rxpath::vm::RunLimits;
 
 /// Guests are launched through this program itself, so it has to look first whether that is what it was started for.
 fn main() -> ExitCode {
-    rxpath::vm::intercept();
+    rxpath::vm::run_launcher_if_requested();
     let arguments = Arguments::from_args();
     let test = |name: &str, check: fn()| {
         Trial::test(name, move || {
@@ -30,11 +30,11 @@ const CASE: &str = "recv/tcp-blocking";
 
 fn recorded() -> (Capture, rxpath::case::Case) {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    let workshop = Workshop::open(&WorkshopOptions { root: Some(root), ..WorkshopOptions::default() }).unwrap();
-    let case = workshop.cases().unwrap().into_iter().find(|case| case.name == CASE).unwrap();
-    let series = workshop.pins.select(&["6.12"]).unwrap();
-    let fetched = workshop.fetch(&series, &|_| {}).unwrap();
-    let (kernel, images, limits) = (&fetched.kernels[0], workshop.images(), RunLimits::default());
+    let project = Project::open(&ProjectOptions { root: Some(root), ..ProjectOptions::default() }).unwrap();
+    let case = project.cases().unwrap().into_iter().find(|case| case.name == CASE).unwrap();
+    let series = project.pins.select(&["6.12"]).unwrap();
+    let fetched = project.fetch(&series, &|_| {}).unwrap();
+    let (kernel, images, limits) = (&fetched.kernels[0], project.images(), RunLimits::default());
     (record_case(&case, kernel, fetched.qemu.as_ref(), &images, &limits, &Silent).unwrap(), case)
 }
 

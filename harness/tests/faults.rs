@@ -1,6 +1,6 @@
 //! Faults that a guest or a cache can have, each provoked for real, each with the verdict it must get.
 //!
-//! Not libtest: every program that starts guests must be able to become QEMU (`vm::intercept`).
+//! Not libtest: every program that starts guests must be able to become QEMU (`vm::run_launcher_if_requested`).
 
 use std::fs::File;
 use std::os::unix::fs::{FileExt, MetadataExt};
@@ -10,13 +10,13 @@ use std::time::Duration;
 use libtest_mimic::{Arguments, Failed, Trial};
 use rxpath_guest::{Actor, ActorKind, Fault, Op, Pass, Plan, Policy, RunReport, Step, Tag};
 
-use rxpath::suite::{Workshop, WorkshopOptions, bench_for};
-use rxpath::vm::{FaultKind, Machine, RunLimits, SplatKind, Stage, VmError, WarmImage, run_plan};
+use rxpath::suite::{Project, ProjectOptions, image_for_machine};
+use rxpath::vm::{FaultKind, ImageKind, Machine, RunLimits, SplatKind, VmError, WarmImage, run_plan};
 
 const KERNEL: &str = "6.12";
 
 fn main() -> ExitCode {
-    rxpath::vm::intercept();
+    rxpath::vm::run_launcher_if_requested();
     let arguments = Arguments::from_args();
     let trials = vec![
         Trial::test("a_panic_is_told_as_a_panic", || {
@@ -39,7 +39,7 @@ fn main() -> ExitCode {
             let mut plan = plan(Fault::Spin);
             plan.deadline_ns = 1_000_000_000_000;
             let limits = RunLimits { patience: Duration::from_secs(2), ..RunLimits::default() };
-            let fault = guest_fault(run_plan(&image(&Machine::default())?, Stage::Quiet, plan, &limits))?;
+            let fault = guest_fault(run_plan(&image(&Machine::default())?, ImageKind::Untraced, plan, &limits))?;
             expect(matches!(fault, FaultKind::HungHost { .. }), &fault)
         }),
         Trial::test("a_damaged_or_truncated_image_is_noticed_and_made_anew", damaged_images),
@@ -67,15 +67,15 @@ fn plan(fault: Fault) -> Plan {
 }
 
 fn image(machine: &Machine) -> Result<WarmImage, Failed> {
-    let options = WorkshopOptions { root: Some(env!("CARGO_MANIFEST_DIR").into()), ..WorkshopOptions::default() };
-    let workshop = Workshop::open(&options)?;
-    let series = workshop.pins.select(&[KERNEL])?;
-    let fetched = workshop.fetch(&series, &|_| {})?;
-    Ok(bench_for(machine, &fetched.kernels[0], &fetched, &workshop.images())?)
+    let options = ProjectOptions { root: Some(env!("CARGO_MANIFEST_DIR").into()), ..ProjectOptions::default() };
+    let project = Project::open(&options)?;
+    let series = project.pins.select(&[KERNEL])?;
+    let fetched = project.fetch(&series, &|_| {})?;
+    Ok(image_for_machine(machine, &fetched.kernels[0], &fetched, &project.images())?)
 }
 
 fn fault_of(fault: Fault, limits: RunLimits) -> Result<FaultKind, Failed> {
-    guest_fault(run_plan(&image(&Machine::default())?, Stage::Quiet, plan(fault), &limits))
+    guest_fault(run_plan(&image(&Machine::default())?, ImageKind::Untraced, plan(fault), &limits))
 }
 
 fn guest_fault(outcome: Result<Vec<u8>, VmError>) -> Result<FaultKind, Failed> {
@@ -87,7 +87,7 @@ fn guest_fault(outcome: Result<Vec<u8>, VmError>) -> Result<FaultKind, Failed> {
 }
 
 fn report_of(plan: Plan) -> Result<RunReport, Failed> {
-    let region = run_plan(&image(&Machine::default())?, Stage::Quiet, plan, &RunLimits::default())?;
+    let region = run_plan(&image(&Machine::default())?, ImageKind::Untraced, plan, &RunLimits::default())?;
     let sections = rxpath_guest::sections(&region)?;
     let report = sections.iter().find(|section| section.tag == Tag::Report).ok_or("no report")?;
     Ok(postcard::from_bytes(report.bytes)?)
@@ -97,7 +97,7 @@ fn report_of(plan: Plan) -> Result<RunReport, Failed> {
 fn damaged_images() -> Result<(), Failed> {
     let machine = Machine { memory_mib: 224, ..Machine::default() };
     let whole = image(&machine)?;
-    let file = || File::options().read(true).write(true).open(whole.folder().join("quiet.image"));
+    let file = || File::options().read(true).write(true).open(whole.folder().join("untraced.image"));
     let length = file()?.metadata()?.len();
     let inode = || -> Result<u64, Failed> { Ok(file()?.metadata()?.ino()) };
     let first = inode()?;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use rxpath::suite::{About, SAVED_VERSION, SavedCapture, SavedError, saved_captures};
+use rxpath::suite::{CaptureMetadata, SAVED_VERSION, SavedCapture, SavedError, saved_captures};
 
 fn data() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("harness/tests/data")
@@ -22,9 +22,9 @@ fn calls(text: &str) -> Vec<&str> {
     text.lines().filter(|line| line.starts_with(' ') && !line.contains('~')).collect()
 }
 
-fn about() -> About {
+fn about() -> CaptureMetadata {
     let (case, kernel, release) = ("recv/x".to_owned(), "7.3".to_owned(), "7.3.4".to_owned());
-    About { version: SAVED_VERSION, case, kernel, release, digest: String::new() }
+    CaptureMetadata { version: SAVED_VERSION, case, kernel, release, digest: String::new() }
 }
 
 #[test]
@@ -106,7 +106,8 @@ fn a_capture_written_reads_back_and_replaces_only_captures() {
         assert_eq!(SavedCapture::read(&place).unwrap(), capture);
     }
     assert_eq!(saved_captures(folder.path()).unwrap(), vec![place.clone()]);
-    let found: About = serde_json::from_str(&std::fs::read_to_string(place.join("capture.json")).unwrap()).unwrap();
+    let found: CaptureMetadata =
+        serde_json::from_str(&std::fs::read_to_string(place.join("capture.json")).unwrap()).unwrap();
     assert_eq!(found, about());
     // Nothing half-made stays beside it.
     assert_eq!(std::fs::read_dir(place.parent().unwrap()).unwrap().count(), 1);

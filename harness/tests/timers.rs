@@ -8,8 +8,8 @@ use libtest_mimic::{Arguments, Failed, Trial};
 
 use rxpath::case::PassKind;
 use rxpath::kernel::Series;
-use rxpath::suite::{Workshop, WorkshopOptions, bench_with, choose};
-use rxpath::vm::{RunLimits, Stage, run_plan, timers_due};
+use rxpath::suite::{Project, ProjectOptions, choose, image_with_files};
+use rxpath::vm::{ImageKind, RunLimits, run_plan, timers_due};
 
 /// One that waits for a timeout in ticks, and two that timers did come due together in when idle CPUs stopped ticking (on 6.18).
 const CASES: [&str; 3] = ["errors/timeout", "recv/tcp-lowat", "wakeup/two-tcp-waiters"];
@@ -19,10 +19,10 @@ const CASES: [&str; 3] = ["errors/timeout", "recv/tcp-lowat", "wakeup/two-tcp-wa
 const UNIT: u64 = 16;
 
 fn main() -> ExitCode {
-    rxpath::vm::intercept();
+    rxpath::vm::run_launcher_if_requested();
     let arguments = Arguments::from_args();
-    let trials = match workshop() {
-        Ok(workshop) => workshop.pins.series().into_iter().map(trial).collect(),
+    let trials = match project() {
+        Ok(project) => project.pins.series().into_iter().map(trial).collect(),
         Err(why) => vec![Trial::test("the_workshop_opens", || Err(why))],
     };
     libtest_mimic::run(&arguments, trials).exit_code()
@@ -34,22 +34,22 @@ fn trial(series: Series) -> Trial {
     })
 }
 
-fn workshop() -> Result<Workshop, Failed> {
-    let options = WorkshopOptions { root: Some(env!("CARGO_MANIFEST_DIR").into()), ..WorkshopOptions::default() };
-    Ok(Workshop::open(&options)?)
+fn project() -> Result<Project, Failed> {
+    let options = ProjectOptions { root: Some(env!("CARGO_MANIFEST_DIR").into()), ..ProjectOptions::default() };
+    Ok(Project::open(&options)?)
 }
 
 fn check(case: &str, series: Series) -> Result<(), Failed> {
-    let workshop = workshop()?;
-    let all = workshop.cases()?;
+    let project = project()?;
+    let all = project.cases()?;
     let case = *choose(&all, &[case.to_owned()])?.first().ok_or("no such case")?;
-    let fetched = workshop.fetch(&[series], &|_| {})?;
+    let fetched = project.fetch(&[series], &|_| {})?;
     let kernel = fetched.kernels.first().ok_or("no such kernel")?;
-    let image = bench_with(case, kernel, &fetched, &workshop.images(), Vec::new())?;
+    let image = image_with_files(case, kernel, &fetched, &project.images(), Vec::new())?;
     let place = tempfile::tempdir()?;
     let recording = place.path().join("recording");
     let limits = RunLimits { keep_recording: Some(recording.clone()), ..RunLimits::default() };
-    run_plan(&image, Stage::Armed, case.lower(series, PassKind::Trace).plan, &limits)?;
+    run_plan(&image, ImageKind::Traced, case.lower(series, PassKind::Trace).plan, &limits)?;
     let due = timers_due(&fs::read(&recording)?)?;
     if due.len() < 10 {
         return Err(format!("{} on {series}: only {} timers came due in a whole run", case.name, due.len()).into());

@@ -4,8 +4,8 @@ mod trace_encoder;
 
 use proptest::prelude::*;
 use rxpath::trace::{
-    CaptureText, CpuPages, Endian, Event, Forests, Format, HeaderPage, Layout, Missed, Node, Page, Symbols, TaskKey,
-    TraceDat, What, decode,
+    CallForests, CaptureText, CpuPages, Endian, Event, Format, HeaderPage, Layout, Missed, Node, NodeKind, Page,
+    Symbols, TaskKey, TraceDat, decode,
 };
 use trace_encoder::{Encoder, Machine, Said, Timing};
 
@@ -48,7 +48,7 @@ fn streams() -> impl Strategy<Value = Vec<(Timing, i32, Said)>> {
 }
 
 /// The few layouts of decoder input that the properties of arbitrary bytes are tried on.
-fn decode_bytes(machine: &Machine, cpus: &[CpuPages<'_>]) -> Result<Forests, String> {
+fn decode_bytes(machine: &Machine, cpus: &[CpuPages<'_>]) -> Result<CallForests, String> {
     let (header_page, formats) = machine.describe();
     let text = CaptureText {
         header_page: &header_page,
@@ -155,14 +155,14 @@ proptest! {
             let func = 0x1000 + u64::from(depth);
             let said = match (action, stack.pop()) {
                 (0, Some(node)) => {
-                    let What::Call { end, .. } = &mut nodes[node].what else { unreachable!() };
+                    let NodeKind::Call { end, .. } = &mut nodes[node].what else { unreachable!() };
                     *end = Some(now);
                     Said::Exit { func: func - 1, depth: depth - 1, overrun: 0 }
                 }
                 (_, top) => {
                     stack.extend(top);
                     stack.push(nodes.len());
-                    let what = What::Call { func, end: None };
+                    let what = NodeKind::Call { func, end: None };
                     nodes.push(Node { depth, cpu, start: now, interrupted: Default::default(), what });
                     Said::Entry { func, depth, args: vec![] }
                 }

@@ -4,8 +4,8 @@ use rxpath_guest::{ActorIndex, ActorKind, Policy, StepIndex};
 
 use super::diagnostic::Location;
 use super::expect::Expectation;
+use super::gate::Gate;
 use super::model::{Feature, Nic};
-use super::series::Gate;
 use crate::kernel::Series;
 
 /// A case that can be run.

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use super::case::{Case, Gated};
 use super::diagnostic::Diagnostic;
+use super::gate::Gate;
 use super::nearest::{any_of, nearest};
 use super::phrases::CallPhrase;
-use super::series::Gate;
 use crate::kernel::Series;
 
 /// The functions of one kernel that can be traced, by their canonical names.

@@ -5,11 +5,11 @@ use rxpath_guest::{ActorIndex, OpResult, StepIndex};
 use super::case::{Case, Gated, StepRef};
 use super::constants;
 use super::diagnostic::{Diagnostic, Diagnostics, Location};
+use super::gate::Gate;
 use super::nearest::{any_of, nearest, suggestion};
 use super::phrases::{Bound, CallPhrase, CostPhrase};
-use super::series::Gate;
 use crate::kernel::Series;
-use crate::path::{Path, PathNode, Step};
+use crate::path::{CallPath, PathEntry, PathNode};
 
 /// Where in a run something is expected.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -122,7 +122,7 @@ pub struct ObservedOperation<'a> {
     /// Its results.
     pub results: Vec<OpResult>,
     /// Its distinct paths; all must do as expected.
-    pub paths: Vec<&'a Path>,
+    pub paths: Vec<&'a CallPath>,
 }
 
 /// A call tree of an interrupt.
@@ -131,7 +131,7 @@ pub struct ObservedTree<'a> {
     /// [`Context::Softirq`] with the task it ran on, [`Context::Hardirq`] or [`Context::Task`].
     pub context: Context,
     /// What ran.
-    pub path: &'a Path,
+    pub path: &'a CallPath,
 }
 
 /// An expectation that did not hold.
@@ -258,7 +258,7 @@ impl Judge<'_> {
 }
 
 /// What a path lacks of what must be there.
-fn path_failures(expectation: &Expectation, path: &Path) -> Vec<(Location, String)> {
+fn path_failures(expectation: &Expectation, path: &CallPath) -> Vec<(Location, String)> {
     let mut out = order_failures(&expectation.calls, path);
     for call in &expectation.calls {
         if let Some(times) = call.value.times {
@@ -270,15 +270,15 @@ fn path_failures(expectation: &Expectation, path: &Path) -> Vec<(Location, Strin
         }
     }
     for wakes in &expectation.wakes {
-        if count(path, |step| matches!(step, Step::Wakes(who) if **who == wakes.value)) == 0 {
+        if count(path, |step| matches!(step, PathEntry::Wakes(who) if **who == wakes.value)) == 0 {
             out.push((wakes.at.clone(), format!("expected it to wake `{}`, but {}", wakes.value, woken(path))));
         }
     }
-    type Counted<'e> = (&'e [Gated<Bound>], &'e str, fn(&Step) -> bool);
+    type Counted<'e> = (&'e [Gated<Bound>], &'e str, fn(&PathEntry) -> bool);
     let counts: [Counted<'_>; 3] = [
-        (&expectation.wake_ups, "wake-ups", |step| matches!(step, Step::Wakes(_))),
-        (&expectation.sleeps, "sleeps", |step| matches!(step, Step::Sleeps)),
-        (&expectation.switches, "context switches", |step| matches!(step, Step::Sleeps | Step::Preempted)),
+        (&expectation.wake_ups, "wake-ups", |step| matches!(step, PathEntry::Wakes(_))),
+        (&expectation.sleeps, "sleeps", |step| matches!(step, PathEntry::Sleeps)),
+        (&expectation.switches, "context switches", |step| matches!(step, PathEntry::Sleeps | PathEntry::Preempted)),
     ];
     for (bounds, what, is) in counts {
         for bound in bounds {
@@ -291,7 +291,7 @@ fn path_failures(expectation: &Expectation, path: &Path) -> Vec<(Location, Strin
     out
 }
 
-fn never_failures(expectation: &Expectation, path: &Path) -> Vec<(Location, String)> {
+fn never_failures(expectation: &Expectation, path: &CallPath) -> Vec<(Location, String)> {
     let called = |name: &&String| count(path, |step| is_call(step, std::slice::from_ref(*name))) > 0;
     let wrong = expectation.never.iter().flat_map(|never| {
         let names = never.value.names.iter().filter(called);
@@ -301,7 +301,7 @@ fn never_failures(expectation: &Expectation, path: &Path) -> Vec<(Location, Stri
 }
 
 /// The calls as a subsequence of the path's preorder.
-fn order_failures(calls: &[Gated<CallPhrase>], path: &Path) -> Vec<(Location, String)> {
+fn order_failures(calls: &[Gated<CallPhrase>], path: &CallPath) -> Vec<(Location, String)> {
     let mut called = Vec::new();
     unfold(&path.nodes, &mut called);
     let mut out = Vec::new();
@@ -345,7 +345,7 @@ fn unfold<'a>(nodes: &'a [PathNode], out: &mut Vec<&'a str>) {
         let node = &nodes[at];
         let end = at + 1 + nodes[at + 1..].iter().take_while(|below| below.depth > node.depth).count();
         for _ in 0..node.times.clamp(1, UNFOLDED) {
-            if let Step::Call(name) = &node.what {
+            if let PathEntry::Call(name) = &node.what {
                 out.push(name);
             }
             unfold(&nodes[at + 1..end], out);
@@ -355,7 +355,7 @@ fn unfold<'a>(nodes: &'a [PathNode], out: &mut Vec<&'a str>) {
 }
 
 /// How often something comes in a path, repetitions counted.
-fn count(path: &Path, is: impl Fn(&Step) -> bool) -> i64 {
+fn count(path: &CallPath, is: impl Fn(&PathEntry) -> bool) -> i64 {
     let mut factors: Vec<i64> = Vec::new();
     let mut total = 0;
     for node in &path.nodes {
@@ -370,20 +370,20 @@ fn count(path: &Path, is: impl Fn(&Step) -> bool) -> i64 {
     total
 }
 
-fn is_call(step: &Step, names: &[String]) -> bool {
-    matches!(step, Step::Call(name) if names.iter().any(|wanted| **wanted == **name))
+fn is_call(step: &PathEntry, names: &[String]) -> bool {
+    matches!(step, PathEntry::Call(name) if names.iter().any(|wanted| **wanted == **name))
 }
 
 fn names(call: &CallPhrase) -> String {
     any_of(call.names.iter().map(String::as_str))
 }
 
-fn woken(path: &Path) -> String {
+fn woken(path: &CallPath) -> String {
     let mut woken: Vec<&str> = path
         .nodes
         .iter()
         .filter_map(|node| match &node.what {
-            Step::Wakes(who) => Some(&**who),
+            PathEntry::Wakes(who) => Some(&**who),
             _ => None,
         })
         .collect();

@@ -9,7 +9,7 @@ use super::case::Case;
 use super::diagnostic::{Diagnostic, Diagnostics, Location, Source};
 use super::model::CaseFile;
 use super::place::{Findings, Place, Underline};
-use super::{resolve, schema, shape, yaml};
+use super::{resolve, schema, schema_check, yaml};
 
 static SCHEMA: LazyLock<serde_json::Value> = LazyLock::new(schema::schema);
 
@@ -111,7 +111,7 @@ fn parse_one(
 ) -> Result<Case, Vec<Diagnostic>> {
     let mut findings = Findings::new(source.clone(), root.clone());
     let values: BTreeMap<_, _> = parameters.iter().cloned().collect();
-    let value = shape::read(&SCHEMA, &values, &mut findings);
+    let value = schema_check::read(&SCHEMA, &values, &mut findings);
     match serde_yaml::from_value::<CaseFile>(value) {
         Ok(file) => {
             let case = resolve::resolve(&file, variant_name(name, &parameters), parameters, &mut findings);

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use rxpath_guest::{Actor, Network, Op, Pass, Plan, Step};
 
-use super::begun::Beginning;
 use super::case::{Case, CaseStep};
 use super::expect::Expectation;
 use super::model::Nic;
+use super::warm_setup::SplitSetup;
 use crate::kernel::Series;
 
 /// How long a guest's actors may take, in nanoseconds of guest time: far more than any case needs.
@@ -67,7 +67,7 @@ impl Case {
             netns: actor.netns,
             steps: steps(&actor.steps),
         });
-        let Beginning { begun, left, settled, .. } = self.beginning();
+        let SplitSetup { begun, left, settled, .. } = self.split_setup();
         let (sysctls, files) =
             if settled { Default::default() } else { (self.machine.sysctls.clone(), self.machine.files.clone()) };
         let plan = Plan {

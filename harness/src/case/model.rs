@@ -1,7 +1,7 @@
 //! The case language as it is written: what a file may say, before anything is made of it.
 //!
 //! The structures here are the only description of the language's shape. serde_yaml reads files into them, the JSON Schema
-//! for editors is made from them, and [`super::shape`] finds every error of a file by that schema.
+//! for editors is made from them, and [`super::schema_check`] finds every error of a file by that schema.
 
 use indexmap::IndexMap;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};

@@ -1,6 +1,6 @@
 //! The small phrases inside a case: sizes, durations, gates, bounds, functions, conditions. Texts in, values out.
 
-use super::series::{Gate, released};
+use super::gate::{Gate, released};
 use crate::kernel::Series;
 
 /// Why a phrase cannot be read, and which part of it is to blame.

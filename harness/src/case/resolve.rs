@@ -12,14 +12,14 @@ use rxpath_guest::Slot;
 
 use super::arguments::Scope;
 use super::case::{Case, Machine, StepRef};
+use super::deadlock;
+use super::gate::Gate;
 use super::model::{ActorFile, CaseFile, Feature, KernelsFile, MachineFile, Nic, OneOrMany, SetupItem, Text};
 use super::nearest::suggestion;
 use super::operations::StepFile;
 use super::phrases::{self, PhraseError};
 use super::place::{Findings, Place, Underline};
 use super::presets;
-use super::progress;
-use super::series::Gate;
 use crate::kernel::Series;
 use crate::path::ContextRules;
 
@@ -39,7 +39,7 @@ pub fn resolve(file: &CaseFile, name: String, parameters: Vec<(String, String)>,
     let mut resolver = Resolver { slots, steps, actors, senders: HashSet::new(), findings };
     let setup = resolver.setup(file, &setup_steps);
     let actors = resolver.actors(file, machine.cpus);
-    resolver.senders = progress::senders(&actors);
+    resolver.senders = deadlock::senders(&actors);
     let expectations = resolver.expectations(file);
     let measures = resolver.measures(file);
     let hide = resolver.hide(file);
@@ -72,7 +72,7 @@ pub fn resolve(file: &CaseFile, name: String, parameters: Vec<(String, String)>,
         milestones,
         parameters,
     };
-    progress::check(&case, findings);
+    deadlock::check(&case, findings);
     case
 }
 

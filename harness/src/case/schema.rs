@@ -1,4 +1,4 @@
-//! The JSON Schema of the case language, for editors and for [`super::shape`].
+//! The JSON Schema of the case language, for editors and for [`super::schema_check`].
 
 use super::model::CaseFile;
 

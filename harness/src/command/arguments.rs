@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::kernel::{FetchOptions, QemuSource};
-use crate::suite::WorkshopOptions;
+use crate::suite::ProjectOptions;
 
 /// Boots pinned Linux kernels, traces their receive path and says what changed between them.
 ///
@@ -34,10 +34,10 @@ pub struct Common {
 
 impl Common {
     /// How to open the workshop, with packages from there.
-    pub fn workshop(&self, packages: &Packages) -> WorkshopOptions {
+    pub fn project(&self, packages: &Packages) -> ProjectOptions {
         let qemu = self.qemu.clone().map_or(QemuSource::Pinned, QemuSource::Host);
         let fetch = FetchOptions { from: packages.from.clone(), unlocked: packages.unlocked, qemu };
-        WorkshopOptions { root: self.root.clone(), fetch }
+        ProjectOptions { root: self.root.clone(), fetch }
     }
 }
 

@@ -5,26 +5,26 @@ use std::path::Path;
 use super::arguments::{BenchArguments, Common};
 use super::error::CommandError;
 use crate::report::terminal;
-use crate::suite::bench::{BENCH_VERSION, Bench, BenchOptions, bench};
-use crate::suite::{Workshop, choose};
-use crate::vm::call_off_on_signals;
+use crate::suite::benchmark::{BENCH_VERSION, Bench, BenchOptions, bench};
+use crate::suite::{Project, choose};
+use crate::vm::cancel_on_signals;
 
 /// Measures, prints each figure as it comes, writes and compares what was asked for.
 pub fn run(common: &Common, options: &BenchArguments) -> Result<u8, CommandError> {
     let earlier = options.compare.as_deref().map(read).transpose()?;
-    let workshop = Workshop::open(&common.workshop(&options.packages))?;
-    choose(&workshop.cases()?, std::slice::from_ref(&options.case))?;
-    let series = workshop.pins.select(&options.kernels)?;
-    call_off_on_signals();
-    let fetched = workshop.fetch(&series, &|_| {})?;
+    let project = Project::open(&common.project(&options.packages))?;
+    choose(&project.cases()?, std::slice::from_ref(&options.case))?;
+    let series = project.pins.select(&options.kernels)?;
+    cancel_on_signals();
+    let fetched = project.fetch(&series, &|_| {})?;
     let wanted = BenchOptions {
         runs: options.runs,
         boots: options.boots.unwrap_or(options.runs),
         matrix_runs: options.matrix_runs,
         case: &options.case,
     };
-    let told = |figure: &crate::suite::bench::Figure| print!("{}", terminal::figure(figure, earlier.as_ref()));
-    let measured = bench(&workshop, &fetched, &wanted, &told)?;
+    let told = |figure: &crate::suite::benchmark::Figure| print!("{}", terminal::figure(figure, earlier.as_ref()));
+    let measured = bench(&project, &fetched, &wanted, &told)?;
     if let Some(file) = &options.output {
         let text = serde_json::to_string_pretty(&measured).unwrap_or_default() + "\n";
         std::fs::write(file, text)

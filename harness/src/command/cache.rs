@@ -3,16 +3,16 @@
 use super::arguments::{CacheCommand, CacheOptions, Common, Packages};
 use super::error::CommandError;
 use crate::report::terminal;
-use crate::suite::{Workshop, prune};
+use crate::suite::{Project, prune};
 
 /// Lists or prunes.
 pub fn cache(common: &Common, options: &CacheOptions) -> Result<u8, CommandError> {
-    let workshop = Workshop::open(&common.workshop(&Packages::default()))?;
+    let project = Project::open(&common.project(&Packages::default()))?;
     match options.command {
         None | Some(CacheCommand::List) => {
-            print!("{}", terminal::images(workshop.cache.root(), &workshop.images().stored()?));
+            print!("{}", terminal::images(project.cache.root(), &project.images().stored()?));
         }
-        Some(CacheCommand::Prune) => print!("{}", terminal::pruned(&prune(&workshop)?)),
+        Some(CacheCommand::Prune) => print!("{}", terminal::pruned(&prune(&project)?)),
     }
     Ok(0)
 }

@@ -8,7 +8,7 @@ use super::arguments::{CasesCommand, CasesOptions, Common};
 use super::error::CommandError;
 use crate::case;
 use crate::report::terminal;
-use crate::suite::{WorkshopError, find_root};
+use crate::suite::{ProjectError, find_root};
 
 /// Lists, checks, begins one, or prints the schema.
 pub fn cases(common: &Common, options: &CasesOptions) -> Result<u8, CommandError> {
@@ -20,7 +20,7 @@ pub fn cases(common: &Common, options: &CasesOptions) -> Result<u8, CommandError
     if let CasesCommand::New { name } = &options.command {
         return begin(&root, name);
     }
-    let cases = case::load_all(&root).map_err(WorkshopError::from)?;
+    let cases = case::load_all(&root).map_err(ProjectError::from)?;
     match options.command {
         CasesCommand::List => print!("{}", terminal::cases(&cases)),
         _ => println!("{} cases, nothing wrong", cases.len()),

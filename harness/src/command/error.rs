@@ -2,7 +2,7 @@
 
 use crate::kernel::KernelError;
 use crate::suite::native::NativeError;
-use crate::suite::{FactsError, PassError, SelectionError, UpkeepError, WorkshopError};
+use crate::suite::{FactsError, PassError, ProjectError, PruneError, SelectionError};
 use crate::vm::VmError;
 
 /// Why a command failed.
@@ -10,7 +10,7 @@ use crate::vm::VmError;
 pub enum CommandError {
     /// Repository, pins, lock, cases.
     #[error(transparent)]
-    Workshop(#[from] WorkshopError),
+    Project(#[from] ProjectError),
     /// Kernels.
     #[error(transparent)]
     Kernel(#[from] KernelError),
@@ -25,7 +25,7 @@ pub enum CommandError {
     Facts(#[from] FactsError),
     /// The cache's upkeep.
     #[error(transparent)]
-    Upkeep(#[from] UpkeepError),
+    Upkeep(#[from] PruneError),
     /// Native mode.
     #[error(transparent)]
     Native(#[from] NativeError),
@@ -44,8 +44,8 @@ impl CommandError {
     /// 2 if the request is wrong, 3 if the machinery broke.
     pub fn exit_code(&self) -> u8 {
         let is_request = match self {
-            Self::Workshop(WorkshopError::Kernel(why)) | Self::Kernel(why) => why.is_request(),
-            Self::Workshop(_) | Self::Selection(_) | Self::Request(_) => true,
+            Self::Project(ProjectError::Kernel(why)) | Self::Kernel(why) => why.is_request(),
+            Self::Project(_) | Self::Selection(_) | Self::Request(_) => true,
             Self::Upkeep(why) => why.is_request(),
             Self::Native(why) => matches!(why, NativeError::NoKvm { .. }),
             Self::Vm(_) | Self::Facts(_) | Self::Pass(_) | Self::Machinery(_) => false,

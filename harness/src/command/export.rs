@@ -3,14 +3,14 @@
 use super::arguments::{Common, ExportFormat, ExportOptions};
 use super::error::CommandError;
 use crate::report::{FetchBars, MatrixBars, export as formats};
-use crate::suite::{Capture, Workshop, choose, record_case};
-use crate::vm::{RunLimits, call_off_on_signals};
+use crate::suite::{Capture, Project, choose, record_case};
+use crate::vm::{RunLimits, cancel_on_signals};
 
 /// Runs the traced pass and writes what it recorded.
 pub fn export(common: &Common, options: &ExportOptions) -> Result<u8, CommandError> {
-    let workshop = Workshop::open(&common.workshop(&options.packages))?;
-    let all = workshop.cases_for(std::slice::from_ref(&options.case))?;
-    let series = workshop.pins.select(std::slice::from_ref(&options.kernel))?;
+    let project = Project::open(&common.project(&options.packages))?;
+    let all = project.cases_for(std::slice::from_ref(&options.case))?;
+    let series = project.pins.select(std::slice::from_ref(&options.kernel))?;
     let cases = choose(&all, std::slice::from_ref(&options.case))?;
     let [case] = cases[..] else {
         let names: Vec<&str> = cases.iter().map(|case| case.name.as_str()).collect();
@@ -21,9 +21,9 @@ pub fn export(common: &Common, options: &ExportOptions) -> Result<u8, CommandErr
             names.join(", ")
         )));
     };
-    call_off_on_signals();
+    cancel_on_signals();
     let bars = FetchBars::new();
-    let fetched = workshop.fetch(&series, &|progress| bars.show(progress))?;
+    let fetched = project.fetch(&series, &|progress| bars.show(progress))?;
     bars.finish();
     let kernel = fetched.kernels.first().ok_or_else(|| CommandError::Machinery("no kernel was fetched".to_owned()))?;
     if let Err(why) = case.runs_on(kernel.series) {
@@ -32,7 +32,7 @@ pub fn export(common: &Common, options: &ExportOptions) -> Result<u8, CommandErr
     let bars = MatrixBars::new(1);
     let qemu = fetched.qemu.as_ref();
     let capture =
-        record_case(case, kernel, qemu, &workshop.images(), &RunLimits::default(), &bars).map_err(machinery)?;
+        record_case(case, kernel, qemu, &project.images(), &RunLimits::default(), &bars).map_err(machinery)?;
     bars.finish();
     let title = format!("{} on {} ({})", case.name, kernel.series, kernel.release);
     let bytes = written(&capture, options.format, &title).map_err(machinery)?;

@@ -4,14 +4,14 @@ use super::arguments::{Common, KernelsCommand, KernelsOptions, Packages};
 use super::error::CommandError;
 use crate::kernel::{list, update};
 use crate::report::{FetchBars, terminal};
-use crate::suite::{Workshop, find_root};
+use crate::suite::{Project, find_root};
 
 /// Lists, fetches or updates.
 pub fn kernels(common: &Common, options: &KernelsOptions) -> Result<u8, CommandError> {
     match &options.command {
         KernelsCommand::List { json } => {
-            let workshop = Workshop::open(&common.workshop(&Packages::default()))?;
-            let listed = list(&workshop.pins, &workshop.lock, &workshop.cache)?;
+            let project = Project::open(&common.project(&Packages::default()))?;
+            let listed = list(&project.pins, &project.lock, &project.cache)?;
             if *json {
                 println!("{}", serde_json::to_string_pretty(&listed).unwrap_or_default());
             } else {
@@ -19,10 +19,10 @@ pub fn kernels(common: &Common, options: &KernelsOptions) -> Result<u8, CommandE
             }
         }
         KernelsCommand::Fetch { series, packages } => {
-            let workshop = Workshop::open(&common.workshop(packages))?;
-            let series = workshop.pins.select(series)?;
+            let project = Project::open(&common.project(packages))?;
+            let series = project.pins.select(series)?;
             let bars = FetchBars::new();
-            let fetched = workshop.fetch(&series, &|progress| bars.show(progress))?;
+            let fetched = project.fetch(&series, &|progress| bars.show(progress))?;
             bars.finish();
             print!("{}", terminal::fetched(&fetched));
         }

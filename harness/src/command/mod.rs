@@ -4,8 +4,8 @@ mod arguments;
 mod bench;
 mod cache;
 mod cases;
-mod compare;
 mod decode;
+mod diff;
 mod doctor;
 mod error;
 mod export;
@@ -35,7 +35,7 @@ pub fn run() -> ExitCode {
             return ExitCode::from(if why.use_stderr() { EXIT_REQUEST } else { 0 });
         }
     };
-    match obey(arguments) {
+    match dispatch(arguments) {
         Ok(code) => ExitCode::from(code),
         Err(why) => {
             eprintln!("rxpath: {why}");
@@ -44,12 +44,12 @@ pub fn run() -> ExitCode {
     }
 }
 
-fn obey(arguments: Arguments) -> Result<u8, CommandError> {
+fn dispatch(arguments: Arguments) -> Result<u8, CommandError> {
     match arguments.command {
         Command::Run(options) => run::run(&arguments.common, &options),
         Command::Show(options) => show::show(&arguments.common, &options),
-        Command::Diff(options) => compare::diff(&arguments.common, &options),
-        Command::Matrix(options) => compare::matrix(&arguments.common, &options),
+        Command::Diff(options) => diff::diff(&arguments.common, &options),
+        Command::Matrix(options) => diff::matrix(&arguments.common, &options),
         Command::Decode(options) => decode::decode(&options),
         Command::Report(options) => report::report(&arguments.common, &options),
         Command::Review(options) => review::review(&arguments.common, &options),

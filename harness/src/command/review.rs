@@ -5,14 +5,14 @@ use std::io::{BufRead, Write};
 use super::arguments::{Common, Packages, ReviewOptions};
 use super::error::CommandError;
 use crate::report::{Screen, review as shown};
-use crate::suite::{Decision, Decisions, Pending, PendingError, Results, SectionDiff, Workshop, pending};
+use crate::suite::{Decision, Decisions, Pending, PendingError, Project, Results, SectionDiff, pending};
 
 const KEYS: &str = "a accept, r reject, s skip, e each alone, l list the snapshots, q quit";
 
 /// Walks the pending snapshots.
 pub fn review(common: &Common, options: &ReviewOptions) -> Result<u8, CommandError> {
-    let workshop = Workshop::open(&common.workshop(&Packages::default()))?;
-    let all = pending(&workshop.root).map_err(machinery)?;
+    let project = Project::open(&common.project(&Packages::default()))?;
+    let all = pending(&project.root).map_err(machinery)?;
     let screen = Screen::of_output();
     if all.is_empty() {
         println!("no pending snapshots: `rxpath run` leaves one where a path differs from what was accepted");
@@ -21,7 +21,7 @@ pub fn review(common: &Common, options: &ReviewOptions) -> Result<u8, CommandErr
     let results = match &options.from {
         Some(file) => Some(Results::load(file).map_err(|why| CommandError::Request(why.to_string()))?),
         // Only reasons hang on it.
-        None => Results::load(&workshop.last_results()).ok(),
+        None => Results::load(&project.last_results()).ok(),
     };
     let differences: Vec<Vec<SectionDiff>> = all.iter().map(|one| one.differences(results.as_ref())).collect();
     let changes: Vec<_> = all.iter().zip(&differences).map(|(one, differences)| one.changes(differences)).collect();

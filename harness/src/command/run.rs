@@ -7,8 +7,8 @@ use super::error::CommandError;
 use crate::kernel::Fetched;
 use crate::report::{FetchBars, MatrixBars, Overview, Screen, sweeps, terminal};
 use crate::suite::native::{self, Wanted};
-use crate::suite::{MatrixOptions, Results, Workshop, WorkshopError, choose, run_matrix};
-use crate::vm::{Accelerator, RunLimits, call_off_on_signals};
+use crate::suite::{MatrixOptions, Project, ProjectError, Results, choose, run_matrix};
+use crate::vm::{Accelerator, RunLimits, cancel_on_signals};
 
 /// insta learns from its environment what a difference means: here, a pending snapshot and nothing else.
 const INSTA: [(&str, &str); 3] = [("INSTA_FORCE_PASS", "1"), ("INSTA_OUTPUT", "none"), ("INSTA_UPDATE", "new")];
@@ -16,19 +16,19 @@ const INSTA: [(&str, &str); 3] = [("INSTA_FORCE_PASS", "1"), ("INSTA_OUTPUT", "n
 /// Runs the matrix.
 pub fn run(common: &Common, options: &RunOptions) -> Result<u8, CommandError> {
     settle_insta()?;
-    let workshop = Workshop::open(&common.workshop(&options.packages))?;
-    let all = workshop.cases_for(&options.cases)?;
+    let project = Project::open(&common.project(&options.packages))?;
+    let all = project.cases_for(&options.cases)?;
     let cases = choose(&all, &options.cases)?;
-    let series = workshop.pins.select(&options.kernels)?;
-    call_off_on_signals();
+    let series = project.pins.select(&options.kernels)?;
+    cancel_on_signals();
     let bars = FetchBars::new();
-    let fetched = workshop.fetch(&series, &|progress| bars.show(progress))?;
+    let fetched = project.fetch(&series, &|progress| bars.show(progress))?;
     bars.finish();
     let jobs = options.jobs.map_or_else(default_jobs, usize::from);
-    let accelerator = accelerator(options, &workshop, &fetched)?;
+    let accelerator = accelerator(options, &project, &fetched)?;
     let matrix = MatrixOptions {
         jobs,
-        limits: RunLimits { keep_failures: Some(workshop.cache.root().join("failures")), ..RunLimits::default() },
+        limits: RunLimits { keep_failures: Some(project.cache.root().join("failures")), ..RunLimits::default() },
         // What a snapshot holds is what exact mode shows.
         propose: accelerator == Accelerator::Exact,
         accelerator,
@@ -38,9 +38,9 @@ pub fn run(common: &Common, options: &RunOptions) -> Result<u8, CommandError> {
     let mut last: Option<Results> = None;
     for _ in 0..options.repeat {
         let bars = MatrixBars::new(cases.len() * fetched.kernels.len());
-        let results = run_matrix(&cases, &fetched, &workshop.images(), &workshop.snapshots(), &matrix, &bars);
+        let results = run_matrix(&cases, &fetched, &project.images(), &project.snapshots(), &matrix, &bars);
         bars.finish();
-        let results = results.map_err(WorkshopError::from)?;
+        let results = results.map_err(ProjectError::from)?;
         for one in &results.cases {
             let seen = digests.entry((one.case.clone(), one.kernel.clone())).or_default();
             *seen.entry((one.capture_digest.clone(), one.timing_digest.clone())).or_default() += 1;
@@ -49,13 +49,13 @@ pub fn run(common: &Common, options: &RunOptions) -> Result<u8, CommandError> {
         if !worst_so_far {
             last = Some(results);
         }
-        if crate::vm::called_off() {
+        if crate::vm::is_cancelled() {
             return Err(CommandError::Machinery("interrupted".to_owned()));
         }
     }
     let Some(results) = last else { return Ok(0) };
     // For `rxpath report` and `rxpath review`, without being asked; where it cannot be written, only they miss it.
-    let _ = results.save(&workshop.last_results());
+    let _ = results.save(&project.last_results());
     if let Some(file) = &options.json {
         write_json(file, &results)?;
     }
@@ -72,7 +72,7 @@ pub fn run(common: &Common, options: &RunOptions) -> Result<u8, CommandError> {
 }
 
 /// What executes the guests; says so where the user ought to know.
-fn accelerator(options: &RunOptions, workshop: &Workshop, fetched: &Fetched) -> Result<Accelerator, CommandError> {
+fn accelerator(options: &RunOptions, project: &Project, fetched: &Fetched) -> Result<Accelerator, CommandError> {
     let wanted = match (options.mode, options.accel) {
         (Some(ModeChoice::Exact) | None, None) => return Ok(Accelerator::Exact),
         (Some(ModeChoice::Exact), Some(_)) => {
@@ -84,7 +84,7 @@ fn accelerator(options: &RunOptions, workshop: &Workshop, fetched: &Fetched) -> 
         (_, Some(AccelChoice::Tcg)) => Wanted::Translator,
         (Some(ModeChoice::Native), None) => Wanted::Best,
     };
-    let (accelerator, note) = native::accelerator(workshop, fetched, wanted)?;
+    let (accelerator, note) = native::accelerator(project, fetched, wanted)?;
     if let Some(note) = note {
         eprintln!("note: {note}");
     }

@@ -3,17 +3,17 @@
 use super::arguments::{Common, ShowOptions};
 use super::error::CommandError;
 use crate::report::{FetchBars, MatrixBars, Screen, terminal};
-use crate::suite::{Workshop, choose, record_case};
-use crate::vm::{RunLimits, call_off_on_signals};
+use crate::suite::{Project, choose, record_case};
+use crate::vm::{RunLimits, cancel_on_signals};
 
 /// Runs the traced pass and prints what it shows.
 pub fn show(common: &Common, options: &ShowOptions) -> Result<u8, CommandError> {
-    let workshop = Workshop::open(&common.workshop(&options.packages))?;
-    let all = workshop.cases_for(std::slice::from_ref(&options.case))?;
-    let series = workshop.pins.select(std::slice::from_ref(&options.kernel))?;
-    call_off_on_signals();
+    let project = Project::open(&common.project(&options.packages))?;
+    let all = project.cases_for(std::slice::from_ref(&options.case))?;
+    let series = project.pins.select(std::slice::from_ref(&options.kernel))?;
+    cancel_on_signals();
     let bars = FetchBars::new();
-    let fetched = workshop.fetch(&series, &|progress| bars.show(progress))?;
+    let fetched = project.fetch(&series, &|progress| bars.show(progress))?;
     bars.finish();
     for case in choose(&all, std::slice::from_ref(&options.case))? {
         for kernel in &fetched.kernels {
@@ -23,7 +23,7 @@ pub fn show(common: &Common, options: &ShowOptions) -> Result<u8, CommandError> 
             let bars = MatrixBars::new(1);
             let broken = |why: &dyn std::fmt::Display| CommandError::Machinery(why.to_string());
             let capture =
-                record_case(case, kernel, fetched.qemu.as_ref(), &workshop.images(), &RunLimits::default(), &bars)
+                record_case(case, kernel, fetched.qemu.as_ref(), &project.images(), &RunLimits::default(), &bars)
                     .map_err(|why| broken(&why))?;
             if let Err(why) = &capture.tracer {
                 eprintln!("rxpath: no costs of functions on {}: {why}", kernel.series);

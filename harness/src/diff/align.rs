@@ -9,7 +9,7 @@ use super::moves::mark_moves;
 use super::renames::Renames;
 use super::siblings::{Item, Siblings};
 use super::side::{Side, mark};
-use crate::path::{Path, Step};
+use crate::path::{CallPath, PathEntry};
 
 /// What the alignment knows beside the two paths.
 pub struct Knowledge<'k> {
@@ -20,8 +20,8 @@ pub struct Knowledge<'k> {
     pub plausible: &'k dyn Fn(&str, &str) -> bool,
 }
 
-/// Aligns two well-formed paths ([`Path::check`]).
-pub fn align(old: &Path, new: &Path, knowledge: &Knowledge) -> PathDiff {
+/// Aligns two well-formed paths ([`CallPath::check`]).
+pub fn align(old: &CallPath, new: &CallPath, knowledge: &Knowledge) -> PathDiff {
     let (old, new) = mark(old, new);
     let siblings = Siblings { old: &old, new: &new, renames: knowledge.renames, plausible: knowledge.plausible };
     let mut lines = Lines { old: &old, new: &new, out: Vec::with_capacity(old.nodes.len().max(new.nodes.len())) };
@@ -81,7 +81,7 @@ impl Lines<'_, '_> {
     fn pair(&mut self, one: usize, other: usize) {
         let (from, to) = (&self.old.nodes[one], &self.new.nodes[other]);
         let change = match (&from.what, &to.what) {
-            (Step::Call(from), Step::Call(to)) | (Step::In(from), Step::In(to)) if from != to => {
+            (PathEntry::Call(from), PathEntry::Call(to)) | (PathEntry::In(from), PathEntry::In(to)) if from != to => {
                 Change::Renamed { from: from.clone(), to: to.clone() }
             }
             _ if from.times != to.times => Change::Times { from: from.times, to: to.times },
@@ -106,7 +106,7 @@ mod tests {
     use crate::path::text;
     use proptest::prelude::*;
 
-    fn aligned(old: &Path, new: &Path) -> PathDiff {
+    fn aligned(old: &CallPath, new: &CallPath) -> PathDiff {
         let renames = Renames::embedded().unwrap();
         align(old, new, &Knowledge { renames: &renames, plausible: &|_, _| true })
     }
@@ -292,9 +292,9 @@ in   tcp_recvmsg_locked
 
     #[test]
     fn a_deep_path_needs_no_deep_stack() {
-        let chain = |name: &str| Path {
+        let chain = |name: &str| CallPath {
             nodes: (0..20_000)
-                .map(|depth| crate::path::PathNode::once(depth, Step::Call(format!("{name}{depth}").into())))
+                .map(|depth| crate::path::PathNode::once(depth, PathEntry::Call(format!("{name}{depth}").into())))
                 .collect(),
         };
         let diff = aligned(&chain("a"), &chain("b"));
@@ -303,7 +303,7 @@ in   tcp_recvmsg_locked
     }
 
     /// A path and another made from it by a few edits, as kernels change.
-    fn edited() -> impl Strategy<Value = (Path, Path)> {
+    fn edited() -> impl Strategy<Value = (CallPath, CallPath)> {
         (paths(), prop::collection::vec((any::<prop::sample::Index>(), 0..4u8), 0..6)).prop_map(|(path, edits)| {
             let mut new = path.clone();
             for (at, kind) in edits.into_iter().filter(|_| !path.nodes.is_empty()) {
@@ -311,14 +311,14 @@ in   tcp_recvmsg_locked
                 let Some(node) = new.nodes.get_mut(at) else { continue };
                 match kind {
                     0 => node.times += 1,
-                    1 if node.what.can_have_children() && node.what != Step::Repeat => {
-                        node.what = Step::Call("new".into())
+                    1 if node.what.can_have_children() && node.what != PathEntry::Repeat => {
+                        node.what = PathEntry::Call("new".into())
                     }
                     2 if node.what.can_have_children() => {
                         let end = new.subtree_ends()[at];
                         let depth = new.nodes[at].depth;
                         new.nodes[at..end].iter_mut().for_each(|node| node.depth += 1);
-                        new.nodes.insert(at, crate::path::PathNode::once(depth, Step::Call("level".into())));
+                        new.nodes.insert(at, crate::path::PathNode::once(depth, PathEntry::Call("level".into())));
                     }
                     _ => {
                         let end = new.subtree_ends()[at];

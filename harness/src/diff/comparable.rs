@@ -18,7 +18,7 @@ pub struct Origin {
     pub kernel: String,
     /// The case's name, with its group.
     pub case: String,
-    /// What was left out: [`crate::path::Hiding::label`].
+    /// What was left out: [`crate::path::Filter::label`].
     pub profile: String,
     /// How it was timed; `None` if only paths are compared.
     pub timed: Option<Mode>,

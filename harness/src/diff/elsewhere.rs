@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::model::DiffLine;
 use super::reason::{Absence, ExplainedDiff, Reason};
-use crate::path::{PathNode, Step};
+use crate::path::{PathEntry, PathNode};
 
 /// How often each function stands in each part.
 type Counts = BTreeMap<String, HashMap<Arc<str>, usize>>;
@@ -19,7 +19,7 @@ pub fn point_elsewhere(parts: &mut [(&str, &mut ExplainedDiff)]) {
         for (line, reason) in explained.diff.lines.iter().zip(&mut explained.reasons) {
             let Some(Reason::Absent { absence: Absence::NotSeen, kernel }) = reason else { continue };
             let (own, other) = if line.old.is_some() { (&old, &new) } else { (&new, &old) };
-            let Some(Step::Call(function)) = line.node().map(|node| &node.what) else { continue };
+            let Some(PathEntry::Call(function)) = line.node().map(|node| &node.what) else { continue };
             let more = |there: &&String| {
                 let in_part = |counts: &Counts| counts.get(*there).and_then(|part| part.get(function)).copied();
                 in_part(other).unwrap_or(0) > in_part(own).unwrap_or(0)
@@ -36,7 +36,7 @@ fn counts(parts: &[(&str, &mut ExplainedDiff)], side: impl Fn(&DiffLine) -> Opti
     for (part, explained) in parts {
         let counts = all.entry((*part).to_owned()).or_default();
         for node in explained.diff.lines.iter().filter_map(&side) {
-            if let Step::Call(function) = &node.what {
+            if let PathEntry::Call(function) = &node.what {
                 *counts.entry(function.clone()).or_default() += 1;
             }
         }

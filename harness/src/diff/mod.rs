@@ -3,12 +3,12 @@
 mod align;
 mod comparable;
 mod elsewhere;
-mod matrix;
+mod kernel_matrix;
 mod model;
 mod moves;
 mod reason;
 #[cfg(test)]
-mod recorded;
+mod recorded_diffs;
 mod renames;
 mod siblings;
 mod side;
@@ -17,7 +17,7 @@ mod timing;
 pub use align::{Knowledge, align};
 pub use comparable::{Mode, Origin, Refusal, comparable};
 pub use elsewhere::point_elsewhere;
-pub use matrix::*;
+pub use kernel_matrix::*;
 pub use model::*;
 pub use reason::*;
 pub use renames::Renames;

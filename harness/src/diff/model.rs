@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::path::{Path, PathNode};
+use crate::path::{CallPath, PathNode};
 
 /// Two paths, aligned.
 ///
@@ -89,13 +89,13 @@ impl PathDiff {
     }
 
     /// The old path.
-    pub fn old(&self) -> Path {
-        Path { nodes: self.lines.iter().filter_map(|line| line.old.clone()).collect() }
+    pub fn old(&self) -> CallPath {
+        CallPath { nodes: self.lines.iter().filter_map(|line| line.old.clone()).collect() }
     }
 
     /// The new path.
-    pub fn new_path(&self) -> Path {
-        Path { nodes: self.lines.iter().filter_map(|line| line.new.clone()).collect() }
+    pub fn new_path(&self) -> CallPath {
+        CallPath { nodes: self.lines.iter().filter_map(|line| line.new.clone()).collect() }
     }
 
     /// The indices of the lines to show with `context` unchanged lines around each change, and with the lines above a

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::model::{Change, DiffLine, PathDiff};
 use crate::path::cost::Costs;
-use crate::path::{PathNode, Step, canonical};
+use crate::path::{PathEntry, PathNode, canonical};
 use crate::trace::{Presence, Symbols};
 
 /// What one kernel's symbols say of a function, by canonical name.
@@ -218,7 +218,7 @@ struct Absences {
 fn called(diff: &PathDiff, side: impl Fn(&DiffLine) -> Option<&PathNode>) -> HashSet<Arc<str>> {
     let steps = diff.lines.iter().filter_map(side).map(|node| &node.what);
     let names = steps.filter_map(|step| match step {
-        Step::Call(name) => Some(name.clone()),
+        PathEntry::Call(name) => Some(name.clone()),
         _ => None,
     });
     names.collect()
@@ -248,7 +248,7 @@ type Facts<'f> = (&'f dyn SymbolFacts, &'f Arc<str>);
 
 fn reason(line: &DiffLine, old: Facts, new: Facts, absences: &mut Absences) -> Option<Reason> {
     let function = |node: &Option<PathNode>| match &node.as_ref()?.what {
-        Step::Call(name) => Some(name.clone()),
+        PathEntry::Call(name) => Some(name.clone()),
         _ => None,
     };
     let mut absent = |name: Arc<str>, facts: Facts, is_new| absences.reason(&name, facts, is_new);

@@ -9,7 +9,7 @@ use imara_diff::{Algorithm, Diff, Token};
 
 use super::renames::{Renames, look_alike};
 use super::side::{Fingerprint, QuickMap, Side};
-use crate::path::Step;
+use crate::path::PathEntry;
 
 /// What an aligned list consists of, in preorder on both sides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -248,18 +248,18 @@ impl Siblings<'_, '_> {
             return LINE * shared().saved + 4;
         }
         match (&self.old.nodes[one].what, &self.new.nodes[other].what) {
-            (Step::Call(from), Step::Call(to)) if self.renames.are_one(from, to) => LINE * shared().saved + 3,
-            (Step::Call(from), Step::Call(to)) if !stays && (self.plausible)(from, to) => {
+            (PathEntry::Call(from), PathEntry::Call(to)) if self.renames.are_one(from, to) => LINE * shared().saved + 3,
+            (PathEntry::Call(from), PathEntry::Call(to)) if !stays && (self.plausible)(from, to) => {
                 let shared = shared();
                 let looks = look_alike(from, to);
                 if shared.most || looks { LINE * shared.saved + 1 + u64::from(looks) } else { 0 }
             }
             // Whatever the symbols say: what does this much of the same work here stands in the other's place.
-            (Step::Call(_), Step::Call(_)) if !stays => {
+            (PathEntry::Call(_), PathEntry::Call(_)) if !stays => {
                 let shared = shared();
                 if shared.most && shared.saved >= SAME_WORK { LINE * shared.saved } else { 0 }
             }
-            (Step::In(_), Step::In(_)) if !stays => LINE * shared().saved + 1,
+            (PathEntry::In(_), PathEntry::In(_)) if !stays => LINE * shared().saved + 1,
             _ => 0,
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
-use crate::path::{Path, PathNode, Step};
+use crate::path::{CallPath, PathEntry, PathNode};
 
 /// What stands for a subtree. Different subtrees differ in it but for one chance in 10^28 (a hundred thousand subtrees,
 /// 128 bits); tables that made it certain took most of the time of a diff, in waiting for memory.
@@ -62,12 +62,12 @@ impl<'a> Side<'a> {
 }
 
 /// Marks both paths alike. Linear.
-pub(super) fn mark<'a>(old: &'a Path, new: &'a Path) -> (Side<'a>, Side<'a>) {
+pub(super) fn mark<'a>(old: &'a CallPath, new: &'a CallPath) -> (Side<'a>, Side<'a>) {
     let mut steps = QuickMap::default();
     (side(old, &mut steps), side(new, &mut steps))
 }
 
-fn side<'a>(path: &'a Path, steps: &mut QuickMap<&'a Step, u32>) -> Side<'a> {
+fn side<'a>(path: &'a CallPath, steps: &mut QuickMap<&'a PathEntry, u32>) -> Side<'a> {
     const EMPTY: Fingerprint = [0x243f_6a88_85a3_08d3, 0x1319_8a2e_0370_7344];
     let nodes = &path.nodes;
     let count = nodes.len();

@@ -200,7 +200,7 @@ impl Drop for CacheLock {
 
 /// Keeps something in the cache that only saves time: written under another name first, so that a reader sees all of it or
 /// nothing, and not being able to keep it costs the next process its making.
-pub fn keep(path: &Path, bytes: &[u8]) {
+pub fn write_best_effort(path: &Path, bytes: &[u8]) {
     let Some(folder) = path.parent() else { return };
     let _ = tempfile::NamedTempFile::new_in(folder).and_then(|mut file| {
         file.write_all(bytes)?;

@@ -13,7 +13,7 @@ use super::error::{KernelError, LeftArchive, Mismatch, PinPlace};
 use super::lock::{Archive, Lock, PinnedPackage};
 
 /// How often a running download is looked at.
-const LOOK: Duration = Duration::from_millis(100);
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Packages that belong together: those of one kernel, or of QEMU.
 #[derive(Debug, Clone, Copy)]
@@ -181,7 +181,7 @@ impl<'a> Sources<'a> {
         let command = apt.command("apt-helper", &arguments).stdout_null().stderr_capture().unchecked();
         let running = command.start().map_err(helper)?;
         let output = loop {
-            if let Some(output) = running.wait_timeout(LOOK).map_err(helper)? {
+            if let Some(output) = running.wait_timeout(POLL_INTERVAL).map_err(helper)? {
                 break output;
             }
             progress(wanted.iter().filter_map(|(_, _, file)| fs::metadata(file).ok()).map(|file| file.len()).sum());

@@ -10,9 +10,9 @@ use super::digest::Sha256;
 use super::download::{Group, Sources};
 use super::error::KernelError;
 use super::lock::{Lock, LockedKernel, LockedQemu};
+use super::pinning::Resolver;
 use super::pins::Pins;
 use super::qemu::Qemu;
-use super::resolve::Resolver;
 use super::series::Series;
 use super::store::Kernel;
 

@@ -47,7 +47,7 @@ pub(super) enum LinkProblem {
 
 /// Makes the loader load none of these libraries for this program; those that it is not linked with are passed over. Gives the
 /// names of those that were.
-pub(super) fn forget(program: &mut [u8], libraries: &[&str]) -> Result<Vec<String>, LinkProblem> {
+pub(super) fn remove_needed(program: &mut [u8], libraries: &[&str]) -> Result<Vec<String>, LinkProblem> {
     let header = FileHeader64::<LittleEndian>::parse(&*program)?;
     let sections = header.sections(LE, &*program)?;
     let forgotten = |name: &[u8]| libraries.iter().any(|stem| is_library(name, stem));
@@ -231,7 +231,7 @@ mod tests {
     fn a_program_runs_without_a_library_that_it_does_not_call() {
         let mut program = this_program();
         let before = program.len();
-        let forgotten = forget(&mut program, &[UNWINDER, "libneverheardof"]).unwrap();
+        let forgotten = remove_needed(&mut program, &[UNWINDER, "libneverheardof"]).unwrap();
         assert_eq!(forgotten, ["libgcc_s.so.1"]);
         assert_eq!(program.len(), before);
         let folder = tempfile::tempdir().unwrap();
@@ -250,13 +250,13 @@ mod tests {
     #[test]
     fn a_program_that_is_not_linked_with_a_library_stays_as_it_is() {
         let mut program = this_program();
-        assert_eq!(forget(&mut program, &["libneverheardof"]).unwrap(), [""; 0]);
+        assert_eq!(remove_needed(&mut program, &["libneverheardof"]).unwrap(), [""; 0]);
         assert!(program == this_program());
     }
 
     #[test]
     fn what_is_no_program_is_told() {
-        assert!(matches!(forget(&mut [0; 100], &NEVER_CALLED), Err(LinkProblem::Elf(_))));
+        assert!(matches!(remove_needed(&mut [0; 100], &NEVER_CALLED), Err(LinkProblem::Elf(_))));
     }
 
     proptest::proptest! {
@@ -267,7 +267,7 @@ mod tests {
             for (at, value) in places {
                 program[at] = value;
             }
-            let _ = forget(&mut program, &[UNWINDER]);
+            let _ = remove_needed(&mut program, &[UNWINDER]);
         }
     }
 }

@@ -161,7 +161,7 @@ impl Qemu {
                 return Err(KernelError::content(format!("QEMU {}", locked.version), problem));
             }
         }
-        unlink(&root.join(BINARY), &locked.version)?;
+        drop_unused_libraries(&root.join(BINARY), &locked.version)?;
         let noted = Extent::of(&root).and_then(|extent| {
             let json = serde_json::to_vec(&extent).map_err(io::Error::other)?;
             fs::write(root.join(EXTENT), json)
@@ -172,9 +172,9 @@ impl Qemu {
 }
 
 /// Has the program's loader load none of the libraries that no machine calls.
-fn unlink(binary: &Path, version: &str) -> Result<(), KernelError> {
+fn drop_unused_libraries(binary: &Path, version: &str) -> Result<(), KernelError> {
     let mut program = fs::read(binary).map_err(|error| KernelError::cache("read", binary, error))?;
-    links::forget(&mut program, &links::NEVER_CALLED)
+    links::remove_needed(&mut program, &links::NEVER_CALLED)
         .map_err(|problem| KernelError::content(format!("the program of QEMU {version}"), problem.to_string()))?;
     fs::write(binary, program).map_err(|error| KernelError::cache("write", binary, error))
 }

@@ -9,8 +9,8 @@ use super::cache::{self, Cache};
 use super::error::KernelError;
 use super::fetch::Progress;
 use super::lock::{Lock, LockedKernel, LockedQemu, PinnedPackage};
+use super::pinning::Resolver;
 use super::pins::Pins;
-use super::resolve::Resolver;
 use super::rewrite;
 
 /// What the lock says now of a kernel or of QEMU that it did not say before.

@@ -7,11 +7,11 @@ use rxpath_guest::{ActorIndex, RunReport, StepIndex};
 
 use super::contexts::{Context, ContextRules, CutTree, Kept, separate};
 use super::cost::{CallSamples, Costing, Costs, TracerCost};
-use super::operations::{Operation, operations};
-use super::profiles::Hiding;
+use super::profiles::Filter;
+use super::recorded_operations::{Operation, operations};
 use super::shape::{Shaper, Woken};
-use super::{FunctionNames, NameTable, Path, PathNode, Step, fold};
-use crate::trace::{Forests, Node, TaskKey, What};
+use super::{CallPath, FunctionNames, NameTable, PathEntry, PathNode, fold};
+use crate::trace::{CallForests, Node, NodeKind, TaskKey};
 
 /// What an actor is called, and its steps.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,13 +32,13 @@ pub enum Stream {
         /// Which step.
         step: StepIndex,
     },
-    /// Softirqs of concern, each beneath a [`Step::In`] that says who ran it.
+    /// Softirqs of concern, each beneath a [`PathEntry::In`] that says who ran it.
     Softirq,
     /// Hard interrupts of concern.
     HardIrq,
     /// Non-maskable interrupts, if the case expects something in them.
     Nmi,
-    /// Work of other tasks of this class, beneath a [`Step::In`].
+    /// Work of other tasks of this class, beneath a [`PathEntry::In`].
     Task(Arc<str>),
 }
 
@@ -46,7 +46,7 @@ pub enum Stream {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CapturePaths {
     /// By stream, then by iteration. A stream that an iteration lacks has an empty path there.
-    pub streams: BTreeMap<Stream, BTreeMap<u32, Path>>,
+    pub streams: BTreeMap<Stream, BTreeMap<u32, CallPath>>,
     /// Hard interrupts that came during an operation: `(actor, step, iteration)` to their number. Absent means none.
     pub interrupts: BTreeMap<(ActorIndex, StepIndex, u32), u32>,
     /// Raw names behind the canonical ones in the paths, where they differ.
@@ -64,17 +64,17 @@ pub struct CaptureSettings<'s> {
     /// Which function belongs to which context.
     pub rules: &'s ContextRules,
     /// What is left out, and what is expected.
-    pub hiding: &'s Hiding,
+    pub filter: &'s Filter,
     /// What tracing a call cost, to be taken off; without it, nothing is said of costs.
     pub tracer: Option<TracerCost>,
 }
 
 /// Cuts a capture into the paths of its streams.
 ///
-/// What was lost on the way ([`Forests::losses`]) is for the caller to judge; what is missing for other reasons is in
+/// What was lost on the way ([`CallForests::losses`]) is for the caller to judge; what is missing for other reasons is in
 /// [`CapturePaths::problems`].
 pub fn capture_paths(
-    forests: &Forests,
+    forests: &CallForests,
     report: &RunReport,
     symbols: &dyn FunctionNames,
     settings: &CaptureSettings,
@@ -114,7 +114,7 @@ struct Tree<'a> {
 }
 
 struct Work<'s, 'a> {
-    forests: &'a Forests,
+    forests: &'a CallForests,
     settings: &'s CaptureSettings<'s>,
     names: NameTable<'a>,
     costing: Option<Costing>,
@@ -128,7 +128,7 @@ struct Work<'s, 'a> {
 
 impl<'s, 'a> Work<'s, 'a> {
     fn new(
-        forests: &'a Forests,
+        forests: &'a CallForests,
         report: &'a RunReport,
         symbols: &'a dyn FunctionNames,
         settings: &'s CaptureSettings<'s>,
@@ -236,7 +236,7 @@ impl<'s, 'a> Work<'s, 'a> {
 
     fn name_of(&mut self, node: &Node) -> Option<Arc<str>> {
         match node.what {
-            What::Call { func, .. } => Some(self.names.canonical(func)),
+            NodeKind::Call { func, .. } => Some(self.names.canonical(func)),
             _ => None,
         }
     }
@@ -245,7 +245,7 @@ impl<'s, 'a> Work<'s, 'a> {
     fn is_of_concern(&mut self, nodes: &[Kept], concern: impl Fn(&Self, &str) -> bool) -> bool {
         nodes.iter().any(|kept| {
             let Some(name) = self.name_of(kept.node) else { return false };
-            let expected = self.settings.hiding.is_expected(&name) && !self.settings.rules.everywhere.matches(&name);
+            let expected = self.settings.filter.is_expected(&name) && !self.settings.rules.everywhere.matches(&name);
             expected || concern(self, &name)
         })
     }
@@ -293,10 +293,10 @@ impl<'s, 'a> Work<'s, 'a> {
         let woken = |pid: i32| known.get(&pid).cloned().unwrap_or_else(|| Woken::Other("other".into()));
         let costs = self.costs(&trees);
         let switches_recorded = self.forests.by_task.values().any(|forest| {
-            forest.nodes.iter().any(|node| matches!(node.what, What::SwitchOut { .. } | What::SwitchIn { .. }))
+            forest.nodes.iter().any(|node| matches!(node.what, NodeKind::SwitchOut { .. } | NodeKind::SwitchIn { .. }))
         });
-        let hiding = self.settings.hiding;
-        let mut shaper = Shaper { names: &mut self.names, hiding, woken: &woken, switches_recorded };
+        let filter = self.settings.filter;
+        let mut shaper = Shaper { names: &mut self.names, filter, woken: &woken, switches_recorded };
         let mut out = CapturePaths { costs, ..CapturePaths::default() };
         for (tree, label) in trees.iter().zip(&labels) {
             let of_stream = out.streams.entry(tree.stream.clone()).or_default();
@@ -304,7 +304,7 @@ impl<'s, 'a> Work<'s, 'a> {
             let labelled = matches!(tree.stream, Stream::Softirq | Stream::Task(_));
             let new_label = labelled && last_root(path) != Some(label);
             if new_label {
-                path.nodes.push(PathNode::once(0, Step::In(label.clone())));
+                path.nodes.push(PathNode::once(0, PathEntry::In(label.clone())));
             }
             let before = path.nodes.len();
             shaper.append(&tree.nodes, u32::from(labelled), path);
@@ -340,16 +340,16 @@ impl<'s, 'a> Work<'s, 'a> {
     }
 }
 
-fn last_root(path: &Path) -> Option<&Arc<str>> {
+fn last_root(path: &CallPath) -> Option<&Arc<str>> {
     match &path.nodes.iter().rfind(|node| node.depth == 0)?.what {
-        Step::In(label) => Some(label),
+        PathEntry::In(label) => Some(label),
         _ => None,
     }
 }
 
-fn raw_names(names: &NameTable, streams: &BTreeMap<Stream, BTreeMap<u32, Path>>) -> BTreeMap<String, Vec<String>> {
+fn raw_names(names: &NameTable, streams: &BTreeMap<Stream, BTreeMap<u32, CallPath>>) -> BTreeMap<String, Vec<String>> {
     let paths = streams.values().flat_map(BTreeMap::values);
-    let functions: std::collections::BTreeSet<&str> = paths.flat_map(Path::functions).collect();
+    let functions: std::collections::BTreeSet<&str> = paths.flat_map(CallPath::functions).collect();
     let with_raw = functions.into_iter().map(|name| (name, names.raw_names(name)));
     let differing = with_raw.filter(|(name, raw)| raw.iter().any(|raw| raw != name));
     differing.map(|(name, raw)| (name.to_owned(), raw.into_iter().map(str::to_owned).collect())).collect()

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use super::{NameTable, Patterns};
-use crate::trace::{Interrupted, Node, What};
+use crate::trace::{Interrupted, Node, NodeKind};
 
 /// The context of a call, from the one that everything may interrupt to the one that nothing may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -149,8 +149,8 @@ pub fn separate<'a>(nodes: &'a [Node], own: &[u64], names: &mut NameTable, rules
             frames.pop();
         }
         let parent = frames.last().copied().unwrap_or(base);
-        let What::Call { func, .. } = node.what else {
-            let is_switch = matches!(node.what, What::SwitchOut { .. } | What::SwitchIn { .. });
+        let NodeKind::Call { func, .. } = node.what else {
+            let is_switch = matches!(node.what, NodeKind::SwitchOut { .. } | NodeKind::SwitchIn { .. });
             if !parent.glue || is_switch && parent.to == To::Own {
                 out.keep(parent.to, Kept { depth: parent.depth, node, own });
             }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::contexts::Kept;
 use super::timing::Summary;
 use super::{FunctionNames, NameTable, subtree_ends};
-use crate::trace::{Forests, FuncAddr, Node, What};
+use crate::trace::{CallForests, FuncAddr, Node, NodeKind};
 
 /// What the tracer adds to a traced call, in nanoseconds (exact mode: instructions).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -42,7 +42,7 @@ pub struct Costing {
 
 impl Costing {
     /// For the calls of these forests.
-    pub fn new(forests: &Forests, names: &dyn FunctionNames, cost: TracerCost) -> Self {
+    pub fn new(forests: &CallForests, names: &dyn FunctionNames, cost: TracerCost) -> Self {
         let recorders = Recorders::among(forests, names);
         let left = forests.by_task.values().flat_map(|forest| departures(&forest.nodes, &recorders)).collect();
         Self { cost, recorders, left, clocks: OwnClocks::of(forests, cost.page) }
@@ -65,7 +65,7 @@ impl Costing {
             let start = clock(node.start);
             let parent = open.last_mut();
             match (&node.what, parent) {
-                (What::Call { func, end }, parent) => {
+                (NodeKind::Call { func, end }, parent) => {
                     let end = end.map(clock);
                     let mut of_tracer = self.recorders.of_events.contains(func);
                     if let Some(parent) = parent {
@@ -87,7 +87,7 @@ impl Costing {
                         last: start,
                     });
                 }
-                (What::SwitchIn { .. }, Some(parent)) => {
+                (NodeKind::SwitchIn { .. }, Some(parent)) => {
                     let back = clock(self.back_at(node));
                     parent.elsewhere += back.saturating_sub(parent.last);
                     parent.last = back;
@@ -103,7 +103,7 @@ impl Costing {
     /// Whether another CPU had turns between this call's entry and exit. What it ran is taken off, but a turn is only known from its
     /// first record to its last, and some hundreds of instructions on either side of them are left.
     fn shared(&self, call: &Node) -> bool {
-        let What::Call { end: Some(end), .. } = call.what else { return false };
+        let NodeKind::Call { end: Some(end), .. } = call.what else { return false };
         self.clocks.others(call.cpu, end) > self.clocks.others(call.cpu, call.start)
     }
 
@@ -120,10 +120,10 @@ struct Recorders {
 }
 
 impl Recorders {
-    fn among(forests: &Forests, names: &dyn FunctionNames) -> Self {
+    fn among(forests: &CallForests, names: &dyn FunctionNames) -> Self {
         let nodes = forests.by_task.values().flat_map(|forest| &forest.nodes);
         let called = nodes.filter_map(|node| match node.what {
-            What::Call { func, .. } => Some(func),
+            NodeKind::Call { func, .. } => Some(func),
             _ => None,
         });
         let named = |func: &FuncAddr| names.raw_name(*func).unwrap_or_default();
@@ -148,11 +148,11 @@ struct OwnClocks {
 }
 
 impl OwnClocks {
-    fn of(forests: &Forests, page: u64) -> Self {
+    fn of(forests: &CallForests, page: u64) -> Self {
         let mut stamps: Vec<(u64, u16)> = Vec::new();
         for node in forests.by_task.values().flat_map(|forest| &forest.nodes) {
             stamps.push((node.start, node.cpu));
-            if let What::Call { end: Some(end), .. } = node.what {
+            if let NodeKind::Call { end: Some(end), .. } = node.what {
                 stamps.push((end, node.cpu));
             }
         }
@@ -198,7 +198,7 @@ fn departures(nodes: &[Node], recorders: &Recorders) -> Vec<((u16, u64), u64)> {
     let mut recorded_until = 0;
     for node in nodes {
         match node.what {
-            What::Call { func, end: Some(end) } => {
+            NodeKind::Call { func, end: Some(end) } => {
                 if recorders.of_switches.contains(&func) {
                     recorded_until = end;
                 }
@@ -206,11 +206,11 @@ fn departures(nodes: &[Node], recorders: &Recorders) -> Vec<((u16, u64), u64)> {
                     *left = end.max(*left);
                 }
             }
-            What::SwitchOut { .. } => {
+            NodeKind::SwitchOut { .. } => {
                 out.push(((node.cpu, node.start), node.start.max(recorded_until)));
                 going = true;
             }
-            What::SwitchIn { .. } => going = false,
+            NodeKind::SwitchIn { .. } => going = false,
             _ => {}
         }
     }
@@ -270,11 +270,11 @@ impl CallSamples {
     pub fn add(&mut self, kept: &[Kept], costing: &Costing, names: &mut NameTable) {
         let ends = subtree_ends(kept.iter().map(|kept| kept.depth));
         let took = with_all_beneath(&ends, kept.iter().map(|kept| kept.own));
-        let leaves = |kept: &Kept| u64::from(matches!(kept.node.what, What::SwitchOut { .. }));
+        let leaves = |kept: &Kept| u64::from(matches!(kept.node.what, NodeKind::SwitchOut { .. }));
         let left = with_all_beneath(&ends, kept.iter().map(leaves));
         let mut callers: Vec<Arc<str>> = Vec::new();
         for (at, kept) in kept.iter().enumerate() {
-            let What::Call { func, end } = kept.node.what else { continue };
+            let NodeKind::Call { func, end } = kept.node.what else { continue };
             let name = names.canonical(func);
             callers.truncate(kept.depth as usize);
             // To a reader a part that the compiler cut out of a function (`f.part.0`) is that function's own work.
@@ -313,24 +313,24 @@ mod tests {
         }
     }
 
-    fn node(depth: u32, start: u64, what: What) -> Node {
+    fn node(depth: u32, start: u64, what: NodeKind) -> Node {
         Node { depth, cpu: 0, start, interrupted: Interrupted::default(), what }
     }
 
     fn call(depth: u32, start: u64, end: u64) -> Node {
-        node(depth, start, What::Call { func: 1, end: Some(end) })
+        node(depth, start, NodeKind::Call { func: 1, end: Some(end) })
     }
 
     fn records(depth: u32, start: u64, end: u64) -> Node {
-        node(depth, start, What::Call { func: RECORDS, end: Some(end) })
+        node(depth, start, NodeKind::Call { func: RECORDS, end: Some(end) })
     }
 
-    fn away() -> What {
-        What::SwitchOut { state: 'S', next: 2 }
+    fn away() -> NodeKind {
+        NodeKind::SwitchOut { state: 'S', next: 2 }
     }
 
-    fn back() -> What {
-        What::SwitchIn { previous: 2 }
+    fn back() -> NodeKind {
+        NodeKind::SwitchIn { previous: 2 }
     }
 
     /// What the first of these tasks' nodes took.
@@ -339,7 +339,7 @@ mod tests {
             let task = TaskKey::Task(pid);
             (task, Forest { task, nodes: nodes.to_vec() })
         };
-        let forests = Forests { by_task: (1..).zip(tasks).map(forest).collect(), ..Forests::default() };
+        let forests = CallForests { by_task: (1..).zip(tasks).map(forest).collect(), ..CallForests::default() };
         Costing::new(&forests, &Names, cost).own_times(tasks[0])
     }
 
@@ -388,7 +388,7 @@ mod tests {
             (task, Forest { task, nodes: nodes.to_vec() })
         };
         let by_task = [forest(1, &nodes), forest(2, &[on_other(300, 600), on_other(2200, 2500)])].into();
-        let forests = Forests { by_task, ..Forests::default() };
+        let forests = CallForests { by_task, ..CallForests::default() };
         let costing = Costing::new(&forests, &Names, TracerCost::default());
         assert_eq!(nodes.each_ref().map(|node| costing.shared(node)), [false, true, true, false, false]);
         let own = costing.own_times(&nodes);
@@ -412,14 +412,15 @@ mod tests {
         // The first was begun before anything, the second by the inner call's exit, the third by the other's entry; the
         // last is another CPU's.
         let page_starts = BTreeMap::from([(0, vec![50, 400, 600]), (1, vec![650])]);
-        let forests = Forests { by_task: BTreeMap::from([(forest.task, forest)]), page_starts, ..Forests::default() };
+        let forests =
+            CallForests { by_task: BTreeMap::from([(forest.task, forest)]), page_starts, ..CallForests::default() };
         let cost = TracerCost { page: 30, ..TracerCost::default() };
         assert_eq!(Costing::new(&forests, &Names, cost).own_times(&nodes), [900 - 200 - 100 - 30, 200 - 30, 100]);
     }
 
     #[test]
     fn a_call_without_an_end_and_one_cheaper_than_its_tracer_cost_nothing() {
-        let nodes = [node(0, 0, What::Call { func: 1, end: None }), call(1, 5, 10)];
+        let nodes = [node(0, 0, NodeKind::Call { func: 1, end: None }), call(1, 5, 10)];
         assert_eq!(own(&[&nodes], TracerCost { inside: 7, whole: 9.0, page: 0 }), [0, 0]);
     }
 }

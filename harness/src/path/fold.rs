@@ -1,9 +1,9 @@
 //! Folds what came in a row: identical siblings into one line with a count, short periods of siblings into one
-//! [`Step::Repeat`]. The order is kept, so [`unfold`] gives back what was folded.
+//! [`PathEntry::Repeat`]. The order is kept, so [`unfold`] gives back what was folded.
 
 use std::collections::HashMap;
 
-use super::{Path, PathNode, Step};
+use super::{CallPath, PathEntry, PathNode};
 
 /// The longest period, in siblings (runs of identical ones counted once), that is looked for.
 pub const LONGEST_PERIOD: usize = 16;
@@ -12,7 +12,7 @@ pub const LONGEST_PERIOD: usize = 16;
 ///
 /// Siblings are first folded into runs; then, from the left, the period that covers most siblings is taken. What was
 /// folded already stays folded: runs that meet are joined.
-pub fn fold(path: &Path) -> Path {
+pub fn fold(path: &CallPath) -> CallPath {
     let mut subtrees = Subtrees::default();
     // Siblings seen so far at each depth, last one first: walking backwards, children come before their parent.
     let mut pending: Vec<Vec<Id>> = vec![Vec::new()];
@@ -32,7 +32,7 @@ pub fn fold(path: &Path) -> Path {
 }
 
 /// The path with nothing folded; `None` if that has more than `most` nodes.
-pub fn unfold(path: &Path, most: usize) -> Option<Path> {
+pub fn unfold(path: &CallPath, most: usize) -> Option<CallPath> {
     enum Job {
         Siblings { at: usize, end: usize, lift: u32 },
         Node { at: usize, left: u32, lift: u32 },
@@ -51,7 +51,7 @@ pub fn unfold(path: &Path, most: usize) -> Option<Path> {
             Job::Node { at, left, lift } => {
                 jobs.push(Job::Node { at, left: left - 1, lift });
                 let node = &path.nodes[at];
-                let is_period = node.what == Step::Repeat && ends[at] > at + 1;
+                let is_period = node.what == PathEntry::Repeat && ends[at] > at + 1;
                 if !is_period {
                     if out.len() == most {
                         return None;
@@ -62,7 +62,7 @@ pub fn unfold(path: &Path, most: usize) -> Option<Path> {
             }
         }
     }
-    Some(Path { nodes: out })
+    Some(CallPath { nodes: out })
 }
 
 fn in_order(mut backwards: Vec<Id>) -> Vec<Id> {
@@ -75,7 +75,7 @@ type Id = u32;
 
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct Subtree {
-    what: Step,
+    what: PathEntry,
     times: u32,
     children: Vec<Id>,
 }
@@ -107,7 +107,7 @@ impl Subtrees {
                 continue;
             };
             let children = runs[at..at + period].to_vec();
-            out.push(self.intern(Subtree { what: Step::Repeat, times, children }));
+            out.push(self.intern(Subtree { what: PathEntry::Repeat, times, children }));
             at += period * times as usize;
         }
         out
@@ -130,7 +130,7 @@ impl Subtrees {
         out
     }
 
-    fn write_out(&self, roots: &[Id]) -> Path {
+    fn write_out(&self, roots: &[Id]) -> CallPath {
         let mut nodes = Vec::new();
         let mut next: Vec<(u32, Id)> = roots.iter().rev().map(|root| (0, *root)).collect();
         while let Some((depth, id)) = next.pop() {
@@ -138,7 +138,7 @@ impl Subtrees {
             nodes.push(PathNode { depth, what: subtree.what.clone(), times: subtree.times });
             next.extend(subtree.children.iter().rev().map(|child| (depth + 1, *child)));
         }
-        Path { nodes }
+        CallPath { nodes }
     }
 }
 

@@ -8,11 +8,11 @@ pub mod cost;
 mod fold;
 mod model;
 mod names;
-mod operations;
 mod patterns;
 pub mod profiles;
 #[cfg(test)]
 pub(crate) mod recorded;
+mod recorded_operations;
 #[cfg(test)]
 pub(crate) mod sample;
 pub mod shape;
@@ -25,6 +25,6 @@ pub use contexts::{Context, ContextRules, DataFileError};
 pub use fold::{LONGEST_PERIOD, fold, unfold};
 pub use model::*;
 pub use names::{FunctionNames, NameTable, canonical};
-pub use operations::{Operation, Operations, operations};
 pub use patterns::Patterns;
-pub use profiles::{Hiding, Profiles};
+pub use profiles::{Filter, Profiles};
+pub use recorded_operations::{Operation, Operations, operations};

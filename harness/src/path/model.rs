@@ -8,7 +8,7 @@ use thiserror::Error;
 ///
 /// Preorder: a node's children follow it with a `depth` one greater. A path may have several roots (depth 0).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Path {
+pub struct CallPath {
     /// Nodes in preorder.
     pub nodes: Vec<PathNode>,
 }
@@ -19,14 +19,14 @@ pub struct PathNode {
     /// Nesting, from 0.
     pub depth: u32,
     /// What stands there.
-    pub what: Step,
+    pub what: PathEntry,
     /// How often this node with everything beneath it came in a row (1: once).
     pub times: u32,
 }
 
 /// What a line of a path stands for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Step {
+pub enum PathEntry {
     /// A function, by its canonical name (compiler suffixes stripped).
     Call(Arc<str>),
     /// A period of several siblings that was repeated: the children are one period, [`PathNode::times`] says how often.
@@ -41,7 +41,7 @@ pub enum Step {
     Preempted,
 }
 
-impl Step {
+impl PathEntry {
     /// Whether other lines can stand beneath this one.
     pub fn can_have_children(&self) -> bool {
         matches!(self, Self::Call(_) | Self::Repeat | Self::In(_))
@@ -58,7 +58,7 @@ impl Step {
 
 impl PathNode {
     /// A node that came once.
-    pub fn once(depth: u32, what: Step) -> Self {
+    pub fn once(depth: u32, what: PathEntry) -> Self {
         Self { depth, what, times: 1 }
     }
 }
@@ -90,7 +90,7 @@ pub enum MalformedPath {
     },
 }
 
-impl Path {
+impl CallPath {
     /// Whether the nodes are in preorder, as a path's must be.
     pub fn check(&self) -> Result<(), MalformedPath> {
         let mut most = 0;
@@ -102,7 +102,7 @@ impl Path {
                 return Err(MalformedPath::Never { node: index });
             }
             let has_children = self.nodes.get(index + 1).is_some_and(|next| next.depth > node.depth);
-            if node.what == Step::Repeat && !has_children {
+            if node.what == PathEntry::Repeat && !has_children {
                 return Err(MalformedPath::EmptyPeriod { node: index });
             }
             most = node.depth + u32::from(node.what.can_have_children());

@@ -56,7 +56,7 @@ pub struct UnknownProfile {
 
 /// What one case's paths leave out.
 #[derive(Clone, Debug, Default)]
-pub struct Hiding {
+pub struct Filter {
     groups: BTreeSet<String>,
     subtree: Patterns,
     splice: Patterns,
@@ -68,15 +68,15 @@ pub struct Hiding {
 
 /// What becomes of a function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fate {
+pub enum Visibility {
     /// It is a line of the path.
     Shown,
     /// It is a line of the path even where everything around it is left out, because the case expects it.
     Expected,
     /// What it calls takes its place.
-    Spliced,
+    Inlined,
     /// It goes with everything it calls.
-    Gone,
+    Hidden,
 }
 
 impl Profiles {
@@ -123,7 +123,7 @@ impl Profiles {
     /// `chosen` holds names of profiles and groups, taken in order; a `-` before a name takes its groups out again. If none
     /// is chosen, or the first one is taken out, [`DEFAULT_PROFILE`] comes before them. `expected` holds the functions that
     /// the case expects (names or prefixes with a `*`): they are shown in any case.
-    pub fn select<C: AsRef<str>, E: AsRef<str>>(&self, chosen: &[C], expected: &[E]) -> Result<Hiding, UnknownProfile> {
+    pub fn select<C: AsRef<str>, E: AsRef<str>>(&self, chosen: &[C], expected: &[E]) -> Result<Filter, UnknownProfile> {
         let mut groups: BTreeSet<&String> = BTreeSet::new();
         if chosen.first().is_none_or(|first| first.as_ref().starts_with('-')) {
             groups.extend(&self.profiles[DEFAULT_PROFILE]);
@@ -134,19 +134,19 @@ impl Profiles {
                 None => groups.extend(self.groups_of(name)?),
             }
         }
-        let mut hiding = Hiding {
+        let mut filter = Filter {
             groups: groups.iter().map(|group| (*group).clone()).collect(),
             milestones: Patterns::new(&self.milestones),
             expected: Patterns::new(expected.iter().map(|name| canonical(name.as_ref()))),
-            ..Hiding::default()
+            ..Filter::default()
         };
         for group in groups.into_iter().map(|group| &self.groups[group]) {
-            hiding.subtree.extend(&Patterns::new(&group.subtree));
-            hiding.splice.extend(&Patterns::new(&group.splice));
-            hiding.preempted.extend(&Patterns::new(&group.preempted));
-            hiding.hides_preemption |= !group.preempted.is_empty();
+            filter.subtree.extend(&Patterns::new(&group.subtree));
+            filter.splice.extend(&Patterns::new(&group.splice));
+            filter.preempted.extend(&Patterns::new(&group.preempted));
+            filter.hides_preemption |= !group.preempted.is_empty();
         }
-        Ok(hiding)
+        Ok(filter)
     }
 
     fn groups_of<'a>(&'a self, name: &str) -> Result<Vec<&'a String>, UnknownProfile> {
@@ -161,19 +161,19 @@ impl Profiles {
     }
 }
 
-impl Hiding {
+impl Filter {
     /// What becomes of the function with this canonical name.
-    pub fn fate(&self, name: &str) -> Fate {
+    pub fn visibility(&self, name: &str) -> Visibility {
         if self.expected.matches(name) {
-            Fate::Expected
+            Visibility::Expected
         } else if self.milestones.matches(name) {
-            Fate::Shown
+            Visibility::Shown
         } else if self.splice.matches(name) {
-            Fate::Spliced
+            Visibility::Inlined
         } else if self.subtree.matches(name) {
-            Fate::Gone
+            Visibility::Hidden
         } else {
-            Fate::Shown
+            Visibility::Shown
         }
     }
 
@@ -202,40 +202,40 @@ impl Hiding {
 mod tests {
     use super::*;
 
-    fn select(chosen: &[&str], expected: &[&str]) -> Hiding {
+    fn select(chosen: &[&str], expected: &[&str]) -> Filter {
         Profiles::embedded().unwrap().select(chosen, expected).unwrap()
     }
 
     #[test]
     fn no_choice_means_the_default_profile() {
-        let hiding = select(&[], &[]);
-        assert_eq!(hiding.fate("_raw_spin_lock_bh"), Fate::Gone);
-        assert_eq!(hiding.fate("x64_sys_call"), Fate::Spliced);
-        assert_eq!(hiding.fate("__x64_sys_recvfrom"), Fate::Shown);
-        assert_eq!(hiding.label(), select(&["default"], &[]).label());
+        let filter = select(&[], &[]);
+        assert_eq!(filter.visibility("_raw_spin_lock_bh"), Visibility::Hidden);
+        assert_eq!(filter.visibility("x64_sys_call"), Visibility::Inlined);
+        assert_eq!(filter.visibility("__x64_sys_recvfrom"), Visibility::Shown);
+        assert_eq!(filter.label(), select(&["default"], &[]).label());
     }
 
     #[test]
     fn groups_are_added_and_taken_out_in_order() {
-        assert_eq!(select(&["-locks"], &[]).fate("_raw_spin_lock_bh"), Fate::Shown);
-        assert_eq!(select(&["-locks"], &[]).fate("rcu_read_lock"), Fate::Gone);
+        assert_eq!(select(&["-locks"], &[]).visibility("_raw_spin_lock_bh"), Visibility::Shown);
+        assert_eq!(select(&["-locks"], &[]).visibility("rcu_read_lock"), Visibility::Hidden);
         assert_eq!(select(&["everything", "locks"], &[]).label(), "locks,tracing");
         assert_eq!(select(&["default", "-default", "rcu"], &[]).label(), "rcu");
     }
 
     #[test]
     fn what_a_case_expects_is_shown_whatever_hides_it() {
-        assert_eq!(select(&[], &["kfree"]).fate("kfree"), Fate::Expected);
-        assert_eq!(select(&[], &["ip_rcv_core.isra.0"]).fate("ip_rcv_core"), Fate::Expected);
+        assert_eq!(select(&[], &["kfree"]).visibility("kfree"), Visibility::Expected);
+        assert_eq!(select(&[], &["ip_rcv_core.isra.0"]).visibility("ip_rcv_core"), Visibility::Expected);
     }
 
     #[test]
     fn milestones_are_never_hidden_by_any_group() {
         let profiles = Profiles::embedded().unwrap();
         let all: Vec<&String> = profiles.groups().keys().collect();
-        let hiding = profiles.select(&all, &[] as &[&str]).unwrap();
+        let filter = profiles.select(&all, &[] as &[&str]).unwrap();
         for milestone in &profiles.milestones {
-            assert_eq!(hiding.fate(milestone.trim_end_matches('*')), Fate::Shown, "{milestone}");
+            assert_eq!(filter.visibility(milestone.trim_end_matches('*')), Visibility::Shown, "{milestone}");
         }
     }
 

@@ -40,9 +40,9 @@ pub fn recorded(kernel: &str, profiles: &[&str], expected: &[&str]) -> CapturePa
         role("receiver", &["recv-tcp", "recv-udp", "recv-empty", "socket"]),
         role("sender", &["send-tcp", "send-udp"]),
     ];
-    let hiding = Profiles::embedded().unwrap().select(profiles, expected).unwrap();
+    let filter = Profiles::embedded().unwrap().select(profiles, expected).unwrap();
     let rules = ContextRules::embedded().unwrap();
-    let settings = CaptureSettings { roles: &roles, rules: &rules, hiding: &hiding, tracer: None };
+    let settings = CaptureSettings { roles: &roles, rules: &rules, filter: &filter, tracer: None };
     capture_paths(&sample.forests, &report, &sample.symbols, &settings)
 }
 

@@ -6,12 +6,12 @@
 
 use std::collections::HashMap;
 
-use crate::trace::{Forest, Forests, FuncAddr, Interrupted, Node, TaskKey, What};
+use crate::trace::{CallForests, Forest, FuncAddr, Interrupted, Node, NodeKind, TaskKey};
 use rxpath_guest::Marker;
 
 /// Forests with the symbols they need.
 pub struct Sample {
-    pub forests: Forests,
+    pub forests: CallForests,
     pub symbols: HashMap<FuncAddr, String>,
 }
 
@@ -40,7 +40,7 @@ impl Sample {
     }
 
     fn from_lines<'t>(lines: impl Iterator<Item = (u64, u16, &'t str)>) -> Self {
-        let mut sample = Self { forests: Forests::default(), symbols: HashMap::new() };
+        let mut sample = Self { forests: CallForests::default(), symbols: HashMap::new() };
         let mut addresses: HashMap<String, FuncAddr> = HashMap::new();
         let mut task = TaskKey::Idle(0);
         for (start, cpu, line) in lines {
@@ -60,7 +60,7 @@ impl Sample {
                     let next = 0x1000 + addresses.len() as u64;
                     let func = *addresses.entry(text.to_owned()).or_insert(next);
                     sample.symbols.insert(func, text.to_owned());
-                    What::Call { func, end: None }
+                    NodeKind::Call { func, end: None }
                 }
             };
             let forest = sample.forests.by_task.get_mut(&task).expect("a task before the first node");
@@ -82,31 +82,31 @@ impl Sample {
     /// A node in one word or a few.
     pub fn describe(&self, node: &Node) -> String {
         match &node.what {
-            What::Call { func, .. } => self.symbols[func].clone(),
-            What::SwitchOut { state, .. } => format!("@out {state}"),
-            What::SwitchIn { .. } => "@in".to_owned(),
+            NodeKind::Call { func, .. } => self.symbols[func].clone(),
+            NodeKind::SwitchOut { state, .. } => format!("@out {state}"),
+            NodeKind::SwitchIn { .. } => "@in".to_owned(),
             other => format!("{other:?}"),
         }
     }
 }
 
-fn what_of(mark: &str) -> What {
+fn what_of(mark: &str) -> NodeKind {
     let words: Vec<&str> = mark.split(' ').collect();
     let number = |at: usize| words[at].parse::<i64>().unwrap();
     match words[0] {
-        "out" => What::SwitchOut { state: words[1].chars().next().unwrap(), next: number(2) as i32 },
-        "in" => What::SwitchIn { previous: number(1) as i32 },
-        "waking" => What::Waking { pid: number(1) as i32 },
-        "woken" => What::Woken { pid: number(1) as i32 },
+        "out" => NodeKind::SwitchOut { state: words[1].chars().next().unwrap(), next: number(2) as i32 },
+        "in" => NodeKind::SwitchIn { previous: number(1) as i32 },
+        "waking" => NodeKind::Waking { pid: number(1) as i32 },
+        "woken" => NodeKind::Woken { pid: number(1) as i32 },
         "irq" => {
             let events = ["softirq_entry", "softirq_exit", "softirq_raise", "irq_handler_entry", "irq_handler_exit"];
             let event = events.into_iter().find(|event| *event == words[1]).unwrap();
-            What::Irq { event, number: number(2) }
+            NodeKind::Irq { event, number: number(2) }
         }
         "marker" => {
             let (begin, actor) = (number(1) == 1, number(2) as u16);
             let marker = Marker { begin, actor, step: number(3) as u16, iteration: number(4) as u32 };
-            What::Marker { bytes: marker.to_bytes().to_vec() }
+            NodeKind::Marker { bytes: marker.to_bytes().to_vec() }
         }
         other => panic!("no such mark: {other}"),
     }

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::contexts::Kept;
-use super::profiles::{Fate, Hiding};
-use super::{NameTable, Path, PathNode, Step, fold, subtree_ends};
-use crate::trace::{FuncAddr, What};
+use super::profiles::{Filter, Visibility};
+use super::{CallPath, NameTable, PathEntry, PathNode, fold, subtree_ends};
+use crate::trace::{FuncAddr, NodeKind};
 
 /// Whom a wake-up woke.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub struct Shaper<'s, 'a> {
     /// Names of the traced kernel's functions.
     pub names: &'s mut NameTable<'a>,
     /// What is left out.
-    pub hiding: &'s Hiding,
+    pub filter: &'s Filter,
     /// Who a pid is.
     pub woken: &'s dyn Fn(i32) -> Woken,
     /// Whether context switches were recorded: without them, no call can be said to have slept.
@@ -30,14 +30,14 @@ pub struct Shaper<'s, 'a> {
 
 impl Shaper<'_, '_> {
     /// The path of one context's nodes, folded.
-    pub fn path(&mut self, kept: &[Kept]) -> Path {
-        let mut path = Path::default();
+    pub fn path(&mut self, kept: &[Kept]) -> CallPath {
+        let mut path = CallPath::default();
         self.append(kept, 0, &mut path);
         fold(&path)
     }
 
     /// Appends the nodes' path beneath `depth`, not folded.
-    pub fn append(&mut self, kept: &[Kept], depth: u32, path: &mut Path) {
+    pub fn append(&mut self, kept: &[Kept], depth: u32, path: &mut CallPath) {
         let ends = subtree_ends(kept.iter().map(|kept| kept.depth));
         let mut frames: Vec<Open> = Vec::new();
         let mut at = 0;
@@ -48,7 +48,7 @@ impl Shaper<'_, '_> {
             }
             let parent =
                 frames.last().copied().unwrap_or(Open { raw_depth: 0, func: None, inner: depth, hidden: false });
-            let What::Call { func, .. } = node.what else {
+            let NodeKind::Call { func, .. } = node.what else {
                 if let Some(step) = self.mark(&node.what, parent.hidden) {
                     path.nodes.push(PathNode::once(parent.inner, step));
                 }
@@ -61,30 +61,30 @@ impl Shaper<'_, '_> {
                 continue;
             }
             let mut open = Open { raw_depth, func: Some(func), ..parent };
-            match self.hiding.fate(&name) {
+            match self.filter.visibility(&name) {
                 _ if self.is_part_of(&parent, func, &name) => {}
-                Fate::Shown if parent.hidden => {}
-                Fate::Shown | Fate::Expected => {
-                    path.nodes.push(PathNode::once(parent.inner, Step::Call(name)));
+                Visibility::Shown if parent.hidden => {}
+                Visibility::Shown | Visibility::Expected => {
+                    path.nodes.push(PathNode::once(parent.inner, PathEntry::Call(name)));
                     open.inner += 1;
                     open.hidden = false;
                 }
-                Fate::Spliced => {}
-                Fate::Gone => open.hidden = true,
+                Visibility::Inlined => {}
+                Visibility::Hidden => open.hidden = true,
             }
             frames.push(open);
             at += 1;
         }
     }
 
-    fn mark(&self, what: &What, hidden: bool) -> Option<Step> {
+    fn mark(&self, what: &NodeKind, hidden: bool) -> Option<PathEntry> {
         match what {
-            What::Waking { pid } => match (self.woken)(*pid) {
-                Woken::Actor(name) => Some(Step::Wakes(name)),
-                Woken::Other(class) => (!hidden).then_some(Step::Wakes(class)),
+            NodeKind::Waking { pid } => match (self.woken)(*pid) {
+                Woken::Actor(name) => Some(PathEntry::Wakes(name)),
+                Woken::Other(class) => (!hidden).then_some(PathEntry::Wakes(class)),
             },
-            What::SwitchOut { state: 'R', .. } => (!self.hiding.hides_preemption()).then_some(Step::Preempted),
-            What::SwitchOut { .. } => Some(Step::Sleeps),
+            NodeKind::SwitchOut { state: 'R', .. } => (!self.filter.hides_preemption()).then_some(PathEntry::Preempted),
+            NodeKind::SwitchOut { .. } => Some(PathEntry::Sleeps),
             _ => None,
         }
     }
@@ -95,8 +95,8 @@ impl Shaper<'_, '_> {
     }
 
     fn goes_for_preemption(&self, name: &str, subtree: &[Kept]) -> bool {
-        let is_sleep = |kept: &Kept| matches!(kept.node.what, What::SwitchOut { state, .. } if state != 'R');
-        self.switches_recorded && self.hiding.goes_unless_slept(name) && !subtree.iter().any(is_sleep)
+        let is_sleep = |kept: &Kept| matches!(kept.node.what, NodeKind::SwitchOut { state, .. } if state != 'R');
+        self.switches_recorded && self.filter.goes_unless_slept(name) && !subtree.iter().any(is_sleep)
     }
 }
 
@@ -124,12 +124,12 @@ mod tests {
         let mut names = NameTable::new(&sample.symbols);
         let nodes = &sample.forests.by_task[&TaskKey::Task(1)].nodes;
         let separated = separate(nodes, &[], &mut names, &ContextRules::embedded().unwrap());
-        let hiding = Profiles::embedded().unwrap().select(&[] as &[&str], expected_functions).unwrap();
+        let filter = Profiles::embedded().unwrap().select(&[] as &[&str], expected_functions).unwrap();
         let woken = |pid: i32| match pid {
             10 => Woken::Actor("receiver".into()),
             _ => Woken::Other("other".into()),
         };
-        let mut shaper = Shaper { names: &mut names, hiding: &hiding, woken: &woken, switches_recorded: true };
+        let mut shaper = Shaper { names: &mut names, filter: &filter, woken: &woken, switches_recorded: true };
         assert_eq!(text::write(&shaper.path(&separated.own)), path);
     }
 

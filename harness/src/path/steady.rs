@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
-use super::{Path, Step, text};
+use super::{CallPath, PathEntry, text};
 
 /// What came of comparing the iterations of one stream.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,7 +23,7 @@ pub enum Steadiness {
 #[derive(Clone, Debug, PartialEq)]
 pub struct SteadyPath {
     /// What they agree on.
-    pub path: Path,
+    pub path: CallPath,
     /// How many iterations show it.
     pub agreeing: usize,
     /// How many iterations there were.
@@ -36,7 +36,7 @@ pub struct SteadyPath {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Variant {
     /// The path.
-    pub path: Path,
+    pub path: CallPath,
     /// The iterations that show it, in order.
     pub seen_in: Vec<u32>,
     /// Where it first differs.
@@ -49,7 +49,7 @@ pub struct Unstable {
     /// How many iterations there were.
     pub iterations: usize,
     /// The most frequent path (the earliest of equals), which the places refer to; `None` if there was no iteration.
-    pub most_frequent: Option<Path>,
+    pub most_frequent: Option<CallPath>,
     /// How many iterations show it.
     pub agreeing: usize,
     /// Where the others first differ from it, most frequent first, with the number of iterations that differ there.
@@ -81,12 +81,12 @@ impl fmt::Display for Place {
 }
 
 /// Finds the path that more than half of the iterations agree on.
-pub fn steady(paths: &BTreeMap<u32, Path>) -> Steadiness {
-    let mut seen: HashMap<&Path, Vec<u32>> = HashMap::new();
+pub fn steady(paths: &BTreeMap<u32, CallPath>) -> Steadiness {
+    let mut seen: HashMap<&CallPath, Vec<u32>> = HashMap::new();
     for (iteration, path) in paths {
         seen.entry(path).or_default().push(*iteration);
     }
-    let mut seen: Vec<(&Path, Vec<u32>)> = seen.into_iter().collect();
+    let mut seen: Vec<(&CallPath, Vec<u32>)> = seen.into_iter().collect();
     seen.sort_by_key(|(_, iterations)| (std::cmp::Reverse(iterations.len()), iterations.first().copied()));
     let total = paths.len();
     let Some((most_frequent, agreeing)) = seen.first().map(|(path, iterations)| (*path, iterations.len())) else {
@@ -123,24 +123,24 @@ impl SteadyPath {
 }
 
 /// Where two paths part, if they do.
-pub fn first_difference(expected: &Path, found: &Path) -> Option<Place> {
+pub fn first_difference(expected: &CallPath, found: &CallPath) -> Option<Place> {
     let same = expected.nodes.iter().zip(&found.nodes).take_while(|(one, other)| one == other).count();
     if same == expected.nodes.len() && same == found.nodes.len() {
         return None;
     }
-    let line = |path: &Path| path.nodes.get(same).map(text::line);
+    let line = |path: &CallPath| path.nodes.get(same).map(text::line);
     Some(Place { node: same, beneath: beneath(expected, found, same), expected: line(expected), found: line(found) })
 }
 
 /// The functions around both sides' node: those around the deeper one, as far as they have come by then.
-fn beneath(expected: &Path, found: &Path, node: usize) -> Vec<String> {
-    let depth = |path: &Path| path.nodes.get(node).map_or(0, |node| node.depth);
+fn beneath(expected: &CallPath, found: &CallPath, node: usize) -> Vec<String> {
+    let depth = |path: &CallPath| path.nodes.get(node).map_or(0, |node| node.depth);
     let mut below = depth(expected).max(depth(found));
     let mut names = Vec::new();
     for earlier in expected.nodes[..node].iter().rev() {
         if earlier.depth < below {
             below = earlier.depth;
-            if let Step::Call(name) | Step::In(name) = &earlier.what {
+            if let PathEntry::Call(name) | PathEntry::In(name) = &earlier.what {
                 names.push(name.to_string());
             }
         }

@@ -21,10 +21,10 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use super::{Path, PathNode, Step};
+use super::{CallPath, PathEntry, PathNode};
 
 /// Writes a path as text, a line a node, each line ended by a newline. [`parse`] reads it back.
-pub fn write(path: &Path) -> String {
+pub fn write(path: &CallPath) -> String {
     let mut out = String::new();
     for node in &path.nodes {
         for _ in 0..node.depth {
@@ -46,14 +46,14 @@ pub fn line(node: &PathNode) -> String {
 }
 
 /// What a node stands for, as its line says it, without the count.
-pub fn step(what: &Step) -> String {
+pub fn step(what: &PathEntry) -> String {
     match what {
-        Step::Call(name) => escape(name),
-        Step::Repeat => "~ repeats".to_owned(),
-        Step::In(name) => format!("~ in {}", escape(name)),
-        Step::Wakes(name) => format!("~ wakes {}", escape(name)),
-        Step::Sleeps => "~ sleeps".to_owned(),
-        Step::Preempted => "~ preempted".to_owned(),
+        PathEntry::Call(name) => escape(name),
+        PathEntry::Repeat => "~ repeats".to_owned(),
+        PathEntry::In(name) => format!("~ in {}", escape(name)),
+        PathEntry::Wakes(name) => format!("~ wakes {}", escape(name)),
+        PathEntry::Sleeps => "~ sleeps".to_owned(),
+        PathEntry::Preempted => "~ preempted".to_owned(),
     }
 }
 
@@ -72,14 +72,14 @@ pub struct TextError {
 /// Reads what [`write()`] wrote. Lines may end in `\r\n`; the last one needs no newline.
 ///
 /// The text comes from files that people edit: any text gives a path or an error that names the line.
-pub fn parse(text: &str) -> Result<Path, TextError> {
+pub fn parse(text: &str) -> Result<CallPath, TextError> {
     let mut nodes: Vec<PathNode> = Vec::new();
     let mut interned = std::collections::HashSet::new();
     let mut deepest = 0;
     for (index, line) in text.lines().enumerate() {
         let fail = |expected: &str, found: String| TextError { line: index + 1, expected: expected.to_owned(), found };
         if let (Some(period), true) = (nodes.last(), index > 0)
-            && period.what == Step::Repeat
+            && period.what == PathEntry::Repeat
             && !line.starts_with(&"  ".repeat(period.depth as usize + 1))
         {
             return Err(fail("what is repeated, one level deeper than `~ repeats`", quoted(line)));
@@ -99,11 +99,11 @@ pub fn parse(text: &str) -> Result<Path, TextError> {
         deepest = depth + u32::from(what.can_have_children());
         nodes.push(PathNode { depth, what, times });
     }
-    if nodes.last().is_some_and(|last| last.what == Step::Repeat) {
+    if nodes.last().is_some_and(|last| last.what == PathEntry::Repeat) {
         let expected = "what is repeated, one level deeper than `~ repeats`".to_owned();
         return Err(TextError { line: nodes.len() + 1, expected, found: "the end".to_owned() });
     }
-    Ok(Path { nodes })
+    Ok(CallPath { nodes })
 }
 
 fn quoted(text: &str) -> String {
@@ -127,19 +127,19 @@ fn split_times(content: &str) -> Result<(&str, u32), String> {
 
 type Names = std::collections::HashSet<Arc<str>>;
 
-fn parse_step(what: &str, names: &mut Names) -> Result<Step, (&'static str, String)> {
+fn parse_step(what: &str, names: &mut Names) -> Result<PathEntry, (&'static str, String)> {
     let Some(mark) = what.strip_prefix('~') else {
-        return Ok(Step::Call(name(what, names)?));
+        return Ok(PathEntry::Call(name(what, names)?));
     };
     match mark {
-        " sleeps" => return Ok(Step::Sleeps),
-        " preempted" => return Ok(Step::Preempted),
-        " repeats" => return Ok(Step::Repeat),
+        " sleeps" => return Ok(PathEntry::Sleeps),
+        " preempted" => return Ok(PathEntry::Preempted),
+        " repeats" => return Ok(PathEntry::Repeat),
         _ => {}
     }
     match (mark.strip_prefix(" wakes "), mark.strip_prefix(" in ")) {
-        (Some(who), _) => Ok(Step::Wakes(name(who, names)?)),
-        (_, Some(who)) => Ok(Step::In(name(who, names)?)),
+        (Some(who), _) => Ok(PathEntry::Wakes(name(who, names)?)),
+        (_, Some(who)) => Ok(PathEntry::In(name(who, names)?)),
         _ => Err(("`~ sleeps`, `~ preempted`, `~ repeats`, `~ wakes NAME` or `~ in NAME`", quoted(what))),
     }
 }
@@ -224,7 +224,7 @@ __x64_sys_recvfrom
     fn a_text_read_and_written_is_the_same_text() {
         assert_eq!(write(&parse(SAMPLE).unwrap()), SAMPLE);
         assert_eq!(write(&parse(&SAMPLE.replace('\n', "\r\n")).unwrap()), SAMPLE);
-        assert_eq!(parse("").unwrap(), Path::default());
+        assert_eq!(parse("").unwrap(), CallPath::default());
     }
 
     #[test]
@@ -270,7 +270,7 @@ __x64_sys_recvfrom
 
         #[test]
         fn names_that_begin_like_a_count_survive(name in "×[0-9]{0,2}") {
-            let path = Path { nodes: vec![PathNode::once(0, Step::Wakes(name.as_str().into()))] };
+            let path = CallPath { nodes: vec![PathNode::once(0, PathEntry::Wakes(name.as_str().into()))] };
             prop_assert_eq!(parse(&write(&path)), Ok(path));
         }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use rxpath_guest::{ActorIndex, RunReport, StepIndex};
 use thiserror::Error;
 
-use crate::trace::{Forests, TaskKey, What};
+use crate::trace::{CallForests, NodeKind, TaskKey};
 
 /// The largest share by which two exact timings may differ and still count as the same: half a percent.
 pub const WIDEST_BAND: f64 = 0.005;
@@ -72,10 +72,10 @@ pub fn operation_times(report: &RunReport) -> BTreeMap<(ActorIndex, StepIndex), 
 }
 
 /// From the moment somebody began to wake this task to the moment it ran again, for every sleep, in nanoseconds.
-pub fn wakeup_latencies(forests: &Forests, pid: i32) -> Vec<u64> {
+pub fn wakeup_latencies(forests: &CallForests, pid: i32) -> Vec<u64> {
     let nodes = || forests.by_task.values().flat_map(|forest| &forest.nodes);
     let mut wakings: Vec<u64> = nodes()
-        .filter(|node| matches!(node.what, What::Waking { pid: woken } if woken == pid))
+        .filter(|node| matches!(node.what, NodeKind::Waking { pid: woken } if woken == pid))
         .map(|node| node.start)
         .collect();
     wakings.sort_unstable();
@@ -84,8 +84,8 @@ pub fn wakeup_latencies(forests: &Forests, pid: i32) -> Vec<u64> {
     let mut latencies = Vec::new();
     for node in &own.nodes {
         match node.what {
-            What::SwitchOut { state, .. } if state != 'R' => asleep_since = Some(node.start),
-            What::SwitchIn { .. } => {
+            NodeKind::SwitchOut { state, .. } if state != 'R' => asleep_since = Some(node.start),
+            NodeKind::SwitchIn { .. } => {
                 let Some(since) = asleep_since.take() else { continue };
                 let waking = wakings.partition_point(|waking| *waking < since);
                 if let Some(waking) = wakings.get(waking).filter(|waking| **waking <= node.start) {

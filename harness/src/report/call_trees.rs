@@ -2,11 +2,11 @@
 
 use std::fmt::Write as _;
 
-use crate::trace::{Forest, Forests, Interrupted, Node, Symbols, TaskKey, What, shadow_stack_losses};
+use crate::trace::{CallForests, Forest, Interrupted, Node, NodeKind, Symbols, TaskKey, shadow_stack_losses};
 
 /// The call trees of all tasks. Each line: microseconds since the first record, CPU, context (`h` hard interrupt, `s`
 /// softirq, `n` NMI), nanoseconds that the call took, the call by its nesting. `~` begins a mark between calls.
-pub fn call_trees(forests: &Forests, symbols: &Symbols) -> String {
+pub fn call_trees(forests: &CallForests, symbols: &Symbols) -> String {
     let mut out = String::new();
     let losses = forests.losses.iter().cloned().chain(shadow_stack_losses(&forests.too_deep));
     for loss in losses {
@@ -14,7 +14,7 @@ pub fn call_trees(forests: &Forests, symbols: &Symbols) -> String {
     }
     let first = forests.by_task.values().filter_map(|forest| forest.nodes.first()).map(|node| node.start).min();
     for forest in forests.by_task.values().filter(|forest| !forest.nodes.is_empty()) {
-        let calls = forest.nodes.iter().filter(|node| matches!(node.what, What::Call { .. })).count();
+        let calls = forest.nodes.iter().filter(|node| matches!(node.what, NodeKind::Call { .. })).count();
         let _ = writeln!(out, "\n{} ({calls} calls)", task(forest, forests));
         let _ = writeln!(out, "{:>12} {:>3}     {:>10}", "µs", "CPU", "ns");
         for node in &forest.nodes {
@@ -24,14 +24,14 @@ pub fn call_trees(forests: &Forests, symbols: &Symbols) -> String {
     out
 }
 
-fn task(forest: &Forest, forests: &Forests) -> String {
+fn task(forest: &Forest, forests: &CallForests) -> String {
     match forest.task {
         TaskKey::Task(pid) => who(pid, forests),
         TaskKey::Idle(cpu) => format!("idle task of CPU {cpu}"),
     }
 }
 
-fn who(pid: i32, forests: &Forests) -> String {
+fn who(pid: i32, forests: &CallForests) -> String {
     match (pid, forests.comms.get(&pid)) {
         (0, _) => "idle".to_owned(),
         (pid, Some(comm)) => format!("{}-{pid}", printable(comm)),
@@ -39,20 +39,20 @@ fn who(pid: i32, forests: &Forests) -> String {
     }
 }
 
-fn write_node(node: &Node, first: u64, forests: &Forests, symbols: &Symbols, out: &mut String) {
+fn write_node(node: &Node, first: u64, forests: &CallForests, symbols: &Symbols, out: &mut String) {
     let (took, text) = match &node.what {
-        What::Call { func, end } => {
+        NodeKind::Call { func, end } => {
             let name = symbols.name(*func).map_or_else(|| format!("{func:#x}"), printable);
             (end.map_or_else(|| "-".to_owned(), |end| end.saturating_sub(node.start).to_string()), name)
         }
-        What::Waking { pid } => (String::new(), format!("~ begins to wake {}", who(*pid, forests))),
-        What::Woken { pid } => (String::new(), format!("~ wakes {}", who(*pid, forests))),
-        What::SwitchOut { state, next } => {
+        NodeKind::Waking { pid } => (String::new(), format!("~ begins to wake {}", who(*pid, forests))),
+        NodeKind::Woken { pid } => (String::new(), format!("~ wakes {}", who(*pid, forests))),
+        NodeKind::SwitchOut { state, next } => {
             (String::new(), format!("~ leaves the CPU ({state}) to {}", who(*next, forests)))
         }
-        What::SwitchIn { previous } => (String::new(), format!("~ runs after {}", who(*previous, forests))),
-        What::Irq { event, number } => (String::new(), format!("~ {event} {number}")),
-        What::Marker { bytes } => {
+        NodeKind::SwitchIn { previous } => (String::new(), format!("~ runs after {}", who(*previous, forests))),
+        NodeKind::Irq { event, number } => (String::new(), format!("~ {event} {number}")),
+        NodeKind::Marker { bytes } => {
             let hex: String = bytes.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
             let more = if bytes.len() > 16 { "…" } else { "" };
             (String::new(), format!("~ marker {hex}{more}"))

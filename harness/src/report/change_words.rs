@@ -2,7 +2,7 @@
 
 use crate::diff::{Change, Cost, DiffLine};
 use crate::path::cost::Costs;
-use crate::path::{Path, PathNode, Step};
+use crate::path::{CallPath, PathEntry, PathNode};
 
 /// A diff's sign of this line: ` `, `+`, `-` or `~`.
 pub fn sign(line: &DiffLine) -> char {
@@ -42,8 +42,9 @@ pub fn cost(line: &DiffLine, cost: Cost) -> Option<String> {
 }
 
 /// What is to be known of the costs beside a path's calls; `None` if there are none.
-pub fn about_costs(path: &Path, costs: &Costs) -> Option<&'static str> {
-    let is_switch = |node: &PathNode| matches!(node.what, Step::Sleeps | Step::Wakes(_) | Step::Preempted);
+pub fn about_costs(path: &CallPath, costs: &Costs) -> Option<&'static str> {
+    let is_switch =
+        |node: &PathNode| matches!(node.what, PathEntry::Sleeps | PathEntry::Wakes(_) | PathEntry::Preempted);
     match (costs.is_empty(), path.nodes.iter().any(is_switch)) {
         (true, _) => None,
         (false, false) => Some("instructions of a call with all that it calls, median"),

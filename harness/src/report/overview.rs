@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::path::Path;
+use crate::path::CallPath;
 use crate::suite::{CaseResult, Results, SavedSide, SectionDiff, explain_saved};
 
 /// A run, ready to be shown.
@@ -33,7 +33,7 @@ pub struct KernelView<'r> {
     /// What came of it.
     pub result: &'r CaseResult,
     /// The paths that were found, by name.
-    pub paths: Vec<(String, Path)>,
+    pub paths: Vec<(String, CallPath)>,
     /// By section of the case: the number of the class of equal paths (0 is that of the first kernel that has one).
     pub classes: Vec<Option<usize>>,
 }
@@ -85,7 +85,7 @@ impl<'r> Overview<'r> {
 
 fn find_classes(case: &mut CaseView) {
     for name in &case.sections {
-        let mut seen: Vec<Path> = Vec::new();
+        let mut seen: Vec<CallPath> = Vec::new();
         for kernel in case.kernels.iter_mut().flatten() {
             let class = kernel.paths.iter().find(|(known, _)| known == name).map(|(_, path)| {
                 seen.iter().position(|known| known == path).unwrap_or_else(|| {

@@ -11,7 +11,7 @@ use crate::kernel::{self, Fetched, Kernel, Listed};
 use crate::path::cost::Costs;
 use crate::path::steady::Steadiness;
 use crate::path::{self, PathNode, text};
-use crate::suite::bench::{Bench, Figure};
+use crate::suite::benchmark::{Bench, Figure};
 use crate::suite::{Observation, Pruned, Results, Verdict};
 use crate::vm::StoredImage;
 
@@ -149,7 +149,7 @@ pub fn observation(case: &Case, kernel: &Kernel, observation: &Observation) -> S
 const COSTS_UNTIL: usize = 72;
 
 /// A path's lines with what their functions take, where that is known.
-fn costed(path: &path::Path, costs: &Costs) -> String {
+fn costed(path: &path::CallPath, costs: &Costs) -> String {
     let line = |(text, node): (&str, &PathNode)| match node.what.function().and_then(|name| costs.get(name)) {
         Some(cost) => {
             let room = COSTS_UNTIL.saturating_sub(text.chars().count());

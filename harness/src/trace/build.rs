@@ -6,7 +6,7 @@
 //! has written its entry record, and would not compare with kernels that lack it.
 
 use super::{
-    Forest, Forests, Node, TaskKey, TooDeep, What,
+    CallForests, Forest, Node, NodeKind, TaskKey, TooDeep,
     decode::{CaptureText, CpuEvents, CpuPages, DecodeError, Layout},
     event::{Common, Event, Exit, Switch},
     losses,
@@ -18,13 +18,13 @@ use std::collections::{BTreeMap, HashMap};
 ///
 /// Whatever the bytes are, this ends with forests or an error that names CPU, page and byte, and needs no more memory
 /// than a constant times the input.
-pub fn decode(text: &CaptureText<'_>, cpus: &[CpuPages<'_>]) -> Result<Forests, DecodeError> {
+pub fn decode(text: &CaptureText<'_>, cpus: &[CpuPages<'_>]) -> Result<CallForests, DecodeError> {
     let layout = Layout::new(text)?;
     build(&layout, cpus)
 }
 
 /// [`decode`] for a layout that is already understood.
-pub fn build(layout: &Layout, cpus: &[CpuPages<'_>]) -> Result<Forests, DecodeError> {
+pub fn build(layout: &Layout, cpus: &[CpuPages<'_>]) -> Result<CallForests, DecodeError> {
     let mut streams = Vec::with_capacity(cpus.len());
     for cpu in cpus {
         let mut events = layout.events(cpu.cpu, cpu.pages);
@@ -52,7 +52,7 @@ pub fn build(layout: &Layout, cpus: &[CpuPages<'_>]) -> Result<Forests, DecodeEr
     let comms = builder.comms.into_iter().map(|(pid, comm)| (pid, comm_text(&comm))).collect();
     let page_starts =
         streams.iter().map(|stream| (stream.events.cpu(), stream.events.page_starts().to_vec())).collect();
-    Ok(Forests { by_task, comms, losses, too_deep: builder.too_deep, page_starts })
+    Ok(CallForests { by_task, comms, losses, too_deep: builder.too_deep, page_starts })
 }
 
 /// One CPU's events, and the first record not yet taken.
@@ -132,16 +132,16 @@ impl Builder {
             Event::Switch(switch) => self.switch(at, switch),
             Event::Waking { pid, comm } => {
                 self.name(*pid, comm);
-                self.tasks[place].mark(at, What::Waking { pid: *pid });
+                self.tasks[place].mark(at, NodeKind::Waking { pid: *pid });
             }
             Event::Woken { pid, comm } => {
                 self.name(*pid, comm);
-                self.tasks[place].mark(at, What::Woken { pid: *pid });
+                self.tasks[place].mark(at, NodeKind::Woken { pid: *pid });
             }
             Event::Irq { event, number } => {
-                self.tasks[place].mark(at, What::Irq { event, number: *number });
+                self.tasks[place].mark(at, NodeKind::Irq { event, number: *number });
             }
-            Event::Marker { bytes } => self.tasks[place].mark(at, What::Marker { bytes: bytes.to_vec() }),
+            Event::Marker { bytes } => self.tasks[place].mark(at, NodeKind::Marker { bytes: bytes.to_vec() }),
             Event::Print { .. } | Event::Other { .. } => {}
         }
     }
@@ -151,9 +151,9 @@ impl Builder {
         self.name(switch.next_pid, switch.next_comm);
         let (previous, next) = (switch.prev_pid, switch.next_pid);
         let left = self.place(key(previous, at.cpu));
-        self.tasks[left].mark(at, What::SwitchOut { state: switch.prev_state, next });
+        self.tasks[left].mark(at, NodeKind::SwitchOut { state: switch.prev_state, next });
         let entered = self.place(key(next, at.cpu));
-        self.tasks[entered].mark(at, What::SwitchIn { previous });
+        self.tasks[entered].mark(at, NodeKind::SwitchIn { previous });
     }
 
     fn place(&mut self, key: TaskKey) -> usize {
@@ -190,7 +190,7 @@ impl Task {
     fn enter(&mut self, at: Moment<'_>, func: u64, depth: i64) {
         while self.open.pop_if(|open| open.depth >= depth).is_some() {}
         let node = self.forest.nodes.len();
-        self.mark(at, What::Call { func, end: None });
+        self.mark(at, NodeKind::Call { func, end: None });
         self.open.push(Open { node, func, depth });
     }
 
@@ -200,7 +200,7 @@ impl Task {
         while self.open.pop_if(|open| open.depth > depth).is_some() {}
         if let Some(open) = self.open.pop_if(|open| open.depth == depth)
             && open.func == func
-            && let What::Call { end, .. } = &mut self.forest.nodes[open.node].what
+            && let NodeKind::Call { end, .. } = &mut self.forest.nodes[open.node].what
         {
             *end = Some(time);
         }
@@ -222,7 +222,7 @@ impl Task {
     }
 
     #[inline]
-    fn mark(&mut self, at: Moment<'_>, what: What) {
+    fn mark(&mut self, at: Moment<'_>, what: NodeKind) {
         self.forest.nodes.push(Node {
             depth: self.open.len() as u32,
             cpu: at.cpu,

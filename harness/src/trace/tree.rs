@@ -49,12 +49,12 @@ pub struct Node {
     /// In which kind of interrupt the CPU was at that moment.
     pub interrupted: Interrupted,
     /// What it is.
-    pub what: What,
+    pub what: NodeKind,
 }
 
 /// What a [`Node`] is.
 #[derive(Clone, Debug, PartialEq)]
-pub enum What {
+pub enum NodeKind {
     /// A function ran.
     Call {
         /// Which.
@@ -100,7 +100,7 @@ pub enum What {
 
 /// All forests of a capture, and what was lost on the way.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Forests {
+pub struct CallForests {
     /// By task.
     pub by_task: BTreeMap<TaskKey, Forest>,
     /// `comm` of the pids that scheduler events named.

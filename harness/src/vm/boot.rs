@@ -12,14 +12,14 @@ use rexpect::session::PtySession;
 use super::console;
 use super::cores::Core;
 use super::error::{FaultKind, GuestFault, VmError};
-use super::image::Stage;
+use super::image::ImageKind;
 use super::initramfs;
 use super::launcher::{self, Scheduling};
 use super::machine::{Accelerator, BOOT_SHIFT, GuestKernel, Machine, Purpose, QemuProgram};
 use super::mapped;
 use super::qmp::Monitor;
 use super::rebase;
-use super::run::{called_off, shell_words};
+use super::run::{is_cancelled, shell_words};
 use super::trim;
 
 /// How long the guest may take from one line on its console to the next that matters. An exact boot takes under 20 s of
@@ -50,7 +50,7 @@ pub(super) fn boot_and_save(
     core: Option<&Core>,
 ) -> Result<BootTimes, VmError> {
     let host = Host { qemu, core: core.map(Core::number) };
-    let (quiet, armed) = (folder.join(Stage::Quiet.file()), folder.join(Stage::Armed.file()));
+    let (quiet, armed) = (folder.join(ImageKind::Untraced.file()), folder.join(ImageKind::Traced.file()));
     let place = Place::new()?;
 
     let initramfs = place.initramfs(kernel)?;
@@ -58,8 +58,8 @@ pub(super) fn boot_and_save(
     let arguments = machine.arguments(kernel, &place.region, &boot);
     let ready = live(host, arguments, &place, Start::OnRequest, "ready", "the guest's getting ready", &quiet)?;
 
-    let go_on = Purpose::GoOn { image: &quiet, monitor: &place.monitor };
-    let arguments = machine.arguments(kernel, &place.region, &go_on);
+    let purpose = Purpose::EnableTracing { image: &quiet, monitor: &place.monitor };
+    let arguments = machine.arguments(kernel, &place.region, &purpose);
     let arming = live(host, arguments, &place, Start::ByItself, "armed", "switching function_graph on", &armed)?;
 
     for image in [&quiet, &armed] {
@@ -109,7 +109,7 @@ fn live(
 
 /// A failure after everything was called off is no failure.
 fn interrupted_or(why: VmError) -> VmError {
-    if called_off() { VmError::Interrupted } else { why }
+    if is_cancelled() { VmError::Interrupted } else { why }
 }
 
 /// The files of a booting machine. A Unix socket's path must be short (unix(7): 108 bytes); the cache's may not be.
@@ -183,7 +183,7 @@ impl Watch {
             .map_err(|why| VmError::Start { command: shown.clone(), why: why.to_string() })?;
         let watch = Self { session, command: shown, patience, console: String::new() };
         // Whoever called everything off a moment ago may have looked for this one in vain.
-        if called_off() { Err(VmError::Interrupted) } else { Ok(watch) }
+        if is_cancelled() { Err(VmError::Interrupted) } else { Ok(watch) }
     }
 
     /// Reads the console until the agent says these words; anything else that ends the wait is the guest's fault.
@@ -196,7 +196,7 @@ impl Watch {
     fn connect(&mut self, socket: &Path, start: Start) -> Result<Monitor, VmError> {
         let connected = Monitor::connect(socket, &|| self.is_running()).and_then(|mut monitor| {
             if start == Start::OnRequest {
-                monitor.go_on()?;
+                monitor.resume()?;
             }
             Ok(monitor)
         });

@@ -10,11 +10,11 @@ use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3;
 
 use super::boot::{self, BootTimes};
-use super::checked;
 use super::cores::Core;
 use super::error::VmError;
 use super::machine::{GuestKernel, Machine, QemuProgram};
 use super::run::{self, RunLimits};
+use super::verified;
 use crate::kernel::Cache;
 
 const FACTS_FILE: &str = "facts";
@@ -22,18 +22,18 @@ pub(super) const DESCRIPTION_FILE: &str = "image.json";
 
 /// At which of its two pauses a machine was saved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stage {
+pub enum ImageKind {
     /// Ready, with no tracer: for timings.
-    Quiet,
+    Untraced,
     /// With function_graph switched on and nothing recorded yet: for call sequences.
-    Armed,
+    Traced,
 }
 
-impl Stage {
+impl ImageKind {
     pub(super) fn file(self) -> &'static str {
         match self {
-            Self::Quiet => "quiet.image",
-            Self::Armed => "armed.image",
+            Self::Untraced => "untraced.image",
+            Self::Traced => "traced.image",
         }
     }
 }
@@ -124,7 +124,7 @@ impl Images {
         };
         let facts = folder.join(FACTS_FILE);
         fs::write(&facts, run::run_facts(&image, &RunLimits::default())?).map_err(VmError::io("writing", &facts))?;
-        for name in [Stage::Quiet.file(), Stage::Armed.file(), FACTS_FILE] {
+        for name in [ImageKind::Untraced.file(), ImageKind::Traced.file(), FACTS_FILE] {
             info.digests.push((name.to_owned(), digest(&folder.join(name))?));
         }
         let description = folder.join(DESCRIPTION_FILE);
@@ -182,8 +182,8 @@ impl WarmImage {
         let text = fs::read(place.join(DESCRIPTION_FILE)).map_err(|_| Unusable::Absent)?;
         let info: ImageInfo =
             serde_json::from_slice(&text).map_err(|why| Unusable::Damaged(format!("{DESCRIPTION_FILE}: {why}")))?;
-        if !checked::known_whole(place, &info.digests) {
-            checked::check_and_remember(place, &info.digests, || check_digests(place, &info.digests))?;
+        if !verified::is_verified(place, &info.digests) {
+            verified::check_and_remember(place, &info.digests, || check_digests(place, &info.digests))?;
         }
         Ok(Self {
             cache: cache.clone(),
@@ -206,8 +206,8 @@ impl WarmImage {
         &self.folder
     }
 
-    pub(super) fn file(&self, stage: Stage) -> PathBuf {
-        self.folder.join(stage.file())
+    pub(super) fn file(&self, kind: ImageKind) -> PathBuf {
+        self.folder.join(kind.file())
     }
 
     /// A CPU of the host's for a guest of this image, if it needs one to itself.

@@ -82,7 +82,7 @@ impl Scheduling {
 
 /// Must be called first thing in `main` of every program that starts guests: when the program was started as the launcher
 /// it becomes QEMU here and does not return.
-pub fn intercept() {
+pub fn run_launcher_if_requested() {
     let mut arguments = std::env::args_os().skip(1);
     if arguments.next().is_none_or(|name| name != HIDDEN_NAME) {
         return;

@@ -184,7 +184,7 @@ pub(super) enum Purpose<'a> {
     },
     /// Restore this image, go on for as long as the agent has something to do without an order, and be saved again. Monitor
     /// and console as for a boot.
-    GoOn {
+    EnableTracing {
         /// The saved machine.
         image: &'a Path,
         /// The monitor's socket.
@@ -249,7 +249,7 @@ impl Machine {
                 watched_by(monitor, &mut out);
                 out.flag("-S");
             }
-            Purpose::GoOn { image, monitor } => {
+            Purpose::EnableTracing { image, monitor } => {
                 watched_by(monitor, &mut out);
                 restored_from(image, &mut out);
             }
@@ -289,7 +289,9 @@ impl Machine {
             return;
         }
         match purpose {
-            Purpose::Boot { .. } | Purpose::GoOn { .. } => out.pair("-icount", format!("shift={BOOT_SHIFT},sleep=off")),
+            Purpose::Boot { .. } | Purpose::EnableTracing { .. } => {
+                out.pair("-icount", format!("shift={BOOT_SHIFT},sleep=off"))
+            }
             Purpose::Run { recording, .. } => {
                 out.pair("-icount", joined("shift=0,sleep=off,rr=record,rrfile=", recording));
             }

@@ -4,7 +4,6 @@
 //! [`GuestFault`].
 
 mod boot;
-mod checked;
 mod console;
 mod cores;
 mod error;
@@ -20,13 +19,14 @@ mod recording;
 mod run;
 mod stored;
 mod trim;
+mod verified;
 
 pub use boot::BootTimes;
 pub use console::{Splat, SplatKind};
 pub use error::{FaultKind, GuestFault, VmError};
-pub use image::{ImageInfo, Images, Stage, WarmImage};
-pub use launcher::{children_of, intercept};
+pub use image::{ImageInfo, ImageKind, Images, WarmImage};
+pub use launcher::{children_of, run_launcher_if_requested};
 pub use machine::{Accelerator, GuestFile, GuestKernel, KernelModule, Machine, Nic, QemuProgram};
 pub use recording::timers_due;
-pub use run::{RunLimits, call_off_on_signals, called_off, run_plan};
+pub use run::{RunLimits, cancel_on_signals, is_cancelled, run_plan};
 pub use stored::{Removal, StoredImage};

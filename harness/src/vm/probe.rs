@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use super::boot;
 use super::error::VmError;
 use super::machine::{Accelerator, GuestKernel, Machine, QemuProgram};
-use crate::kernel::{Cache, keep};
+use crate::kernel::{Cache, write_best_effort};
 
 /// With a working KVM the boot takes a second or two; without, QEMU neither boots nor ends.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -70,7 +70,7 @@ fn cannot_open() -> Option<String> {
 fn remember(file: &Path, answer: &Kvm) {
     let Some(folder) = file.parent() else { return };
     let _ = fs::create_dir_all(folder);
-    keep(file, &serde_json::to_vec_pretty(answer).unwrap_or_default());
+    write_best_effort(file, &serde_json::to_vec_pretty(answer).unwrap_or_default());
 }
 
 /// Named by what the answer depends on: the host's kernel and processor, the machine, and QEMU.

@@ -81,7 +81,7 @@ impl Monitor {
     }
 
     /// Lets a stopped machine go on.
-    pub(super) fn go_on(&mut self) -> Result<(), VmError> {
+    pub(super) fn resume(&mut self) -> Result<(), VmError> {
         self.ask("letting the machine go on", "cont", json!({})).map(drop)
     }
 

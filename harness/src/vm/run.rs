@@ -1,4 +1,4 @@
-//! One run: restore a warm image, let the agent obey, take the capture.
+//! One run: restore a warm image, let the agent send_order, take the capture.
 
 use std::ffi::OsString;
 use std::fs;
@@ -17,7 +17,7 @@ use rxpath_guest::{EXIT_DONE, EXIT_FAILED, MAX_ORDER, Order, Plan, SECTIONS_AT, 
 use super::console;
 use super::cores::Core;
 use super::error::{FaultKind, GuestFault, VmError};
-use super::image::{Stage, WarmImage};
+use super::image::{ImageKind, WarmImage};
 use super::launcher::{self, Scheduling};
 use super::machine::{Accelerator, Purpose};
 
@@ -39,22 +39,22 @@ impl Default for RunLimits {
 }
 
 /// How often a waiting harness looks whether it was called off.
-const GLANCE: Duration = Duration::from_millis(50);
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Set once by the harness when the user calls everything off; every guest then ends at its next glance.
-static CALLED_OFF: AtomicBool = AtomicBool::new(false);
+static CANCELLED: AtomicBool = AtomicBool::new(false);
 
 /// Runs a plan on a warm image; gives the region as the agent left it (see `rxpath_guest::sections`).
-pub fn run_plan(image: &WarmImage, stage: Stage, plan: Plan, limits: &RunLimits) -> Result<Vec<u8>, VmError> {
-    obey(image, stage, &Order::Run(plan), limits)
+pub fn run_plan(image: &WarmImage, kind: ImageKind, plan: Plan, limits: &RunLimits) -> Result<Vec<u8>, VmError> {
+    send_order(image, kind, &Order::Run(plan), limits)
 }
 
 /// Asks a warm image for what is true of its kernel as a whole.
 pub fn run_facts(image: &WarmImage, limits: &RunLimits) -> Result<Vec<u8>, VmError> {
-    obey(image, Stage::Quiet, &Order::Facts, limits)
+    send_order(image, ImageKind::Untraced, &Order::Facts, limits)
 }
 
-fn obey(image: &WarmImage, stage: Stage, order: &Order, limits: &RunLimits) -> Result<Vec<u8>, VmError> {
+fn send_order(image: &WarmImage, kind: ImageKind, order: &Order, limits: &RunLimits) -> Result<Vec<u8>, VmError> {
     let order = postcard::to_stdvec(order).unwrap_or_default();
     if order.len() > MAX_ORDER {
         return Err(VmError::PlanTooLong { bytes: order.len(), most: MAX_ORDER });
@@ -63,7 +63,7 @@ fn obey(image: &WarmImage, stage: Stage, order: &Order, limits: &RunLimits) -> R
     fs::write(place.order(), order).map_err(VmError::io("writing", place.order()))?;
     let recording = limits.keep_recording.as_deref().unwrap_or(Path::new("/dev/null"));
     let purpose =
-        Purpose::Run { image: &image.file(stage), order: &place.order(), console: &place.console(), recording };
+        Purpose::Run { image: &image.file(kind), order: &place.order(), console: &place.console(), recording };
     let arguments = image.machine().arguments(image.kernel(), &place.region(), &purpose);
     let qemu = image.qemu();
     let all: Vec<OsString> = qemu.leading.iter().cloned().chain(arguments).collect();
@@ -150,22 +150,22 @@ impl Supervision<'_> {
         let deadline = Instant::now() + self.limits.patience;
         let ending = Ending::of(&handle);
         let status = loop {
-            if let Some(output) = ending.wait(&handle, GLANCE).map_err(start_failed)? {
+            if let Some(output) = ending.wait(&handle, POLL_INTERVAL).map_err(start_failed)? {
                 break output.status;
             }
-            let called_off = CALLED_OFF.load(Ordering::Relaxed);
-            if called_off || Instant::now() > deadline {
+            let is_cancelled = CANCELLED.load(Ordering::Relaxed);
+            if is_cancelled || Instant::now() > deadline {
                 // Dropping a handle would leave QEMU running.
                 handle.kill().map_err(start_failed)?;
                 handle.wait().map_err(start_failed)?;
-                if called_off {
+                if is_cancelled {
                     return Err(VmError::Interrupted);
                 }
                 let seconds = self.limits.patience.as_secs();
                 return Err(self.fault(FaultKind::HungHost { doing: DOING, seconds }));
             }
         };
-        if CALLED_OFF.load(Ordering::Relaxed) {
+        if CANCELLED.load(Ordering::Relaxed) {
             return Err(VmError::Interrupted);
         }
         let console = self.console();
@@ -252,16 +252,16 @@ pub(super) fn shell_words<'a>(words: impl IntoIterator<Item = &'a OsString>) -> 
 }
 
 /// Ends every guest, and the command after it, on Ctrl-C or SIGTERM. To be called once.
-pub fn call_off_on_signals() {
+pub fn cancel_on_signals() {
     // A handler that cannot be installed leaves the default, which ends everything at once.
     let _ = ctrlc::set_handler(|| {
-        CALLED_OFF.store(true, Ordering::Relaxed);
+        CANCELLED.store(true, Ordering::Relaxed);
         // Waiting for a booting guest's console cannot be called off; its process can.
         launcher::end_children();
     });
 }
 
 /// Whether everything has been called off.
-pub fn called_off() -> bool {
-    CALLED_OFF.load(Ordering::Relaxed)
+pub fn is_cancelled() -> bool {
+    CANCELLED.load(Ordering::Relaxed)
 }

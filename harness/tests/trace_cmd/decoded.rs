@@ -9,8 +9,8 @@ use rxpath::kernel::Series;
 use rxpath::suite::{MatrixOptions, SavedCapture, Silent, choose, run_matrix};
 use rxpath::vm::{Accelerator, RunLimits};
 
+use super::project;
 use super::report::{calls, compare, reported};
-use super::workshop;
 
 pub const CASES: [&str; 3] = ["recv/tcp-blocking", "udp/blocking", "unix/stream-blocking"];
 
@@ -33,14 +33,14 @@ pub fn check(case: &str, series: Series, program: &str) -> Result<(), Failed> {
 
 /// Runs the case and gives the folder with its capture.
 fn record(case: &str, series: Series, keep: &Path) -> Result<PathBuf, Failed> {
-    let workshop = workshop()?;
-    let all = workshop.cases()?;
+    let project = project()?;
+    let all = project.cases()?;
     let cases = choose(&all, &[case.to_owned()])?;
-    let fetched = workshop.fetch(&[series], &|_| {})?;
+    let fetched = project.fetch(&[series], &|_| {})?;
     let save_captures = Some(keep.to_owned());
     let accelerator = Accelerator::Exact;
     let matrix = MatrixOptions { jobs: 1, limits: RunLimits::default(), propose: false, save_captures, accelerator };
-    let results = run_matrix(&cases, &fetched, &workshop.images(), &workshop.snapshots(), &matrix, &Silent)?;
+    let results = run_matrix(&cases, &fetched, &project.images(), &project.snapshots(), &matrix, &Silent)?;
     let folder = keep.join(case).join(series.to_string());
     if !folder.is_dir() {
         return Err(format!("no capture was kept:\n{}", rxpath::report::terminal::results(&results)).into());

@@ -18,18 +18,18 @@ use std::process::{Command, ExitCode};
 use libtest_mimic::{Arguments, Failed, Trial};
 
 use rxpath::kernel::Series;
-use rxpath::suite::{Workshop, WorkshopOptions};
+use rxpath::suite::{Project, ProjectOptions};
 
 /// What a test does: case, kernel, the program to call.
 type Check = fn(&str, Series, &str) -> Result<(), Failed>;
 
 fn main() -> ExitCode {
-    rxpath::vm::intercept();
+    rxpath::vm::run_launcher_if_requested();
     let arguments = Arguments::from_args();
     let program = std::env::var("RXPATH_TRACE_CMD").unwrap_or_else(|_| "trace-cmd".to_owned());
     let there = Command::new(&program).arg("--version").output().is_ok();
-    let workshop = match workshop() {
-        Ok(workshop) => workshop,
+    let project = match project() {
+        Ok(project) => project,
         Err(why) => {
             eprintln!("{why:?}");
             return ExitCode::from(101);
@@ -39,7 +39,7 @@ fn main() -> ExitCode {
     let recorded = recorded::CASES.map(|case| ("record::", case, recorded::check as Check));
     let told = operations::a_missing_call_is_told_with_its_place;
     let mut trials = vec![Trial::test("record::a_missing_call_is_told_with_its_place", told)];
-    for series in workshop.pins.series() {
+    for series in project.pins.series() {
         for (group, case, check) in decoded.into_iter().chain(recorded) {
             let program = program.clone();
             let case_name = case.replace('/', "::").replace('-', "_");
@@ -53,7 +53,7 @@ fn main() -> ExitCode {
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
-fn workshop() -> Result<Workshop, Failed> {
-    let options = WorkshopOptions { root: Some(env!("CARGO_MANIFEST_DIR").into()), ..WorkshopOptions::default() };
-    Ok(Workshop::open(&options)?)
+fn project() -> Result<Project, Failed> {
+    let options = ProjectOptions { root: Some(env!("CARGO_MANIFEST_DIR").into()), ..ProjectOptions::default() };
+    Ok(Project::open(&options)?)
 }

@@ -15,9 +15,9 @@ use rxpath_guest::RunReport;
 use rxpath::kernel::Series;
 use rxpath::path::contexts::{Context, Kept, separate};
 use rxpath::path::steady::{Place, Steadiness, SteadyPath, first_difference, steady};
-use rxpath::path::{ContextRules, NameTable, Path, PathNode, Step, operations, text};
-use rxpath::suite::KernelFacts;
-use rxpath::trace::{Forests, What};
+use rxpath::path::{CallPath, ContextRules, NameTable, PathEntry, PathNode, operations, text};
+use rxpath::suite::KernelMetadata;
+use rxpath::trace::{CallForests, NodeKind};
 
 /// The root of the softirq in which a packet that was sent over lo arrives.
 const ARRIVAL: &str = "net_rx_action";
@@ -47,13 +47,13 @@ pub struct Recording<'a> {
     /// The recorder.
     pub by: &'static str,
     /// What it recorded.
-    pub forests: &'a Forests,
+    pub forests: &'a CallForests,
     /// What the agent says of the run.
     pub report: &'a RunReport,
     /// The kernel.
     pub series: Series,
     /// Its symbols.
-    pub facts: &'a KernelFacts,
+    pub facts: &'a KernelMetadata,
     /// By actor and step, the names they go by.
     pub names: &'a [(String, Vec<String>)],
 }
@@ -62,7 +62,7 @@ pub struct Recording<'a> {
 pub struct Trees {
     by: &'static str,
     /// By operation (`receiver.recv`), then by iteration.
-    operations: BTreeMap<String, BTreeMap<u32, Path>>,
+    operations: BTreeMap<String, BTreeMap<u32, CallPath>>,
 }
 
 impl Trees {
@@ -75,15 +75,15 @@ impl Trees {
         }
         let rules = ContextRules::embedded()?;
         let mut names = NameTable::new(recording.facts);
-        let mut operations: BTreeMap<String, BTreeMap<u32, Path>> = BTreeMap::new();
+        let mut operations: BTreeMap<String, BTreeMap<u32, CallPath>> = BTreeMap::new();
         for operation in found.found {
             let (actor, steps) = &recording.names[usize::from(operation.actor)];
             let name = format!("{actor}.{}", steps[usize::from(operation.step)]);
             let separated = separate(operation.nodes, &[], &mut names, &rules);
-            let mut path = Path { nodes: recording.tell(&separated.own) };
+            let mut path = CallPath { nodes: recording.tell(&separated.own) };
             for tree in separated.cut.iter().filter(|tree| tree.context == Context::Softirq && !tree.by_interrupt) {
                 let nodes = recording.tell(&tree.nodes);
-                if nodes.first().is_some_and(|root| root.what == Step::Call(ARRIVAL.into())) {
+                if nodes.first().is_some_and(|root| root.what == PathEntry::Call(ARRIVAL.into())) {
                     path.nodes.extend(nodes);
                 }
             }
@@ -106,7 +106,7 @@ impl Trees {
                 let (ours, theirs) = ((self.by, &ours.path), (other.by, &theirs.path));
                 return Err(format!("{operation}, {}", parting(&place, ours, theirs)));
             }
-            let is_call = |node: &&PathNode| matches!(node.what, Step::Call(_));
+            let is_call = |node: &&PathNode| matches!(node.what, PathEntry::Call(_));
             let calls = ours.path.nodes.iter().filter(is_call).count();
             if calls < LEAST_CALLS {
                 return Err(format!("{operation} makes {calls} calls: expected at least {LEAST_CALLS}"));
@@ -130,21 +130,21 @@ impl Recording<'_> {
         for kept in nodes {
             passed_over = passed_over.filter(|above| kept.depth > *above);
             switching = match kept.node.what {
-                What::SwitchOut { .. } => switches_unseen,
-                What::SwitchIn { .. } => false,
+                NodeKind::SwitchOut { .. } => switches_unseen,
+                NodeKind::SwitchIn { .. } => false,
                 _ => switching,
             };
             let step = match kept.node.what {
-                What::Call { .. } if switching || passed_over.is_some() => continue,
-                What::Call { func, .. } => {
+                NodeKind::Call { .. } if switching || passed_over.is_some() => continue,
+                NodeKind::Call { func, .. } => {
                     let name = self.facts.symbols.name(func).map_or_else(|| format!("{func:#x}"), str::to_owned);
                     let is_left_out = name == BY_THE_CLOCK || probes_differ && name == SWITCH_PROBES;
                     passed_over = is_left_out.then_some(kept.depth);
-                    Step::Call(name.into())
+                    PathEntry::Call(name.into())
                 }
-                What::SwitchOut { state: 'R', .. } => Step::Preempted,
-                What::SwitchOut { .. } => Step::Sleeps,
-                What::Waking { pid } => Step::Wakes(self.who(pid).into()),
+                NodeKind::SwitchOut { state: 'R', .. } => PathEntry::Preempted,
+                NodeKind::SwitchOut { .. } => PathEntry::Sleeps,
+                NodeKind::Waking { pid } => PathEntry::Wakes(self.who(pid).into()),
                 _ => continue,
             };
             lines.push(PathNode::once(kept.depth, step));
@@ -158,7 +158,7 @@ impl Recording<'_> {
     }
 }
 
-fn agreed(by: &str, operation: &str, paths: &BTreeMap<u32, Path>) -> Result<SteadyPath, String> {
+fn agreed(by: &str, operation: &str, paths: &BTreeMap<u32, CallPath>) -> Result<SteadyPath, String> {
     match steady(paths) {
         Steadiness::Steady(steady) => Ok(steady),
         Steadiness::Inconclusive(unstable) => {
@@ -170,26 +170,27 @@ fn agreed(by: &str, operation: &str, paths: &BTreeMap<u32, Path>) -> Result<Stea
 }
 
 /// Where two trees part, with what stands before and after.
-fn parting(place: &Place, ours: (&str, &Path), theirs: (&str, &Path)) -> String {
+fn parting(place: &Place, ours: (&str, &CallPath), theirs: (&str, &CallPath)) -> String {
     const BEFORE: usize = 8;
     const AFTER: usize = 3;
-    let lines = |path: &Path, from: usize, to: usize| {
+    let lines = |path: &CallPath, from: usize, to: usize| {
         let shown = path.nodes.get(from..to.min(path.nodes.len())).unwrap_or_default();
         let line = |node: &PathNode| format!("    {}{}\n", "  ".repeat(node.depth as usize), text::line(node));
         shown.iter().map(line).collect::<String>()
     };
     let at = place.node;
-    let side = |(by, path): (&str, &Path)| format!("  {by} goes on:\n{}", lines(path, at, at + 1 + AFTER));
+    let side = |(by, path): (&str, &CallPath)| format!("  {by} goes on:\n{}", lines(path, at, at + 1 + AFTER));
     format!("{place}\n{}{}{}", lines(ours.1, at.saturating_sub(BEFORE), at), side(ours), side(theirs))
 }
 
 /// That a difference of one call is seen, and told with its place.
 pub fn a_missing_call_is_told_with_its_place() -> Result<(), Failed> {
-    let whole: Vec<PathNode> = (0..30).map(|at| PathNode::once(at % 3, Step::Call(format!("f{at}").into()))).collect();
+    let whole: Vec<PathNode> =
+        (0..30).map(|at| PathNode::once(at % 3, PathEntry::Call(format!("f{at}").into()))).collect();
     let mut lacking = whole.clone();
     lacking.remove(20);
     let trees = |by, nodes: &Vec<PathNode>| {
-        let paths = (0..3).map(|iteration| (iteration, Path { nodes: nodes.clone() })).collect();
+        let paths = (0..3).map(|iteration| (iteration, CallPath { nodes: nodes.clone() })).collect();
         Trees { by, operations: BTreeMap::from([("receiver.recv".to_owned(), paths)]) }
     };
     trees("rxpath", &whole).compare(&trees("trace-cmd", &whole))?;

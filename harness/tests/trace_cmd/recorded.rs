@@ -9,14 +9,14 @@ use rxpath_guest::{Pass, Plan, RunReport, Tag};
 
 use rxpath::case::PassKind;
 use rxpath::kernel::Series;
-use rxpath::suite::{KernelFacts, Recorded, bench_with, choose};
-use rxpath::trace::{Forests, Layout, TraceDat, build};
-use rxpath::vm::{RunLimits, Stage, WarmImage};
+use rxpath::suite::{KernelMetadata, Recorded, choose, image_with_files};
+use rxpath::trace::{CallForests, Layout, TraceDat, build};
+use rxpath::vm::{ImageKind, RunLimits, WarmImage};
 
 use super::operations::{Recording, Trees};
 use super::program::Program;
+use super::project;
 use super::report::{calls, compare, reported};
-use super::workshop;
 
 /// One that sleeps and is woken by a softirq, one that comes back at once, one that allocates.
 pub const CASES: [&str; 3] = ["recv/tcp-blocking", "recv/tcp-dontwait", "socket/tcp-create"];
@@ -45,20 +45,20 @@ const OUTPUT: &str = "/tmp/trace.dat";
 const DEADLINE_NS: u64 = 120_000_000_000;
 
 pub fn check(case: &str, series: Series, program: &str) -> Result<(), Failed> {
-    let workshop = workshop()?;
-    let all = workshop.cases()?;
+    let project = project()?;
+    let all = project.cases()?;
     let case = *choose(&all, &[case.to_owned()])?.first().ok_or("no such case")?;
-    let fetched = workshop.fetch(&[series], &|_| {})?;
+    let fetched = project.fetch(&[series], &|_| {})?;
     let kernel = fetched.kernels.first().ok_or("no such kernel")?;
     let trace_cmd = Program::of_host(program)?;
-    let image = bench_with(case, kernel, &fetched, &workshop.images(), trace_cmd.files)?;
-    let facts = KernelFacts::load(&image)?;
+    let image = image_with_files(case, kernel, &fetched, &project.images(), trace_cmd.files)?;
+    let facts = KernelMetadata::load(&image)?;
     let lowered = case.lower(series, PassKind::Trace);
 
-    let own = run(&image, Stage::Armed, lowered.plan.clone())?;
+    let own = run(&image, ImageKind::Traced, lowered.plan.clone())?;
     let pass = Pass::Foreign { command: record_command(trace_cmd.command), output: OUTPUT.to_owned() };
     let plan = Plan { pass, deadline_ns: DEADLINE_NS, ..lowered.plan.clone() };
-    let foreign = run(&image, Stage::Quiet, plan)?;
+    let foreign = run(&image, ImageKind::Untraced, plan)?;
 
     let sections = rxpath_guest::sections(foreign.bytes())?;
     let file = sections.iter().find(|section| section.tag == Tag::ForeignFile).ok_or("the guest sent no trace.dat")?;
@@ -66,7 +66,7 @@ pub fn check(case: &str, series: Series, program: &str) -> Result<(), Failed> {
     let forests = build(&Layout::new(&dat.text())?, &dat.cpu_pages())?;
     read_alike(program, file.bytes, &dat.kallsyms, &forests, &facts)?;
 
-    let trees = |by, forests: &Forests, report: &RunReport| {
+    let trees = |by, forests: &CallForests, report: &RunReport| {
         Trees::of(&Recording { by, forests, report, series, facts: &facts, names: &lowered.names })
     };
     let ours = trees("rxpath", &own.forests(&facts, Tag::Pages)?, &own.report)?;
@@ -82,12 +82,12 @@ fn record_command(program: Vec<String>) -> Vec<String> {
     program.into_iter().chain(options.into_iter().chain(events).map(str::to_owned)).collect()
 }
 
-fn run(image: &WarmImage, stage: Stage, plan: Plan) -> Result<Recorded, Failed> {
-    let recorded = Recorded::run(image, stage, plan, &RunLimits::default())?;
+fn run(image: &WarmImage, kind: ImageKind, plan: Plan) -> Result<Recorded, Failed> {
+    let recorded = Recorded::run(image, kind, plan, &RunLimits::default())?;
     let RunReport { errors, stuck, .. } = &recorded.report;
     if !errors.is_empty() || !stuck.is_empty() {
         let errors = errors.join("\n");
-        return Err(format!("the pass on the {stage:?} image: actors that are stuck: {stuck:?}; {errors}").into());
+        return Err(format!("the pass on the {kind:?} image: actors that are stuck: {stuck:?}; {errors}").into());
     }
     Ok(recorded)
 }
@@ -97,8 +97,8 @@ fn read_alike(
     program: &str,
     file: &[u8],
     kallsyms: &str,
-    forests: &Forests,
-    facts: &KernelFacts,
+    forests: &CallForests,
+    facts: &KernelMetadata,
 ) -> Result<(), Failed> {
     let kept = tempfile::NamedTempFile::new()?;
     std::fs::write(kept.path(), file)?;

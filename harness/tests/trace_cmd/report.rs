@@ -6,7 +6,7 @@ use std::process::Command;
 
 use libtest_mimic::Failed;
 
-use rxpath::trace::{Forests, Symbols, TaskKey, What};
+use rxpath::trace::{CallForests, NodeKind, Symbols, TaskKey};
 
 /// Every call by task: how deep it is nested, and where its function begins.
 pub type Trees = BTreeMap<TaskKey, Vec<(u32, u64)>>;
@@ -15,11 +15,11 @@ pub type Trees = BTreeMap<TaskKey, Vec<(u32, u64)>>;
 pub type Reported = BTreeMap<TaskKey, Vec<(u32, Vec<u64>)>>;
 
 /// The calls that rxpath sees.
-pub fn calls(forests: &Forests, symbols: &Symbols) -> Result<Trees, Failed> {
+pub fn calls(forests: &CallForests, symbols: &Symbols) -> Result<Trees, Failed> {
     let mut calls = Trees::new();
     for (task, forest) in &forests.by_task {
         for node in &forest.nodes {
-            if let What::Call { func, .. } = node.what {
+            if let NodeKind::Call { func, .. } = node.what {
                 let start = symbols.start(func).ok_or_else(|| format!("no symbol at {func:#x}"))?;
                 calls.entry(*task).or_default().push((node.depth, start));
             }

@@ -8,7 +8,7 @@ use super::index::bands;
 use super::page::{band, difference_file, page as whole_page, shortened, slug, verdict};
 use super::tree::{is_of, sleep_id, tree, tree_id};
 use crate::path::cost::Costs;
-use crate::path::{Path, Step};
+use crate::path::{CallPath, PathEntry};
 use crate::report::change_words::{about_costs, grouped};
 use crate::report::overview::{CaseView, KernelView, Overview};
 
@@ -106,7 +106,7 @@ fn columns(case: &CaseView, section: usize, class: usize) -> Vec<usize> {
     (0..case.kernels.len()).filter(is_of_class).collect()
 }
 
-fn path_of<'c>(case: &'c CaseView, column: usize, section: &str) -> Option<&'c Path> {
+fn path_of<'c>(case: &'c CaseView, column: usize, section: &str) -> Option<&'c CallPath> {
     let paths = &case.kernels[column].as_ref()?.paths;
     paths.iter().find(|(name, _)| name == section).map(|(_, path)| path)
 }
@@ -127,7 +127,7 @@ fn sleepers(case: &CaseView, column: usize) -> Vec<(String, String)> {
     let Some(kernel) = &case.kernels[column] else { return Vec::new() };
     let asleep = |name: &str| {
         let path = kernel.paths.iter().find(|(known, _)| known == name);
-        path.is_some_and(|(_, path)| path.nodes.iter().any(|node| node.what == Step::Sleeps))
+        path.is_some_and(|(_, path)| path.nodes.iter().any(|node| node.what == PathEntry::Sleeps))
     };
     case.sections
         .iter()
@@ -187,7 +187,7 @@ fn arrows(case: &CaseView) -> Markup {
             kernel
                 .paths
                 .iter()
-                .any(|(known, path)| known == name && path.nodes.iter().any(|node| node.what == Step::Sleeps))
+                .any(|(known, path)| known == name && path.nodes.iter().any(|node| node.what == PathEntry::Sleeps))
         };
         let mine = |name: &String| is_of(name, &wakeup.wakes);
         let to = boxes

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::page::{shortened, slug};
 use crate::path::cost::Costs;
-use crate::path::{Path, Step, text};
+use crate::path::{CallPath, PathEntry, text};
 use crate::report::change_words::grouped;
 
 /// How deep elements are nested; what lies deeper is listed without folding, for a path may be any depth.
@@ -12,7 +12,7 @@ const DEEPEST: usize = 150;
 
 /// A path on a page.
 pub struct Tree<'p> {
-    path: &'p Path,
+    path: &'p CallPath,
     ends: Vec<usize>,
     /// Begins the ids of its lines.
     id: String,
@@ -23,7 +23,7 @@ pub struct Tree<'p> {
 }
 
 /// The tree of a path. `id` names it on its page, `label` to who hears the page: landmarks of the same name cannot be told apart.
-pub fn tree(path: &Path, id: &str, label: &str, sleepers: &[(String, String)], costs: &Costs) -> Markup {
+pub fn tree(path: &CallPath, id: &str, label: &str, sleepers: &[(String, String)], costs: &Costs) -> Markup {
     let tree = Tree { path, ends: path.subtree_ends(), id: id.to_owned(), sleepers, costs };
     html! { div.tree tabindex="0" role="region" aria-label=(label) { (tree.nodes(0, path.nodes.len(), 0)) } }
 }
@@ -64,15 +64,15 @@ impl Tree<'_> {
         let words = shortened(&text::step(&node.what));
         html! {
             @match &node.what {
-                Step::Call(_) => span.f { (words) },
-                Step::Sleeps => {
-                    @let first = !self.path.nodes[..at].iter().any(|node| node.what == Step::Sleeps);
+                PathEntry::Call(_) => span.f { (words) },
+                PathEntry::Sleeps => {
+                    @let first = !self.path.nodes[..at].iter().any(|node| node.what == PathEntry::Sleeps);
                     span.w id=[first.then(|| sleep_id(&self.id))] { "sleeps until woken" }
                 },
-                Step::Preempted => span.w { "is preempted" },
-                Step::Repeat => span.x { "repeats" },
-                Step::In(who) => span.x { "in " span.f { (shortened(who)) } },
-                Step::Wakes(who) => {
+                PathEntry::Preempted => span.w { "is preempted" },
+                PathEntry::Repeat => span.x { "repeats" },
+                PathEntry::In(who) => span.x { "in " span.f { (shortened(who)) } },
+                PathEntry::Wakes(who) => {
                     @match self.sleepers.iter().find(|(section, _)| is_of(section, who)) {
                         Some((_, tree)) => a.w href={ "#" (sleep_id(tree)) } { "wakes " (shortened(who)) " →" },
                         None => span.w { "wakes " (shortened(who)) " →" },

@@ -1,0 +1,309 @@
+//! Whether every actor can get to its end, as far as a case's text tells.
+//!
+//! Optimistic: a step is said to hang only if nothing in the case could ever let it go on. What an operation here does not
+//! know of is taken to end.
+
+use std::collections::{HashMap, HashSet};
+
+use rxpath_guest::{Address, Condition, Op, Slot};
+
+use super::case::{Case, CaseActor, StepRef};
+use super::place::Findings;
+
+/// MSG_OOB, MSG_DONTWAIT and MSG_ERRQUEUE (`linux/socket.h`): with any of them, recv never sleeps.
+const NEVER_SLEEPS: i32 = 0x1 | 0x40 | 0x2000;
+/// SOCK_NONBLOCK (`linux/net.h`).
+const SOCK_NONBLOCK: i32 = 0o4000;
+/// SO_RCVTIMEO of SOL_SOCKET (`asm-generic/socket.h`).
+const SO_RCVTIMEO: (i32, i32) = (1, 20);
+
+/// Tells of cycles in `after:` and of steps that nothing ever lets end.
+pub fn check(case: &Case, findings: &mut Findings) {
+    let cycles = cycles(case);
+    for cycle in &cycles {
+        let names: Vec<_> = cycle.iter().map(|step| format!("`{}`", case.step_name(step.actor, step.step))).collect();
+        let message = format!("a cycle: {} waits for {}", names[0], names[1..].join(", which waits for "));
+        let message = format!("{message}, which waits for {}", names[0]);
+        let help = "take one of these `after:` or `when:` away".to_owned();
+        let first = &case.actors[usize::from(cycle[0].actor)].steps[usize::from(cycle[0].step)];
+        findings.add_at(first.waits_at.span.clone(), message, "never happens", Some(help));
+    }
+    // Steps that could not be understood would only seem to hang.
+    if cycles.is_empty() && findings.is_empty() {
+        report_stuck(case, findings);
+    }
+}
+
+/// The steps that send the counting pattern.
+pub fn senders(actors: &[CaseActor]) -> HashSet<StepRef> {
+    let all = actors.iter().enumerate().flat_map(|(actor, body)| {
+        body.steps
+            .iter()
+            .enumerate()
+            .map(move |(step, body)| (StepRef { actor: actor as u16, step: step as u16 }, &body.step.op))
+    });
+    all.filter(|(_, op)| sender(op).is_some()).map(|(step, _)| step).collect()
+}
+
+fn report(case: &Case, findings: &mut Findings, step: StepRef, message: String, label: &str, help: Option<String>) {
+    let at = &case.actors[usize::from(step.actor)].steps[usize::from(step.step)].at;
+    findings.add_at(at.span.clone(), message, label, help);
+}
+
+/// The steps that must have ended (or begun, for `sleeps in`) before this one begins, told by its conditions.
+fn waits_for(case: &Case, step: StepRef) -> Vec<StepRef> {
+    let steps = case.actors.get(usize::from(step.actor)).map_or(&[][..], |actor| &actor.steps);
+    let conditions = steps.get(usize::from(step.step)).map_or(&[][..], |step| &step.step.when);
+    let named = |condition: &Condition| match *condition {
+        Condition::After { actor, step } => Some(StepRef { actor, step }),
+        // It must have got there: the step before has ended.
+        Condition::Sleeps { actor, step: Some(step) } => step.checked_sub(1).map(|step| StepRef { actor, step }),
+        _ => None,
+    };
+    conditions.iter().filter_map(named).collect()
+}
+
+/// Each cycle as the steps whose conditions close it.
+fn cycles(case: &Case) -> Vec<Vec<StepRef>> {
+    let mut out: Vec<Vec<StepRef>> = Vec::new();
+    let mut ended: HashSet<StepRef> = HashSet::new();
+    for start in all_steps(case) {
+        walk(case, start, &mut Vec::new(), &mut ended, &mut out);
+    }
+    out
+}
+
+/// Depth first along "needs to have ended": a step already on the way closes a cycle.
+fn walk(
+    case: &Case,
+    step: StepRef,
+    way: &mut Vec<(StepRef, bool)>,
+    ended: &mut HashSet<StepRef>,
+    out: &mut Vec<Vec<StepRef>>,
+) {
+    if let Some(at) = way.iter().position(|(earlier, _)| *earlier == step) {
+        // Only steps left by a condition, not by the order within an actor, say something to the reader.
+        let cycle: Vec<_> = way[at..].iter().filter(|(_, by_condition)| *by_condition).map(|(step, _)| *step).collect();
+        out.push(cycle);
+        return;
+    }
+    if ended.contains(&step) {
+        return;
+    }
+    for next in waits_for(case, step) {
+        way.push((step, true));
+        walk(case, next, way, ended, out);
+        way.pop();
+    }
+    if let Some(before) = step.step.checked_sub(1) {
+        way.push((step, false));
+        walk(case, StepRef { actor: step.actor, step: before }, way, ended, out);
+        way.pop();
+    }
+    ended.insert(step);
+}
+
+fn all_steps(case: &Case) -> impl Iterator<Item = StepRef> {
+    case.actors.iter().enumerate().flat_map(|(actor, body)| {
+        (0..body.steps.len()).map(move |step| StepRef { actor: actor as u16, step: step as u16 })
+    })
+}
+
+/// What the case's text tells of its descriptors.
+struct Wiring {
+    /// The descriptors whose sends arrive here, by the one they arrive at.
+    feeders: HashMap<Slot, Vec<Slot>>,
+    /// Descriptors on which receiving cannot sleep for ever.
+    never_blocks: HashSet<Slot>,
+    /// Whether there are signals, timers or packets made by hand, which may wake anyone.
+    has_async_wakeups: bool,
+}
+
+fn wiring(case: &Case) -> Wiring {
+    let mut wiring = Wiring { feeders: HashMap::new(), never_blocks: HashSet::new(), has_async_wakeups: false };
+    let steps = || case.setup.iter().chain(case.actors.iter().flat_map(|actor| &actor.steps)).map(|step| &step.step);
+    let mut latest_client: HashMap<Slot, Slot> = HashMap::new();
+    for step in steps() {
+        match (&step.op, step.into) {
+            (Op::Connect { socket, to: Address::OfSocket(to) }, _) => {
+                latest_client.insert(*to, *socket);
+                wiring.feeds(*socket, *to);
+            }
+            (Op::Accept { socket: listener, .. }, Some(accepted)) => {
+                // The latest connection to this listener is the one accepted: close enough for a text.
+                if let Some(client) = latest_client.get(listener) {
+                    wiring.feeds(*client, accepted);
+                    wiring.feeds(accepted, *client);
+                }
+            }
+            (Op::SocketPair { into: (first, second), kind, .. }, _) => {
+                wiring.feeds(*first, *second);
+                wiring.feeds(*second, *first);
+                if kind & SOCK_NONBLOCK != 0 {
+                    wiring.never_blocks.extend([*first, *second]);
+                }
+            }
+            (Op::Pipe { into: (read, write), .. }, _) => wiring.feeds(*write, *read),
+            (Op::Socket { kind, .. }, Some(socket)) if kind & SOCK_NONBLOCK != 0 => {
+                wiring.never_blocks.insert(socket);
+            }
+            (Op::SetSockOpt { socket, level, name, .. }, _) if (*level, *name) == SO_RCVTIMEO => {
+                wiring.never_blocks.insert(*socket);
+            }
+            // A second descriptor of the same socket, or a socket whose state is changed: no more is known of it.
+            (Op::Dup { fd } | Op::Fcntl { fd, .. } | Op::Shutdown { socket: fd, .. }, _) => {
+                wiring.never_blocks.insert(*fd);
+            }
+            (
+                Op::Inject { .. }
+                | Op::Kill { .. }
+                | Op::Timer { .. }
+                | Op::SetITimer { .. }
+                | Op::Alarm { .. }
+                | Op::Uring(_)
+                | Op::SendTo { .. }
+                | Op::SendMsg { .. }
+                | Op::SendData { .. }
+                | Op::KillChild { .. }
+                | Op::SetOwner { .. }
+                | Op::RecvInChild { .. }
+                | Op::Fork,
+                _,
+            ) => wiring.has_async_wakeups = true,
+            _ => {}
+        }
+    }
+    wiring
+}
+
+impl Wiring {
+    fn feeds(&mut self, from: Slot, to: Slot) {
+        self.feeders.entry(to).or_default().push(from);
+    }
+
+    /// The descriptor on which the operation may sleep for ever.
+    fn sleeps_on(&self, op: &Op) -> Option<Slot> {
+        let socket = match op {
+            Op::Recv { socket, flags, .. } | Op::RecvFrom { socket, flags, .. } | Op::RecvMsg { socket, flags, .. }
+                if flags & NEVER_SLEEPS == 0 =>
+            {
+                *socket
+            }
+            Op::RecvMmsg { socket, flags, timeout_ns: None, .. } if flags & NEVER_SLEEPS == 0 => *socket,
+            Op::Read { from, .. } | Op::Readv { from, .. } => *from,
+            _ => return None,
+        };
+        // Where it is not known who sends to it, it is not known that nobody does.
+        (!self.has_async_wakeups && !self.never_blocks.contains(&socket) && self.feeders.contains_key(&socket))
+            .then_some(socket)
+    }
+
+    /// Whether the operation lets a receiver on `socket` go on.
+    fn wakes(&self, op: &Op, socket: Slot) -> bool {
+        let feeds = |from: &Slot| self.feeders.get(&socket).is_some_and(|feeders| feeders.contains(from));
+        match op {
+            Op::Close { socket: from } => feeds(from),
+            Op::Shutdown { socket: from, .. } => feeds(from) || *from == socket,
+            _ => sender(op).is_some_and(|from| feeds(&from)),
+        }
+    }
+}
+
+/// The descriptor that an operation sends the counting pattern, or anything else, on.
+fn sender(op: &Op) -> Option<Slot> {
+    match op {
+        Op::Send { socket, .. }
+        | Op::SendTo { socket, .. }
+        | Op::SendMsg { socket, .. }
+        | Op::SendDescriptor { socket, .. }
+        | Op::SendMmsg { socket, .. }
+        | Op::SendData { socket, .. } => Some(*socket),
+        Op::Write { to, .. } | Op::Splice { to, .. } => Some(*to),
+        Op::Inject { via, .. } => Some(*via),
+        _ => None,
+    }
+}
+
+/// Follows the actors as far as they could possibly get, and tells of those who do not end.
+fn report_stuck(case: &Case, findings: &mut Findings) {
+    let wiring = wiring(case);
+    let mut done: Vec<usize> = vec![0; case.actors.len()];
+    loop {
+        let before = done.clone();
+        for actor in 0..done.len() {
+            while done[actor] < case.actors[actor].steps.len() && can_end(case, &wiring, &done, actor) {
+                done[actor] += 1;
+            }
+        }
+        if before == done {
+            break;
+        }
+    }
+    let stuck: Vec<usize> = (0..done.len()).filter(|actor| done[*actor] < case.actors[*actor].steps.len()).collect();
+    let causes = stuck.iter().filter_map(|actor| Some((*actor, cause(case, &wiring, &done, *actor)?)));
+    let causes: Vec<_> = causes.collect();
+    for (actor, (message, help)) in &causes {
+        let step = StepRef { actor: *actor as u16, step: done[*actor] as u16 };
+        report(case, findings, step, message.clone(), "never ends", Some(help.clone()));
+    }
+    if causes.is_empty() {
+        for actor in stuck {
+            let step = StepRef { actor: actor as u16, step: done[actor] as u16 };
+            let message =
+                format!("`{}` is never done: the actors wait for each other", case.step_name(step.actor, step.step));
+            report(case, findings, step, message, "stuck here", None);
+        }
+    }
+}
+
+/// Steps that could have ended so far, and those of setup.
+fn has_happened(case: &Case, done: &[usize], what: impl Fn(&Op) -> bool) -> bool {
+    let by_actors = case.actors.iter().zip(done).flat_map(|(actor, done)| &actor.steps[..*done]);
+    case.setup.iter().chain(by_actors).any(|step| what(&step.step.op))
+}
+
+fn can_begin(case: &Case, wiring: &Wiring, done: &[usize], actor: usize, step: usize) -> bool {
+    step <= done[actor]
+        && case.actors[actor].steps[step].step.when.iter().all(|condition| holds(case, wiring, done, condition))
+}
+
+fn holds(case: &Case, wiring: &Wiring, done: &[usize], condition: &Condition) -> bool {
+    match *condition {
+        Condition::After { actor, step } => done[usize::from(actor)] > usize::from(step),
+        Condition::Sleeps { actor, step } => usize::from(step.unwrap_or(0)) <= done[usize::from(actor)],
+        Condition::QueueIn { socket, .. } => {
+            wiring.has_async_wakeups
+                || !wiring.feeders.contains_key(&socket)
+                || has_happened(case, done, |op| {
+                    !matches!(op, Op::Close { .. } | Op::Shutdown { .. }) && wiring.wakes(op, socket)
+                })
+        }
+        _ => true,
+    }
+}
+
+fn can_end(case: &Case, wiring: &Wiring, done: &[usize], actor: usize) -> bool {
+    let op = &case.actors[actor].steps[done[actor]].step.op;
+    can_begin(case, wiring, done, actor, done[actor])
+        && wiring.sleeps_on(op).is_none_or(|socket| has_happened(case, done, |other| wiring.wakes(other, socket)))
+}
+
+/// Why this actor's next step can never end, if the reason is not another actor.
+fn cause(case: &Case, wiring: &Wiring, done: &[usize], actor: usize) -> Option<(String, String)> {
+    let step = &case.actors[actor].steps[done[actor]];
+    let name = case.step_name(actor as u16, done[actor] as u16);
+    let everything: Vec<usize> = case.actors.iter().map(|actor| actor.steps.len()).collect();
+    let unmet = |condition: &&Condition| !holds(case, wiring, &everything, condition);
+    if let Some(Condition::QueueIn { socket, .. }) = step.step.when.iter().find(unmet) {
+        let socket = &case.slots[usize::from(*socket)];
+        let message = format!("`{name}` never begins: nobody sends to `{socket}`");
+        return Some((message, "let another actor send on its peer".to_owned()));
+    }
+    let socket = wiring.sleeps_on(&step.step.op)?;
+    if has_happened(case, &everything, |op| wiring.wakes(op, socket)) {
+        return None;
+    }
+    let socket = &case.slots[usize::from(socket)];
+    let message = format!("`{name}` never ends: nobody sends to `{socket}`, closes its peer or shuts it down");
+    Some((message, "let another actor send, or receive with `flags: MSG_DONTWAIT`".to_owned()))
+}

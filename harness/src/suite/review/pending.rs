@@ -1,0 +1,200 @@
+//! Pending snapshots: what `rxpath run` found different, until a reviewer has accepted or rejected it.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::kernel::Series;
+use crate::path::CallPath;
+use crate::suite::compare::sides::SectionDiff;
+use crate::suite::judge::observe::read_document;
+use crate::suite::review::decisions::changes_of;
+use crate::suite::review::explained::{SavedSide, explain_saved};
+use crate::suite::store::results::Results;
+use crate::suite::store::snapshot::body;
+
+/// One `.snap.new` beside, or in place of, its snapshot.
+#[derive(Clone, Debug)]
+pub struct Pending {
+    /// `group/name`.
+    pub case: String,
+    /// The kernel's series.
+    pub kernel: String,
+    /// Whether it holds timings, not paths.
+    pub is_timing: bool,
+    /// The pending file.
+    pub file: PathBuf,
+    /// What it is held against: the accepted snapshot's text, or that of the next older kernel if there is none.
+    pub old: Option<String>,
+    /// The kernel whose snapshot [`Self::old`] is.
+    pub against: String,
+    /// The pending text.
+    pub new: String,
+}
+
+/// Why a pending snapshot could not be read or dealt with.
+#[derive(Debug, thiserror::Error)]
+pub enum PendingError {
+    /// The file system.
+    #[error("{file}: {why}")]
+    File {
+        /// Which.
+        file: String,
+        /// Why not.
+        why: std::io::Error,
+    },
+    /// Not insta's.
+    #[error("{file} is no pending snapshot: expected insta's front matter between two lines of `---`")]
+    NoSnapshot {
+        /// Which.
+        file: String,
+    },
+}
+
+const ENDING: &str = ".snap.new";
+
+/// All pending snapshots of the repository at `root`, by case, then by kernel.
+pub fn pending(root: &Path) -> Result<Vec<Pending>, PendingError> {
+    let snapshots = root.join("snapshots");
+    let mut folders = vec![snapshots.clone()];
+    let mut found = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                folders.push(path);
+            } else if path.to_string_lossy().ends_with(ENDING) {
+                found.push(read(&snapshots, path)?);
+            }
+        }
+    }
+    let key = |one: &Pending| (one.case.clone(), one.kernel.parse::<Series>().ok(), one.is_timing);
+    found.sort_by_key(key);
+    Ok(found)
+}
+
+fn read(snapshots: &Path, file: PathBuf) -> Result<Pending, PendingError> {
+    let name = || file.display().to_string();
+    let text = fs::read_to_string(&file).map_err(|why| PendingError::File { file: name(), why })?;
+    let new = body(&text).ok_or_else(|| PendingError::NoSnapshot { file: name() })?.to_owned();
+    let folder = file.parent().unwrap_or(snapshots).to_owned();
+    let case = folder.strip_prefix(snapshots).unwrap_or(&folder).to_string_lossy().into_owned();
+    let stem = file.file_name().unwrap_or_default().to_string_lossy();
+    let stem = stem.trim_end_matches(ENDING);
+    let (kernel, is_timing) = stem.strip_suffix(".timing").map_or((stem, false), |kernel| (kernel, true));
+    let kernel = kernel.to_owned();
+    let accepted = |stem: &str| body(&fs::read_to_string(folder.join(format!("{stem}.snap"))).ok()?).map(str::to_owned);
+    let own = accepted(stem);
+    let (against, old) = match own {
+        Some(own) => (kernel.clone(), Some(own)),
+        None if is_timing => (kernel.clone(), None),
+        None => older(&folder, &kernel).map_or((kernel.clone(), None), |older| (older.clone(), accepted(&older))),
+    };
+    Ok(Pending { case, kernel, is_timing, old, against, new, file })
+}
+
+/// The nearest older kernel with an accepted snapshot in this folder.
+fn older(folder: &Path, kernel: &str) -> Option<String> {
+    let own: Series = kernel.parse().ok()?;
+    let names = fs::read_dir(folder).ok()?.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let series = names.filter_map(|name| name.strip_suffix(".snap")?.parse::<Series>().ok());
+    series.filter(|series| *series < own).max().map(|series| series.to_string())
+}
+
+impl Pending {
+    /// What changed, section by section, with reasons where `results` (of the run that found it) say what the kernels have.
+    /// Empty for timings and for what there is nothing to hold against.
+    pub fn differences(&self, results: Option<&Results>) -> Vec<SectionDiff> {
+        let paths = |text: &str| -> Option<Vec<(String, CallPath)>> { read_document(text).ok() };
+        let (Some(old), Some(new), false) = (self.old.as_deref().and_then(paths), paths(&self.new), self.is_timing)
+        else {
+            return Vec::new();
+        };
+        let functions = |kernel| results.and_then(|results| results.functions_of(kernel));
+        // What was accepted on the kernel itself may be of an earlier version of it, whose functions nobody recorded.
+        let old_functions = if self.against == self.kernel { None } else { functions(&self.against) };
+        let old_name = if self.against == self.kernel {
+            format!("what was accepted on {}", self.kernel)
+        } else {
+            self.against.clone()
+        };
+        explain_saved(
+            SavedSide { name: &old_name, paths: &old, functions: old_functions, result: None },
+            SavedSide { name: &self.kernel, paths: &new, functions: functions(&self.kernel), result: None },
+        )
+    }
+
+    /// The changes to decide on; the same change has the same name in every snapshot. Timings are one change a kernel, and
+    /// what there is nothing to hold against is one whole.
+    pub fn changes(&self, differences: &[SectionDiff]) -> BTreeSet<String> {
+        let found = changes_of(differences);
+        match (self.is_timing, found.is_empty()) {
+            (true, _) => BTreeSet::from([format!("timings on {}", self.kernel)]),
+            (false, true) => BTreeSet::from([format!("all of\n{}", self.new)]),
+            (false, false) => found,
+        }
+    }
+
+    /// Makes it the snapshot, as `cargo insta accept` does: without the line that says where it was asserted.
+    pub fn accept(&self) -> Result<(), PendingError> {
+        let target = self.file.with_extension("");
+        let fail = |why| PendingError::File { file: target.display().to_string(), why };
+        let text = fs::read_to_string(&self.file).map_err(fail)?;
+        let folder = target.parent().unwrap_or(Path::new("."));
+        let mut half = tempfile::NamedTempFile::new_in(folder).map_err(fail)?;
+        std::io::Write::write_all(&mut half, without_place(&text).as_bytes()).map_err(fail)?;
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o644);
+        half.as_file().set_permissions(mode).map_err(fail)?;
+        half.persist(&target).map_err(|why| fail(why.error))?;
+        self.reject()
+    }
+
+    /// Removes it, as `cargo insta reject` does.
+    pub fn reject(&self) -> Result<(), PendingError> {
+        fs::remove_file(&self.file).map_err(|why| PendingError::File { file: self.file.display().to_string(), why })
+    }
+}
+
+/// A snapshot's file without `assertion_line` in its front matter.
+fn without_place(text: &str) -> String {
+    let end = text.find("\n---\n").map_or(0, |end| end + 1);
+    let (front, rest) = text.split_at(end);
+    let front = front.split_inclusive('\n').filter(|line| !line.starts_with("assertion_line:"));
+    front.collect::<String>() + rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn put(root: &Path, name: &str, text: &str) {
+        let file = root.join("snapshots").join(name);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, format!("---\nsource: a.rs\nassertion_line: 76\ninput_file: c.yaml\n---\n{text}")).unwrap();
+    }
+
+    #[test]
+    fn accepting_drops_the_place_only_from_the_front_matter_and_rejecting_leaves_nothing() {
+        let root = tempfile::tempdir().unwrap();
+        put(root.path(), "g/c/6.12.snap.new", "# a.b\nassertion_line:\n");
+        put(root.path(), "g/c/6.18.snap.new", "# a.b\nf\n");
+        let all = pending(root.path()).unwrap();
+        assert_eq!(all.iter().map(|one| one.kernel.as_str()).collect::<Vec<_>>(), ["6.12", "6.18"]);
+        all[0].accept().unwrap();
+        all[1].reject().unwrap();
+        let accepted = fs::read_to_string(root.path().join("snapshots/g/c/6.12.snap")).unwrap();
+        assert_eq!(accepted, "---\nsource: a.rs\ninput_file: c.yaml\n---\n# a.b\nassertion_line:\n");
+        assert_eq!(fs::read_dir(root.path().join("snapshots/g/c")).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_new_kernel_is_held_against_the_nearest_older_one() {
+        let root = tempfile::tempdir().unwrap();
+        put(root.path(), "g/c/6.2.snap", "# a.b\nf\n");
+        put(root.path(), "g/c/6.12.snap", "# a.b\nf\n  g\n");
+        put(root.path(), "g/c/6.18.snap.new", "# a.b\nf\n  h\n");
+        let all = pending(root.path()).unwrap();
+        assert_eq!((all[0].against.as_str(), all[0].old.as_deref()), ("6.12", Some("# a.b\nf\n  g\n")));
+        assert_eq!(all[0].changes(&all[0].differences(None)).len(), 1);
+    }
+}

@@ -1,0 +1,7 @@
+//! What stays on disk: snapshots, results, raw captures.
+
+pub(crate) mod prune;
+pub(crate) mod results;
+pub(crate) mod saved;
+pub(crate) mod saved_capture;
+pub(crate) mod snapshot;
