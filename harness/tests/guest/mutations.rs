@@ -1,17 +1,18 @@
 //! Every case fails when it should: the premise of what it expects is inverted or removed, and the run must say so.
 
 use std::collections::BTreeMap;
-use std::error::Error;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use rxpath::case::{Source, parse};
 use rxpath::suite::{Results, Verdict};
+
+use super::Tested;
+use super::process::{RXPATH, said};
 
 const KERNEL: &str = "6.12";
 
-/// A case, what is taken out of it, what is put there instead, and what then must come of a run.
+/// A case, the text to replace, its replacement, and the verdict that must follow.
 const MUTATIONS: [(&str, &str, &str, Verdict); 20] = [
     ("recv/tcp-blocking", "send: {socket: client, bytes: 64}", "send: {socket: client, bytes: 32}", Verdict::Failed),
     ("recv/tcp-read", "send: {socket: client, bytes: 64}", "send: {socket: client, bytes: 63}", Verdict::Hung),
@@ -40,24 +41,8 @@ const MUTATIONS: [(&str, &str, &str, Verdict); 20] = [
     ("errors/interrupted", "- timer: {after: 5 ms}", "- fork: {}", Verdict::Hung),
 ];
 
-/// The same, where the case could never end: it is refused before anything is run.
-const REFUSED: [(&str, &str, &str); 8] = [
-    ("recv/tcp-dontwait", ", flags: MSG_DONTWAIT", ""),
-    ("udp/dontwait", ", flags: MSG_DONTWAIT", ""),
-    ("unix/dontwait", ", flags: MSG_DONTWAIT", ""),
-    ("errors/timeout", "option: SO_RCVTIMEO, value: 8 ms", "option: SO_SNDTIMEO, value: 8 ms"),
-    ("ready/tcp-poll", "when: poller sleeps", "when: queue of client holds 0"),
-    ("ready/tcp-select", "when: selector sleeps", "when: queue of client holds 0"),
-    ("recv/tcp-fionread", "when: queue of server holds 64", "when: queue of client holds 0"),
-    (
-        "recv/tcp-pingpong",
-        "policy: fifo 1\n    steps:\n      - send: {socket: client",
-        "policy: fifo 1\n    steps:\n      - read: {from: client, bytes: 1}\n        name: too-soon\n      - send: {socket: client",
-    ),
-];
-
 #[test]
-fn a_case_whose_premise_is_taken_away_fails() -> Result<(), Box<dyn Error>> {
+fn a_case_whose_premise_is_taken_away_fails() -> Tested {
     let folder = tempfile::tempdir()?;
     let root = folder.path();
     let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -74,35 +59,22 @@ fn a_case_whose_premise_is_taken_away_fails() -> Result<(), Box<dyn Error>> {
     let json = root.join("results.json");
     let paths = (root.to_str().ok_or("not UTF-8")?, json.to_str().ok_or("not UTF-8")?);
     // Nothing is proposed: the snapshots are the repository's own.
-    let output = Command::new(env!("CARGO_BIN_EXE_rxpath"))
+    let output = Command::new(RXPATH)
         .args(["run", "-k", KERNEL, "--root", paths.0, "--json", paths.1])
         .env("INSTA_FORCE_PASS", "1")
         .env("INSTA_OUTPUT", "none")
         .env("INSTA_UPDATE", "no")
         .output()?;
-    let told = [String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr)].concat();
-    assert_eq!(output.status.code(), Some(1), "{told}");
+    let text = said(&output);
+    assert_eq!(output.status.code(), Some(1), "{text}");
     let results: Results = serde_json::from_slice(&fs::read(&json)?)?;
     let found: BTreeMap<String, Verdict> = results.cases.iter().map(|one| (one.case.clone(), one.verdict)).collect();
-    assert_eq!(found, expected, "{told}");
+    assert_eq!(found, expected, "{text}");
     Ok(())
 }
 
-#[test]
-fn a_case_that_could_never_end_is_refused_with_the_place() -> Result<(), Box<dyn Error>> {
-    for (case, out, instead) in REFUSED {
-        let text = mutated(Path::new(env!("CARGO_MANIFEST_DIR")), case, out, instead)?;
-        let source = Source { path: format!("cases/{case}.yaml").into(), text };
-        let Err(why) = parse(case, source) else { return Err(format!("{case} was taken").into()) };
-        let told = why.to_string();
-        assert!(told.contains("never ends") || told.contains("is never done"), "{told}");
-        assert!(told.contains(&format!("cases/{case}.yaml:")), "{told}");
-    }
-    Ok(())
-}
-
-/// The case with that taken out of it. Bounds on costs speak of cases that are not there, and are left out too.
-fn mutated(repository: &Path, case: &str, out: &str, instead: &str) -> Result<String, Box<dyn Error>> {
+/// The case with `out` replaced. Bounds on costs name cases that are not there, and are left out too.
+fn mutated(repository: &Path, case: &str, out: &str, instead: &str) -> std::io::Result<String> {
     let text = fs::read_to_string(repository.join("cases").join(format!("{case}.yaml")))?;
     assert!(text.contains(out), "{case} has no `{out}` any more: let this test take something else out of it");
     let text = text.replacen(out, instead, 1);

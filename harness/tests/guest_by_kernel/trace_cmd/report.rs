@@ -1,4 +1,4 @@
-//! What `trace-cmd report -R` says of a trace.dat, beside what rxpath reads in it.
+//! Compares what `trace-cmd report -R` prints of a trace.dat with what rxpath reads in it.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -8,10 +8,10 @@ use libtest_mimic::Failed;
 
 use rxpath::trace::{CallForests, NodeKind, Symbols, TaskKey};
 
-/// Every call by task: how deep it is nested, and where its function begins.
+/// Every call by task: its depth, and the address of its function.
 pub type Trees = BTreeMap<TaskKey, Vec<(u32, u64)>>;
 
-/// The same as trace-cmd tells it: by name, so that each call may be any of the functions with that name.
+/// The same as trace-cmd prints it: by name, so that a call may be any function of that name.
 pub type Reported = BTreeMap<TaskKey, Vec<(u32, Vec<u64>)>>;
 
 /// The calls that rxpath sees.
@@ -37,7 +37,7 @@ pub fn reported(program: &str, dat: &Path, symbols: &Symbols, kallsyms: &str) ->
     nest(&String::from_utf8(report.stdout)?, symbols, kallsyms)
 }
 
-/// Whether both see the same.
+/// Fails at the first call that only one of them sees.
 pub fn compare(ours: &Trees, theirs: &Reported, symbols: &Symbols) -> Result<(), Failed> {
     if !ours.keys().eq(theirs.keys()) {
         return Err(format!("rxpath has the tasks {:?}, trace-cmd {:?}", ours.keys(), theirs.keys()).into());
@@ -47,12 +47,12 @@ pub fn compare(ours: &Trees, theirs: &Reported, symbols: &Symbols) -> Result<(),
         let same = |(one, other): &(&(u32, u64), &(u32, Vec<u64>))| one.0 == other.0 && other.1.contains(&one.1);
         let at = ours.iter().zip(theirs).take_while(same).count();
         if at < ours.len().max(theirs.len()) {
-            let told = |call: Option<(u32, u64)>| match call {
+            let described = |call: Option<(u32, u64)>| match call {
                 Some((depth, func)) => format!("{} at depth {depth}", symbols.name(func).unwrap_or("?")),
                 None => "the end".to_owned(),
             };
             let theirs = theirs.get(at).and_then(|(depth, funcs)| Some((*depth, *funcs.first()?)));
-            let (ours, theirs) = (told(ours.get(at).copied()), told(theirs));
+            let (ours, theirs) = (described(ours.get(at).copied()), described(theirs));
             return Err(format!("{task:?}, call {at}: rxpath has {ours}, trace-cmd {theirs}").into());
         }
     }
@@ -60,7 +60,7 @@ pub fn compare(ours: &Trees, theirs: &Reported, symbols: &Symbols) -> Result<(),
 }
 
 /// The report's calls by task, nested by the depths that it gives. A line of it, with `-R`:
-/// `COMM-PID [CPU] TIME: funcgraph_entry: func=NAME depth=N`, `funcgraph_exit` the same with more behind.
+/// `COMM-PID [CPU] TIME: funcgraph_entry: func=NAME depth=N`, `funcgraph_exit` the same with more fields at the end.
 fn nest(report: &str, symbols: &Symbols, kallsyms: &str) -> Result<Reported, Failed> {
     // Several functions may have one name, and trace-cmd may prefer another of several names for one function.
     let mut named: BTreeMap<&str, Vec<u64>> = BTreeMap::new();

@@ -1,30 +1,28 @@
-//! Faults around the command: what is killed, what is called off, and a cache that is not what it should be. Each is
-//! provoked for real and must end in the right verdict, with no process left over.
+//! Faults around the command: killed processes, cancelled runs, and caches that cannot be used. Each is provoked for real and
+//! must end in the right verdict, with no process left over.
 
-mod process;
+mod mounts;
 
 use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::{Duration, Instant};
 
-use process::{children, lives, qemu_of, rxpath, said, signal, wait_for};
 use rustix::process::{Signal, kill_process};
-use rxpath::suite::{Project, ProjectOptions};
 
-type Tested = Result<(), Box<dyn Error>>;
+use super::Tested;
+use super::common::project;
+use super::process::{children, lives, qemu_of, rxpath, said, signal, wait_for};
 
 const KERNEL: &str = "6.12";
 const CASE: &str = "recv/tcp-ready";
-/// Enough rounds that a run is always under way.
+/// Enough iterations that the run is still going on when the test acts.
 const FOR_LONG: [&str; 7] = ["run", "-k", KERNEL, "-c", "recv/tcp-pingpong", "--repeat", "500"];
 const ONCE: [&str; 5] = ["run", "-k", KERNEL, "-c", CASE];
 
 /// A cache folder that has the kernels and QEMU of the shared one, and nothing else.
 fn private_cache(at: &Path) -> Result<PathBuf, Box<dyn Error>> {
-    let options = ProjectOptions { root: Some(env!("CARGO_MANIFEST_DIR").into()), ..ProjectOptions::default() };
-    let project = Project::open(&options)?;
+    let project = project()?;
     let series = project.pins.select(&[KERNEL])?;
     project.fetch(&series, &|_| {})?;
     let cache = at.join("cache");
@@ -128,7 +126,7 @@ fn two_processes_with_one_empty_cache_boot_once_and_both_pass() -> Tested {
 }
 
 #[test]
-fn lost_events_make_a_run_inconclusive_and_never_a_difference() -> Tested {
+fn lost_events_make_a_run_inconclusive_and_never_changed() -> Tested {
     let folder = tempfile::tempdir()?;
     let root = folder.path();
     let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -157,68 +155,5 @@ fn kvm_is_used_where_a_guest_boots_with_it_and_refused_with_the_reason_elsewhere
             assert!(said.contains("KVM does not work on this machine: /dev/kvm "), "{said}");
         }
     }
-    Ok(())
-}
-
-/// Runs a shell script with mounts of its own; `None` where the host lets nobody have any.
-fn in_own_mounts(script: &str) -> Option<std::process::Output> {
-    let ways: [&[&str]; 2] = [&["--user", "--map-root-user", "--mount"], &["--mount"]];
-    let way = ways.into_iter().find(|way| {
-        let tried = Command::new("unshare").args(*way).args(["mount", "-t", "tmpfs", "none", "/mnt"]).output();
-        tried.is_ok_and(|tried| tried.status.success())
-    })?;
-    Command::new("unshare").args(way).args(["sh", "-ec", script]).current_dir(env!("CARGO_MANIFEST_DIR")).output().ok()
-}
-
-const NO_MOUNTS: &str = "skipped: this host lets nobody mount anything (unshare)";
-
-#[test]
-fn a_read_only_cache_is_good_enough_when_everything_is_there_and_told_when_it_is_not() -> Tested {
-    let folder = tempfile::tempdir()?;
-    let cache = private_cache(folder.path())?;
-    let frozen = |command: &str| {
-        let cache = cache.display();
-        format!("mount --bind {cache} {cache}; mount -o remount,bind,ro {cache}; RXPATH_CACHE={cache} {command}")
-    };
-    let command = format!("{} {}", process::RXPATH, ONCE.join(" "));
-    let Some(empty) = in_own_mounts(&frozen(&command)) else {
-        eprintln!("{NO_MOUNTS}");
-        return Ok(());
-    };
-    let told = said(&empty);
-    assert_eq!(empty.status.code(), Some(3), "{told}");
-    assert!(told.contains("Read-only file system") && told.contains("RXPATH_CACHE"), "{told}");
-
-    let made = rxpath(Some(&cache), &ONCE).output()?;
-    assert_eq!(made.status.code(), Some(0), "{}", said(&made));
-    let full = in_own_mounts(&frozen(&command)).ok_or(NO_MOUNTS)?;
-    assert_eq!(full.status.code(), Some(0), "{}", said(&full));
-    Ok(())
-}
-
-#[test]
-fn a_full_disk_is_the_machinerys_fault_and_leaves_nothing_half_made() -> Tested {
-    let folder = tempfile::tempdir()?;
-    let cache = private_cache(folder.path())?;
-    let small = folder.path().join("small");
-    fs::create_dir(&small)?;
-    let script = format!(
-        "mount -t tmpfs -o size=24m none {small}; cp -P {cache}/kernels {cache}/qemu {small}; code=0; \
-         RXPATH_CACHE={small} {rxpath} {once} || code=$?; ls {small}/images {small}/staging | sed 's/^/left: /'; exit $code",
-        small = small.display(),
-        cache = cache.display(),
-        rxpath = process::RXPATH,
-        once = ONCE.join(" ")
-    );
-    let Some(output) = in_own_mounts(&script) else {
-        eprintln!("{NO_MOUNTS}");
-        return Ok(());
-    };
-    let said = said(&output);
-    assert_eq!(output.status.code(), Some(3), "{said}");
-    assert!(said.contains("broken: recv/tcp-ready on 6.12"), "{said}");
-    assert!(said.contains("No space left"), "{said}");
-    let left: Vec<&str> = said.lines().filter_map(|line| line.strip_prefix("left: ")).collect();
-    assert!(left.iter().all(|line| line.is_empty() || line.ends_with(':')), "{left:?}");
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Processes as the tests see them: started, found, waited for.
+//! Starts processes, finds them and waits for them.
 
 use std::fs;
 use std::path::Path;
@@ -26,18 +26,18 @@ pub fn said(output: &Output) -> String {
     [String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr)].concat()
 }
 
-/// The processes whose parent this is.
+/// The child processes of `parent`.
 pub fn children(parent: u32) -> Vec<Pid> {
     rxpath::vm::children_of(parent).into_iter().filter_map(Pid::from_raw).collect()
 }
 
-/// Whether a process is there and no zombie.
+/// Whether a process exists and is not a zombie.
 pub fn lives(pid: Pid) -> bool {
     let stat = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).unwrap_or_default();
     stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
 }
 
-/// Waits until something is there; `None` if it does not come.
+/// Polls until `look` gives something; `None` after `patience`.
 pub fn wait_for<T>(patience: Duration, mut look: impl FnMut() -> Option<T>) -> Option<T> {
     let deadline = Instant::now() + patience;
     loop {
@@ -51,7 +51,7 @@ pub fn wait_for<T>(patience: Duration, mut look: impl FnMut() -> Option<T>) -> O
     }
 }
 
-/// Waits until this process has become QEMU: its launcher is another name of rxpath.
+/// Waits until a child of `harness` has become QEMU; its launcher has a name of its own.
 pub fn qemu_of(harness: &Child) -> Option<Pid> {
     wait_for(Duration::from_secs(60), || {
         children(harness.id()).into_iter().find(|pid| {
@@ -62,7 +62,7 @@ pub fn qemu_of(harness: &Child) -> Option<Pid> {
     })
 }
 
-/// Sends a signal to a process that was started here.
+/// Sends a signal to a child process.
 pub fn signal(child: &Child, signal: Signal) {
     if let Some(pid) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
         let _ = kill_process(pid, signal);

@@ -1,36 +1,15 @@
-//! What `rxpath export` writes, read by the programs it is for. Runs a guest.
-
-use std::path::PathBuf;
-use std::process::ExitCode;
-
-use libtest_mimic::{Arguments, Trial};
+//! Reads what `rxpath export` writes with the libraries that it is for.
 
 use rxpath::report::export;
-use rxpath::suite::{Capture, Project, ProjectOptions, Silent, record_case};
+use rxpath::suite::{Capture, Silent, record_case};
 use rxpath::vm::RunLimits;
 
-/// Guests are launched through this program itself, so it has to look first whether that is what it was started for.
-fn main() -> ExitCode {
-    rxpath::vm::run_launcher_if_requested();
-    let arguments = Arguments::from_args();
-    let test = |name: &str, check: fn()| {
-        Trial::test(name, move || {
-            check();
-            Ok(())
-        })
-    };
-    let trials = vec![test(
-        "folded_stacks_give_a_flame_graph_and_the_json_formats_hold_every_call",
-        folded_stacks_give_a_flame_graph_and_the_json_formats_hold_every_call,
-    )];
-    libtest_mimic::run(&arguments, trials).exit_code()
-}
+use super::common::project;
 
 const CASE: &str = "recv/tcp-blocking";
 
 fn recorded() -> (Capture, rxpath::case::Case) {
-    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    let project = Project::open(&ProjectOptions { root: Some(root), ..ProjectOptions::default() }).unwrap();
+    let project = project().unwrap();
     let case = project.cases().unwrap().into_iter().find(|case| case.name == CASE).unwrap();
     let series = project.pins.select(&["6.12"]).unwrap();
     let fetched = project.fetch(&series, &|_| {}).unwrap();
@@ -38,6 +17,7 @@ fn recorded() -> (Capture, rxpath::case::Case) {
     (record_case(&case, kernel, fetched.qemu.as_ref(), &images, &limits, &Silent).unwrap(), case)
 }
 
+#[test]
 fn folded_stacks_give_a_flame_graph_and_the_json_formats_hold_every_call() {
     let (capture, _) = recorded();
     let timeline = capture.timeline().unwrap();
@@ -48,7 +28,7 @@ fn folded_stacks_give_a_flame_graph_and_the_json_formats_hold_every_call() {
     inferno::flamegraph::from_reader(&mut options, folded.as_bytes(), &mut graph).unwrap();
     let graph = String::from_utf8(graph).unwrap();
     assert!(graph.contains("<svg") && graph.contains("tcp_recvmsg"), "{}", &graph[..500]);
-    // Nobody is charged for the time in which he sleeps: all stacks together are no more than the CPUs had.
+    // A task is not charged while it sleeps: all stacks together take at most the time that the CPUs had.
     let first = timeline.threads.iter().flat_map(|thread| &thread.spans).map(|span| span.start).min().unwrap();
     let last = timeline.threads.iter().flat_map(|thread| &thread.spans).filter_map(|span| span.end).max().unwrap();
     let cpus = 1 + timeline.threads.iter().flat_map(|thread| &thread.spans).map(|span| span.cpu).max().unwrap();

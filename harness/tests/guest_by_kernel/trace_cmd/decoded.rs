@@ -1,5 +1,5 @@
-//! One recording, rxpath's, read by both: each test runs a case, keeps its capture, decodes the raw pages with rxpath, and
-//! lets `trace-cmd report -R` read the trace.dat that was written of the same capture.
+//! Both read one recording of rxpath's: each test runs a case, keeps its capture, decodes the raw pages with rxpath, and lets
+//! `trace-cmd report -R` read the trace.dat of the same capture.
 
 use std::path::{Path, PathBuf};
 
@@ -9,12 +9,12 @@ use rxpath::kernel::Series;
 use rxpath::suite::{MatrixOptions, SavedCapture, Silent, choose, run_matrix};
 use rxpath::vm::{Accelerator, RunLimits};
 
-use super::project;
 use super::report::{calls, compare, reported};
+use crate::common::project;
 
 pub const CASES: [&str; 3] = ["recv/tcp-blocking", "udp/blocking", "unix/stream-blocking"];
 
-/// A capture of so many iterations with fewer calls would prove nothing.
+/// A capture with fewer calls would prove nothing.
 const LEAST_CALLS: usize = 1000;
 
 pub fn check(case: &str, series: Series, program: &str) -> Result<(), Failed> {

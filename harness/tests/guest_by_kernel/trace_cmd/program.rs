@@ -7,19 +7,19 @@ use libtest_mimic::Failed;
 
 use rxpath::vm::GuestFile;
 
-/// The folder in the guest that all of it lies in.
+/// The guest's folder for all of it.
 const FOLDER: &str = "trace-cmd";
 
 /// A program for a guest.
 pub struct Program {
-    /// It, its loader and its libraries.
+    /// The program, its loader and its libraries.
     pub files: Vec<GuestFile>,
-    /// How it is called: by its loader, which is told where the libraries are.
+    /// Its command: the loader with the path of the libraries, then the program.
     pub command: Vec<String>,
 }
 
 impl Program {
-    /// The host's program of this name or path, with what `ldd` says that it needs.
+    /// Takes the host's program of this name or path, and the libraries that `ldd` lists.
     pub fn of_host(program: &str) -> Result<Self, Failed> {
         let program = find(program)?;
         let listing = Command::new("ldd").arg(&program).env("LC_ALL", "C").output()?;
@@ -35,14 +35,14 @@ impl Program {
         let command = vec![in_guest(loader), "--library-path".to_owned(), folder, in_guest(&program)];
         let mut files = Vec::new();
         for path in std::iter::once(&program).chain(&needed) {
-            let bytes = std::fs::read(path).map_err(|why| format!("reading {}: {why}", path.display()))?;
+            let bytes = std::fs::read(path).map_err(|error| format!("reading {}: {error}", path.display()))?;
             files.push(GuestFile { path: in_guest(path)[1..].to_owned(), bytes });
         }
         Ok(Self { files, command })
     }
 }
 
-/// Where a program is: as a shell finds it.
+/// Finds a program as a shell does.
 fn find(program: &str) -> Result<PathBuf, Failed> {
     if program.contains('/') {
         return Ok(program.into());

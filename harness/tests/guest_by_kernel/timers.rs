@@ -1,42 +1,25 @@
-//! What exactness hangs on inside a guest: no two of its timers come due together. Of two idle CPUs that are woken at once,
-//! which one QEMU lets execute first is the host's doing.
+//! Exactness depends on this inside a guest: no two of its timers come due together. When two idle CPUs are woken at once, the
+//! host decides which one QEMU runs first.
 
 use std::fs;
-use std::process::ExitCode;
 
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::Failed;
 
 use rxpath::case::PassKind;
 use rxpath::kernel::Series;
-use rxpath::suite::{Project, ProjectOptions, choose, image_with_files};
+use rxpath::suite::{choose, image_with_files};
 use rxpath::vm::{ImageKind, RunLimits, run_plan, timers_due};
 
-/// One that waits for a timeout in ticks, and two that timers did come due together in when idle CPUs stopped ticking (on 6.18).
+use super::common::project;
+
+/// One waits for a timeout in ticks; in the other two, timers came due together when idle CPUs stopped ticking (on 6.18).
 const CASES: [&str; 3] = ["errors/timeout", "recv/tcp-lowat", "wakeup/two-tcp-waiters"];
 
-/// A CPU's timer counts in units of so many nanoseconds, which are instructions: what is due within one of another could as well be
-/// due at once.
+/// A CPU's timer counts in units of 16 ns, which are 16 instructions: two timers within one unit may come due at once.
 const UNIT: u64 = 16;
 
-fn main() -> ExitCode {
-    rxpath::vm::run_launcher_if_requested();
-    let arguments = Arguments::from_args();
-    let trials = match project() {
-        Ok(project) => project.pins.series().into_iter().map(trial).collect(),
-        Err(why) => vec![Trial::test("the_workshop_opens", || Err(why))],
-    };
-    libtest_mimic::run(&arguments, trials).exit_code()
-}
-
-fn trial(series: Series) -> Trial {
-    Trial::test(format!("no_two_timers_of_a_guest_come_due_together::{series}"), move || {
-        CASES.iter().try_for_each(|case| check(case, series))
-    })
-}
-
-fn project() -> Result<Project, Failed> {
-    let options = ProjectOptions { root: Some(env!("CARGO_MANIFEST_DIR").into()), ..ProjectOptions::default() };
-    Ok(Project::open(&options)?)
+pub fn no_two_timers_come_due_together(series: Series) -> Result<(), Failed> {
+    CASES.iter().try_for_each(|case| check(case, series))
 }
 
 fn check(case: &str, series: Series) -> Result<(), Failed> {
@@ -57,12 +40,12 @@ fn check(case: &str, series: Series) -> Result<(), Failed> {
     match due.windows(2).find(|pair| pair[1] - pair[0] < UNIT) {
         None => Ok(()),
         Some(pair) => {
-            let why = format!(
+            let message = format!(
                 "{} on {series}: timers came due after {} and {} instructions, expected {UNIT} between any two at least: see \
                  \"How a run is exact\" in ARCHITECTURE.md for what keeps them apart",
                 case.name, pair[0], pair[1]
             );
-            Err(why.into())
+            Err(message.into())
         }
     }
 }

@@ -1,10 +1,9 @@
-//! The call trees of a recording's operations, whole, and how those of two recordings are held against each other.
+//! The whole call trees of a recording's operations, and how those of two recordings compare.
 //!
-//! Nothing is folded, no name is changed, and no profile hides anything; the constants below say what is left out all the
-//! same, on which kernels, and why. What interrupted an operation is cut out as for a
-//! path: when interrupts come depends on when a round begins. The softirqs that an operation runs itself, on its way out,
-//! belong to it if they bring its packets. What is left must be what most of the iterations agree on, and that must be the
-//! same in both recordings.
+//! Nothing is folded, no name is changed, and no profile hides anything. The constants below name the exceptions, with their
+//! kernels and reasons. Interrupts are cut out as for a path: they depend on when an iteration begins. The softirqs that an
+//! operation runs itself, on its way out, belong to it if they bring its packets. Most iterations must agree on the rest, and
+//! both recordings must agree on that.
 
 use std::collections::BTreeMap;
 use std::ops::{RangeFrom, RangeInclusive};
@@ -22,39 +21,33 @@ use rxpath::trace::{CallForests, NodeKind};
 /// The root of the softirq in which a packet that was sent over lo arrives.
 const ARRIVAL: &str = "net_rx_action";
 
-/// What its probes call is left out on [`LOCKING_FILTER`].
+/// Calls of its probes are left out on [`LOCKING_FILTER`].
 const SWITCH_PROBES: &str = "__traceiter_sched_switch";
 
 /// rxpath keeps its agent out of the trace with `set_ftrace_notrace_pid`, which is one probe more
-/// (kernel/trace/ftrace.c, `ftrace_filter_pid_sched_switch_probe`). On these kernels, as seen, that one takes a lock.
+/// (kernel/trace/ftrace.c, `ftrace_filter_pid_sched_switch_probe`). On these kernels that probe was seen to take a lock.
 const LOCKING_FILTER: RangeInclusive<Series> = Series { major: 6, minor: 1 }..=Series { major: 6, minor: 18 };
 
-/// Between telling of a switch and making it, the kernel calls a few functions more (`switch_mm_irqs_off` and its like).
-/// From here on a kernel that filters by pid, as rxpath has it do, does not record them, because the filter is at the
-/// next task already and `current` is not (kernel/trace/ftrace.c, `fgraph_pid_func`); 6.12 is the first that was seen to.
+/// Between reporting a switch and making it, the kernel calls a few more functions (such as `switch_mm_irqs_off`). From this
+/// release on, a kernel that filters by pid, as it does for rxpath, does not record them: the filter already uses the next task
+/// while `current` is still the old one (kernel/trace/ftrace.c, `fgraph_pid_func`). 6.12 is the first that was seen to.
 const SWITCHES_UNSEEN: RangeFrom<Series> = Series { major: 6, minor: 11 }..;
 
-/// What it calls depends on whether a jiffy has passed since the last iteration: a timer that is to go off in the same one
-/// as before is left as it is (kernel/time/timer.c, `__mod_timer`). On 5.10, tcp-blocking has as many iterations of the one
-/// kind as of the other.
+/// Its calls depend on whether a jiffy has passed since the last iteration: a timer whose expiry stays in the same jiffy is
+/// left as it is (kernel/time/timer.c, `__mod_timer`). On 5.10, half of tcp-blocking's iterations are of each kind.
 const BY_THE_CLOCK: &str = "mod_timer";
 
 /// An operation with fewer calls would prove nothing.
 const LEAST_CALLS: usize = 20;
 
-/// What was recorded, and what is needed to tell it.
+/// A recording with all that is needed to name its calls.
 pub struct Recording<'a> {
-    /// The recorder.
     pub by: &'static str,
-    /// What it recorded.
     pub forests: &'a CallForests,
-    /// What the agent says of the run.
     pub report: &'a RunReport,
-    /// The kernel.
     pub series: Series,
-    /// Its symbols.
     pub facts: &'a KernelMetadata,
-    /// By actor and step, the names they go by.
+    /// The operations' names, by actor and step.
     pub names: &'a [(String, Vec<String>)],
 }
 
@@ -66,7 +59,7 @@ pub struct Trees {
 }
 
 impl Trees {
-    /// Cuts the operations out of a recording that lacks nothing.
+    /// Cuts the operations out of a recording without losses.
     pub fn of(recording: &Recording<'_>) -> Result<Self, Failed> {
         let found = operations(recording.forests, recording.report);
         let lacks: Vec<&str> = recording.forests.losses.iter().chain(&found.problems).map(String::as_str).collect();
@@ -92,7 +85,7 @@ impl Trees {
         Ok(Self { by: recording.by, operations })
     }
 
-    /// Holds them against those of another recorder: what was the same, in words, or the first difference.
+    /// Compares with another recorder's trees: says what was the same, or the first difference.
     pub fn compare(&self, other: &Self) -> Result<Vec<String>, String> {
         if !self.operations.keys().eq(other.operations.keys()) {
             let (ours, theirs) = (self.operations.keys(), other.operations.keys());
@@ -119,10 +112,10 @@ impl Trees {
 }
 
 impl Recording<'_> {
-    /// A tree's lines: every call by its symbol, and who sleeps and is woken.
+    /// A tree's lines: every call by its symbol, every sleep, and who is woken.
     fn tell(&self, nodes: &[Kept<'_>]) -> Vec<PathNode> {
         let mut lines: Vec<PathNode> = Vec::new();
-        // Depth of the call whose own calls are passed over.
+        // Depth of the call whose own calls are skipped.
         let mut passed_over: Option<u32> = None;
         let mut switching = false;
         let probes_differ = LOCKING_FILTER.contains(&self.series);
@@ -169,7 +162,7 @@ fn agreed(by: &str, operation: &str, paths: &BTreeMap<u32, CallPath>) -> Result<
     }
 }
 
-/// Where two trees part, with what stands before and after.
+/// The place where two trees differ, with the lines around it.
 fn parting(place: &Place, ours: (&str, &CallPath), theirs: (&str, &CallPath)) -> String {
     const BEFORE: usize = 8;
     const AFTER: usize = 3;
@@ -183,8 +176,8 @@ fn parting(place: &Place, ours: (&str, &CallPath), theirs: (&str, &CallPath)) ->
     format!("{place}\n{}{}{}", lines(ours.1, at.saturating_sub(BEFORE), at), side(ours), side(theirs))
 }
 
-/// That a difference of one call is seen, and told with its place.
-pub fn a_missing_call_is_told_with_its_place() -> Result<(), Failed> {
+/// Checks that a difference of one call is found and reported with its place.
+pub fn a_missing_call_is_reported_with_its_place() -> Result<(), Failed> {
     let whole: Vec<PathNode> =
         (0..30).map(|at| PathNode::once(at % 3, PathEntry::Call(format!("f{at}").into()))).collect();
     let mut lacking = whole.clone();
@@ -194,7 +187,7 @@ pub fn a_missing_call_is_told_with_its_place() -> Result<(), Failed> {
         Trees { by, operations: BTreeMap::from([("receiver.recv".to_owned(), paths)]) }
     };
     trees("rxpath", &whole).compare(&trees("trace-cmd", &whole))?;
-    let Err(told) = trees("rxpath", &whole).compare(&trees("trace-cmd", &lacking)) else {
+    let Err(message) = trees("rxpath", &whole).compare(&trees("trace-cmd", &lacking)) else {
         return Err("a call that only one of them has was not seen".into());
     };
     let expected = [
@@ -202,8 +195,8 @@ pub fn a_missing_call_is_told_with_its_place() -> Result<(), Failed> {
         "rxpath goes on:\n        f20",
         "trace-cmd goes on:\n    f21",
     ];
-    match expected.iter().find(|words| !told.contains(**words)) {
-        Some(words) => Err(format!("expected {words:?} in\n{told}").into()),
+    match expected.iter().find(|words| !message.contains(**words)) {
+        Some(words) => Err(format!("expected {words:?} in\n{message}").into()),
         None => Ok(()),
     }
 }

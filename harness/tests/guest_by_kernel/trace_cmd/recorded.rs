@@ -15,8 +15,8 @@ use rxpath::vm::{ImageKind, RunLimits, WarmImage};
 
 use super::operations::{Recording, Trees};
 use super::program::Program;
-use super::project;
 use super::report::{calls, compare, reported};
+use crate::common::project;
 
 /// One that sleeps and is woken by a softirq, one that comes back at once, one that allocates.
 pub const CASES: [&str; 3] = ["recv/tcp-blocking", "recv/tcp-dontwait", "socket/tcp-create"];
@@ -33,10 +33,10 @@ const EVENTS: [&str; 8] = [
     "irq:softirq_exit",
 ];
 
-/// Room for records per CPU, in KiB: for everything, as nobody reads meanwhile.
+/// Room for records per CPU, in KiB: for everything, as nothing reads them during the run.
 const BUFFER_KIB: &str = "8192";
 /// How long trace-cmd's readers sleep between reads, in microseconds: longer than any run, so that they never take the CPU
-/// from an operation. They read everything once they are told to end.
+/// from an operation. They read everything when they are asked to end.
 const READ_EVERY_US: &str = "1000000000";
 /// Where trace-cmd writes, in the guest.
 const OUTPUT: &str = "/tmp/trace.dat";
@@ -71,7 +71,7 @@ pub fn check(case: &str, series: Series, program: &str) -> Result<(), Failed> {
     };
     let ours = trees("rxpath", &own.forests(&facts, Tag::Pages)?, &own.report)?;
     let theirs = trees("trace-cmd", &forests, &foreign.report)?;
-    let same = ours.compare(&theirs).map_err(|why| format!("{} on {series}, {why}", case.name))?;
+    let same = ours.compare(&theirs).map_err(|error| format!("{} on {series}, {error}", case.name))?;
     println!("{} on {series}: {}", case.name, same.join(", "));
     Ok(())
 }
