@@ -2,6 +2,7 @@
 //! says what changed between kernels, why, and at what cost. See ARCHITECTURE.md for how the pieces fit.
 
 pub mod case;
+pub mod code;
 pub mod command;
 pub mod diff;
 pub mod kernel;
