@@ -755,9 +755,7 @@ pub enum Transport {
 mod tests {
     use super::*;
 
-    const ADDRESSES: usize = 7;
-
-    fn addresses() -> [Address; ADDRESSES] {
+    fn addresses() -> [Address; 7] {
         [
             Address::V4([127, 0, 0, 1], 4242),
             Address::V6([0xfd; 16], 0),
