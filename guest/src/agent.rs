@@ -19,7 +19,7 @@ pub struct Agent {
     /// For the agent's own steps.
     pub scratch: Scratch,
     /// By the index that a plan names.
-    pub warm_setups: Vec<CompletedSetup>,
+    pub completed_setups: Vec<CompletedSetup>,
     pub tick_clock: TickClock,
     pub buffers: Buffers,
 }
@@ -29,10 +29,10 @@ impl Agent {
     pub fn prepare(region: SharedRegion) -> Result<Self, String> {
         let tracing: &'static Tracing = Box::leak(Box::new(Tracing::prepare()?));
         let (mut memory, mut scratch) = (SharedMemory::map()?, Scratch::new());
-        let warm_setups = setup::complete_all(&mut memory, &mut scratch)?;
+        let completed_setups = setup::complete_all(&mut memory, &mut scratch)?;
         let (workers, buffers) = (worker::spawn_all()?, Buffers::new());
         ready::settle();
         let tick_clock = TickClock::new()?;
-        Ok(Self { region, tracing, workers, memory, scratch, warm_setups, tick_clock, buffers })
+        Ok(Self { region, tracing, workers, memory, scratch, completed_setups, tick_clock, buffers })
     }
 }

@@ -40,9 +40,9 @@ pub struct Plan {
     pub sync_cpu: u16,
     /// Number of [`Slot`]s that the steps name.
     pub slots: u16,
-    /// The warm setup that this run continues: an index into the [`Setup`]s performed before the machine was saved. The setup's
+    /// The completed setup that this run continues: an index into the [`Setup`]s performed before the machine was saved. The setup's
     /// slots are this plan's first ones.
-    pub warm_setup: Option<u16>,
+    pub completed_setup: Option<u16>,
     /// Settings of the machine, made by the agent before the run's start: some make the kernel wait for every CPU.
     pub settings: Vec<Step>,
     /// Steps that the agent performs once, after the run's start and before any actor; none is recorded.
@@ -62,7 +62,7 @@ impl Plan {
             warmup: 0,
             sync_cpu: 0,
             slots: 0,
-            warm_setup: None,
+            completed_setup: None,
             settings: Vec::new(),
             setup: Vec::new(),
             actors: Vec::new(),
@@ -907,7 +907,7 @@ mod tests {
                 warmup: 3,
                 sync_cpu: 1,
                 slots: 70,
-                warm_setup: Some(2),
+                completed_setup: Some(2),
                 settings: steps(false),
                 setup: steps(false),
                 actors: actors.to_vec(),

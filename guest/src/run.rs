@@ -29,15 +29,15 @@ const MILESTONE_WARMUP: u32 = 2;
 /// Before `start_ns` (CLOCK_MONOTONIC), which every CPU awaits idle, only settings are made: every difference in the instructions
 /// right after a restore is over by then.
 pub fn run(plan: &'static Plan, agent: &mut Agent, start_ns: u64) -> Result<RunReport, String> {
-    let Agent { region, tracing, workers, memory, scratch, warm_setups, tick_clock, buffers } = agent;
+    let Agent { region, tracing, workers, memory, scratch, completed_setups, tick_clock, buffers } = agent;
     let tracing = *tracing;
     let among_threads = plan.actors.iter().all(|actor| actor.kind == ActorKind::Thread);
     let state = SharedState::new(memory, plan.actors.len(), usize::from(plan.slots), among_threads)?;
     setup::perform(&plan.settings, state, scratch)?;
     let mut report = RunReport { agent_tids: vec![sys::gettid()], ..RunReport::default() };
     sys::sleep_until(start_ns);
-    if let Some(warm_setup) = plan.warm_setup.and_then(|index| warm_setups.get(usize::from(index))) {
-        warm_setup.copy_to(state);
+    if let Some(completed_setup) = plan.completed_setup.and_then(|index| completed_setups.get(usize::from(index))) {
+        completed_setup.copy_to(state);
     }
     setup::perform(&plan.setup, state, scratch)?;
     report.clock_overhead_ns = clock_overhead(libc::CLOCK_MONOTONIC_RAW);
