@@ -25,7 +25,7 @@ pub struct Agent {
 }
 
 impl Agent {
-    /// Performs the warm setups and makes everything else; returns when the machine has come to rest.
+    /// Performs the setups and makes everything else; returns when the machine has come to rest.
     pub fn prepare(region: SharedRegion) -> Result<Self, String> {
         let tracing: &'static Tracing = Box::leak(Box::new(Tracing::prepare()?));
         let (mut memory, mut scratch) = (SharedMemory::map()?, Scratch::new());

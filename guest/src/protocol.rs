@@ -15,7 +15,7 @@ pub const SETUPS_FILE: &str = "setups";
 pub const MODULES_FOLDER: &str = "modules";
 
 /// Starts every line of the agent on the console. While the machine boots, the host takes any words after it, except
-/// [`READY`] and [`ARMED`], for the reason why the agent gave up.
+/// [`READY`] and [`ARMED`], for the reason that made the agent give up.
 pub const AGENT_PREFIX: &str = "rxpath-agent: ";
 
 /// Says that the machine can be saved for passes that do not trace.
