@@ -1,6 +1,6 @@
 //! What must hold of a case, and whether it does: a pure function of what was observed.
 
-use rxpath_guest::{ActorIndex, OpResult, StepIndex};
+use rxpath_guest::{ActorIndex, CHECKSUM_START, OpResult, StepIndex, checksum, counting_pattern};
 
 use super::case::{Case, Gated, StepRef};
 use super::constants;
@@ -396,9 +396,9 @@ fn errno_name(errno: i32) -> String {
     constants::name(constants::ERRNOS, i64::from(errno)).map_or_else(|| format!("errno {errno}"), str::to_owned)
 }
 
-/// FNV-1a (32 bits) of the counting pattern that every send begins anew.
+/// The checksum of the counting pattern, which every send starts from its first byte.
 fn pattern_checksum(bytes: usize) -> u32 {
-    (0..bytes).fold(0x811c_9dc5, |hash: u32, at| (hash ^ u32::from(at as u8)).wrapping_mul(0x0100_0193))
+    checksum(CHECKSUM_START, &counting_pattern(bytes))
 }
 
 /// `receiver.recv`, `softirq on sender`.

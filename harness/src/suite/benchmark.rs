@@ -115,7 +115,7 @@ fn boots(kernel: &Kernel, fetched: &Fetched, images: &Images, boots: usize) -> R
 }
 
 fn run_nothing(image: &WarmImage) -> Result<Duration, VmError> {
-    let plan = Plan::of_nobody(Pass::Timing { milestones: None });
+    let plan = Plan::empty(Pass::Timing { milestones: None });
     let started = Instant::now();
     run_plan(image, ImageKind::Untraced, plan, &RunLimits::default())?;
     Ok(started.elapsed())

@@ -87,7 +87,7 @@ fn plan(fault: Fault) -> Plan {
         iterations: 1,
         actors: vec![actor],
         deadline_ns: 200_000_000,
-        ..Plan::of_nobody(Pass::Timing { milestones: None })
+        ..Plan::empty(Pass::Timing { milestones: None })
     }
 }
 
