@@ -345,7 +345,7 @@ fn unfold<'a>(nodes: &'a [PathNode], out: &mut Vec<&'a str>) {
         let node = &nodes[at];
         let end = at + 1 + nodes[at + 1..].iter().take_while(|below| below.depth > node.depth).count();
         for _ in 0..node.times.clamp(1, UNFOLDED) {
-            if let PathEntry::Call(name) = &node.what {
+            if let PathEntry::Call(name) = &node.entry {
                 out.push(name);
             }
             unfold(&nodes[at + 1..end], out);
@@ -363,7 +363,7 @@ fn count(path: &CallPath, is: impl Fn(&PathEntry) -> bool) -> i64 {
         let factor = factors.last().copied().unwrap_or(1) * i64::from(node.times.max(1));
         factors.resize(node.depth as usize, factors.last().copied().unwrap_or(1));
         factors.push(factor);
-        if is(&node.what) {
+        if is(&node.entry) {
             total += factor;
         }
     }
@@ -382,7 +382,7 @@ fn woken(path: &CallPath) -> String {
     let mut woken: Vec<&str> = path
         .nodes
         .iter()
-        .filter_map(|node| match &node.what {
+        .filter_map(|node| match &node.entry {
             PathEntry::Wakes(who) => Some(&**who),
             _ => None,
         })

@@ -190,11 +190,7 @@ pub fn section_matrix(section: &str, kernels: &[Side<'_>]) -> Result<Matrix, Com
         .iter()
         .map(|side| {
             let found = side.sections.iter().find(|(name, _)| name == section).map(|(_, path)| path);
-            MatrixInput {
-                kernel: side.kernel.clone(),
-                path: found.ok_or_else(|| "no such part".to_owned()),
-                timing: None,
-            }
+            MatrixInput { kernel: side.kernel.clone(), path: found }
         })
         .collect();
     let symbols: Vec<NamedSymbols> =

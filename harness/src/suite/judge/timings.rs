@@ -10,7 +10,7 @@ use rxpath_guest::{OpResult, RunReport};
 
 use crate::case::{Case, Failure, Measure, StepRef, evaluate_costs};
 use crate::case::{CostFailure, Expectation};
-use crate::path::timing::{Exact, Summary, WIDEST_BAND, compare_exact, subtract};
+use crate::path::timing::{Exact, Summary, compare_exact, subtract};
 
 use crate::suite::store::results::CaseResult;
 
@@ -41,7 +41,7 @@ pub struct Timings {
 pub enum TimingComparison {
     /// The same to the instruction.
     Same,
-    /// All within [`WIDEST_BAND`]; the ones that are not the same, in words.
+    /// All within `path::timing::WIDEST_BAND`; the ones that are not the same, in words.
     WithinBand(Vec<String>),
     /// At least one is beyond the band, or other things were measured.
     Different,
@@ -99,12 +99,12 @@ impl Timings {
         }
         let mut within = Vec::new();
         for (old, new) in stored.timings.iter().zip(&self.timings) {
-            match compare_exact(old.cost, new.cost, WIDEST_BAND) {
-                Ok(Exact::Same) => {}
-                Ok(Exact::WithinBand { difference, .. }) => {
+            match compare_exact(old.cost, new.cost) {
+                Exact::Same => {}
+                Exact::WithinBand { difference } => {
                     within.push(format!("{}: {} instead of {} ({difference:+})", new.name, new.cost, old.cost));
                 }
-                _ => return TimingComparison::Different,
+                Exact::Changed => return TimingComparison::Different,
             }
         }
         if within.is_empty() { TimingComparison::Same } else { TimingComparison::WithinBand(within) }
@@ -131,7 +131,7 @@ fn operation(case: &Case, report: &RunReport, step: StepRef) -> Option<Timing> {
         // The two readings of the other clock lie between those of the CPU clock.
         subtract(&on_cpu, report.cpu_overhead_ns + 2 * report.clock_overhead_ns)
     };
-    let summary = Summary::of(&net.samples)?;
+    let summary = Summary::of(&net)?;
     Some(Timing { name: case.step_name(step.actor, step.step), cost: summary.median, switches, summary: Some(summary) })
 }
 
@@ -148,7 +148,7 @@ fn span(report: &RunReport, measure: &Measure) -> Option<Timing> {
         })
         .collect();
     let net = subtract(&spans, report.clock_overhead_ns);
-    let summary = Summary::of(&net.samples)?;
+    let summary = Summary::of(&net)?;
     Some(Timing { name: measure.name.clone(), cost: summary.median, switches: 0, summary: Some(summary) })
 }
 

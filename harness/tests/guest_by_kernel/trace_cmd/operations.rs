@@ -13,7 +13,7 @@ use rxpath_guest::RunReport;
 
 use rxpath::kernel::Series;
 use rxpath::path::contexts::{Context, Kept, separate};
-use rxpath::path::steady::{Place, Steadiness, SteadyPath, first_difference, steady};
+use rxpath::path::steady::{Divergence, Steadiness, SteadyPath, first_difference, steady};
 use rxpath::path::{CallPath, ContextRules, NameTable, PathEntry, PathNode, operations, text};
 use rxpath::suite::KernelMetadata;
 use rxpath::trace::{CallForests, NodeKind};
@@ -76,7 +76,7 @@ impl Trees {
             let mut path = CallPath { nodes: recording.tell(&separated.own) };
             for tree in separated.cut.iter().filter(|tree| tree.context == Context::Softirq && !tree.by_interrupt) {
                 let nodes = recording.tell(&tree.nodes);
-                if nodes.first().is_some_and(|root| root.what == PathEntry::Call(ARRIVAL.into())) {
+                if nodes.first().is_some_and(|root| root.entry == PathEntry::Call(ARRIVAL.into())) {
                     path.nodes.extend(nodes);
                 }
             }
@@ -99,7 +99,7 @@ impl Trees {
                 let (ours, theirs) = ((self.by, &ours.path), (other.by, &theirs.path));
                 return Err(format!("{operation}, {}", parting(&place, ours, theirs)));
             }
-            let is_call = |node: &&PathNode| matches!(node.what, PathEntry::Call(_));
+            let is_call = |node: &&PathNode| matches!(node.entry, PathEntry::Call(_));
             let calls = ours.path.nodes.iter().filter(is_call).count();
             if calls < LEAST_CALLS {
                 return Err(format!("{operation} makes {calls} calls: expected at least {LEAST_CALLS}"));
@@ -122,12 +122,12 @@ impl Recording<'_> {
         let switches_unseen = SWITCHES_UNSEEN.contains(&self.series);
         for kept in nodes {
             passed_over = passed_over.filter(|above| kept.depth > *above);
-            switching = match kept.node.what {
+            switching = match kept.node.kind {
                 NodeKind::SwitchOut { .. } => switches_unseen,
                 NodeKind::SwitchIn { .. } => false,
                 _ => switching,
             };
-            let step = match kept.node.what {
+            let step = match kept.node.kind {
                 NodeKind::Call { .. } if switching || passed_over.is_some() => continue,
                 NodeKind::Call { func, .. } => {
                     let name = self.facts.symbols.name(func).map_or_else(|| format!("{func:#x}"), str::to_owned);
@@ -163,7 +163,7 @@ fn agreed(by: &str, operation: &str, paths: &BTreeMap<u32, CallPath>) -> Result<
 }
 
 /// The place where two trees differ, with the lines around it.
-fn parting(place: &Place, ours: (&str, &CallPath), theirs: (&str, &CallPath)) -> String {
+fn parting(place: &Divergence, ours: (&str, &CallPath), theirs: (&str, &CallPath)) -> String {
     const BEFORE: usize = 8;
     const AFTER: usize = 3;
     let lines = |path: &CallPath, from: usize, to: usize| {

@@ -19,7 +19,7 @@ pub fn calls(forests: &CallForests, symbols: &Symbols) -> Result<Trees, Failed> 
     let mut calls = Trees::new();
     for (task, forest) in &forests.by_task {
         for node in &forest.nodes {
-            if let NodeKind::Call { func, .. } = node.what {
+            if let NodeKind::Call { func, .. } = node.kind {
                 let start = symbols.start(func).ok_or_else(|| format!("no symbol at {func:#x}"))?;
                 calls.entry(*task).or_default().push((node.depth, start));
             }

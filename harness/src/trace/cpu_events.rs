@@ -1,31 +1,30 @@
-//! The events of a CPU, in order, out of its pages; and what can go wrong between a page and a call tree.
+//! Reads the events of a CPU from its pages, in order, and names what can go wrong between a page and a call tree.
 
 use super::{
     event::{Common, Event, EventDecoder},
     format::{Format, FormatError, HeaderPage},
-    page::{Endian, Malformed, Missed, Page, PageError, Record, Records},
+    ring_page::{Endian, Malformed, Missed, Page, PageError, Record, Records},
 };
 use thiserror::Error;
 
-/// The kernel's own descriptions of what it recorded.
+/// The kernel's own descriptions of its records.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CaptureText<'a> {
     /// `events/header_page`.
     pub header_page: &'a str,
-    /// `events/*/*/format` of every event that matters; others may be missing.
+    /// `events/*/*/format` of the events that matter; others may be missing.
     pub formats: Vec<&'a str>,
-    /// Size of a page in bytes, where it is known better than from `header_page` (`buffer_subbuf_size_kb`).
+    /// Size of a page in bytes, if it is known better than from `header_page` (`buffer_subbuf_size_kb`).
     pub page_size: Option<usize>,
-    /// The byte order of the machine that traced.
+    /// The byte order of the traced machine.
     pub endian: Endian,
 }
 
-/// What one CPU recorded.
+/// The recording of one CPU.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CpuPages<'a> {
-    /// Which CPU.
     pub cpu: u16,
-    /// Whole pages one after another, oldest first, as `per_cpu/cpuN/trace_pipe_raw` gave them.
+    /// Whole pages, concatenated, oldest first, as `per_cpu/cpuN/trace_pipe_raw` gave them.
     pub pages: &'a [u8],
     /// `per_cpu/cpuN/stats`, read after the pages; empty if it was not read.
     pub stats: &'a str,
@@ -34,55 +33,39 @@ pub struct CpuPages<'a> {
 /// Why a capture could not be decoded.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum DecodeError {
-    /// A description is not what ftrace writes.
-    #[error("cannot understand the kernel's description of its records: {0}")]
+    #[error("cannot understand the kernel's description of its records")]
     Format(#[from] FormatError),
-    /// No page can have that size.
-    #[error("a ring-buffer page of {page_size} bytes cannot be: its header alone takes {header}")]
-    PageSize {
-        /// As given.
-        page_size: usize,
-        /// As `header_page` says.
-        header: usize,
-    },
-    /// The formats of function_graph's records are missing.
+    #[error("invalid size of a ring-buffer page: {page_size} bytes, of which the header alone takes {header}")]
+    PageSize { page_size: usize, header: usize },
     #[error(
-        "no format for funcgraph_entry and funcgraph_exit among the {given} given: \
+        "the {given} formats given lack funcgraph_entry or funcgraph_exit: \
         copy events/ftrace/funcgraph_entry/format and funcgraph_exit/format of the kernel that traced"
     )]
-    NoFunctionGraph {
-        /// How many formats there are.
-        given: usize,
-    },
-    /// A page holds what no kernel writes.
-    #[error("cpu {cpu}, page {page}, byte {offset}: {what}")]
+    NoFunctionGraph { given: usize },
+    #[error("cpu {cpu}, page {page}, byte {offset}")]
     Page {
-        /// Whose page.
         cpu: u16,
         /// Which of that CPU's pages, from 0.
         page: usize,
-        /// Offset in the page, in bytes.
+        /// In bytes, within the page.
         offset: usize,
-        /// What is wrong there.
-        what: Malformed,
+        source: Malformed,
     },
-    /// A record is shorter than its event's format.
     #[error("cpu {cpu}, page {page}, byte {offset}: a record of {length} bytes is too short for {event}")]
     Record {
-        /// Whose page.
         cpu: u16,
         /// Which of that CPU's pages, from 0.
         page: usize,
-        /// Offset in the page, in bytes.
+        /// In bytes, within the page.
         offset: usize,
-        /// The record's length, in bytes.
+        /// In bytes.
         length: usize,
-        /// The event, by its number.
+        /// The event, named by its number.
         event: String,
     },
 }
 
-/// The layouts of one kernel, ready to decode with.
+/// The layouts of one kernel's records.
 #[derive(Clone, Debug)]
 pub struct Layout {
     page: HeaderPage,
@@ -91,7 +74,7 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// Understands the descriptions of one kernel.
+    /// Parses the descriptions of one kernel.
     pub fn new(text: &CaptureText<'_>) -> Result<Self, DecodeError> {
         let mut page = HeaderPage::parse(text.header_page)?;
         if let Some(page_size) = text.page_size {
@@ -109,12 +92,12 @@ impl Layout {
         Ok(Self { page, events, endian: text.endian })
     }
 
-    /// Size of a page, in bytes.
+    /// Size of a page in bytes.
     pub fn page_size(&self) -> usize {
         self.page.page_size()
     }
 
-    /// The events of one CPU, in the order they were recorded.
+    /// Reads the events of one CPU in the order in which they were recorded.
     pub fn events<'a>(&'a self, cpu: u16, pages: &'a [u8]) -> CpuEvents<'a> {
         CpuEvents {
             layout: self,
@@ -134,13 +117,11 @@ impl Layout {
 pub struct Stamped<'a> {
     /// The trace clock, in nanoseconds.
     pub time: u64,
-    /// What every record has.
     pub common: Common,
-    /// The event.
     pub event: Event<'a>,
 }
 
-/// The events of one CPU. After an error it has ended.
+/// The events of one CPU. It ends after an error.
 #[derive(Clone, Debug)]
 pub struct CpuEvents<'a> {
     layout: &'a Layout,
@@ -154,22 +135,21 @@ pub struct CpuEvents<'a> {
 }
 
 impl<'a> CpuEvents<'a> {
-    /// The CPU.
     pub fn cpu(&self) -> u16 {
         self.cpu
     }
 
-    /// Which pages, by their index, had lost records before them, among those begun so far.
+    /// The pages read so far that had lost records before them, by index.
     pub fn missed(&self) -> &[(usize, Missed)] {
         &self.missed
     }
 
-    /// The trace clock at the first record of each page begun so far, in nanoseconds.
+    /// The trace clock, in nanoseconds, at the first record of each page read so far.
     pub fn page_starts(&self) -> &[u64] {
         &self.page_starts
     }
 
-    /// The next event; `None` when all pages are read.
+    /// Returns the next event, or `None` after the last page.
     #[inline]
     pub fn step(&mut self) -> Result<Option<Stamped<'a>>, DecodeError> {
         let Some(record) = self.record()? else { return Ok(None) };
@@ -177,7 +157,7 @@ impl<'a> CpuEvents<'a> {
         Ok(Some(Stamped { time: record.time, common, event }))
     }
 
-    /// The next record, not looked into yet; `None` when all pages are read.
+    /// Returns the next record, not decoded, or `None` after the last page.
     #[inline(always)]
     pub(super) fn record(&mut self) -> Result<Option<Record<'a>>, DecodeError> {
         loop {
@@ -192,7 +172,7 @@ impl<'a> CpuEvents<'a> {
         }
     }
 
-    /// What the record says that [`CpuEvents::record`] gave last.
+    /// Decodes the record that [`CpuEvents::record`] returned last.
     #[inline(always)]
     pub(super) fn decode(&mut self, record: &Record<'a>) -> Result<(Common, Event<'a>), DecodeError> {
         match self.layout.events.decode(record.data) {
@@ -201,7 +181,7 @@ impl<'a> CpuEvents<'a> {
         }
     }
 
-    /// Opens the next page; `false` if there is none.
+    /// Opens the next page. Returns `false` if there is none.
     #[inline(never)]
     fn open_page(&mut self) -> Result<bool, DecodeError> {
         if self.pages.is_empty() {
@@ -224,13 +204,13 @@ impl<'a> CpuEvents<'a> {
     #[cold]
     fn malformed(&mut self, error: PageError) -> DecodeError {
         self.end();
-        DecodeError::Page { cpu: self.cpu, page: self.index, offset: error.offset, what: error.what }
+        DecodeError::Page { cpu: self.cpu, page: self.index, offset: error.offset, source: error.source }
     }
 
     #[cold]
     fn too_short(&mut self, offset: usize, short: super::event::TooShort) -> DecodeError {
         self.end();
-        let event = short.id.map_or_else(|| "any event".to_owned(), |id| format!("event {id} by that event's format"));
+        let event = short.id.map_or_else(|| "any event".to_owned(), |id| format!("event {id}"));
         DecodeError::Record { cpu: self.cpu, page: self.index, offset, length: short.length, event }
     }
 

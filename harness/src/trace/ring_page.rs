@@ -1,10 +1,10 @@
-//! Ring-buffer pages as `per_cpu/cpuN/trace_pipe_raw` gives them, and the records on them
-//! (kernel: `include/linux/ring_buffer.h`, `kernel/trace/ring_buffer.c`, `ring_buffer_read_page`).
+//! Takes apart ring-buffer pages, as `per_cpu/cpuN/trace_pipe_raw` gives them, and the records on them (kernel:
+//! `include/linux/ring_buffer.h`, `kernel/trace/ring_buffer.c`, `ring_buffer_read_page`).
 
 use super::format::HeaderPage;
 use thiserror::Error;
 
-/// The byte order of the machine that traced.
+/// The byte order of the traced machine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Endian {
     /// Least significant byte first (x86-64).
@@ -34,70 +34,52 @@ impl Endian {
     }
 }
 
-/// What cannot be in a page that a kernel wrote.
+/// Why bytes are not a page that a kernel wrote.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Malformed {
-    /// Fewer bytes than a page has.
     #[error("the page ends after {found} of {expected} bytes")]
-    ShortPage {
-        /// The page's size.
-        expected: usize,
-        /// What is there.
-        found: usize,
-    },
-    /// The commit word says more than the page holds.
+    ShortPage { expected: usize, found: usize },
+    /// The commit word counts more bytes than the page can hold.
     #[error("its commit word counts {committed} bytes of records, the page has room for {room}")]
-    Commit {
-        /// As the commit word said.
-        committed: usize,
-        /// As `header_page` said.
-        room: usize,
-    },
-    /// A record runs beyond the committed data.
+    Commit { committed: usize, room: usize },
+    /// A record extends beyond the committed data.
     #[error("a record of type {kind} needs {needed} bytes, {left} are left")]
     Overrun {
         /// The record's `type_len`.
         kind: u32,
-        /// Its length by its own header, in bytes.
+        /// Bytes that its own header asks for.
         needed: usize,
-        /// What the page still holds, in bytes.
+        /// Bytes left on the page.
         left: usize,
     },
-    /// A record whose own length word is too small to hold that word.
+    /// A record's length word is too small to count itself.
     #[error("a record says it is {length} bytes long, the length word alone takes 4")]
-    Length {
-        /// As its length word said.
-        length: usize,
-    },
+    Length { length: usize },
 }
 
-/// A malformed place within one page.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("at byte {offset} of the page: {what}")]
+#[error("at byte {offset} of the page")]
 pub struct PageError {
-    /// Offset from the page's start, in bytes.
+    /// In bytes from the page's start.
     pub offset: usize,
-    /// What is wrong there.
-    pub what: Malformed,
+    pub source: Malformed,
 }
 
-/// What a page says about records lost before its first one.
+/// What a page says about records that were lost before its first one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Missed {
-    /// None were.
     Nothing,
-    /// Some were; the kernel had no room to say how many.
+    /// Some were lost; the page had no room for their number.
     Unknown,
-    /// So many were.
+    /// This many were lost.
     Records(u64),
 }
 
-/// One page, its header taken apart.
+/// One page with its header decoded.
 #[derive(Clone, Copy, Debug)]
 pub struct Page<'a> {
-    /// The trace clock that the first record's delta counts from, in nanoseconds.
+    /// The trace clock, in nanoseconds, that the first record's delta counts from.
     pub timestamp: u64,
-    /// What was lost before this page.
     pub missed: Missed,
     data: &'a [u8],
     data_at: usize,
@@ -110,11 +92,11 @@ const MISSED_EVENTS: u64 = 1 << 31;
 const MISSED_STORED: u64 = 1 << 30;
 
 impl<'a> Page<'a> {
-    /// Takes a page's header apart. `bytes` must be one whole page.
+    /// Decodes a page's header. `bytes` must start with a whole page.
     pub fn new(bytes: &'a [u8], layout: &HeaderPage, endian: Endian) -> Result<Self, PageError> {
         let size = layout.page_size();
         let short =
-            || PageError { offset: bytes.len(), what: Malformed::ShortPage { expected: size, found: bytes.len() } };
+            || PageError { offset: bytes.len(), source: Malformed::ShortPage { expected: size, found: bytes.len() } };
         if bytes.len() < size {
             return Err(short());
         }
@@ -130,7 +112,7 @@ impl<'a> Page<'a> {
         let committed = (commit & (MISSED_STORED - 1)) as usize;
         let beyond = |committed| PageError {
             offset: layout.commit_at as usize,
-            what: Malformed::Commit { committed, room: all.len() },
+            source: Malformed::Commit { committed, room: all.len() },
         };
         let data = all.get(..committed).ok_or_else(|| beyond(committed))?;
         let missed = match (commit & MISSED_EVENTS != 0, commit & MISSED_STORED != 0) {
@@ -143,17 +125,16 @@ impl<'a> Page<'a> {
         Ok(Self { timestamp, missed, data, data_at, endian })
     }
 
-    /// The page's data records, in order.
     #[inline]
     pub fn records(&self) -> Records<'a> {
         Records { data: self.data, at: 0, time: self.timestamp, data_at: self.data_at, endian: self.endian }
     }
 }
 
-/// One data record: an event's bytes, from `common_type` on.
+/// One data record: an event's bytes, starting with `common_type`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Record<'a> {
-    /// The trace clock, in nanoseconds (or what the trace clock in use counts).
+    /// The trace clock, in nanoseconds (or in the unit of the trace clock in use).
     pub time: u64,
     /// The event, padded to a multiple of four bytes.
     pub data: &'a [u8],
@@ -161,7 +142,7 @@ pub struct Record<'a> {
     pub offset: usize,
 }
 
-/// The data records of a page. Never goes on for more steps than the page has words.
+/// The data records of a page. It never takes more steps than the page has words.
 #[derive(Clone, Debug, Default)]
 pub struct Records<'a> {
     data: &'a [u8],
@@ -171,17 +152,17 @@ pub struct Records<'a> {
     endian: Endian,
 }
 
-/// `type_len` of `struct ring_buffer_event`, where it is not a length (`enum ring_buffer_type`).
+/// Values of `type_len` in `struct ring_buffer_event` that are not a length (`enum ring_buffer_type`).
 const PADDING: u32 = 29;
 const TIME_EXTEND: u32 = 30;
 const TIME_STAMP: u32 = 31;
-/// Bits of `time_delta` (`TS_SHIFT`).
+/// `TS_SHIFT`.
 const DELTA_BITS: u32 = 27;
-/// Absolute time stamps carry 59 bits (`TS_MSB` of `kernel/trace/ring_buffer.c` are the missing ones).
+/// Bits of an absolute time stamp. `TS_MSB` in `kernel/trace/ring_buffer.c` masks the missing ones.
 const ABSOLUTE_BITS: u32 = 59;
 
 impl<'a> Records<'a> {
-    /// The next data record, `None` at the page's end.
+    /// Returns the next data record, or `None` at the page's end.
     #[inline(always)]
     pub fn step(&mut self) -> Result<Option<Record<'a>>, PageError> {
         loop {
@@ -238,7 +219,7 @@ impl<'a> Records<'a> {
         Ok(Record { time: self.time, data, offset: self.data_at + from })
     }
 
-    /// Steps over a record that was written and then discarded: its time still counts.
+    /// Skips a record that was written and then discarded: its time delta still counts.
     #[cold]
     fn skip_discarded(&mut self, delta: u32, length: usize) -> Result<(), PageError> {
         let to = (self.at + 4).saturating_add(length.max(4).next_multiple_of(4));
@@ -256,17 +237,17 @@ impl<'a> Records<'a> {
     #[cold]
     fn overrun(&self, kind: u32, needed: usize) -> PageError {
         let left = self.data.len() - self.at;
-        PageError { offset: self.data_at + self.at, what: Malformed::Overrun { kind, needed, left } }
+        PageError { offset: self.data_at + self.at, source: Malformed::Overrun { kind, needed, left } }
     }
 
     #[cold]
     fn error(&self, skip: usize, word: u32) -> PageError {
-        PageError { offset: self.data_at + self.at + skip, what: Malformed::Length { length: word as usize } }
+        PageError { offset: self.data_at + self.at + skip, source: Malformed::Length { length: word as usize } }
     }
 }
 
-/// Gives an absolute time stamp the top bits it lacks (`rb_fix_abs_ts`): those of the time before it, one more if that
-/// would make time run backwards.
+/// Adds the top bits that an absolute time stamp lacks (`rb_fix_abs_ts`): those of the time before it, plus one if the
+/// result would be earlier than that time.
 fn restore_absolute(stamp: u64, before: u64) -> u64 {
     let stamp = stamp & ((1 << ABSOLUTE_BITS) - 1);
     let top = before >> ABSOLUTE_BITS << ABSOLUTE_BITS;

@@ -1,29 +1,29 @@
-//! From the events of all CPUs to call trees, one forest a task.
+//! Builds call trees from the events of all CPUs, one forest per task.
 //!
-//! function_graph keeps a shadow stack per task (the idle task: per CPU), and an interrupt runs on that of the task it
-//! interrupted. A task's records come from whichever CPU it ran on, so the CPUs are merged by time first. Times are
-//! those of the ring buffer for every kernel: the `calltime` that some exit records carry is taken before the tracer
-//! has written its entry record, and would not compare with kernels that lack it.
+//! function_graph keeps a shadow stack per task (per CPU for the idle task), and an interrupt uses that of the task it
+//! interrupted. A task's records come from every CPU it ran on, so the CPUs are first merged by time. Times are the
+//! ring buffer's on every kernel: some kernels also record a `calltime` at exit, but they take it before the tracer
+//! writes the entry record, so it would not compare with other kernels.
 
 use super::{
     CallForests, Forest, Node, NodeKind, TaskKey, TooDeep,
-    decode::{CaptureText, CpuEvents, CpuPages, DecodeError, Layout},
+    cpu_events::{CaptureText, CpuEvents, CpuPages, DecodeError, Layout},
     event::{Common, Event, Exit, Switch},
     losses,
-    page::Record,
+    ring_page::Record,
 };
 use std::collections::{BTreeMap, HashMap};
 
 /// Decodes a capture into call trees.
 ///
-/// Whatever the bytes are, this ends with forests or an error that names CPU, page and byte, and needs no more memory
-/// than a constant times the input.
+/// Any bytes give forests, or an error that names the CPU, page and byte. The memory needed is at most a constant times
+/// the size of the input.
 pub fn decode(text: &CaptureText<'_>, cpus: &[CpuPages<'_>]) -> Result<CallForests, DecodeError> {
     let layout = Layout::new(text)?;
     build(&layout, cpus)
 }
 
-/// [`decode`] for a layout that is already understood.
+/// As [`decode`], with a layout that is already parsed.
 pub fn build(layout: &Layout, cpus: &[CpuPages<'_>]) -> Result<CallForests, DecodeError> {
     let mut streams = Vec::with_capacity(cpus.len());
     for cpu in cpus {
@@ -45,8 +45,8 @@ pub fn build(layout: &Layout, cpus: &[CpuPages<'_>]) -> Result<CallForests, Deco
     let mut losses = Vec::new();
     for (stream, cpu) in streams.iter().zip(cpus) {
         let pages = cpu.pages.len() / layout.page_size().max(1);
-        losses::of_pages(&mut losses, cpu.cpu, pages, stream.events.missed());
-        losses::of_stats(&mut losses, cpu.cpu, cpu.stats);
+        losses::add_page_losses(&mut losses, cpu.cpu, pages, stream.events.missed());
+        losses::add_stats_losses(&mut losses, cpu.cpu, cpu.stats);
     }
     let by_task = builder.tasks.into_iter().map(|task| (task.forest.task, task.forest)).collect();
     let comms = builder.comms.into_iter().map(|(pid, comm)| (pid, comm_text(&comm))).collect();
@@ -55,15 +55,15 @@ pub fn build(layout: &Layout, cpus: &[CpuPages<'_>]) -> Result<CallForests, Deco
     Ok(CallForests { by_task, comms, losses, too_deep: builder.too_deep, page_starts })
 }
 
-/// One CPU's events, and the first record not yet taken.
+/// One CPU's events, and the first record that was not processed yet.
 struct Stream<'a> {
     events: CpuEvents<'a>,
     head: Option<Record<'a>>,
-    /// The task that the last record of this CPU belonged to, and its place among the tasks.
+    /// The task of this CPU's last record, and its index among the tasks.
     cached: Option<(i32, usize)>,
 }
 
-/// Which stream's head is the earliest (of equal ones the first), and up to what time it stays so.
+/// The stream with the earliest head (the first of equals), and the time up to which it stays the earliest.
 fn earliest(streams: &[Stream<'_>]) -> Option<(usize, u64)> {
     let mut best: Option<(u64, usize)> = None;
     let mut until = u64::MAX;
@@ -81,26 +81,25 @@ fn earliest(streams: &[Stream<'_>]) -> Option<(usize, u64)> {
     best.map(|(_, index)| (index, until))
 }
 
-/// A call that has not returned yet.
 #[derive(Clone, Copy)]
-struct Open {
+struct OpenCall {
     node: usize,
     func: u64,
-    /// As the kernel counted, which is not the depth within the forest: calls entered before tracing began count too.
+    /// As the kernel counts. This is not the depth within the forest: calls entered before tracing began count too.
     depth: i64,
 }
 
 struct Task {
     forest: Forest,
-    open: Vec<Open>,
-    /// The shadow stack's overrun by the last exit record; `None` before the first.
+    open: Vec<OpenCall>,
+    /// The shadow stack's overrun in the last exit record; `None` before the first.
     overrun: Option<u64>,
 }
 
 #[derive(Default)]
 struct Builder {
     tasks: Vec<Task>,
-    places: HashMap<TaskKey, usize>,
+    indices: HashMap<TaskKey, usize>,
     comms: BTreeMap<i32, [u8; COMM_LEN]>,
     too_deep: Vec<TooDeep>,
 }
@@ -111,19 +110,19 @@ const COMM_LEN: usize = 16;
 impl Builder {
     #[inline(always)]
     fn add(&mut self, cpu: u16, cached: &mut Option<(i32, usize)>, time: u64, common: &Common, event: &Event<'_>) {
-        let place = match *cached {
-            Some((pid, place)) if pid == common.pid => place,
+        let task = match *cached {
+            Some((pid, task)) if pid == common.pid => task,
             _ => {
-                let place = self.place(key(common.pid, cpu));
-                *cached = Some((common.pid, place));
-                place
+                let task = self.task_index(task_key(common.pid, cpu));
+                *cached = Some((common.pid, task));
+                task
             }
         };
         let at = Moment { cpu, time, common };
         match event {
-            Event::Entry(entry) => self.tasks[place].enter(at, entry.func, entry.depth),
+            Event::Entry(entry) => self.tasks[task].enter(at, entry.func, entry.depth),
             Event::Exit(exit) => {
-                let task = &mut self.tasks[place];
+                let task = &mut self.tasks[task];
                 if task.overrun != Some(exit.overrun) {
                     self.too_deep.extend(task.count_overrun(time, exit));
                 }
@@ -131,40 +130,40 @@ impl Builder {
             }
             Event::Switch(switch) => self.switch(at, switch),
             Event::Waking { pid, comm } => {
-                self.name(*pid, comm);
-                self.tasks[place].mark(at, NodeKind::Waking { pid: *pid });
+                self.remember_comm(*pid, comm);
+                self.tasks[task].push(at, NodeKind::Waking { pid: *pid });
             }
             Event::Woken { pid, comm } => {
-                self.name(*pid, comm);
-                self.tasks[place].mark(at, NodeKind::Woken { pid: *pid });
+                self.remember_comm(*pid, comm);
+                self.tasks[task].push(at, NodeKind::Woken { pid: *pid });
             }
             Event::Irq { event, number } => {
-                self.tasks[place].mark(at, NodeKind::Irq { event, number: *number });
+                self.tasks[task].push(at, NodeKind::Irq { event, number: *number });
             }
-            Event::Marker { bytes } => self.tasks[place].mark(at, NodeKind::Marker { bytes: bytes.to_vec() }),
-            Event::Print { .. } | Event::Other { .. } => {}
+            Event::Marker { bytes } => self.tasks[task].push(at, NodeKind::Marker { bytes: bytes.to_vec() }),
+            Event::Other { .. } => {}
         }
     }
 
     fn switch(&mut self, at: Moment<'_>, switch: &Switch<'_>) {
-        self.name(switch.prev_pid, switch.prev_comm);
-        self.name(switch.next_pid, switch.next_comm);
+        self.remember_comm(switch.prev_pid, switch.prev_comm);
+        self.remember_comm(switch.next_pid, switch.next_comm);
         let (previous, next) = (switch.prev_pid, switch.next_pid);
-        let left = self.place(key(previous, at.cpu));
-        self.tasks[left].mark(at, NodeKind::SwitchOut { state: switch.prev_state, next });
-        let entered = self.place(key(next, at.cpu));
-        self.tasks[entered].mark(at, NodeKind::SwitchIn { previous });
+        let left = self.task_index(task_key(previous, at.cpu));
+        self.tasks[left].push(at, NodeKind::SwitchOut { state: switch.prev_state, next });
+        let entered = self.task_index(task_key(next, at.cpu));
+        self.tasks[entered].push(at, NodeKind::SwitchIn { previous });
     }
 
-    fn place(&mut self, key: TaskKey) -> usize {
-        *self.places.entry(key).or_insert_with(|| {
+    fn task_index(&mut self, key: TaskKey) -> usize {
+        *self.indices.entry(key).or_insert_with(|| {
             self.tasks.push(Task { forest: Forest { task: key, nodes: Vec::new() }, open: Vec::new(), overrun: None });
             self.tasks.len() - 1
         })
     }
 
-    /// Remembers a task's name. The idle tasks share pid 0 and differ in name, so theirs is the common part.
-    fn name(&mut self, pid: i32, comm: &[u8]) {
+    /// The idle tasks share pid 0 but have different names, so this records the common part.
+    fn remember_comm(&mut self, pid: i32, comm: &[u8]) {
         let mut name = [0; COMM_LEN];
         let comm = if pid == 0 { b"swapper" } else { comm };
         let length = comm.len().min(COMM_LEN);
@@ -185,31 +184,31 @@ struct Moment<'a> {
 }
 
 impl Task {
-    /// Whatever was entered at this depth or deeper and never seen to return has ended without a record of it.
+    /// Adds a call. Open calls at this depth or deeper ended without an exit record.
     #[inline]
     fn enter(&mut self, at: Moment<'_>, func: u64, depth: i64) {
         while self.open.pop_if(|open| open.depth >= depth).is_some() {}
         let node = self.forest.nodes.len();
-        self.mark(at, NodeKind::Call { func, end: None });
-        self.open.push(Open { node, func, depth });
+        self.push(at, NodeKind::Call { func, end: None });
+        self.open.push(OpenCall { node, func, depth });
     }
 
-    /// The exit of a call that was entered before tracing began finds nothing to close, and leaves no trace.
+    /// Closes a call. The exit of a call that was entered before tracing began matches no open call and is ignored.
     #[inline]
     fn leave(&mut self, time: u64, func: u64, depth: i64) {
         while self.open.pop_if(|open| open.depth > depth).is_some() {}
         if let Some(open) = self.open.pop_if(|open| open.depth == depth)
             && open.func == func
-            && let NodeKind::Call { end, .. } = &mut self.forest.nodes[open.node].what
+            && let NodeKind::Call { end, .. } = &mut self.forest.nodes[open.node].kind
         {
             *end = Some(time);
         }
     }
 
-    /// Notes a new count of calls without room on the shadow stack, and tells what was lost since the one before.
+    /// Records a new overrun count, and returns what was lost since the one before.
     ///
-    /// The count runs since the task began, recorded or not. So the first one seen tells of a loss only if the stack may
-    /// have been full just now, before any exit was recorded.
+    /// The kernel counts from the task's first call, traced or not. So the first count seen means a loss only if the
+    /// stack may have been full before any exit was recorded.
     #[cold]
     fn count_overrun(&mut self, time: u64, exit: &Exit) -> Option<TooDeep> {
         let before = self.overrun.replace(exit.overrun);
@@ -222,18 +221,18 @@ impl Task {
     }
 
     #[inline]
-    fn mark(&mut self, at: Moment<'_>, what: NodeKind) {
+    fn push(&mut self, at: Moment<'_>, kind: NodeKind) {
         self.forest.nodes.push(Node {
             depth: self.open.len() as u32,
             cpu: at.cpu,
             start: at.time,
             interrupted: at.common.interrupted(),
-            what,
+            kind,
         });
     }
 }
 
-fn key(pid: i32, cpu: u16) -> TaskKey {
+fn task_key(pid: i32, cpu: u16) -> TaskKey {
     if pid == 0 { TaskKey::Idle(cpu) } else { TaskKey::Task(pid) }
 }
 

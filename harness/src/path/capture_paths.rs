@@ -1,4 +1,4 @@
-//! From one capture to the paths of its operations and softirqs, iteration by iteration.
+//! Turns a capture into the paths of its operations and softirqs, iteration by iteration.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -13,65 +13,54 @@ use super::shape::{Shaper, Woken};
 use super::{CallPath, FunctionNames, NameTable, PathEntry, PathNode, fold};
 use crate::trace::{CallForests, Node, NodeKind, TaskKey};
 
-/// What an actor is called, and its steps.
+/// An actor's name and those of its steps.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Role {
-    /// The actor's name.
     pub name: String,
-    /// A name for each of its steps, by index.
+    /// By step index.
     pub steps: Vec<String>,
 }
 
-/// One comparable part of a capture. Every stream has a path in every iteration.
+/// A part of a capture whose iterations are compared. Every stream has a path in every iteration.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Stream {
-    /// An actor's operation: what its own task did.
-    Operation {
-        /// Who.
-        actor: ActorIndex,
-        /// Which step.
-        step: StepIndex,
-    },
-    /// Softirqs of concern, each beneath a [`PathEntry::In`] that says who ran it.
+    /// What an actor's own task did in one of its steps.
+    Operation { actor: ActorIndex, step: StepIndex },
+    /// Softirqs of concern, each beneath a [`PathEntry::In`] that names what ran it.
     Softirq,
     /// Hard interrupts of concern.
     HardIrq,
     /// Non-maskable interrupts, if the case expects something in them.
     Nmi,
-    /// Work of other tasks of this class, beneath a [`PathEntry::In`].
+    /// Work of the other tasks of this class, beneath a [`PathEntry::In`].
     Task(Arc<str>),
 }
 
-/// The paths of a capture.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CapturePaths {
-    /// By stream, then by iteration. A stream that an iteration lacks has an empty path there.
+    /// By stream, then by iteration. An iteration in which a stream did not run has an empty path.
     pub streams: BTreeMap<Stream, BTreeMap<u32, CallPath>>,
-    /// Hard interrupts that came during an operation: `(actor, step, iteration)` to their number. Absent means none.
+    /// Numbers of hard interrupts during each operation, by `(actor, step, iteration)`; absent if there were none.
     pub interrupts: BTreeMap<(ActorIndex, StepIndex, u32), u32>,
-    /// Raw names behind the canonical ones in the paths, where they differ.
-    pub raw_names: BTreeMap<String, Vec<String>>,
-    /// What a call of each function takes in each stream, if it is known what tracing it cost.
+    /// What a call of each function takes in each stream; empty if the tracer's cost is unknown.
     pub costs: BTreeMap<Stream, Costs>,
-    /// What is missing or broken, in words. If there is anything, the capture proves nothing.
+    /// Sentences about what is missing or broken. If there are any, the capture is not evidence.
     pub problems: Vec<String>,
 }
 
-/// What the case says of its paths.
+/// What the case says about its paths.
 pub struct CaptureSettings<'s> {
-    /// The actors by index.
+    /// By actor index.
     pub roles: &'s [Role],
-    /// Which function belongs to which context.
     pub rules: &'s ContextRules,
-    /// What is left out, and what is expected.
     pub filter: &'s Filter,
-    /// What tracing a call cost, to be taken off; without it, nothing is said of costs.
+    /// The tracer's cost per call, to be subtracted. Without it there are no costs.
     pub tracer: Option<TracerCost>,
 }
 
 /// Cuts a capture into the paths of its streams.
 ///
-/// What was lost on the way ([`CallForests::losses`]) is for the caller to judge; what is missing for other reasons is in
+/// The caller judges what was lost while recording ([`CallForests::losses`]); everything else that is missing is in
 /// [`CapturePaths::problems`].
 pub fn capture_paths(
     forests: &CallForests,
@@ -82,29 +71,27 @@ pub fn capture_paths(
     let operations = operations(forests, report);
     let mut work = Work::new(forests, report, symbols, settings, &operations.found);
     for task in forests.by_task.keys() {
-        work.take_task(*task, &operations.found);
+        work.add_task(*task, &operations.found);
     }
-    let mut out = work.finish(&operations.found);
+    let mut out = work.finish();
     out.problems = operations.problems;
     out
 }
 
-/// Who ran an interrupt's or softirq's tree, in the order in which they are listed within an iteration.
+/// What ran the tree of an interrupt or softirq, in the order in which an iteration lists them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum RanBy {
-    /// An actor's operation called it.
     Operation(ActorIndex, StepIndex),
-    /// An actor outside its operations.
+    /// An actor, outside its operations.
     Actor(ActorIndex),
-    /// A hard interrupt, on top of whatever was there.
+    /// A hard interrupt, whatever it interrupted.
     Interrupt,
-    /// Another task.
+    /// Any other task.
     Task(i32),
-    /// A CPU that was idle.
     Idle,
 }
 
-/// A tree of some stream, before it has become a path.
+/// A tree of a stream that is not a path yet.
 struct Tree<'a> {
     stream: Stream,
     iteration: u32,
@@ -120,7 +107,7 @@ struct Work<'s, 'a> {
     costing: Option<Costing>,
     actors: HashMap<i32, ActorIndex>,
     agents: &'a [i32],
-    /// First begin and last end of every iteration, by iteration.
+    /// By iteration, the first start and the last end of its operations.
     windows: BTreeMap<u32, (u64, u64)>,
     trees: Vec<Tree<'a>>,
     interrupts: BTreeMap<(ActorIndex, StepIndex, u32), u32>,
@@ -136,8 +123,8 @@ impl<'s, 'a> Work<'s, 'a> {
     ) -> Self {
         let mut windows: BTreeMap<u32, (u64, u64)> = BTreeMap::new();
         for op in found {
-            let window = windows.entry(op.iteration).or_insert((op.began, op.ended));
-            *window = (window.0.min(op.began), window.1.max(op.ended));
+            let window = windows.entry(op.iteration).or_insert((op.start, op.end));
+            *window = (window.0.min(op.start), window.1.max(op.end));
         }
         Self {
             forests,
@@ -152,44 +139,44 @@ impl<'s, 'a> Work<'s, 'a> {
         }
     }
 
-    fn take_task(&mut self, task: TaskKey, found: &[Operation<'a>]) {
+    fn add_task(&mut self, task: TaskKey, found: &[Operation<'a>]) {
         let Some(forest) = self.forests.by_task.get(&task) else { return };
         let own = self.costing.as_ref().map(|costing| costing.own_times(&forest.nodes)).unwrap_or_default();
         let own_of = |from: usize, to: usize| own.get(from..to).unwrap_or_default();
-        let mut behind = 0;
+        let mut next = 0;
         for op in found.iter().filter(|op| op.task == task) {
-            self.take_between(task, &forest.nodes[behind..op.first], own_of(behind, op.first));
-            behind = op.first + op.nodes.len();
-            let separated = separate(op.nodes, own_of(op.first, behind), &mut self.names, self.settings.rules);
+            self.add_outside_operations(task, &forest.nodes[next..op.first], own_of(next, op.first));
+            next = op.first + op.nodes.len();
+            let separated = separate(op.nodes, own_of(op.first, next), &mut self.names, self.settings.rules);
             let interrupts = separated.cut.iter().filter(|tree| tree.context == Context::HardIrq).count();
             if interrupts > 0 {
                 let count = u32::try_from(interrupts).unwrap_or(u32::MAX);
                 self.interrupts.insert((op.actor, op.step, op.iteration), count);
             }
             for tree in separated.cut {
-                self.take_cut(tree, RanBy::Operation(op.actor, op.step), Some(op.iteration));
+                self.add_cut(tree, RanBy::Operation(op.actor, op.step), Some(op.iteration));
             }
             self.trees.push(Tree {
                 stream: Stream::Operation { actor: op.actor, step: op.step },
                 iteration: op.iteration,
                 by: RanBy::Operation(op.actor, op.step),
-                at: op.began,
+                at: op.start,
                 nodes: separated.own,
             });
         }
-        self.take_between(task, &forest.nodes[behind..], own_of(behind, forest.nodes.len()));
+        self.add_outside_operations(task, &forest.nodes[next..], own_of(next, forest.nodes.len()));
     }
 
-    /// What a task did outside the operations: interrupts and softirqs on top of it, and what it did itself if it is neither
-    /// an actor nor the agent.
-    fn take_between(&mut self, task: TaskKey, nodes: &'a [Node], own: &[u64]) {
+    /// Adds what a task did outside the operations: interrupts and softirqs on its stack, and its own work if it is
+    /// neither an actor nor the agent.
+    fn add_outside_operations(&mut self, task: TaskKey, nodes: &'a [Node], own: &[u64]) {
         let by = match task {
             TaskKey::Idle(_) => RanBy::Idle,
             TaskKey::Task(pid) => self.actors.get(&pid).map_or(RanBy::Task(pid), |actor| RanBy::Actor(*actor)),
         };
         let separated = separate(nodes, own, &mut self.names, self.settings.rules);
         for tree in separated.cut {
-            self.take_cut(tree, by, None);
+            self.add_cut(tree, by, None);
         }
         let RanBy::Task(pid) = by else { return };
         if self.agents.contains(&pid) {
@@ -206,7 +193,7 @@ impl<'s, 'a> Work<'s, 'a> {
         }
     }
 
-    fn take_cut(&mut self, tree: CutTree<'a>, host: RanBy, iteration: Option<u32>) {
+    fn add_cut(&mut self, tree: CutTree<'a>, host: RanBy, iteration: Option<u32>) {
         let Some(iteration) = iteration.or_else(|| self.iteration_at(tree.at)) else { return };
         let rules = self.settings.rules;
         let (stream, kept) = match tree.context {
@@ -227,21 +214,22 @@ impl<'s, 'a> Work<'s, 'a> {
         }
     }
 
-    /// The iteration in whose time something happened: of several that overlap, the one that began first, for it is the
-    /// one that something is still left to do for.
+    /// The iteration during which something happened. If several overlap, it is the one that started first, because
+    /// that one still has work left.
     fn iteration_at(&self, at: u64) -> Option<u32> {
-        let open = self.windows.iter().filter(|(_, (began, ended))| (*began..=*ended).contains(&at));
-        open.min_by_key(|(_, (began, _))| *began).map(|(iteration, _)| *iteration)
+        let open = self.windows.iter().filter(|(_, (start, end))| (*start..=*end).contains(&at));
+        open.min_by_key(|(_, (start, _))| *start).map(|(iteration, _)| *iteration)
     }
 
     fn name_of(&mut self, node: &Node) -> Option<Arc<str>> {
-        match node.what {
+        match node.kind {
             NodeKind::Call { func, .. } => Some(self.names.canonical(func)),
             _ => None,
         }
     }
 
-    /// Whether a function of concern is among the nodes, or one that the case expects (except those that run everywhere).
+    /// Whether the nodes contain a function of concern, or one that the case expects (except functions that run
+    /// everywhere).
     fn is_of_concern(&mut self, nodes: &[Kept], concern: impl Fn(&Self, &str) -> bool) -> bool {
         nodes.iter().any(|kept| {
             let Some(name) = self.name_of(kept.node) else { return false };
@@ -280,9 +268,9 @@ impl<'s, 'a> Work<'s, 'a> {
         }
     }
 
-    fn finish(mut self, found: &[Operation]) -> CapturePaths {
+    fn finish(mut self) -> CapturePaths {
         let mut trees = std::mem::take(&mut self.trees);
-        // Trees of different CPUs have no order of their own that would mean anything: they are listed by who ran them.
+        // The order of trees from different CPUs means nothing, so they are sorted by what ran them.
         trees.sort_by(|one, other| {
             let key = |tree: &Tree| (tree.stream.clone(), tree.iteration);
             key(one).cmp(&key(other)).then_with(|| (one.by, one.at).cmp(&(other.by, other.at)))
@@ -293,7 +281,7 @@ impl<'s, 'a> Work<'s, 'a> {
         let woken = |pid: i32| known.get(&pid).cloned().unwrap_or_else(|| Woken::Other("other".into()));
         let costs = self.costs(&trees);
         let switches_recorded = self.forests.by_task.values().any(|forest| {
-            forest.nodes.iter().any(|node| matches!(node.what, NodeKind::SwitchOut { .. } | NodeKind::SwitchIn { .. }))
+            forest.nodes.iter().any(|node| matches!(node.kind, NodeKind::SwitchOut { .. } | NodeKind::SwitchIn { .. }))
         });
         let filter = self.settings.filter;
         let mut shaper = Shaper { names: &mut self.names, filter, woken: &woken, switches_recorded };
@@ -316,9 +304,6 @@ impl<'s, 'a> Work<'s, 'a> {
             of_stream.values_mut().for_each(|path| *path = fold(path));
             self.windows.keys().for_each(|iteration| _ = of_stream.entry(*iteration).or_default());
         }
-        let lacking = |op: &Operation| !out.streams.contains_key(&Stream::Operation { actor: op.actor, step: op.step });
-        debug_assert!(!found.iter().any(lacking));
-        out.raw_names = raw_names(&self.names, &out.streams);
         out.interrupts = self.interrupts;
         out
     }
@@ -341,16 +326,8 @@ impl<'s, 'a> Work<'s, 'a> {
 }
 
 fn last_root(path: &CallPath) -> Option<&Arc<str>> {
-    match &path.nodes.iter().rfind(|node| node.depth == 0)?.what {
+    match &path.nodes.iter().rfind(|node| node.depth == 0)?.entry {
         PathEntry::In(label) => Some(label),
         _ => None,
     }
-}
-
-fn raw_names(names: &NameTable, streams: &BTreeMap<Stream, BTreeMap<u32, CallPath>>) -> BTreeMap<String, Vec<String>> {
-    let paths = streams.values().flat_map(BTreeMap::values);
-    let functions: std::collections::BTreeSet<&str> = paths.flat_map(CallPath::functions).collect();
-    let with_raw = functions.into_iter().map(|name| (name, names.raw_names(name)));
-    let differing = with_raw.filter(|(name, raw)| raw.iter().any(|raw| raw != name));
-    differing.map(|(name, raw)| (name.to_owned(), raw.into_iter().map(str::to_owned).collect())).collect()
 }
