@@ -49,7 +49,7 @@ pub struct Cache {
 
 /// The exclusive right to make the thing of one name in the cache, until dropped.
 #[derive(Debug)]
-pub struct CacheLock {
+pub(crate) struct CacheLock {
     cache: Cache,
     name: String,
     _held: File,

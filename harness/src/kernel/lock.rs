@@ -233,7 +233,7 @@ impl PinnedPackage {
 pub(super) mod tests {
     use super::*;
 
-    pub const GOOD: &str = "\
+    pub(crate) const GOOD: &str = "\
 # A comment.
 format: 1
 kernels:
@@ -259,7 +259,7 @@ qemu:
       sha256: bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb
 ";
 
-    pub fn lock(text: &str) -> Result<Lock, KernelError> {
+    pub(crate) fn lock(text: &str) -> Result<Lock, KernelError> {
         Lock::parse(PathBuf::from("lock.yaml"), text.to_owned())
     }
 

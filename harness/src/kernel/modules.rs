@@ -156,7 +156,7 @@ pub(super) mod tests {
     use super::*;
 
     /// An ELF file with only a `.modinfo` section.
-    pub fn module_with(modinfo: &[u8]) -> Vec<u8> {
+    pub(crate) fn module_with(modinfo: &[u8]) -> Vec<u8> {
         let names = b"\0.modinfo\0";
         let mut elf = vec![0; 64];
         elf[..7].copy_from_slice(b"\x7fELF\x02\x01\x01");

@@ -58,10 +58,10 @@ pub(super) mod tests {
     use super::*;
 
     /// A file of a test package: path, kind, link target, mode and content.
-    pub type File<'a> = (&'a str, tar::EntryType, &'a str, u32, &'a [u8]);
+    pub(crate) type File<'a> = (&'a str, tar::EntryType, &'a str, u32, &'a [u8]);
 
     /// Calls `visit` with the entries of a test package. Paths are kept as they are, even hostile ones.
-    pub fn visit_files(
+    pub(crate) fn visit_files(
         files: &[File<'_>],
         visit: &mut dyn FnMut(&str, &mut Entry<'_, '_>) -> io::Result<()>,
     ) -> io::Result<()> {
