@@ -6,9 +6,9 @@ use super::case::{Case, Gated, StepRef};
 use super::constants;
 use super::diagnostic::{Diagnostic, Diagnostics, Location};
 use super::gate::Gate;
-use super::nearest::{any_of, nearest, suggestion};
 use super::phrases::{Bound, CallPhrase, CostPhrase};
 use crate::kernel::Series;
+use crate::nearest::{any_of, nearest, suggestion};
 use crate::path::{CallPath, PathEntry, PathNode};
 
 /// Where in a run something is expected.

@@ -1,22 +1,20 @@
-//! The archive's `Packages` files: what a suite offers, and which of two versions is newer.
-
-use std::cmp::Ordering;
+//! Reads the archive's `Packages` files and finds the newest kernel of a series.
 
 use super::digest::Sha256;
 use super::lock::PinnedPackage;
 use super::series::Series;
+use super::version::compare_versions;
 
-/// What is read of a package in a `Packages` file (Debian Policy 5.3, Debian's repository format).
+/// A package in a `Packages` file (Debian Policy 5.3, Debian's repository format).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Offer {
-    /// The package itself.
-    pub pin: PinnedPackage,
-    /// The packages it depends on, alternatives and all, without versions.
-    pub depends: Vec<String>,
+pub(super) struct Offer {
+    pub(super) pin: PinnedPackage,
+    /// The names of the packages it depends on, including all alternatives.
+    pub(super) depends: Vec<String>,
 }
 
-/// The packages of a `Packages` file that `wanted` says yes to by name. Stanzas that lack a field are left out.
-pub fn offers(packages: &str, wanted: &dyn Fn(&str) -> bool) -> Vec<Offer> {
+/// Parses the stanzas of a `Packages` file whose package name `wanted` accepts. Skips stanzas that lack a field.
+pub(super) fn offers(packages: &str, wanted: &dyn Fn(&str) -> bool) -> Vec<Offer> {
     packages
         .split("\n\n")
         .filter(|stanza| field(stanza, "Package").is_some_and(wanted))
@@ -39,15 +37,17 @@ fn field<'a>(stanza: &'a str, name: &str) -> Option<&'a str> {
     stanza.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':').map(str::trim))
 }
 
-/// The packages that make up the newest kernel of a series among what a suite offers.
+/// Finds the packages of the newest kernel of a series in a suite, and their version.
 ///
-/// Until 6.18 one package, `linux-image-ABI-FLAVOUR`, holds everything (that 6.18's depends on a `linux-base-…` as well
-/// does not matter: it holds nothing that is needed). Later it only depends on `linux-base-…`, `linux-binary-…` and
-/// `linux-modules-…`. A version one of whose parts has left the archive is passed over.
-pub fn newest_kernel(offers: &[Offer], series: Series, flavour: &str) -> Option<(String, Vec<PinnedPackage>)> {
+/// Up to 6.18, one package, `linux-image-ABI-FLAVOUR`, contains everything (in 6.18 it also depends on a `linux-base-…`,
+/// which is not needed). In later series it only depends on `linux-base-…`, `linux-binary-…` and `linux-modules-…`. A
+/// version is skipped if one of its parts has left the archive.
+pub(super) fn newest_kernel(offers: &[Offer], series: Series, flavour: &str) -> Option<(String, Vec<PinnedPackage>)> {
     let mut images: Vec<&Offer> = offers
         .iter()
-        .filter(|offer| abi(&offer.pin.package, "linux-image-", flavour).is_some() && series.holds(&offer.pin.version))
+        .filter(|offer| {
+            abi(&offer.pin.package, "linux-image-", flavour).is_some() && series.contains(&offer.pin.version)
+        })
         .collect();
     images.sort_by(|a, b| compare_versions(&b.pin.version, &a.pin.version));
     images.into_iter().find_map(|image| Some((image.pin.version.clone(), parts(offers, image, flavour)?)))
@@ -66,57 +66,13 @@ fn parts(offers: &[Offer], image: &Offer, flavour: &str) -> Option<Vec<PinnedPac
     names.iter().map(|name| find(name).map(|offer| offer.pin.clone())).collect()
 }
 
-/// The part of a package's name that tells the kernel's build. Packages that only stand for the newest of a series, such as
-/// `linux-image-6.12-cloud-amd64`, have none: a build has three numbers.
+/// The part of a package's name that identifies the kernel's build, which has at least three numbers. Metapackages such as
+/// `linux-image-6.12-cloud-amd64`, which depend on the newest build of a series, have none.
 fn abi<'a>(package: &'a str, prefix: &str, flavour: &str) -> Option<&'a str> {
     let abi = package.strip_prefix(prefix)?.strip_suffix(flavour)?.strip_suffix('-')?;
     let mut numbers = abi.splitn(3, '.');
     let number = |part: Option<&str>| part.is_some_and(|part| part.starts_with(|digit: char| digit.is_ascii_digit()));
     (number(numbers.next()) && number(numbers.next()) && number(numbers.next())).then_some(abi)
-}
-
-/// Debian's order of versions (Debian Policy 5.6.12).
-pub fn compare_versions(a: &str, b: &str) -> Ordering {
-    fn split(version: &str) -> (u64, &str, &str) {
-        let (epoch, rest) = version.split_once(':').unwrap_or(("0", version));
-        let (upstream, revision) = rest.rsplit_once('-').unwrap_or((rest, "0"));
-        (epoch.parse().unwrap_or(0), upstream, revision)
-    }
-    let (a, b) = (split(a), split(b));
-    a.0.cmp(&b.0).then_with(|| compare_parts(a.1, b.1)).then_with(|| compare_parts(a.2, b.2))
-}
-
-/// Compares by turns a part without digits and a number, until one of them decides.
-fn compare_parts(mut a: &str, mut b: &str) -> Ordering {
-    // `~` sorts before the end, letters before all other characters.
-    let weight = |character: Option<char>| match character {
-        Some('~') => -1,
-        None => 0,
-        Some(letter) if letter.is_ascii_alphabetic() => i64::from(u32::from(letter)),
-        Some(other) => i64::from(u32::from(other)) + 256,
-    };
-    while !a.is_empty() || !b.is_empty() {
-        let (text_a, rest_a) = a.split_at(a.find(|c: char| c.is_ascii_digit()).unwrap_or(a.len()));
-        let (text_b, rest_b) = b.split_at(b.find(|c: char| c.is_ascii_digit()).unwrap_or(b.len()));
-        let (mut left, mut right) = (text_a.chars(), text_b.chars());
-        loop {
-            let (x, y) = (left.next(), right.next());
-            match weight(x).cmp(&weight(y)) {
-                Ordering::Equal if x.is_none() && y.is_none() => break,
-                Ordering::Equal => {}
-                decided => return decided,
-            }
-        }
-        let (number_a, after_a) = rest_a.split_at(rest_a.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest_a.len()));
-        let (number_b, after_b) = rest_b.split_at(rest_b.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest_b.len()));
-        let (number_a, number_b) = (number_a.trim_start_matches('0'), number_b.trim_start_matches('0'));
-        // Without leading zeros, the longer number is the larger one.
-        match number_a.len().cmp(&number_b.len()).then_with(|| number_a.cmp(number_b)) {
-            Ordering::Equal => (a, b) = (after_a, after_b),
-            decided => return decided,
-        }
-    }
-    Ordering::Equal
 }
 
 #[cfg(test)]
@@ -138,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_version_of_the_series_and_flavour_is_taken() {
+    fn the_newest_version_of_the_series_and_flavour_is_chosen() {
         let stanzas = [
             stanza("linux-image-6.12.9+deb13-cloud-amd64", "6.12.9-1", "kmod"),
             stanza("linux-image-6.12.10+deb13-cloud-amd64", "6.12.10-1", "kmod"),
@@ -153,14 +109,14 @@ mod tests {
     }
 
     #[test]
-    fn an_image_that_holds_everything_needs_no_base_package() {
+    fn an_image_with_everything_needs_no_base_package() {
         let image = "linux-image-6.18.15+deb13-cloud-amd64";
         let stanzas = [stanza(image, "6.18.15-1", "kmod, linux-base-6.18.15+deb13-cloud-amd64 (= 1)")];
         assert_eq!(newest(&stanzas, "6.18"), Some(("6.18.15-1".to_owned(), vec![image.to_owned()])));
     }
 
     #[test]
-    fn a_split_kernel_is_taken_only_if_all_its_parts_are_there() {
+    fn a_split_kernel_is_chosen_only_if_all_its_parts_exist() {
         let version = |abi: &str| {
             let depends = format!(
                 "dracut | initramfs-tools (>= 0.120), linux-base-{abi}-cloud-amd64 (= 1), \
@@ -182,31 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn versions_are_ordered_as_debian_orders_them() {
-        let ascending = [
-            "1.0~rc1-1",
-            "1.0-1~bpo13+1",
-            "1.0-1",
-            "1.0-1+b1",
-            "1.0-1.1",
-            "1.0-2",
-            "1.0+ds-1",
-            "1.0.0-1",
-            "1.2-1",
-            "1.10-1",
-            "1:0.1-1",
-        ];
-        for (index, a) in ascending.iter().enumerate() {
-            for (other, b) in ascending.iter().enumerate() {
-                assert_eq!(compare_versions(a, b), index.cmp(&other), "{a} {b}");
-            }
-        }
-        assert_eq!(compare_versions("1.01-1", "1.1-1"), Ordering::Equal);
-        assert_eq!(compare_versions("1.0", "1.0-0"), Ordering::Equal);
-    }
-
-    #[test]
-    fn a_stanza_without_a_digest_is_left_out() {
+    fn a_stanza_without_a_digest_is_skipped() {
         let text = "Package: linux-x\nVersion: 1\nFilename: pool/x.deb\nSize: 1\n";
         assert!(offers(text, &|_| true).is_empty());
     }

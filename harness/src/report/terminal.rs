@@ -205,9 +205,7 @@ pub fn fetched(fetched: &Fetched) -> String {
         let unlocked = if kernel.unlocked { " (not what the lock says)" } else { "" };
         let _ = writeln!(out, "{:<8} {}{unlocked}", kernel.series, kernel.version);
     }
-    if let Some(qemu) = &fetched.qemu {
-        let _ = writeln!(out, "QEMU     {}", qemu.version);
-    }
+    let _ = writeln!(out, "QEMU     {}", fetched.qemu.version);
     out
 }
 

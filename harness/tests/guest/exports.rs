@@ -14,7 +14,7 @@ fn recorded() -> (Capture, rxpath::case::Case) {
     let series = project.pins.select(&["6.12"]).unwrap();
     let fetched = project.fetch(&series, &|_| {}).unwrap();
     let (kernel, images, limits) = (&fetched.kernels[0], project.images(), RunLimits::default());
-    (record_case(&case, kernel, fetched.qemu.as_ref(), &images, &limits, &Silent).unwrap(), case)
+    (record_case(&case, kernel, &fetched.qemu, &images, &limits, &Silent).unwrap(), case)
 }
 
 #[test]

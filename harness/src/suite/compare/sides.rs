@@ -143,7 +143,7 @@ pub fn facts_of(
     watcher: &dyn Watcher,
 ) -> Result<KernelMetadata, CompareError> {
     let found = || -> Result<KernelMetadata, Box<dyn std::error::Error>> {
-        Ok(KernelMetadata::load(&prepare::image(case, kernel, fetched.qemu.as_ref(), images, watcher)?)?)
+        Ok(KernelMetadata::load(&prepare::image(case, kernel, &fetched.qemu, images, watcher)?)?)
     };
     found().map_err(|why| CompareError::Facts { kernel: kernel.series.to_string(), why: why.to_string() })
 }

@@ -1,10 +1,11 @@
-//! The nearest valid spelling of a name that is not one.
+//! Suggests valid names for an unknown one.
 
-/// How alike (Jaro-Winkler, 0 to 1) a name must be that has too many wrong letters to be a slip: `recieve` and `recv`.
+/// The least similarity (Jaro-Winkler, 0 to 1) of a name that has too many wrong letters for a slip, such as `recieve` for
+/// `recv`.
 const ALIKE: f64 = 0.85;
 
-/// Up to three of `candidates` that could have been meant by `found`, nearest first.
-pub fn nearest<'a>(found: &str, candidates: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
+/// Returns up to three of `candidates` that `found` may stand for, nearest first.
+pub(crate) fn nearest<'a>(found: &str, candidates: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
     let folded = found.to_lowercase();
     // A third of the letters may be wrong; one always may.
     let allowed = (found.chars().count() / 3).max(1);
@@ -30,8 +31,8 @@ pub fn nearest<'a>(found: &str, candidates: impl IntoIterator<Item = &'a str>) -
     scored.into_iter().map(|(_, candidate)| candidate).take(3).collect()
 }
 
-/// `a`, `b` or `c`.
-pub fn any_of<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+/// Joins names as `a`, `b` or `c`.
+pub(crate) fn any_of<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     let names: Vec<_> = names.into_iter().map(|name| format!("`{name}`")).collect();
     match names.split_last() {
         Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
@@ -39,8 +40,8 @@ pub fn any_of<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     }
 }
 
-/// The help below an unknown name: the nearest spellings, or all valid ones if they are few and none is near.
-pub fn suggestion<'a>(found: &str, valid: impl IntoIterator<Item = &'a str>) -> Option<String> {
+/// The help text for an unknown name: the nearest valid names, or all valid ones if none is near and they are few.
+pub(crate) fn suggestion<'a>(found: &str, valid: impl IntoIterator<Item = &'a str>) -> Option<String> {
     let valid: Vec<&str> = valid.into_iter().collect();
     let near = nearest(found, valid.iter().copied());
     if !near.is_empty() {
@@ -58,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_nearest_comes_first_and_the_far_not_at_all() {
+    fn the_nearest_name_comes_first_and_distant_ones_are_left_out() {
         assert_eq!(nearest("recvv", ["send", "recvmsg", "recv"]), ["recv"]);
         assert_eq!(nearest("accept", ["accept4", "access", "send"]), ["accept4", "access"]);
         assert_eq!(nearest("sok_wait_data", ["sk_wait_data", "tcp_recvmsg"]), ["sk_wait_data"]);
