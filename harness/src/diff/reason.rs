@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::path_diff::{Change, DiffLine, PathDiff};
 use crate::path::cost::Costs;
-use crate::path::{PathEntry, PathNode};
+use crate::path::{PathEntry, PathNode, canonical};
 use crate::trace::{Presence, Symbols};
 
 /// What one kernel's symbols say about functions, by canonical name.
