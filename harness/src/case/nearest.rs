@@ -1,12 +1,12 @@
-//! The nearest valid spelling of a name that is not one.
+//! Suggests valid names for an invalid one.
 
-/// How alike (Jaro-Winkler, 0 to 1) a name must be that has too many wrong letters to be a slip: `recieve` and `recv`.
+/// The least similarity (Jaro-Winkler, 0 to 1) of a name with too many wrong letters for a typing error: `recieve` and `recv`.
 const ALIKE: f64 = 0.85;
 
-/// Up to three of `candidates` that could have been meant by `found`, nearest first.
+/// Up to three of `candidates` that `found` could be a misspelling of, nearest first.
 pub fn nearest<'a>(found: &str, candidates: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
     let folded = found.to_lowercase();
-    // A third of the letters may be wrong; one always may.
+    // Up to a third of the letters may be wrong, and at least one.
     let allowed = (found.chars().count() / 3).max(1);
     let all: Vec<&str> = candidates.into_iter().collect();
     let mut scored: Vec<(usize, &str)> = all
@@ -30,7 +30,7 @@ pub fn nearest<'a>(found: &str, candidates: impl IntoIterator<Item = &'a str>) -
     scored.into_iter().map(|(_, candidate)| candidate).take(3).collect()
 }
 
-/// `a`, `b` or `c`.
+/// Joins names: `a`, `b` or `c`.
 pub fn any_of<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     let names: Vec<_> = names.into_iter().map(|name| format!("`{name}`")).collect();
     match names.split_last() {
@@ -39,17 +39,17 @@ pub fn any_of<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     }
 }
 
-/// The help below an unknown name: the nearest spellings, or all valid ones if they are few and none is near.
+/// The help for an unknown name: the nearest valid names, or all valid names if there are few and none is near.
 pub fn suggestion<'a>(found: &str, valid: impl IntoIterator<Item = &'a str>) -> Option<String> {
     let valid: Vec<&str> = valid.into_iter().collect();
     let near = nearest(found, valid.iter().copied());
     if !near.is_empty() {
-        return Some(format!("the nearest valid spelling is {}", any_of(near)));
+        return Some(format!("did you mean {}?", any_of(near)));
     }
     match valid.len() {
         0 => None,
         1..=12 => Some(format!("valid here: {}", any_of(valid))),
-        many => Some(format!("{many} names are valid here, none of them near")),
+        many => Some(format!("none of the {many} valid names is similar")),
     }
 }
 
