@@ -4,8 +4,10 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::path_diff::{Change, DiffLine, PathDiff};
+#[cfg(test)]
+use crate::path::canonical;
 use crate::path::cost::Costs;
-use crate::path::{PathEntry, PathNode, canonical};
+use crate::path::{PathEntry, PathNode};
 use crate::trace::{Presence, Symbols};
 
 /// What one kernel's symbols say about functions, by canonical name.
