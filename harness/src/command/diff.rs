@@ -88,7 +88,7 @@ fn case_diff(
         }
     };
     let [old, new] = names;
-    Ok(CaseDiff { case: case.name.clone(), old, new, sections, timings })
+    Ok(CaseDiff { case: case.name.to_string(), old, new, sections, timings })
 }
 
 /// Prints the classes of kernels with equal paths, and where each change came in.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use super::change_words::grouped;
+use crate::case::CaseName;
 use crate::suite::{CaseResult, Results};
 
 /// A table for each parameter that cases of these results sweep over; empty if there are none. A cell is the cost of all that
@@ -41,13 +42,12 @@ struct Swept {
 impl Swept {
     /// `ready/poll[connections=10]` is `ready/poll` at 10 of `connections`.
     fn of(one: &CaseResult) -> Option<Self> {
-        let (case, inside) = one.case.strip_suffix(']')?.split_once('[')?;
-        let pairs: Vec<(&str, &str)> = inside.split(',').filter_map(|pair| pair.split_once('=')).collect();
-        let join = |parts: Vec<&str>| parts.join(",");
-        Some(Self {
-            case: case.to_owned(),
-            parameters: join(pairs.iter().map(|(name, _)| *name).collect()),
-            values: join(pairs.iter().map(|(_, value)| *value).collect()),
+        let name = CaseName::from(one.case.as_str());
+        let (names, values): (Vec<&str>, Vec<&str>) = name.parameters().unzip();
+        (!names.is_empty()).then(|| Self {
+            case: name.base().to_owned(),
+            parameters: names.join(","),
+            values: values.join(","),
         })
     }
 }

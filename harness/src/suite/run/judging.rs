@@ -181,7 +181,7 @@ pub(crate) fn judge_costs(jobs: &[Job<'_>], found: &mut [CaseResult]) {
         let kernel = job.kernel.series.to_string();
         let expectations: Vec<_> = job.case.expectations.iter().filter_map(|one| one.on(job.kernel.series)).collect();
         let (wrong, unknown) = cost_failures(job.case, &expectations, &kernel, found);
-        let Some(result) = found.iter_mut().find(|one| one.case == job.case.name && one.kernel == kernel) else {
+        let Some(result) = found.iter_mut().find(|one| one.case == *job.case.name && one.kernel == kernel) else {
             continue;
         };
         for failure in wrong {

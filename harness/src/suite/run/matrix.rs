@@ -331,8 +331,8 @@ fn plan_of(lowered: &mut Lowered, test_bed: &TestBed) -> Result<Plan, PassError>
 
 fn save_capture(folder: &Path, job: &Job<'_>, test_bed: &TestBed, recorded: &Recorded) -> Result<(), PassError> {
     let kernel = job.kernel.series.to_string();
-    let place = folder.join(&job.case.name).join(&kernel);
-    let (case, release, digest) = (job.case.name.clone(), job.kernel.release.clone(), recorded.digest.clone());
+    let place = folder.join(job.case.name.as_str()).join(&kernel);
+    let (case, release, digest) = (job.case.name.to_string(), job.kernel.release.clone(), recorded.digest.clone());
     let about = CaptureMetadata { version: SAVED_VERSION, case, kernel, release, digest };
     Ok(SavedCapture::of(recorded, &test_bed.facts, &test_bed.image.facts()?)?.write(&place, &about)?)
 }

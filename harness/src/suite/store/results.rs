@@ -144,7 +144,7 @@ impl CaseResult {
     /// A result with nothing in it but the verdict and why.
     pub fn new(case: &Case, kernel: &str, verdict: Verdict, problems: Vec<Problem>) -> Self {
         Self {
-            case: case.name.clone(),
+            case: case.name.to_string(),
             kernel: kernel.to_owned(),
             verdict,
             problems,

@@ -7,6 +7,8 @@ use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
+use crate::case::CaseName;
+
 /// The two documents of a case on a kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SnapshotKind {
@@ -91,8 +93,7 @@ impl Snapshots {
         settings.set_snapshot_path(self.folder(case));
         settings.set_prepend_module_to_snapshot(false);
         settings.set_omit_expression(true);
-        let file = case.split('[').next().unwrap_or(case);
-        settings.set_input_file(self.root.join("cases").join(format!("{file}.yaml")));
+        settings.set_input_file(self.root.join(CaseName::from(case).file()));
         settings.bind(|| insta::assert_snapshot!(name(kernel, kind), document));
     }
 }
