@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::case::CaseName;
 use crate::diff::{Absence, Change, ExplainedDiff, OperationCost, Reason, TimingLine};
 use crate::path::text;
 use crate::suite::CaseDiff;
@@ -25,8 +26,7 @@ pub struct DiffReport {
 /// One case.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CaseReport {
-    /// `group/name`.
-    pub case: String,
+    pub case: CaseName,
     /// Operations, then contexts; empty if only timings were asked for.
     pub sections: Vec<SectionReport>,
     /// By operation; `null` if timings were not asked for, or not accepted for both kernels.

@@ -35,7 +35,7 @@ pub fn diff_terminal(diff: &CaseDiff, context: usize) -> String {
 }
 
 fn write_timings(diff: &CaseDiff, timings: &[TimingLine], out: &mut String) {
-    let mut rows = vec![["instructions", &diff.old, &diff.new, "change"].map(str::to_owned)];
+    let mut rows = vec![["instructions", diff.old.as_str(), diff.new.as_str(), "change"].map(str::to_owned)];
     rows.extend(timings.iter().map(|line| {
         [line.name.clone(), diff_words::cost(line.old), diff_words::cost(line.new), diff_words::cost_change(line)]
     }));

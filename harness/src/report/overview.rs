@@ -44,7 +44,7 @@ impl<'r> Overview<'r> {
         let mut by_case: BTreeMap<&str, usize> = BTreeMap::new();
         let mut cases: Vec<CaseView> = Vec::new();
         for one in &results.cases {
-            let Some(column) = results.kernels.iter().position(|(series, _, _)| *series == one.kernel) else {
+            let Some(column) = results.kernels.iter().position(|kernel| kernel.name == one.kernel) else {
                 continue;
             };
             let at = *by_case.entry(&one.case).or_insert_with(|| {
@@ -79,7 +79,7 @@ impl<'r> Overview<'r> {
 
     /// The kernel's name in column `at`.
     pub fn kernel(&self, at: usize) -> &'r str {
-        &self.results.kernels[at].0
+        &self.results.kernels[at].name
     }
 }
 

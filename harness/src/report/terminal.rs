@@ -12,7 +12,7 @@ use crate::path::cost::Costs;
 use crate::path::steady::Steadiness;
 use crate::path::{self, PathNode, text};
 use crate::suite::benchmark::{Bench, Figure};
-use crate::suite::{Observation, Pruned, Results, Verdict};
+use crate::suite::{Observation, Pruned, Results, RunKernel, Verdict};
 use crate::vm::StoredImage;
 
 /// The answer first: the table of verdicts, then why, then the tally.
@@ -39,9 +39,8 @@ pub fn results(results: &Results) -> String {
         results.mode,
         results.qemu
     );
-    for (series, version, _) in results.kernels.iter().filter(|(_, _, unlocked)| *unlocked) {
-        let _ =
-            writeln!(out, "note: {series} is {version}, the newest there is and not what the lock says (--unlocked)");
+    for RunKernel { name, version, .. } in results.kernels.iter().filter(|kernel| kernel.unlocked) {
+        let _ = writeln!(out, "note: {name} is {version}, the newest there is and not what the lock says (--unlocked)");
     }
     if changed {
         let _ = writeln!(out, "`rxpath review` shows and accepts what changed");
@@ -61,7 +60,7 @@ pub fn figure(figure: &Figure, earlier: Option<&Bench>) -> String {
 
 /// Cases down, kernels across.
 fn table(results: &Results, out: &mut String) {
-    let kernels: Vec<&str> = results.kernels.iter().map(|(series, _, _)| series.as_str()).collect();
+    let kernels: Vec<&str> = results.kernels.iter().map(|kernel| kernel.name.as_str()).collect();
     let mut rows: Vec<(&str, Vec<&str>)> = Vec::new();
     for one in &results.cases {
         if rows.last().is_none_or(|(case, _)| *case != one.case) {
