@@ -4,9 +4,12 @@
 pub mod case;
 pub mod command;
 pub mod diff;
+mod error_chain;
 pub mod kernel;
 pub mod path;
 pub mod report;
 pub mod suite;
 pub mod trace;
 pub mod vm;
+
+pub use error_chain::error_chain;
