@@ -83,7 +83,8 @@ fn a_case_whose_premise_is_taken_away_fails() -> Result<(), Box<dyn Error>> {
     let told = [String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr)].concat();
     assert_eq!(output.status.code(), Some(1), "{told}");
     let results: Results = serde_json::from_slice(&fs::read(&json)?)?;
-    let found: BTreeMap<String, Verdict> = results.cases.iter().map(|one| (one.case.clone(), one.verdict)).collect();
+    let found: BTreeMap<String, Verdict> =
+        results.cases.iter().map(|one| (one.case.to_string(), one.verdict)).collect();
     assert_eq!(found, expected, "{told}");
     Ok(())
 }

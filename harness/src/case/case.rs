@@ -2,6 +2,7 @@
 
 use rxpath_guest::{ActorIndex, ActorKind, Policy, StepIndex};
 
+use super::case_name::CaseName;
 use super::diagnostic::Location;
 use super::expect::Expectation;
 use super::gate::Gate;
@@ -11,8 +12,8 @@ use crate::kernel::Series;
 /// A case that can be run.
 #[derive(Clone, Debug)]
 pub struct Case {
-    /// `group/name`, from its place under cases/; a sweep's values follow in brackets: `ready/poll[connections=10]`.
-    pub name: String,
+    /// Its name.
+    pub name: CaseName,
     /// What happens here, in one line.
     pub title: String,
     /// What the kernel does there, in two or three sentences.
@@ -41,16 +42,9 @@ pub struct Case {
     pub measures: Vec<Measure>,
     /// Functions whose durations the timing pass takes.
     pub milestones: Vec<Gated<String>>,
-    /// The sweep's parameters and their values in this case.
-    pub parameters: Vec<(String, String)>,
 }
 
 impl Case {
-    /// The group: the folder under cases/.
-    pub fn group(&self) -> &str {
-        self.name.split_once('/').map_or("", |(group, _)| group)
-    }
-
     /// Whether it runs on kernels of this series; else why not.
     pub fn runs_on(&self, series: Series) -> Result<(), String> {
         if self.kernels.admits(series) { Ok(()) } else { Err(format!("the case is for kernels {}", self.kernels)) }
@@ -61,11 +55,6 @@ impl Case {
         let actor = self.actors.get(usize::from(actor));
         let step = actor.and_then(|actor| actor.steps.get(usize::from(step)));
         format!("{}.{}", actor.map_or("?", |actor| &actor.name), step.map_or("?", |step| &step.name))
-    }
-
-    /// `group/name` of the file it is from: without a sweep's values.
-    pub fn file_name(&self) -> &str {
-        self.name.split('[').next().unwrap_or(&self.name)
     }
 
     /// Every function that the case names, on whatever kernel.

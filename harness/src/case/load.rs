@@ -6,15 +6,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
 use super::case::Case;
+use super::case_name::{CaseName, FOLDER};
 use super::diagnostic::{Diagnostic, Diagnostics, Location, Source};
 use super::model::CaseFile;
 use super::place::{Findings, Place, Underline};
 use super::{resolve, schema, schema_check, yaml};
 
 static SCHEMA: LazyLock<serde_json::Value> = LazyLock::new(schema::schema);
-
-/// The folder of the cases, beneath the repository's root.
-pub const FOLDER: &str = "cases";
 
 /// All cases under `root`/cases, by name; or everything that is wrong in any of them.
 pub fn load_all(root: &Path) -> Result<Vec<Case>, Diagnostics> {
@@ -47,7 +45,7 @@ pub fn load_some(root: &Path, wanted: &dyn Fn(&str) -> bool) -> Result<Vec<Case>
         return Err(Diagnostics::new(wrong));
     }
     // Stable: a sweep's cases stay in the order of its values.
-    cases.sort_by(|a, b| a.file_name().cmp(b.file_name()));
+    cases.sort_by(|a, b| a.name.base().cmp(b.name.base()));
     Ok(cases)
 }
 
@@ -95,7 +93,7 @@ pub fn parse(name: &str, source: Source) -> Result<Vec<Case>, Diagnostics> {
     let mut cases = Vec::new();
     let mut wrong = Vec::new();
     for parameters in combinations(&root) {
-        match parse_one(name, &source, &root, parameters) {
+        match parse_one(name, &source, &root, &parameters) {
             Ok(case) => cases.push(case),
             Err(diagnostics) => wrong.extend(diagnostics),
         }
@@ -107,14 +105,14 @@ fn parse_one(
     name: &str,
     source: &Arc<Source>,
     root: &yaml::Node,
-    parameters: Vec<(String, String)>,
+    parameters: &[(String, String)],
 ) -> Result<Case, Vec<Diagnostic>> {
     let mut findings = Findings::new(source.clone(), root.clone());
     let values: BTreeMap<_, _> = parameters.iter().cloned().collect();
     let value = schema_check::read(&SCHEMA, &values, &mut findings);
     match serde_yaml::from_value::<CaseFile>(value) {
         Ok(file) => {
-            let case = resolve::resolve(&file, variant_name(name, &parameters), parameters, &mut findings);
+            let case = resolve::resolve(&file, CaseName::new(name, parameters), &mut findings);
             if findings.is_empty() {
                 return Ok(case);
             }
@@ -132,14 +130,6 @@ fn parse_one(
         Err(_) => {}
     }
     Err(findings.into_diagnostics())
-}
-
-fn variant_name(name: &str, parameters: &[(String, String)]) -> String {
-    if parameters.is_empty() {
-        return name.to_owned();
-    }
-    let values: Vec<_> = parameters.iter().map(|(name, value)| format!("{name}={value}")).collect();
-    format!("{name}[{}]", values.join(","))
 }
 
 /// The combinations of a sweep's values, the last parameter varying fastest; a single empty one without a sweep.

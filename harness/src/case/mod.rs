@@ -6,6 +6,7 @@
 mod arguments;
 #[expect(clippy::module_inception, reason = "a case is what this folder is about")]
 mod case;
+mod case_name;
 mod check;
 mod constants;
 mod deadlock;
@@ -30,13 +31,14 @@ mod yaml;
 pub const TEMPLATE: &str = include_str!("template.yaml");
 
 pub use case::{Case, CaseActor, CaseStep, Gated, Machine, Measure, StepRef};
+pub use case_name::{CaseName, FOLDER};
 pub use check::{KernelFunctions, check_functions};
 pub use diagnostic::{Diagnostic, Diagnostics, Location, Source};
 pub use expect::{
     Context, CostFailure, Expectation, Failure, Observed, ObservedOperation, ObservedTree, evaluate, evaluate_costs,
 };
 pub use gate::{Gate, SeriesError};
-pub use load::{FOLDER, load_all, load_some, parse};
+pub use load::{load_all, load_some, parse};
 pub use lower::{Lowered, PassKind};
 pub use model::{Feature, Nic};
 pub use operations::OPERATIONS;

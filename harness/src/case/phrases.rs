@@ -1,5 +1,6 @@
 //! The small phrases inside a case: sizes, durations, gates, bounds, functions, conditions. Texts in, values out.
 
+use super::case_name::CaseName;
 use super::gate::{Gate, released};
 use crate::kernel::Series;
 
@@ -374,7 +375,7 @@ pub struct CostPhrase {
     /// The bound: a factor if there is another case to compare with, else instructions.
     pub amount: f64,
     /// The case compared with, and the operation in it if it is not the one of the same name.
-    pub other: Option<(String, Option<String>)>,
+    pub other: Option<(CaseName, Option<String>)>,
 }
 
 /// `at most 1.2 x recv/tcp-ready`, `at least 2 x recv/tcp-ready:receiver.recv`, `at most 40000 instructions`.
@@ -390,8 +391,8 @@ pub fn cost(text: &str) -> Result<CostPhrase, PhraseError> {
     let other = match rest {
         ["instructions"] => None,
         ["x" | "×" | "times", case] => match case.split_once(':') {
-            Some((case, operation)) => Some((case.to_owned(), Some(operation.to_owned()))),
-            None => Some(((*case).to_owned(), None)),
+            Some((case, operation)) => Some((case.into(), Some(operation.to_owned()))),
+            None => Some(((*case).into(), None)),
         },
         _ => return Err(PhraseError::new("", format!("`{text}` does not say of what"), expected)),
     };

@@ -12,6 +12,7 @@ use rxpath_guest::Slot;
 
 use super::arguments::Scope;
 use super::case::{Case, Machine, StepRef};
+use super::case_name::CaseName;
 use super::deadlock;
 use super::gate::Gate;
 use super::model::{ActorFile, CaseFile, Feature, KernelsFile, MachineFile, Nic, OneOrMany, SetupItem, Text};
@@ -29,7 +30,7 @@ const CONTEXTS: &[&str] = &["softirq", "hardirq", "agent", "other", "idle"];
 const LONGEST_ACTOR_NAME: usize = 15;
 
 /// Makes a case of a file. What is wrong is added to the findings; the case is worth something only if there are none.
-pub fn resolve(file: &CaseFile, name: String, parameters: Vec<(String, String)>, findings: &mut Findings) -> Case {
+pub fn resolve(file: &CaseFile, name: CaseName, findings: &mut Findings) -> Case {
     let root = Place::default();
     let machine = machine(&file.machine, findings);
     let kernels = kernels(&file.machine.kernels, &root.key("machine").key("kernels"), findings);
@@ -45,7 +46,7 @@ pub fn resolve(file: &CaseFile, name: String, parameters: Vec<(String, String)>,
     let hide = resolver.hide(file);
     let milestones = resolver.milestones(file);
     let slots = resolver.slots.into_keys().collect();
-    if !parameters.is_empty() && file.sweep.values().any(Vec::is_empty) {
+    if name.parameters().next().is_some() && file.sweep.values().any(Vec::is_empty) {
         findings.add(
             &root.key("sweep"),
             Underline::Key,
@@ -70,7 +71,6 @@ pub fn resolve(file: &CaseFile, name: String, parameters: Vec<(String, String)>,
         expectations,
         measures,
         milestones,
-        parameters,
     };
     deadlock::check(&case, findings);
     case

@@ -6,7 +6,7 @@ use super::arguments::{Common, DiffFormat, DiffOptions, DiffPart, MatrixArgument
 use super::error::CommandError;
 use crate::case::Case;
 use crate::diff::side_by_side;
-use crate::kernel::{Fetched, Kernel, Series};
+use crate::kernel::{Fetched, Kernel, KernelName, Series};
 use crate::path::cost::Costs;
 use crate::report::{FetchBars, MatrixBars, Screen, diff_markdown, diff_report, diff_terminal, terminal};
 use crate::suite::{
@@ -61,7 +61,7 @@ fn case_diff(
 ) -> Result<CaseDiff, CommandError> {
     let only = options.only;
     let snapshots = project.snapshots();
-    let names = sides.map(|series| series.to_string());
+    let names = sides.map(KernelName::from);
     let timings = match only {
         Some(DiffPart::Path) => None,
         _ => {
@@ -106,7 +106,7 @@ pub fn matrix(common: &Common, options: &MatrixArguments) -> Result<u8, CommandE
         let facts = all_facts(&project, case, &series)?;
         let mut kernels: Vec<Side> = Vec::new();
         for (series, facts) in series.iter().zip(&facts) {
-            let name = series.to_string();
+            let name = KernelName::from(*series);
             let sections = accepted(&project.snapshots(), &case.name, &name).map_err(request)?;
             kernels.push(Side { kernel: name, facts, sections, costs: BTreeMap::new() });
         }

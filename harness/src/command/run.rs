@@ -42,7 +42,7 @@ pub fn run(common: &Common, options: &RunOptions) -> Result<u8, CommandError> {
         bars.finish();
         let results = results.map_err(ProjectError::from)?;
         for one in &results.cases {
-            let seen = digests.entry((one.case.clone(), one.kernel.clone())).or_default();
+            let seen = digests.entry((one.case.to_string(), one.kernel.to_string())).or_default();
             *seen.entry((one.capture_digest.clone(), one.timing_digest.clone())).or_default() += 1;
         }
         let worst_so_far = last.as_ref().is_some_and(|last| last.worst() > results.worst());

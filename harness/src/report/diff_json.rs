@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::case::CaseName;
 use crate::diff::{Absence, Change, ExplainedDiff, OperationCost, Reason, TimingLine};
 use crate::path::text;
 use crate::suite::CaseDiff;
@@ -22,8 +23,7 @@ pub(crate) struct DiffReport {
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct CaseReport {
-    /// `group/name`.
-    pub(crate) case: String,
+    pub(crate) case: CaseName,
     /// Operations, then contexts; empty if only timings were requested.
     pub(crate) sections: Vec<SectionReport>,
     /// By operation; `null` if timings were not requested, or not accepted for both kernels.

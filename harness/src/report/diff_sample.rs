@@ -27,9 +27,9 @@ pub(super) fn sample() -> CaseDiff {
         &[cost("receiver.recv", 5500, 1), cost("sender.send", 12000, 0)],
     );
     CaseDiff {
-        case: "recv/sample".to_owned(),
-        old: "5.10".to_owned(),
-        new: "7.3".to_owned(),
+        case: "recv/sample".into(),
+        old: "5.10".into(),
+        new: "7.3".into(),
         sections: vec![SectionDiff { name: "receiver.recv".to_owned(), explained }],
         timings: Some(timings),
     }

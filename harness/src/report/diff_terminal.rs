@@ -44,7 +44,7 @@ pub(super) fn write_line(words: &Words, out: &mut Styled) {
 }
 
 fn write_timings(diff: &CaseDiff, timings: &[TimingLine], out: &mut Styled) {
-    let mut rows = vec![["instructions", &diff.old, &diff.new, "change"].map(str::to_owned)];
+    let mut rows = vec![["instructions", diff.old.as_str(), diff.new.as_str(), "change"].map(str::to_owned)];
     rows.extend(timings.iter().map(|line| {
         [line.name.clone(), diff_words::cost(line.old), diff_words::cost(line.new), diff_words::cost_change(line)]
     }));

@@ -7,7 +7,7 @@ use super::change_words::{count, grouped, kind, kind_and_reason, percent, sign};
 use super::overview::{KernelView, Overview, class_letter};
 use crate::diff::ExplainedDiff;
 use crate::path::text;
-use crate::suite::{CaseResult, Decision, Decisions, Results, SectionDiff, Verdict, changes_of, runs};
+use crate::suite::{CaseResult, Decision, Decisions, Results, RunKernel, SectionDiff, Verdict, changes_of, runs};
 
 /// The maximum size of a GitHub job summary, in bytes: 1 MiB for each step.
 pub const SUMMARY_LIMIT: usize = 1 << 20;
@@ -57,28 +57,28 @@ fn names_of(one: &Changed) -> BTreeSet<String> {
 fn changed_paths<'r>(overview: &Overview<'r>) -> Vec<Changed<'r>> {
     let changed = overview.results.cases.iter().filter(|one| one.verdict == Verdict::Changed);
     let changed = changed.map(|result| Changed { sections: overview.from_accepted(result), result });
-    changed.filter(|one| !one.sections.is_empty() || one.result.accepted_costs.is_empty()).collect()
+    changed.filter(|one| !one.sections.is_empty() || !one.result.has_other_timings()).collect()
 }
 
 fn headline(results: &Results, decisions: &[Decision], changed: usize) -> String {
     let tally: Vec<String> =
         results.tally().iter().map(|(verdict, count)| format!("{count} {}", verdict.word())).collect();
     let kernels: Vec<String> =
-        results.kernels.iter().map(|(series, version, _)| format!("{} ({})", code(series), plain(version))).collect();
+        results.kernels.iter().map(|one| format!("{} ({})", code(&one.name), plain(&one.version))).collect();
     let mut out = format!("## rxpath: {}\n\n", results.worst().word());
     let _ = write!(out, "{} on {}. ", tally.join(", "), kernels.join(", "));
     if changed > 0 {
         let (snapshots, changes) = (count(changed, "changed snapshot"), count(decisions.len(), "distinct change"));
         let _ = write!(out, "{snapshots} with {changes}. ");
     }
-    let moved = results.cases.iter().filter(|one| !one.accepted_costs.is_empty()).count();
+    let moved = results.cases.iter().filter(|one| one.has_other_timings()).count();
     if moved > 0 {
         let _ = write!(out, "Timings differ from the accepted ones in {}. ", count(moved, "case"));
     }
     let _ = writeln!(out, "({} mode, QEMU {})", plain(&results.mode), plain(&results.qemu));
-    for (series, version, _) in results.kernels.iter().filter(|(_, _, unlocked)| *unlocked) {
+    for RunKernel { name, version, .. } in results.kernels.iter().filter(|kernel| kernel.unlocked) {
         let _ =
-            writeln!(out, "\n{} is {}, the newest version and not the locked one.", code(series), plain(version));
+            writeln!(out, "\n{} is {}, the newest version and not the locked one.", code(name), plain(version));
     }
     out
 }
@@ -204,19 +204,18 @@ fn timings(results: &Results, earlier: Option<&Results>) -> Option<String> {
         let same = |other: &&CaseResult| (&other.case, &other.kernel) == (&one.case, &one.kernel);
         let earlier = earlier.and_then(|earlier| earlier.cases.iter().find(same));
         for timing in &one.timings {
-            let accepted = one.accepted_costs.iter().find(|(name, _)| *name == timing.name).map(|(_, cost)| *cost);
-            let earlier = earlier.and_then(|earlier| earlier.timings.iter().find(|other| other.name == timing.name));
-            let Some(before) = accepted.or(earlier.map(|earlier| earlier.median)) else { continue };
-            let share = (timing.median as f64 - before as f64).abs() / (before as f64).max(1.0);
-            if share > MOVED || accepted.is_some_and(|accepted| accepted != timing.median) {
+            let earlier = || earlier?.timing(&timing.name).map(|earlier| earlier.cost);
+            let Some(before) = timing.accepted.or_else(earlier) else { continue };
+            let share = (timing.cost as f64 - before as f64).abs() / (before as f64).max(1.0);
+            if share > MOVED || timing.accepted.is_some_and(|accepted| accepted != timing.cost) {
                 let row = format!(
                     "| {} {} | {} | {} | {} | {} |\n",
                     code(&one.case),
                     code(&timing.name),
                     code(&one.kernel),
                     grouped(before),
-                    grouped(timing.median),
-                    percent(before, timing.median)
+                    grouped(timing.cost),
+                    percent(before, timing.cost)
                 );
                 rows.push((share, row));
             }
@@ -238,7 +237,7 @@ fn kernels(overview: &Overview) -> Option<String> {
     if overview.results.kernels.len() < 2 {
         return None;
     }
-    let names: Vec<String> = overview.results.kernels.iter().map(|(series, _, _)| code(series)).collect();
+    let names: Vec<String> = overview.results.kernels.iter().map(|kernel| code(&kernel.name)).collect();
     let mut out = format!("| case | {} |\n|---|{}\n", names.join(" | "), "---|".repeat(names.len()));
     for case in &overview.cases {
         let cell = |kernel: &Option<KernelView>| match kernel {

@@ -42,7 +42,7 @@ impl<'r> Overview<'r> {
         let mut by_case: BTreeMap<&str, usize> = BTreeMap::new();
         let mut cases: Vec<CaseView> = Vec::new();
         for one in &results.cases {
-            let Some(column) = results.kernels.iter().position(|(series, _, _)| *series == one.kernel) else {
+            let Some(column) = results.kernels.iter().position(|kernel| kernel.name == one.kernel) else {
                 continue;
             };
             let at = *by_case.entry(&one.case).or_insert_with(|| {
@@ -82,7 +82,7 @@ impl<'r> Overview<'r> {
 
     /// The name of the kernel in column `at`.
     pub(crate) fn kernel(&self, at: usize) -> &'r str {
-        &self.results.kernels[at].0
+        &self.results.kernels[at].name
     }
 }
 

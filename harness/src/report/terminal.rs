@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use anstyle::Style;
 
 use super::styled::{Styled, of_verdict, verdict};
-use crate::suite::{CaseResult, Results, Verdict};
+use crate::suite::{CaseResult, Results, RunKernel, Verdict};
 
 /// Formats a run: the table of verdicts, then what did not pass and why, then how many cases ended in each verdict.
 pub fn results(results: &Results) -> Styled {
@@ -25,8 +25,8 @@ pub fn results(results: &Results) -> Styled {
         results.mode,
         results.qemu
     );
-    for (series, version, _) in results.kernels.iter().filter(|(_, _, unlocked)| *unlocked) {
-        let _ = writeln!(out, "note: {series} is {version}, the newest version and not the locked one (--unlocked)");
+    for RunKernel { name, version, .. } in results.kernels.iter().filter(|kernel| kernel.unlocked) {
+        let _ = writeln!(out, "note: {name} is {version}, the newest version and not the locked one (--unlocked)");
     }
     if results.cases.iter().any(|one| one.verdict == Verdict::Changed) {
         let _ = writeln!(out, "`rxpath review` shows what changed, to accept or to reject");
@@ -48,7 +48,7 @@ pub(super) fn problems(one: &CaseResult) -> String {
 
 /// Writes a table with a row for each case and a column for each kernel.
 fn table(results: &Results, out: &mut Styled) {
-    let kernels: Vec<&str> = results.kernels.iter().map(|(series, _, _)| series.as_str()).collect();
+    let kernels: Vec<&str> = results.kernels.iter().map(|kernel| kernel.name.as_str()).collect();
     let mut rows: Vec<(&str, Vec<Option<Verdict>>)> = Vec::new();
     for one in &results.cases {
         if rows.last().is_none_or(|(case, _)| *case != one.case) {

@@ -1,6 +1,6 @@
 //! Which cases on which kernels: what the command line named, resolved.
 
-use crate::case::Case;
+use crate::case::{Case, CaseName};
 use crate::kernel::Series;
 
 /// What was chosen.
@@ -55,16 +55,16 @@ pub fn choose<'a>(cases: &'a [Case], names: &[String]) -> Result<Vec<&'a Case>, 
 pub fn may_choose(names: &[String], file: &str) -> bool {
     let may = |name: &String| {
         // A pattern may cover the values of a sweep, which stand behind the file's name.
-        let file_part = name.split('[').next().unwrap_or(name);
-        name.contains('*') || chooses(file_part, file)
+        name.contains('*') || chooses(CaseName::from(name.as_str()).base(), &CaseName::from(file))
     };
     names.iter().any(may)
 }
 
-fn chooses(wanted: &str, case: &str) -> bool {
-    let plain = case.split('[').next().unwrap_or(case);
-    let group = plain.split('/').next().unwrap_or(plain);
-    wanted == case || wanted == plain || wanted.trim_end_matches('/') == group || matches_pattern(wanted, case)
+fn chooses(wanted: &str, case: &CaseName) -> bool {
+    *case == wanted
+        || wanted == case.base()
+        || wanted.trim_end_matches('/') == case.group()
+        || matches_pattern(wanted, case)
 }
 
 /// Whether a pattern in which `*` stands for anything covers all of `text`.
@@ -117,7 +117,7 @@ mod tests {
             ("recv/*block*", "recv/tcp-blocking", true),
             ("*ready", "recv/tcp-blocking", false),
         ] {
-            assert_eq!(chooses(wanted, case), chosen, "{wanted} of {case}");
+            assert_eq!(chooses(wanted, &case.into()), chosen, "{wanted} of {case}");
         }
     }
 }

@@ -33,7 +33,7 @@ fn verdicts(overview: &Overview, case: &CaseView) -> Markup {
                     @for (at, kernel) in case.kernels.iter().enumerate() {
                         @if let Some(kernel) = kernel {
                             tr id={ "kernel-" (slug(overview.kernel(at))) } {
-                                th scope="row" { (overview.kernel(at)) " " span.soft { (overview.results.kernels[at].1) } }
+                                th scope="row" { (overview.kernel(at)) " " span.soft { (overview.results.kernels[at].version) } }
                                 td { (verdict(kernel.result.verdict)) (bands(case, kernel)) }
                                 td { (links(overview, case, at, kernel)) }
                             }
@@ -152,10 +152,7 @@ fn costs(overview: &Overview, case: &CaseView, section: &str) -> Markup {
         .kernels
         .iter()
         .enumerate()
-        .filter_map(|(at, kernel)| {
-            let found = kernel.as_ref()?.result.costs.iter().find(|(name, _)| name == section)?;
-            Some((overview.kernel(at), found.1))
-        })
+        .filter_map(|(at, kernel)| Some((overview.kernel(at), kernel.as_ref()?.result.timing(section)?.cost)))
         .collect();
     html! {
         @if !medians.is_empty() {

@@ -61,8 +61,7 @@ fn page(case: &CaseView, old: Named<'_>, new: Named<'_>, sections: &[SectionDiff
 }
 
 fn costs(section: &str, old: Named<'_>, new: Named<'_>) -> Markup {
-    let median =
-        |side: Named<'_>| side.1.and_then(|one| one.costs.iter().find(|(name, _)| name == section)).map(|one| one.1);
+    let median = |side: Named<'_>| side.1?.timing(section).map(|timing| timing.cost);
     html! {
         @if let (Some(before), Some(after)) = (median(old), median(new)) {
             p.soft { "Cost: " (grouped(before)) " before, " strong { (grouped(after)) } " now (" (percent(before, after)) ", medians)" }

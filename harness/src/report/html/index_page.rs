@@ -22,8 +22,8 @@ pub(super) fn page(overview: &Overview) -> String {
                 thead {
                     tr {
                         th scope="col" { "case" }
-                        @for (series, version, unlocked) in &results.kernels {
-                            th scope="col" title=(version) { (series) @if *unlocked { " (unlocked)" } }
+                        @for kernel in &results.kernels {
+                            th scope="col" title=(kernel.version) { (kernel.name) @if kernel.unlocked { " (unlocked)" } }
                         }
                     }
                 }

@@ -50,15 +50,12 @@ pub(super) fn page(overview: &Overview) -> String {
 
 fn rows<'o>(case: &'o CaseView<'_>) -> Vec<Row<'o>> {
     let mut names: Vec<&str> = Vec::new();
-    for (name, _) in case.kernels.iter().flatten().flat_map(|kernel| &kernel.result.costs) {
-        if !names.contains(&name.as_str()) {
-            names.push(name);
+    for timing in case.kernels.iter().flatten().flat_map(|kernel| &kernel.result.timings) {
+        if !names.contains(&timing.name.as_str()) {
+            names.push(&timing.name);
         }
     }
-    let median = |name: &str, at: usize| {
-        let costs = &case.kernels[at].as_ref()?.result.costs;
-        costs.iter().find(|(known, _)| known == name).map(|(_, median)| *median)
-    };
+    let median = |name: &str, at: usize| case.kernels[at].as_ref()?.result.timing(name).map(|timing| timing.cost);
     let row =
         |name| Row { case: case.name, name, medians: (0..case.kernels.len()).map(|at| median(name, at)).collect() };
     names.into_iter().map(row).collect()
