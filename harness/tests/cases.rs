@@ -8,7 +8,9 @@ use std::process::ExitCode;
 use libtest_mimic::{Arguments, Failed, Trial};
 
 use rxpath::case::{Case, load_some};
+use rxpath::error_chain;
 use rxpath::kernel::Series;
+use rxpath::report::junit::{test_name, test_path};
 use rxpath::suite::{MatrixOptions, Project, ProjectOptions, Silent, Verdict, run_matrix};
 use rxpath::vm::{Accelerator, RunLimits};
 
@@ -18,7 +20,7 @@ fn main() -> ExitCode {
     let options = ProjectOptions { root: Some(env!("CARGO_MANIFEST_DIR").into()), ..ProjectOptions::default() };
     // nextest starts this program once for each test, and reading every case would take longer than running one.
     let only = arguments.filter.as_deref().filter(|_| arguments.exact);
-    let wanted = |file: &str| only.is_none_or(|test| test.starts_with(&plain(file)));
+    let wanted = |file: &str| only.is_none_or(|test| test.starts_with(&test_path(file)));
     let opened = Project::open(&options).and_then(|project| {
         let cases = match only {
             Some(_) => load_some(&project.root, &wanted)?,
@@ -28,15 +30,15 @@ fn main() -> ExitCode {
     });
     let (cases, project) = match opened {
         Ok(opened) => opened,
-        Err(why) => {
-            eprintln!("{why}");
+        Err(error) => {
+            eprintln!("{}", error_chain(&error));
             return ExitCode::from(101);
         }
     };
     let mut trials = Vec::new();
     for case in &cases {
         for series in project.pins.series() {
-            let name = test_name(&case.name, series);
+            let name = test_name(&case.name, &series.to_string());
             if only.is_some_and(|test| test != name) {
                 continue;
             }
@@ -48,18 +50,6 @@ fn main() -> ExitCode {
         }
     }
     libtest_mimic::run(&arguments, trials).exit_code()
-}
-
-/// `recv/tcp-blocking` on 6.12 is `recv::tcp_blocking::v6_12`; a sweep's values become part of the name.
-fn test_name(case: &str, series: Series) -> String {
-    format!("{}::v{}_{}", plain(case).trim_end_matches('_'), series.major, series.minor)
-}
-
-/// A case's name with only what a test's name may hold.
-fn plain(case: &str) -> String {
-    let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
-    let parts: Vec<String> = case.split('/').map(|part| part.chars().map(plain).collect()).collect();
-    parts.join("::")
 }
 
 /// Runs both passes and fails with what the command would have said.

@@ -131,8 +131,13 @@ pub(crate) struct Finding {
 pub(crate) fn findings(found: &[Finding]) -> String {
     let mut out = String::new();
     for finding in found {
-        let _ =
-            writeln!(out, "{} {:<11} {}", if finding.is_good { "ok     " } else { "missing" }, finding.name, finding.text);
+        let _ = writeln!(
+            out,
+            "{} {:<11} {}",
+            if finding.is_good { "ok     " } else { "missing" },
+            finding.name,
+            finding.text
+        );
     }
     out
 }

@@ -77,8 +77,7 @@ fn headline(results: &Results, decisions: &[Decision], changed: usize) -> String
     }
     let _ = writeln!(out, "({} mode, QEMU {})", plain(&results.mode), plain(&results.qemu));
     for RunKernel { name, version, .. } in results.kernels.iter().filter(|kernel| kernel.unlocked) {
-        let _ =
-            writeln!(out, "\n{} is {}, the newest version and not the locked one.", code(name), plain(version));
+        let _ = writeln!(out, "\n{} is {}, the newest version and not the locked one.", code(name), plain(version));
     }
     out
 }
@@ -148,10 +147,7 @@ fn summary(first: &Changed, decision: &Decision) -> String {
 }
 
 /// The lines of a snapshot that belong to a decision.
-fn lines_of<'c>(
-    one: &'c Changed,
-    decision: &'c Decision,
-) -> impl Iterator<Item = (&'c ExplainedDiff, usize)> {
+fn lines_of<'c>(one: &'c Changed, decision: &'c Decision) -> impl Iterator<Item = (&'c ExplainedDiff, usize)> {
     one.sections.iter().flat_map(|section| {
         let all = runs(&section.explained.diff);
         let wanted = all.into_iter().filter(|(name, _)| decision.changes.contains(name));
@@ -256,9 +252,7 @@ fn kernels(overview: &Overview) -> Option<String> {
 /// Joins the blocks that fit, and adds a note if some do not.
 fn cut(blocks: Vec<String>, limit: usize) -> String {
     let note = |left: usize, of: usize| {
-        format!(
-            "\n> Cut to {limit} bytes: {left} of {of} parts are left out. The HTML report has all parts.\n"
-        )
+        format!("\n> Cut to {limit} bytes: {left} of {of} parts are left out. The HTML report has all parts.\n")
     };
     let count = blocks.len();
     let room = limit.saturating_sub(note(count, count).len());

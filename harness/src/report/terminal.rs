@@ -51,10 +51,10 @@ fn table(results: &Results, out: &mut Styled) {
     let kernels: Vec<&str> = results.kernels.iter().map(|kernel| kernel.name.as_str()).collect();
     let mut rows: Vec<(&str, Vec<Option<Verdict>>)> = Vec::new();
     for one in &results.cases {
-        if rows.last().is_none_or(|(case, _)| *case != one.case) {
+        if rows.last().is_none_or(|(case, _)| one.case != *case) {
             rows.push((&one.case, vec![None; kernels.len()]));
         }
-        let column = kernels.iter().position(|kernel| *kernel == one.kernel);
+        let column = kernels.iter().position(|kernel| one.kernel == *kernel);
         if let (Some(column), Some((_, cells))) = (column, rows.last_mut()) {
             cells[column] = Some(one.verdict);
         }
@@ -68,9 +68,10 @@ fn table(results: &Results, out: &mut Styled) {
         .map(|(at, kernel)| rows.iter().map(|(_, cells)| word(cells[at]).len()).max().unwrap_or(0).max(kernel.len()))
         .collect();
     let mut line = |name: &str, cells: Vec<(Style, &str)>| {
-        let padded = cells.iter().zip(&widths).map(|((style, cell), width)| {
-            format!("{style}{cell}{style:#}{}", " ".repeat(width - cell.len()))
-        });
+        let padded = cells
+            .iter()
+            .zip(&widths)
+            .map(|((style, cell), width)| format!("{style}{cell}{style:#}{}", " ".repeat(width - cell.len())));
         let cells = padded.collect::<Vec<_>>().join("  ");
         let _ = writeln!(out, "{}", format!("{name:<names$}  {cells}").trim_end());
     };
