@@ -1,6 +1,6 @@
-//! One test for each case and kernel, by the names that nextest selects by: `recv::tcp_blocking::v6_12`.
+//! One test for each case and kernel, such as `recv::tcp_blocking::v6_12`.
 //!
-//! Listing reads only cases/ and kernels/; a guest is booted or restored when a test runs.
+//! Listing the tests reads only cases/ and kernels/; a guest is booted or restored when a test runs.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -52,7 +52,7 @@ fn main() -> ExitCode {
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
-/// Runs both passes and fails with what the command would have said.
+/// Runs both passes, and fails with the text that `rxpath run` prints.
 fn check(case: &Case, series: Series) -> Result<(), Failed> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let options = ProjectOptions { root: Some(root.to_owned()), ..ProjectOptions::default() };
@@ -60,7 +60,7 @@ fn check(case: &Case, series: Series) -> Result<(), Failed> {
     let fetched = project.fetch(&[series], &|_| {})?;
     let keep = project.cache.root().join("failures");
     let limits = RunLimits { keep_failures: Some(keep), ..RunLimits::default() };
-    // Pending snapshots are written as insta's own settings say; in a CI job they say not to, unless told otherwise.
+    // insta's settings decide whether pending snapshots are written; by default not in a CI job.
     let matrix = MatrixOptions { jobs: 1, limits, propose: true, accelerator: Accelerator::Exact, save_captures: None };
     let results = run_matrix(&[case], &fetched, &project.images(), &project.snapshots(), &matrix, &Silent)?;
     match results.worst() {

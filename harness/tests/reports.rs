@@ -1,4 +1,4 @@
-//! Saved results and what is made of them.
+//! Saved results and the reports made from them.
 
 use std::path::{Path, PathBuf};
 

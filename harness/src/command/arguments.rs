@@ -66,7 +66,7 @@ pub(crate) enum Command {
     Report(ReportArguments),
     /// Accept or reject pending snapshots, grouped by what changed.
     Review(ReviewArguments),
-    /// Run a case on a kernel and save every recorded call in the format of a different program.
+    /// Run a case on a kernel and export its recording for trace-cmd, Perfetto, flame graphs or Firefox.
     Export(ExportArguments),
     /// List, fetch or update the pinned kernels.
     Kernels(KernelsArguments),
@@ -93,7 +93,7 @@ pub(crate) struct RunArguments {
     /// Write the results as JSON, for `rxpath report`.
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
-    /// Write the results as JUnit XML, with the names that nextest gives the same tests.
+    /// Write the results as JUnit XML, with the same test names as `cargo nextest run`.
     #[arg(long, value_name = "FILE")]
     pub(crate) junit: Option<PathBuf>,
     /// Save each raw trace in DIR/GROUP/CASE/KERNEL/, for `rxpath decode` and (trace.dat) for trace-cmd.
@@ -111,7 +111,7 @@ pub(crate) struct RunArguments {
     /// What runs the guests of native mode [default: KVM if it works, otherwise QEMU's translator].
     #[arg(long, value_enum)]
     pub(crate) accel: Option<AccelChoice>,
-    /// Run everything N times, and list the digests of the captures that differ.
+    /// Run everything N times, and print the distinct digests of the captures.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) repeat: u32,
 }

@@ -1,4 +1,4 @@
-//! `rxpath export`: a recording in the format of a different program.
+//! `rxpath export`: a recording in the format of trace-cmd, Perfetto, flame graphs or Firefox.
 
 use super::arguments::{Common, ExportArguments, ExportFormat};
 use super::error::CommandError;

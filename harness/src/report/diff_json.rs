@@ -69,7 +69,7 @@ pub(crate) enum ChangeReport {
     New,
     /// Only in the old path.
     Gone,
-    /// The same work under another name.
+    /// The same work under a different name.
     Renamed {
         old_name: String,
     },

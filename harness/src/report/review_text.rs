@@ -17,32 +17,21 @@ const WHOLE_LINES: usize = 40;
 /// Formats a decision: its snapshots, and the changed lines of the first one.
 pub(crate) fn decision(
     number: usize,
-    about: usize,
+    total: usize,
     decision: &Decision,
     all: &[Pending],
     differences: &[Vec<SectionDiff>],
 ) -> Styled {
     let mut out = Styled::default();
-    write_decision(number, about, decision, all, differences, &mut out);
-    out
-}
-
-fn write_decision(
-    number: usize,
-    about: usize,
-    decision: &Decision,
-    all: &[Pending],
-    differences: &[Vec<SectionDiff>],
-    out: &mut Styled,
-) {
     let snapshots = count(decision.snapshots.len(), "snapshot");
-    let _ = write!(out, "\ndecision {number} of {about}: {snapshots}");
+    let _ = write!(out, "\ndecision {number} of {total}: {snapshots}");
     if !decision.elsewhere.is_empty() {
         let _ = write!(out, ", and part of {} more", decision.elsewhere.len());
     }
     let _ = writeln!(out, "\n  {}", names(&decision.snapshots, all, NAMED));
     let first = decision.snapshots[0];
-    write_lines(&all[first], &differences[first], Some(decision), out);
+    write_lines(&all[first], &differences[first], Some(decision), &mut out);
+    out
 }
 
 /// Formats one snapshot with everything that changed in it.
@@ -57,7 +46,7 @@ pub(crate) fn list(decisions: &[Decision], all: &[Pending], differences: &[Vec<S
     let (decided, pending) = (count(decisions.len(), "decision"), count(all.len(), "pending snapshot"));
     let mut out = Styled::from(format!("{decided} in {pending}\n"));
     for (index, one) in decisions.iter().enumerate() {
-        write_decision(index + 1, decisions.len(), one, all, differences, &mut out);
+        let _ = out.write_str(decision(index + 1, decisions.len(), one, all, differences).raw());
     }
     out
 }
