@@ -5,6 +5,7 @@ pub mod case;
 pub mod code;
 pub mod command;
 pub mod diff;
+mod error_chain;
 pub mod kernel;
 mod nearest;
 pub mod path;
@@ -13,3 +14,5 @@ pub mod report;
 pub mod suite;
 pub mod trace;
 pub mod vm;
+
+pub use error_chain::error_chain;

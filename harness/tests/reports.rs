@@ -1,11 +1,12 @@
-//! Saved results and what is made of them.
+//! Saved results and the reports made from them.
 
 use std::path::{Path, PathBuf};
 
 use rxpath::path::text;
 use rxpath::report::{Overview, html, markdown, terminal};
 use rxpath::suite::{
-    Problem, RESULTS_VERSION, Results, ResultsError, SavedPath, Snapshots, Verdict, accepted, wakeups,
+    OperationTiming, Problem, RESULTS_VERSION, Results, ResultsError, RunKernel, SavedPath, Snapshots, TimingSummary,
+    Verdict, accepted, wakeups,
 };
 
 fn data(name: &str) -> PathBuf {
@@ -15,9 +16,24 @@ fn data(name: &str) -> PathBuf {
 #[test]
 fn results_written_before_there_were_paths_in_them_still_read() {
     let old = Results::load(&data("before-paths.json")).unwrap();
-    assert_eq!((old.version, old.kernels.len(), old.cases.len()), (1, 6, 6));
+    assert_eq!((old.version, old.kernels.len(), old.cases.len()), (RESULTS_VERSION, 6, 6));
     assert_eq!(old.worst(), Verdict::Pass);
-    assert!(old.cases.iter().all(|one| one.paths.is_empty() && !one.costs.is_empty()));
+    assert!(old.cases.iter().all(|one| one.paths.is_empty() && !one.timings.is_empty()));
+}
+
+#[test]
+fn results_of_version_1_read_as_those_of_this_version() {
+    let old = Results::load(&data("four-cases.json")).unwrap();
+    assert_eq!(old.version, RESULTS_VERSION);
+    let names: Vec<&str> = old.kernels.iter().map(|kernel| kernel.name.as_str()).collect();
+    assert_eq!(names, ["5.10", "6.1", "6.12", "6.18", "7.2", "7.3"]);
+    let last = RunKernel { name: "7.3".into(), version: "7.3.4-1~bpo13+1".to_owned(), unlocked: false };
+    assert_eq!(old.kernels[5], last);
+    let summary = Some(TimingSummary { count: 32, min: 47_643, p90: 47_643, max: 47_643 });
+    let name = "receiver.recv".to_owned();
+    let recv = OperationTiming { name, cost: 47_643, switches: 0, accepted: None, summary };
+    assert_eq!(old.cases[0].timings[0], recv);
+    assert_eq!(old.cases.iter().map(|one| one.timings.len()).sum::<usize>(), 42);
 }
 
 #[test]
@@ -75,7 +91,7 @@ fn the_schema_in_docs_is_that_of_the_results() {
         std::fs::write(&file, &schema).unwrap();
     }
     let stored = std::fs::read_to_string(&file).unwrap();
-    assert!(stored == schema, "RXPATH_WRITE_SCHEMA=1 cargo nextest run the_schema_in_docs writes it anew");
+    assert!(stored == schema, "RXPATH_WRITE_SCHEMA=1 cargo nextest run the_schema_in_docs writes it again");
 }
 
 #[test]
@@ -83,7 +99,7 @@ fn runs_of_single_kernels_merge_into_the_run_of_all() {
     let all = Results::load(&data("four-cases.json")).unwrap();
     let part = |kernel: &str| {
         let mut part = all.clone();
-        part.kernels.retain(|(series, _, _)| series == kernel);
+        part.kernels.retain(|one| one.name == kernel);
         part.cases.retain(|one| one.kernel == kernel);
         part.functions.retain(|one| one.kernel == kernel);
         part
@@ -111,10 +127,10 @@ fn eighty_cases() -> Results {
     let mut results = four.clone();
     results.cases.clear();
     for (number, case) in real.iter().cycle().take(80).enumerate() {
-        for (series, _, _) in &four.kernels {
-            let Ok(sections) = accepted(&snapshots, case, series) else { continue };
+        for RunKernel { name: series, .. } in &four.kernels {
+            let Ok(sections) = accepted(&snapshots, &case.as_str().into(), series) else { continue };
             let mut one = four.cases[0].clone();
-            one.case = format!("{case}-{number}");
+            one.case = format!("{case}-{number}").as_str().into();
             one.kernel = series.clone();
             one.paths = sections
                 .iter()
@@ -206,7 +222,7 @@ fn hostile_names_are_text_in_html_and_in_markdown() {
     let names: Vec<&str> = hostile.iter().copied().chain([long.as_str()]).collect();
     for (number, one) in results.cases.iter_mut().enumerate() {
         let name = names[number % names.len()];
-        one.case = format!("{name}{}", number / 6);
+        one.case = format!("{name}{}", number / 6).as_str().into();
         one.title = name.to_owned();
         one.about = name.to_owned();
         let escaped = text::entry(&rxpath::path::PathEntry::Call(name.into()));
@@ -214,13 +230,13 @@ fn hostile_names_are_text_in_html_and_in_markdown() {
         one.paths[0].path = format!("{escaped}\n  {escaped}\n");
         one.paths[1].name = name.replace(['\n', '\0'], " ");
         one.wakeups.iter_mut().for_each(|wakeup| wakeup.function = name.to_owned());
-        one.costs.iter_mut().for_each(|cost| cost.0 = name.to_owned());
+        one.timings.iter_mut().for_each(|timing| timing.name = name.to_owned());
         one.verdict = [Verdict::Changed, Verdict::Failed][number % 2];
         one.problems =
             vec![Problem { place: name.into(), message: format!("{name}\n{name}"), evidence: format!("```\n{name}") }];
         one.notes = vec![name.to_owned()];
     }
-    results.kernels[0].1 = hostile[0].to_owned();
+    results.kernels[0].version = hostile[0].to_owned();
     let folder = tempfile::tempdir().unwrap();
     let overview = Overview::of(&results);
     html::write(&overview, folder.path()).unwrap();
@@ -251,9 +267,9 @@ fn bump() -> Results {
     let mut results = eighty_cases();
     let new: Vec<_> = results.cases.iter().filter(|one| one.kernel == "6.18").cloned().collect();
     results.cases.retain(|one| one.kernel == "6.12");
-    results.kernels.retain(|(series, _, _)| series == "6.12");
+    results.kernels.retain(|kernel| kernel.name == "6.12");
     results.functions.retain(|one| one.kernel == "6.18");
-    results.functions[0].kernel = "6.12".to_owned();
+    results.functions[0].kernel = "6.12".into();
     for one in &mut results.cases {
         let Some(new) = new.iter().find(|new| new.case == one.case) else { continue };
         if new.paths == one.paths {
@@ -275,9 +291,8 @@ fn a_kernel_bump_is_one_screen_of_markdown_with_everything_else_folded() {
     let mut earlier = results.clone();
     let four = Results::load(&data("four-cases.json")).unwrap();
     earlier.functions = four.functions.into_iter().filter(|one| one.kernel == "6.12").collect();
-    earlier.cases.iter_mut().flat_map(|one| &mut one.timings).for_each(|timing| timing.median += timing.median / 10);
-    let text =
-        markdown::report(&Overview { earlier: Some(&earlier), ..Overview::of(&results) }, markdown::SUMMARY_LIMIT);
+    earlier.cases.iter_mut().flat_map(|one| &mut one.timings).for_each(|timing| timing.cost += timing.cost / 10);
+    let text = markdown::report(&Overview::of(&results).compared_with(Some(&earlier)), markdown::SUMMARY_LIMIT);
     if let Some(file) = std::env::var_os("RXPATH_SHOW_MARKDOWN") {
         std::fs::write(file, &text).unwrap();
     }
@@ -290,7 +305,7 @@ fn a_kernel_bump_is_one_screen_of_markdown_with_everything_else_folded() {
     });
     let visible: Vec<&str> = visible.collect();
     assert!(visible.len() <= 50, "{} lines are to be seen:\n{}", visible.len(), visible.join("\n"));
-    assert!(text.contains("no such symbol in what was accepted on 6.12"), "a reason is missing");
+    assert!(text.contains("no such symbol in the accepted 6.12"), "a reason is missing");
     assert!(text.contains("timings moved"), "the timings are missing");
 }
 
@@ -314,7 +329,7 @@ fn the_same_change_in_many_snapshots_is_one_row() {
     let overview = Overview::of(&results);
     let text = markdown::report(&overview, usize::MAX);
     let changed = results.cases.iter().filter(|one| one.verdict == Verdict::Changed).count();
-    let line = text.lines().find(|line| line.contains("come down to")).unwrap();
-    let decisions: usize = line.split("come down to ").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap();
+    let line = text.lines().find(|line| line.contains(" distinct changes")).unwrap();
+    let decisions: usize = line.split(" snapshots with ").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap();
     assert!(decisions * 2 <= changed, "{decisions} of {changed}");
 }

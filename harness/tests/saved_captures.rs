@@ -23,7 +23,7 @@ fn calls(text: &str) -> Vec<&str> {
 }
 
 fn about() -> CaptureMetadata {
-    let (case, kernel, release) = ("recv/x".to_owned(), "7.3".to_owned(), "7.3.4".to_owned());
+    let (case, kernel, release) = ("recv/x".into(), "7.3".into(), "7.3.4".to_owned());
     CaptureMetadata { version: SAVED_VERSION, case, kernel, release, digest: String::new() }
 }
 

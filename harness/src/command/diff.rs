@@ -1,53 +1,49 @@
-//! `rxpath diff` and `rxpath matrix`: what changed between kernels, and since which.
+//! `rxpath diff` and `rxpath matrix`: what changed between kernels, and in which kernel it first appeared.
 
 use std::collections::BTreeMap;
 
-use super::arguments::{Common, DiffFormat, DiffOptions, DiffPart, MatrixArguments, Packages};
+use super::arguments::{Common, DiffArguments, DiffFormat, DiffPart, MatrixArguments, Packages};
 use super::error::CommandError;
+use super::{check_runs_on, fetch, warn_no_costs};
 use crate::case::Case;
 use crate::diff::side_by_side;
-use crate::kernel::{Fetched, Kernel, Series};
+use crate::kernel::{Fetched, Kernel, KernelName, Series};
 use crate::path::cost::Costs;
-use crate::report::{FetchBars, MatrixBars, Screen, diff_markdown, diff_report, diff_terminal, terminal};
+use crate::report::{self, MatrixBars, Screen, diff_markdown, diff_report, diff_terminal};
 use crate::suite::{
     CaseDiff, CompareError, KernelMetadata, Project, Side, accepted, accepted_costs, choose, compare, facts_of,
     record_case, section_matrix,
 };
 use crate::vm::{RunLimits, cancel_on_signals};
 
-/// Prints what changed of a case from one kernel to another.
-pub fn diff(common: &Common, options: &DiffOptions) -> Result<u8, CommandError> {
+/// Prints what changed in a case between two kernels.
+pub(crate) fn diff(common: &Common, options: &DiffArguments) -> Result<u8, CommandError> {
     let project = Project::open(&common.project(&Packages::default()))?;
     let all = project.cases_for(std::slice::from_ref(&options.case))?;
     let cases = choose(&all, std::slice::from_ref(&options.case))?;
     let sides = [one_series(&project, &options.from)?, one_series(&project, &options.to)?];
     if sides[0] == sides[1] {
         return Err(CommandError::Request(format!(
-            "--from and --to both name {}: there is nothing to compare",
+            "--from and --to are the same kernel, {}: choose two different ones",
             sides[0]
         )));
     }
     let mut diffs = Vec::new();
     for case in cases {
         for series in sides {
-            if let Err(why) = case.runs_on(series) {
-                return Err(CommandError::Request(format!(
-                    "{} cannot be compared: it does not run on {series}: {why}",
-                    case.name
-                )));
-            }
+            check_runs_on(case, series)?;
         }
         diffs.push(case_diff(&project, case, sides, options)?);
     }
     match options.format {
         DiffFormat::Text => {
-            let text: String = diffs.iter().map(|diff| diff_terminal(diff, options.context)).collect();
-            Screen::of_output().show(&text);
+            let screen = Screen::of_output();
+            diffs.iter().for_each(|diff| screen.show(&diff_terminal(diff, options.context)));
         }
         DiffFormat::Markdown => diffs.iter().for_each(|diff| print!("{}", diff_markdown(diff, options.context))),
         DiffFormat::Json => {
             let report = diff_report(&sides[0].to_string(), &sides[1].to_string(), &diffs);
-            println!("{}", serde_json::to_string_pretty(&report).unwrap_or_default());
+            println!("{}", serde_json::to_string_pretty(&report)?);
         }
     }
     Ok(0)
@@ -57,26 +53,26 @@ fn case_diff(
     project: &Project,
     case: &Case,
     sides: [Series; 2],
-    options: &DiffOptions,
+    options: &DiffArguments,
 ) -> Result<CaseDiff, CommandError> {
     let only = options.only;
     let snapshots = project.snapshots();
-    let names = sides.map(|series| series.to_string());
+    let names = sides.map(KernelName::from);
     let timings = match only {
         Some(DiffPart::Path) => None,
         _ => {
             let [old, new] = names.each_ref().map(|kernel| accepted_costs(&snapshots, &case.name, kernel));
             let both = old.and_then(|old| Ok(side_by_side(&old, &new?)));
-            // A case whose timings nobody has accepted yet still has paths to compare.
+            // Paths can be compared even if the timings were never accepted.
             let may_lack = only.is_none() && matches!(both, Err(CompareError::NoTimings { .. }));
-            if may_lack { None } else { Some(both.map_err(request)?) }
+            if may_lack { None } else { Some(both?) }
         }
     };
     let sections = match only {
         Some(DiffPart::Timing) => Vec::new(),
         _ => {
             let [old, new] = names.each_ref().map(|kernel| accepted(&snapshots, &case.name, kernel));
-            let (old, new) = (old.map_err(request)?, new.map_err(request)?);
+            let (old, new) = (old?, new?);
             let facts = all_facts(project, case, &sides)?;
             let measured = if options.no_costs { Vec::new() } else { all_costs(project, case, &sides)? };
             let mut costs = measured.into_iter();
@@ -84,20 +80,20 @@ fn case_diff(
                 let costs = costs.next().unwrap_or_default();
                 Side { kernel: names[at].clone(), facts: &facts[at], sections, costs }
             };
-            compare(side(0, old), side(1, new)).map_err(machinery)?
+            compare(side(0, old), side(1, new))?
         }
     };
     let [old, new] = names;
-    Ok(CaseDiff { case: case.name.to_string(), old, new, sections, timings })
+    Ok(CaseDiff { case: case.name.clone(), old, new, sections, timings })
 }
 
-/// Prints the classes of kernels with equal paths, and where each change came in.
-pub fn matrix(common: &Common, options: &MatrixArguments) -> Result<u8, CommandError> {
+/// Prints the groups of kernels with equal paths, and where each change first appeared.
+pub(crate) fn matrix(common: &Common, options: &MatrixArguments) -> Result<u8, CommandError> {
     let project = Project::open(&common.project(&Packages::default()))?;
     let wanted: Vec<String> = options.case.iter().cloned().collect();
     let all = project.cases_for(&wanted)?;
     if wanted.is_empty() && !options.all {
-        return Err(CommandError::Request("name a case, or say --all".to_owned()));
+        return Err(CommandError::Request("expected a case or --all".to_owned()));
     }
     for case in choose(&all, &wanted)? {
         let mut series = project.pins.series();
@@ -106,8 +102,8 @@ pub fn matrix(common: &Common, options: &MatrixArguments) -> Result<u8, CommandE
         let facts = all_facts(&project, case, &series)?;
         let mut kernels: Vec<Side> = Vec::new();
         for (series, facts) in series.iter().zip(&facts) {
-            let name = series.to_string();
-            let sections = accepted(&project.snapshots(), &case.name, &name).map_err(request)?;
+            let name = KernelName::from(*series);
+            let sections = accepted(&project.snapshots(), &case.name, &name)?;
             kernels.push(Side { kernel: name, facts, sections, costs: BTreeMap::new() });
         }
         let mut names: Vec<String> = Vec::new();
@@ -118,8 +114,8 @@ pub fn matrix(common: &Common, options: &MatrixArguments) -> Result<u8, CommandE
         }
         println!("{}", case.name);
         for name in names {
-            let matrix = section_matrix(&name, &kernels).map_err(machinery)?;
-            print!("{}", terminal::matrix(&name, &matrix));
+            let matrix = section_matrix(&name, &kernels)?;
+            print!("{}", report::matrix(&name, &matrix));
         }
         println!();
     }
@@ -133,12 +129,12 @@ fn one_series(project: &Project, name: &str) -> Result<Series, CommandError> {
 
 fn all_facts(project: &Project, case: &Case, series: &[Series]) -> Result<Vec<KernelMetadata>, CommandError> {
     on_each(project, series, |kernel, fetched, bars| {
-        facts_of(case, kernel, fetched, &project.images(), bars).map_err(machinery)
+        facts_of(case, kernel, fetched, &project.images(), bars).map_err(CommandError::from)
     })
 }
 
-/// What functions take in each section of a case, from one traced pass on each kernel. A diff without costs is still a diff:
-/// what goes wrong here is said and no more.
+/// Measures the costs of functions in each section of a case, in a traced pass on each kernel. A diff is useful without them, so
+/// an error is only a warning.
 fn all_costs(project: &Project, case: &Case, series: &[Series]) -> Result<Vec<BTreeMap<String, Costs>>, CommandError> {
     cancel_on_signals();
     on_each(project, series, |kernel, fetched, bars| {
@@ -151,8 +147,8 @@ fn all_costs(project: &Project, case: &Case, series: &[Series]) -> Result<Vec<BT
             });
         let sections = match found {
             Ok(observation) => observation.sections,
-            Err(why) => {
-                eprintln!("rxpath: no costs of functions on {}: {why}", kernel.series);
+            Err(error) => {
+                warn_no_costs(kernel.series, &*error);
                 Vec::new()
             }
         };
@@ -165,24 +161,14 @@ fn on_each<T>(
     series: &[Series],
     of: impl Fn(&Kernel, &Fetched, &MatrixBars) -> Result<T, CommandError>,
 ) -> Result<Vec<T>, CommandError> {
-    let bars = FetchBars::new();
-    let fetched: Fetched = project.fetch(series, &|progress| bars.show(progress))?;
-    bars.finish();
+    let fetched = fetch(project, series)?;
     let bars = MatrixBars::new(series.len());
     let one = |series: &Series| {
         let kernel = fetched.kernels.iter().find(|kernel| kernel.series == *series);
-        let kernel = kernel.ok_or_else(|| CommandError::Machinery(format!("{series} was not fetched")))?;
+        let kernel = kernel.ok_or_else(|| CommandError::NotFetched(*series))?;
         of(kernel, &fetched, &bars)
     };
     let all = series.iter().map(one).collect();
     bars.finish();
     all
-}
-
-fn request(why: CompareError) -> CommandError {
-    CommandError::Request(why.to_string())
-}
-
-fn machinery(why: CompareError) -> CommandError {
-    CommandError::Machinery(why.to_string())
 }

@@ -2,7 +2,9 @@
 
 use std::cmp::Ordering;
 use std::fmt;
+use std::ops::Deref;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::series::Series;
@@ -11,12 +13,20 @@ use super::version::compare_versions;
 /// The name of a kernel: the series of a pinned one (`6.12`), a release (`6.12.107`) or any other label.
 ///
 /// Names are ordered as versions are: `6.2` comes before `6.12`, and `6.12` before `6.12.107`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct KernelName(String);
 
 impl KernelName {
     pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Deref for KernelName {
+    type Target = str;
+
+    fn deref(&self) -> &str {
         &self.0
     }
 }

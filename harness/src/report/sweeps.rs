@@ -1,15 +1,15 @@
-//! Sweeps as tables: what a message costs as a parameter grows.
+//! Sweeps as tables: how the cost of a message grows with a parameter.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use super::change_words::grouped;
-use crate::case::CaseName;
+use crate::kernel::KernelName;
 use crate::suite::{CaseResult, Results};
 
-/// A table for each parameter that cases of these results sweep over; empty if there are none. A cell is the cost of all that
-/// the case's first actor records, with its context switches: of one message, where an iteration handles one.
-pub fn sweeps(results: &Results) -> String {
+/// Formats a table for each parameter that cases sweep over; empty if there is none. A cell has the cost and the context switches
+/// of all operations that the case's first actor records in an iteration: usually one message.
+pub(crate) fn sweeps(results: &Results) -> String {
     let mut tables: BTreeMap<String, Table> = BTreeMap::new();
     for one in &results.cases {
         let Some(swept) = Swept::of(one) else { continue };
@@ -40,9 +40,9 @@ struct Swept {
 }
 
 impl Swept {
-    /// `ready/poll[connections=10]` is `ready/poll` at 10 of `connections`.
+    /// Splits `ready/poll[connections=10]` into `ready/poll`, `connections` and `10`.
     fn of(one: &CaseResult) -> Option<Self> {
-        let name = CaseName::from(one.case.as_str());
+        let name = &one.case;
         let (names, values): (Vec<&str>, Vec<&str>) = name.parameters().unzip();
         (!names.is_empty()).then(|| Self {
             case: name.base().to_owned(),
@@ -52,12 +52,13 @@ impl Swept {
     }
 }
 
-/// `92,345 1`: the cost and the switches of the first actor's recorded steps; `-` if nothing was measured.
+/// Formats the cost and the switches of the first actor's recorded steps: `92,345 1`; `-` if nothing was measured.
 fn cell(one: &CaseResult) -> String {
     let actor = |name: &str| name.split('.').next().unwrap_or(name).to_owned();
-    let Some(first) = one.costs.first().map(|(name, _)| actor(name)) else { return "-".to_owned() };
-    let cost: u64 = one.costs.iter().filter(|(name, _)| actor(name) == first).map(|(_, cost)| cost).sum();
-    let switches: u32 = one.switches.iter().filter(|(name, _)| actor(name) == first).map(|(_, count)| count).sum();
+    let Some(first) = one.timings.first().map(|timing| actor(&timing.name)) else { return "-".to_owned() };
+    let mine = || one.timings.iter().filter(|timing| actor(&timing.name) == first);
+    let cost: u64 = mine().map(|timing| timing.cost).sum();
+    let switches: u32 = mine().map(|timing| timing.switches).sum();
     format!("{} {switches}", grouped(cost))
 }
 
@@ -69,7 +70,7 @@ struct Table {
 
 struct Row {
     case: String,
-    kernel: String,
+    kernel: KernelName,
     cells: BTreeMap<String, String>,
 }
 
@@ -104,16 +105,20 @@ mod tests {
     use super::*;
 
     fn result(case: &str, kernel: &str, costs: &[(&str, u64)]) -> CaseResult {
+        let timing = |(name, cost): &(&str, u64)| {
+            let switches = u32::from(*name == "receiver.poll");
+            serde_json::json!({"name": name, "cost": cost, "switches": switches})
+        };
         let text = serde_json::json!({
             "case": case, "kernel": kernel, "verdict": "pass", "problems": [], "notes": [], "capture_digest": "",
-            "timing_digest": "", "costs": costs, "switches": [["receiver.poll", 1]], "took_ms": 0
+            "timing_digest": "", "timings": costs.iter().map(timing).collect::<Vec<_>>(), "took_ms": 0
         });
         serde_json::from_value(text).unwrap()
     }
 
     #[test]
     fn a_sweep_is_a_row_for_each_case_and_kernel_with_a_column_for_each_value() {
-        let text = r#"{"version": 1, "kernels": [], "qemu": "", "mode": "exact", "cases": []}"#;
+        let text = r#"{"version": 2, "kernels": [], "qemu": "", "mode": "exact", "cases": []}"#;
         let results = Results {
             cases: vec![
                 result("recv/plain", "6.12", &[("receiver.recv", 5)]),

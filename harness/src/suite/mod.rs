@@ -18,7 +18,7 @@ pub use compare::sides::{
 };
 pub use compare::timeline::{Slice, Span, Thread, Timeline, Wake};
 pub use judge::observe::{Observation, Section, read_document};
-pub use judge::timings::{Timing, TimingComparison, Timings};
+pub use judge::timings::{TimingComparison, Timings};
 pub use kernel_metadata::{FactsError, KernelMetadata};
 pub use project::{Project, ProjectError, ProjectOptions, find_root, last_results};
 pub use review::decisions::{Decision, Decisions, changes_of, runs};
@@ -32,7 +32,7 @@ pub use run::test_bed::{image_for_machine, image_with_files};
 pub use run::tracer::TracerError;
 pub use selection::{Selection, SelectionError, choose};
 pub use store::prune::{PruneError, Pruned, prune};
-pub use store::results::{CaseResult, Problem, RESULTS_VERSION, Results, ResultsError, Verdict};
-pub use store::saved::{SavedFunctions, SavedPath, SavedTiming, SavedWakeup, wakeups};
+pub use store::results::{CaseResult, Problem, RESULTS_VERSION, Results, ResultsError, RunKernel, Verdict};
+pub use store::saved::{OperationTiming, SavedFunctions, SavedPath, SavedWakeup, TimingSummary, wakeups};
 pub use store::saved_capture::{CaptureMetadata, SAVED_VERSION, SavedCapture, SavedCpu, SavedError, saved_captures};
 pub use store::snapshot::{SnapshotKind, Snapshots, body};

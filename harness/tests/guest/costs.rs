@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use rxpath::suite::{CaseResult, Silent, choose, run_matrix};
+use rxpath::suite::{CaseResult, OperationTiming, Silent, choose, run_matrix};
 
 use super::common::{one_guest, project};
 
@@ -36,7 +36,7 @@ fn the_calls_of_an_operation_cost_what_it_takes_without_a_tracer() {
     for kernel in kernels() {
         for result in run(&kernel) {
             let untraced: BTreeMap<&str, u64> =
-                result.costs.iter().map(|(name, cost)| (name.as_str(), *cost)).collect();
+                result.timings.iter().map(|timing| (timing.name.as_str(), timing.cost)).collect();
             for saved in result.paths.iter().filter(|saved| OPERATIONS.contains(&saved.name.as_str())) {
                 let root = saved.path.lines().next().unwrap();
                 let (traced, untraced) = (saved.costs[root], untraced[saved.name.as_str()]);
@@ -58,7 +58,7 @@ fn a_milestone_traced_alone_takes_what_it_costs_among_all_calls() {
     let kernel = "6.12";
     let mut compared = 0;
     for result in run(kernel) {
-        for (name, alone) in &result.costs {
+        for OperationTiming { name, cost: alone, .. } in &result.timings {
             let Some(function) = name.strip_suffix("()") else { continue };
             let among = result.paths.iter().find_map(|saved| saved.costs.get(function));
             let among = *among.unwrap_or_else(|| panic!("{}: {function} is in no path", result.case));

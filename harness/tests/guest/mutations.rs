@@ -68,7 +68,8 @@ fn a_case_whose_premise_is_taken_away_fails() -> Tested {
     let text = said(&output);
     assert_eq!(output.status.code(), Some(1), "{text}");
     let results: Results = serde_json::from_slice(&fs::read(&json)?)?;
-    let found: BTreeMap<String, Verdict> = results.cases.iter().map(|one| (one.case.clone(), one.verdict)).collect();
+    let found: BTreeMap<String, Verdict> =
+        results.cases.iter().map(|one| (one.case.to_string(), one.verdict)).collect();
     assert_eq!(found, expected, "{text}");
     Ok(())
 }

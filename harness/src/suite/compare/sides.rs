@@ -2,21 +2,22 @@
 
 use std::collections::BTreeMap;
 
-use crate::case::Case;
+use crate::case::{Case, CaseName};
 use crate::diff::{
     ExplainedDiff, Knowledge, Matrix, MatrixInput, NamedSymbols, OperationCost, PathDiff, Renames, TimingLine, align,
     could_be_renamed, explain, matrix, point_elsewhere,
 };
-use crate::kernel::{Fetched, Kernel};
+use crate::kernel::{Fetched, Kernel, KernelName};
 use crate::path::CallPath;
 use crate::path::cost::Costs;
 use crate::vm::Images;
 
 use crate::suite::judge::observe::read_document;
-use crate::suite::judge::timings::{Timing, Timings};
+use crate::suite::judge::timings::Timings;
 use crate::suite::kernel_metadata::KernelMetadata;
 use crate::suite::run::matrix::Watcher;
 use crate::suite::run::test_bed as prepare;
+use crate::suite::store::saved::OperationTiming;
 use crate::suite::store::snapshot::{SnapshotKind, Snapshots};
 
 /// Why two kernels' snapshots cannot be compared.
@@ -26,12 +27,7 @@ pub enum CompareError {
     #[error(
         "{case} has no accepted snapshot on {kernel}: run `rxpath run --case {case} --kernel {kernel}` and review it"
     )]
-    NoSnapshot {
-        /// The case.
-        case: String,
-        /// The kernel.
-        kernel: String,
-    },
+    NoSnapshot { case: CaseName, kernel: KernelName },
     /// One is no path.
     #[error("{file} is no snapshot of paths: {why}")]
     Unreadable {
@@ -44,12 +40,7 @@ pub enum CompareError {
     #[error(
         "{case} has no accepted timings on {kernel}: run `rxpath run --case {case} --kernel {kernel}` and review them"
     )]
-    NoTimings {
-        /// The case.
-        case: String,
-        /// The kernel.
-        kernel: String,
-    },
+    NoTimings { case: CaseName, kernel: KernelName },
     /// One holds no timings.
     #[error("{file} is no snapshot of timings: {why}")]
     NoSuchTimings {
@@ -61,8 +52,7 @@ pub enum CompareError {
     /// A kernel's symbols.
     #[error("the symbols of {kernel}: {why}")]
     Facts {
-        /// Which kernel.
-        kernel: String,
+        kernel: KernelName,
         /// Why they cannot be had.
         why: String,
     },
@@ -74,8 +64,7 @@ pub enum CompareError {
 /// One kernel's side of a comparison.
 #[derive(Debug)]
 pub struct Side<'f> {
-    /// The kernel's series.
-    pub kernel: String,
+    pub kernel: KernelName,
     /// Its symbols.
     pub facts: &'f KernelMetadata,
     /// Its accepted paths, by section.
@@ -96,12 +85,9 @@ pub struct SectionDiff {
 /// What changed of a case from one kernel to another.
 #[derive(Clone, Debug)]
 pub struct CaseDiff {
-    /// `group/name`.
-    pub case: String,
-    /// The old kernel's series.
-    pub old: String,
-    /// The new kernel's series.
-    pub new: String,
+    pub case: CaseName,
+    pub old: KernelName,
+    pub new: KernelName,
     /// The paths, section by section; empty if only timings were asked for.
     pub sections: Vec<SectionDiff>,
     /// The timings; `None` if they were not asked for, or not accepted for both kernels.
@@ -111,25 +97,29 @@ pub struct CaseDiff {
 /// The accepted costs of a case's operations on a kernel.
 pub fn accepted_costs(
     snapshots: &Snapshots,
-    case: &str,
-    kernel: &str,
+    case: &CaseName,
+    kernel: &KernelName,
 ) -> Result<Vec<(String, OperationCost)>, CompareError> {
     let document = snapshots
         .accepted(case, kernel, SnapshotKind::Timing)
-        .ok_or_else(|| CompareError::NoTimings { case: case.to_owned(), kernel: kernel.to_owned() })?;
+        .ok_or_else(|| CompareError::NoTimings { case: case.clone(), kernel: kernel.clone() })?;
     let timings = Timings::parse(&document).ok_or_else(|| CompareError::NoSuchTimings {
         file: snapshots.file(case, kernel, SnapshotKind::Timing).display().to_string(),
         why: "expected a heading and lines `OPERATION: COST` or `OPERATION: COST on the CPU, N switches`".to_owned(),
     })?;
-    let cost = |one: Timing| (one.name, OperationCost { cost: one.cost, switches: one.switches });
+    let cost = |one: OperationTiming| (one.name, OperationCost { cost: one.cost, switches: one.switches });
     Ok(timings.timings.into_iter().map(cost).collect())
 }
 
 /// The accepted paths of a case on a kernel, by section.
-pub fn accepted(snapshots: &Snapshots, case: &str, kernel: &str) -> Result<Vec<(String, CallPath)>, CompareError> {
+pub fn accepted(
+    snapshots: &Snapshots,
+    case: &CaseName,
+    kernel: &KernelName,
+) -> Result<Vec<(String, CallPath)>, CompareError> {
     let document = snapshots
         .accepted(case, kernel, SnapshotKind::Path)
-        .ok_or_else(|| CompareError::NoSnapshot { case: case.to_owned(), kernel: kernel.to_owned() })?;
+        .ok_or_else(|| CompareError::NoSnapshot { case: case.clone(), kernel: kernel.clone() })?;
     let file = snapshots.file(case, kernel, SnapshotKind::Path);
     read_document(&document).map_err(|why| CompareError::Unreadable { file: file.display().to_string(), why })
 }
@@ -145,14 +135,14 @@ pub fn facts_of(
     let found = || -> Result<KernelMetadata, Box<dyn std::error::Error>> {
         Ok(KernelMetadata::load(&prepare::image(case, kernel, &fetched.qemu, images, watcher)?)?)
     };
-    found().map_err(|why| CompareError::Facts { kernel: kernel.series.to_string(), why: why.to_string() })
+    found().map_err(|why| CompareError::Facts { kernel: kernel.series.into(), why: why.to_string() })
 }
 
 /// The old and the new kernel's accepted paths, aligned and explained. A section that one side lacks is all new or all gone.
 pub fn compare(old: Side<'_>, new: Side<'_>) -> Result<Vec<SectionDiff>, CompareError> {
     let renames = Renames::embedded()?;
-    let old_symbols = NamedSymbols { kernel: &old.kernel, symbols: &old.facts.symbols };
-    let new_symbols = NamedSymbols { kernel: &new.kernel, symbols: &new.facts.symbols };
+    let old_symbols = NamedSymbols { kernel: old.kernel.as_str(), symbols: &old.facts.symbols };
+    let new_symbols = NamedSymbols { kernel: new.kernel.as_str(), symbols: &new.facts.symbols };
     let plausible = |from: &str, to: &str| could_be_renamed(&old_symbols, &new_symbols, from, to);
     let knowledge = Knowledge { renames: &renames, plausible: &plausible };
     let mut names: Vec<String> = old.sections.iter().map(|(name, _)| name.clone()).collect();
@@ -190,11 +180,13 @@ pub fn section_matrix(section: &str, kernels: &[Side<'_>]) -> Result<Matrix, Com
         .iter()
         .map(|side| {
             let found = side.sections.iter().find(|(name, _)| name == section).map(|(_, path)| path);
-            MatrixInput { kernel: side.kernel.clone(), path: found }
+            MatrixInput { kernel: side.kernel.to_string(), path: found }
         })
         .collect();
-    let symbols: Vec<NamedSymbols> =
-        kernels.iter().map(|side| NamedSymbols { kernel: &side.kernel, symbols: &side.facts.symbols }).collect();
+    let symbols: Vec<NamedSymbols> = kernels
+        .iter()
+        .map(|side| NamedSymbols { kernel: side.kernel.as_str(), symbols: &side.facts.symbols })
+        .collect();
     let guesses: BTreeMap<(usize, usize), Guess> = (0..symbols.len())
         .flat_map(|before| (before + 1..symbols.len()).map(move |after| (before, after)))
         .map(|(before, after)| {

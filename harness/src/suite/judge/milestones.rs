@@ -7,9 +7,9 @@ use rxpath_guest::{Milestones, Tag};
 use crate::path::cost::{Costing, RECORDS_SWITCHES, TracerCost, with_all_beneath};
 use crate::path::timing::Summary;
 use crate::path::{canonical, operations, subtree_ends};
-use crate::suite::judge::timings::Timing;
 use crate::suite::kernel_metadata::{FactsError, KernelMetadata, text};
 use crate::suite::run::passes::{PassError, Recorded};
+use crate::suite::store::saved::OperationTiming;
 use crate::trace::{CallForests, Forest, NodeKind, TaskKey};
 use crate::vm::WarmImage;
 
@@ -104,7 +104,7 @@ pub(crate) fn timings(
     recorded: &Recorded,
     facts: &KernelMetadata,
     names: &[String],
-) -> Result<(Vec<Timing>, Vec<String>), MilestoneError> {
+) -> Result<(Vec<OperationTiming>, Vec<String>), MilestoneError> {
     let forests = recorded.forests(facts, Tag::MilestonePages)?;
     if let Some(loss) = forests.losses.first() {
         return Err(MilestoneError::Lost(loss.clone()));
@@ -150,9 +150,9 @@ fn calls_in<'a>(
     })
 }
 
-fn timing(name: &str, calls: &[Call]) -> Option<Timing> {
+fn timing(name: &str, calls: &[Call]) -> Option<OperationTiming> {
     let median = |of: fn(&Call) -> u64| Summary::of(&calls.iter().map(of).collect::<Vec<_>>());
     let summary = median(|call| call.took)?;
     let switches = median(|call| call.switches)?.median as u32;
-    Some(Timing { name: format!("{name}()"), cost: summary.median, switches, summary: Some(summary) })
+    Some(OperationTiming::measured(format!("{name}()"), switches, summary))
 }

@@ -10,22 +10,11 @@ use rxpath_guest::{OpResult, RunReport};
 
 use crate::case::{Case, Failure, Measure, StepRef, evaluate_costs};
 use crate::case::{CostFailure, Expectation};
+use crate::kernel::KernelName;
 use crate::path::timing::{Exact, Summary, compare_exact, subtract};
 
 use crate::suite::store::results::CaseResult;
-
-/// What was measured of one operation, or of one of the case's measures: the median of all iterations.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Timing {
-    /// `receiver.recv`, or the measure's name.
-    pub name: String,
-    /// The cost, in nanoseconds of guest time; in exact mode, instructions.
-    pub cost: u64,
-    /// Context switches of its task, if it had any: the cost is then that on the CPU.
-    pub switches: u32,
-    /// All iterations in short; unknown of what was read from a document.
-    pub summary: Option<Summary>,
-}
+use crate::suite::store::saved::OperationTiming;
 
 /// Everything that a timing pass measured, in the order of the case.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -33,7 +22,7 @@ pub struct Timings {
     /// How many iterations the medians are of.
     pub iterations: u32,
     /// The operations, then the measures.
-    pub timings: Vec<Timing>,
+    pub timings: Vec<OperationTiming>,
 }
 
 /// What came of holding timings against a stored document.
@@ -82,7 +71,8 @@ impl Timings {
                 None => (rest, 0),
                 Some((cost, rest)) => (cost, rest.strip_prefix(", ")?.split_once(' ')?.0.parse().ok()?),
             };
-            Some(Timing { name: name.to_owned(), cost: cost.parse().ok()?, switches, summary: None })
+            let cost = cost.parse().ok()?;
+            Some(OperationTiming { name: name.to_owned(), cost, switches, accepted: None, summary: None })
         });
         Some(Self { iterations, timings: timings.collect::<Option<_>>()? })
     }
@@ -118,7 +108,7 @@ fn iterations(report: &RunReport) -> u32 {
     report.results.iter().map(|one| one.iteration + 1).max().unwrap_or(0)
 }
 
-fn operation(case: &Case, report: &RunReport, step: StepRef) -> Option<Timing> {
+fn operation(case: &Case, report: &RunReport, step: StepRef) -> Option<OperationTiming> {
     let mine: Vec<&OpResult> =
         report.results.iter().filter(|one| (one.actor, one.step) == (step.actor, step.step)).collect();
     let switches: Vec<u64> = mine.iter().map(|one| u64::from(one.switches)).collect();
@@ -132,11 +122,11 @@ fn operation(case: &Case, report: &RunReport, step: StepRef) -> Option<Timing> {
         subtract(&on_cpu, report.cpu_overhead_ns + 2 * report.clock_overhead_ns)
     };
     let summary = Summary::of(&net)?;
-    Some(Timing { name: case.step_name(step.actor, step.step), cost: summary.median, switches, summary: Some(summary) })
+    Some(OperationTiming::measured(case.step_name(step.actor, step.step), switches, summary))
 }
 
 /// From one step's begin to another's end, in the same iteration.
-fn span(report: &RunReport, measure: &Measure) -> Option<Timing> {
+fn span(report: &RunReport, measure: &Measure) -> Option<OperationTiming> {
     let at = |step: StepRef, iteration: u32| {
         let mut all = report.results.iter();
         all.find(|one| (one.actor, one.step, one.iteration) == (step.actor, step.step, iteration))
@@ -148,20 +138,19 @@ fn span(report: &RunReport, measure: &Measure) -> Option<Timing> {
         })
         .collect();
     let net = subtract(&spans, report.clock_overhead_ns);
-    let summary = Summary::of(&net)?;
-    Some(Timing { name: measure.name.clone(), cost: summary.median, switches: 0, summary: Some(summary) })
+    Some(OperationTiming::measured(measure.name.clone(), 0, Summary::of(&net)?))
 }
 
 /// What does not hold of a case's cost bounds on a kernel, and what could not be judged, given all results of that run.
 pub(crate) fn cost_failures(
     case: &Case,
     expectations: &[Expectation],
-    kernel: &str,
+    kernel: &KernelName,
     results: &[CaseResult],
 ) -> (Vec<Failure>, Vec<Failure>) {
     let cost = |case: &str, operation: &str| {
-        let result = results.iter().find(|one| one.case == case && one.kernel == kernel)?;
-        result.costs.iter().find(|(name, _)| name == operation).map(|(_, cost)| *cost as f64)
+        let result = results.iter().find(|one| one.case == case && one.kernel == *kernel)?;
+        result.timing(operation).map(|timing| timing.cost as f64)
     };
     let (mut wrong, mut unknown) = (Vec::new(), Vec::new());
     for failure in evaluate_costs(case, expectations, cost) {
@@ -178,7 +167,10 @@ mod tests {
     use super::*;
 
     fn timings(recv: u64, switches: u32) -> Timings {
-        let one = |name: &str, cost, switches| Timing { name: name.to_owned(), cost, switches, summary: None };
+        let one = |name: &str, cost, switches| {
+            let name = name.to_owned();
+            OperationTiming { name, cost, switches, accepted: None, summary: None }
+        };
         Timings { iterations: 32, timings: vec![one("receiver.recv", recv, switches), one("sender.send", 28_470, 0)] }
     }
 

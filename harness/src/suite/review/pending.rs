@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::kernel::Series;
+use crate::case::CaseName;
+use crate::kernel::KernelName;
 use crate::path::CallPath;
 use crate::replace_file::replace_file;
 use crate::suite::compare::sides::SectionDiff;
@@ -17,10 +18,8 @@ use crate::suite::store::snapshot::body;
 /// One `.snap.new` beside, or in place of, its snapshot.
 #[derive(Clone, Debug)]
 pub struct Pending {
-    /// `group/name`.
-    pub case: String,
-    /// The kernel's series.
-    pub kernel: String,
+    pub case: CaseName,
+    pub kernel: KernelName,
     /// Whether it holds timings, not paths.
     pub is_timing: bool,
     /// The pending file.
@@ -28,7 +27,7 @@ pub struct Pending {
     /// What it is held against: the accepted snapshot's text, or that of the next older kernel if there is none.
     pub old: Option<String>,
     /// The kernel whose snapshot [`Self::old`] is.
-    pub against: String,
+    pub against: KernelName,
     /// The pending text.
     pub new: String,
 }
@@ -69,7 +68,7 @@ pub fn pending(root: &Path) -> Result<Vec<Pending>, PendingError> {
             }
         }
     }
-    let key = |one: &Pending| (one.case.clone(), one.kernel.parse::<Series>().ok(), one.is_timing);
+    let key = |one: &Pending| (one.case.clone(), one.kernel.clone(), one.is_timing);
     found.sort_by_key(key);
     Ok(found)
 }
@@ -79,27 +78,28 @@ fn read(snapshots: &Path, file: PathBuf) -> Result<Pending, PendingError> {
     let text = fs::read_to_string(&file).map_err(|why| PendingError::File { file: name(), why })?;
     let new = body(&text).ok_or_else(|| PendingError::NoSnapshot { file: name() })?.to_owned();
     let folder = file.parent().unwrap_or(snapshots).to_owned();
-    let case = folder.strip_prefix(snapshots).unwrap_or(&folder).to_string_lossy().into_owned();
+    let case = folder.strip_prefix(snapshots).unwrap_or(&folder).to_string_lossy().as_ref().into();
     let stem = file.file_name().unwrap_or_default().to_string_lossy();
     let stem = stem.trim_end_matches(ENDING);
     let (kernel, is_timing) = stem.strip_suffix(".timing").map_or((stem, false), |kernel| (kernel, true));
-    let kernel = kernel.to_owned();
+    let kernel = KernelName::from(kernel);
     let accepted = |stem: &str| body(&fs::read_to_string(folder.join(format!("{stem}.snap"))).ok()?).map(str::to_owned);
     let own = accepted(stem);
     let (against, old) = match own {
         Some(own) => (kernel.clone(), Some(own)),
         None if is_timing => (kernel.clone(), None),
-        None => older(&folder, &kernel).map_or((kernel.clone(), None), |older| (older.clone(), accepted(&older))),
+        None => {
+            older(&folder, &kernel).map_or((kernel.clone(), None), |older| (older.clone(), accepted(older.as_str())))
+        }
     };
     Ok(Pending { case, kernel, is_timing, old, against, new, file })
 }
 
 /// The nearest older kernel with an accepted snapshot in this folder.
-fn older(folder: &Path, kernel: &str) -> Option<String> {
-    let own: Series = kernel.parse().ok()?;
+fn older(folder: &Path, kernel: &KernelName) -> Option<KernelName> {
     let names = fs::read_dir(folder).ok()?.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
-    let series = names.filter_map(|name| name.strip_suffix(".snap")?.parse::<Series>().ok());
-    series.filter(|series| *series < own).max().map(|series| series.to_string())
+    let accepted = names.filter_map(|name| Some(KernelName::from(name.strip_suffix(".snap")?)));
+    accepted.filter(|other| !other.as_str().ends_with(".timing") && other < kernel).max()
 }
 
 impl Pending {
@@ -111,17 +111,17 @@ impl Pending {
         else {
             return Vec::new();
         };
-        let functions = |kernel| results.and_then(|results| results.functions_of(kernel));
+        let functions = |kernel: &KernelName| results.and_then(|results| results.functions_of(kernel));
         // What was accepted on the kernel itself may be of an earlier version of it, whose functions nobody recorded.
         let old_functions = if self.against == self.kernel { None } else { functions(&self.against) };
         let old_name = if self.against == self.kernel {
             format!("what was accepted on {}", self.kernel)
         } else {
-            self.against.clone()
+            self.against.to_string()
         };
         explain_saved(
             SavedSide { name: &old_name, paths: &old, functions: old_functions, result: None },
-            SavedSide { name: &self.kernel, paths: &new, functions: functions(&self.kernel), result: None },
+            SavedSide { name: self.kernel.as_str(), paths: &new, functions: functions(&self.kernel), result: None },
         )
     }
 

@@ -10,7 +10,7 @@ use crate::suite::judge::timings::{TimingComparison, Timings, cost_failures};
 use crate::suite::kernel_metadata::KernelMetadata;
 use crate::suite::run::passes::{PassError, Recorded};
 use crate::suite::store::results::{CaseResult, Verdict};
-use crate::suite::store::saved;
+use crate::suite::store::saved::{self, OperationTiming};
 use crate::suite::store::snapshot::{Compared, SnapshotKind, first_difference, section_at};
 use crate::vm::Accelerator;
 
@@ -120,14 +120,11 @@ impl Suite<'_> {
                 Err(why) => record_pass_error(result, "timing pass", &why),
             }
         }
-        result.costs = timings.timings.iter().map(|one| (one.name.clone(), one.cost)).collect();
-        let summaries = timings.timings.iter().filter_map(|one| Some(saved::timing(one.name.clone(), &one.summary?)));
-        result.timings = summaries.collect();
-        result.switches = timings.timings.iter().map(|one| (one.name.clone(), one.switches)).collect();
+        result.timings = timings.timings.clone();
         if self.options.accelerator != Accelerator::Exact {
             return;
         }
-        let (case, kernel) = (&job.case.name, job.kernel.series.to_string());
+        let (case, kernel) = (&job.case.name, job.kernel_name());
         let accepted = self.snapshots.accepted(case, &kernel, SnapshotKind::Timing);
         match accepted.map(|accepted| (timings.compare_with(&accepted), accepted)) {
             Some((TimingComparison::WithinBand(within), accepted)) => {
@@ -140,8 +137,7 @@ impl Suite<'_> {
     }
 
     fn compare_with_snapshot(&self, job: &Job<'_>, kind: SnapshotKind, document: &str, result: &mut CaseResult) {
-        let kernel = job.kernel.series.to_string();
-        let case = &job.case.name;
+        let (case, kernel) = (&job.case.name, job.kernel_name());
         let file = self.snapshots.file(case, &kernel, kind);
         match self.snapshots.compare(case, &kernel, kind, document) {
             Compared::Same => {}
@@ -165,7 +161,7 @@ impl Suite<'_> {
                 downgrade(result, Verdict::Changed, section, message, evidence);
                 match kind {
                     SnapshotKind::Path => result.accepted = Some(accepted),
-                    SnapshotKind::Timing => result.accepted_costs = accepted_costs(&accepted),
+                    SnapshotKind::Timing => note_accepted_costs(&mut result.timings, &accepted),
                 }
             }
         }
@@ -178,10 +174,10 @@ impl Suite<'_> {
 /// Holds costs against the bounds that cases set, which may speak of other cases: so only when all have run.
 pub(crate) fn judge_costs(jobs: &[Job<'_>], found: &mut [CaseResult]) {
     for job in jobs.iter().filter(|job| job.skip.is_none()) {
-        let kernel = job.kernel.series.to_string();
+        let kernel = job.kernel_name();
         let expectations: Vec<_> = job.case.expectations.iter().filter_map(|one| one.on(job.kernel.series)).collect();
         let (wrong, unknown) = cost_failures(job.case, &expectations, &kernel, found);
-        let Some(result) = found.iter_mut().find(|one| one.case == *job.case.name && one.kernel == kernel) else {
+        let Some(result) = found.iter_mut().find(|one| one.case == job.case.name && one.kernel == kernel) else {
             continue;
         };
         for failure in wrong {
@@ -194,10 +190,13 @@ pub(crate) fn judge_costs(jobs: &[Job<'_>], found: &mut [CaseResult]) {
     }
 }
 
-/// The timings of an accepted document; none of one that was edited beyond recognition, whose difference is told as text.
-fn accepted_costs(accepted: &str) -> Vec<(String, u64)> {
-    let timings = Timings::parse(accepted).unwrap_or_default().timings;
-    timings.into_iter().map(|one| (one.name, one.cost)).collect()
+/// Adds the accepted costs to the timings. None are added if someone edited the accepted document so that it cannot be read;
+/// its difference is shown as text.
+fn note_accepted_costs(timings: &mut [OperationTiming], accepted: &str) {
+    let accepted = Timings::parse(accepted).unwrap_or_default().timings;
+    for timing in timings {
+        timing.accepted = accepted.iter().find(|one| one.name == timing.name).map(|one| one.cost);
+    }
 }
 
 /// The changed lines of two texts with three lines around them, as `diff -u` writes them.

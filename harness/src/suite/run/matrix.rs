@@ -8,8 +8,8 @@ use std::time::Instant;
 use indexmap::IndexMap;
 use rxpath_guest::{Pass, Plan};
 
-use crate::case::{Case, Diagnostics, Lowered, PassKind, WarmSetup};
-use crate::kernel::{Fetched, Kernel, Series};
+use crate::case::{Case, CaseName, Diagnostics, Lowered, PassKind, WarmSetup};
+use crate::kernel::{Fetched, Kernel, KernelName, Series};
 use crate::path::cost::TracerCost;
 use crate::vm::{Accelerator, ImageKind, Images, Machine, QemuProgram, RunLimits, VmError, WarmImage};
 
@@ -20,7 +20,7 @@ use crate::suite::run::functions;
 use crate::suite::run::passes::{PassError, Recorded};
 use crate::suite::run::test_bed as prepare;
 use crate::suite::run::tracer::tracer_cost;
-use crate::suite::store::results::{CaseResult, Problem, RESULTS_VERSION, Results, Verdict};
+use crate::suite::store::results::{CaseResult, Problem, RESULTS_VERSION, Results, RunKernel, Verdict};
 use crate::suite::store::saved::{self, SavedFunctions};
 use crate::suite::store::saved_capture::{CaptureMetadata, SAVED_VERSION, SavedCapture};
 use crate::suite::store::snapshot::Snapshots;
@@ -113,7 +113,7 @@ pub fn run_matrix(
         kernels: fetched
             .kernels
             .iter()
-            .map(|one| (one.series.to_string(), one.version.clone(), one.unlocked))
+            .map(|one| RunKernel { name: one.series.into(), version: one.version.clone(), unlocked: one.unlocked })
             .collect(),
         qemu: fetched.qemu.version.clone(),
         mode: options.accelerator.word().to_owned(),
@@ -137,7 +137,11 @@ impl<'a> Job<'a> {
     }
 
     pub(super) fn result(&self, verdict: Verdict, problems: Vec<Problem>) -> CaseResult {
-        CaseResult::new(self.case, &self.kernel.series.to_string(), verdict, problems)
+        CaseResult::new(self.case, self.kernel_name(), verdict, problems)
+    }
+
+    pub(super) fn kernel_name(&self) -> KernelName {
+        self.kernel.series.into()
     }
 }
 
@@ -182,7 +186,7 @@ impl Suite<'_> {
 
     /// What each kernel has of the functions in these results and in the accepted snapshots of their cases.
     fn functions(&self, found: &[CaseResult]) -> Vec<SavedFunctions> {
-        let cases: BTreeSet<&str> = found.iter().map(|one| one.case.as_str()).collect();
+        let cases: BTreeSet<&CaseName> = found.iter().map(|one| &one.case).collect();
         let documents = cases.into_iter().flat_map(|case| self.snapshots.all_accepted(case));
         let names = saved::vocabulary(found.iter().flat_map(|one| &one.paths), documents);
         let ready = |index: usize| {
@@ -192,9 +196,7 @@ impl Suite<'_> {
         };
         let kernels = self.fetched.kernels.iter().enumerate();
         kernels
-            .filter_map(|(index, kernel)| {
-                Some(SavedFunctions::of(&kernel.series.to_string(), &ready(index)?.facts, &names))
-            })
+            .filter_map(|(index, kernel)| Some(SavedFunctions::of(kernel.series.into(), &ready(index)?.facts, &names)))
             .collect()
     }
 
@@ -327,9 +329,9 @@ fn plan_of(lowered: &mut Lowered, test_bed: &TestBed) -> Result<Plan, PassError>
 }
 
 fn save_capture(folder: &Path, job: &Job<'_>, test_bed: &TestBed, recorded: &Recorded) -> Result<(), PassError> {
-    let kernel = job.kernel.series.to_string();
-    let place = folder.join(job.case.name.as_str()).join(&kernel);
-    let (case, release, digest) = (job.case.name.to_string(), job.kernel.release.clone(), recorded.digest.clone());
+    let kernel = job.kernel_name();
+    let place = folder.join(job.case.name.as_str()).join(kernel.as_str());
+    let (case, release, digest) = (job.case.name.clone(), job.kernel.release.clone(), recorded.digest.clone());
     let about = CaptureMetadata { version: SAVED_VERSION, case, kernel, release, digest };
     Ok(SavedCapture::of(recorded, &test_bed.facts, &test_bed.image.facts()?)?.write(&place, &about)?)
 }

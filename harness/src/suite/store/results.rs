@@ -5,13 +5,15 @@ use std::path::Path;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::case::Case;
+use crate::case::{Case, CaseName};
+use crate::kernel::KernelName;
 use crate::replace_file::replace_file;
-use crate::suite::store::saved::{SavedFunctions, SavedPath, SavedTiming, SavedWakeup};
+use crate::suite::store::results_v1::ResultsV1;
+use crate::suite::store::saved::{OperationTiming, SavedFunctions, SavedPath, SavedWakeup};
 
-/// The version of [`Results`] as JSON; raised when a field changes its meaning or goes. A field that comes in is left out of
-/// older files, and read from them as empty.
-pub const RESULTS_VERSION: u32 = 1;
+/// The version of [`Results`] as JSON. It is raised when a field changes its meaning or is removed; a new field is optional
+/// instead, and older files are read without it.
+pub const RESULTS_VERSION: u32 = 2;
 
 /// What a run has to say of one case on one kernel. Each means one thing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
@@ -86,25 +88,17 @@ pub struct Problem {
 /// One case on one kernel.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CaseResult {
-    /// `group/name`.
-    pub case: String,
-    /// The kernel's series.
-    pub kernel: String,
-    /// What came of it.
+    pub case: CaseName,
+    pub kernel: KernelName,
     pub verdict: Verdict,
-    /// Why, if it did not pass.
+    /// Why it did not pass.
     pub problems: Vec<Problem>,
-    /// Things worth saying that change no verdict.
+    /// Remarks that do not affect the verdict.
     pub notes: Vec<String>,
-    /// Digest of the traced pass's capture, empty if there is none.
+    /// Digest of the traced pass's capture; empty if there is none.
     pub capture_digest: String,
-    /// Digest of the timing pass's capture, empty if there is none.
+    /// Digest of the timing pass's capture; empty if there is none.
     pub timing_digest: String,
-    /// Median cost of each timed operation or measure, in instructions (exact mode), by name.
-    pub costs: Vec<(String, u64)>,
-    /// Median context switches of each timed operation, by name.
-    #[serde(default)]
-    pub switches: Vec<(String, u32)>,
     /// Host time from the start of the first pass to the verdict, in milliseconds.
     pub took_ms: u64,
     /// What happens in the case, in one line.
@@ -113,18 +107,15 @@ pub struct CaseResult {
     /// What the kernel does there, in a few sentences.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub about: String,
-    /// What the iterations agree on, by operation and context. Empty if nothing was recorded.
+    /// The path that the iterations agree on, for each operation and context. Empty if nothing was recorded.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub paths: Vec<SavedPath>,
-    /// The text of the accepted paths, where they differ from what was found.
+    /// The text of the accepted paths, if they differ from those of this run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accepted: Option<String>,
-    /// What was accepted of each timing, in instructions, where timings differ from what was found.
+    /// What the operations, measures and milestones cost, in the order of the case.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub accepted_costs: Vec<(String, u64)>,
-    /// What each timed operation takes.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub timings: Vec<SavedTiming>,
+    pub timings: Vec<OperationTiming>,
     /// Who wakes whom.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub wakeups: Vec<SavedWakeup>,
@@ -142,28 +133,45 @@ impl CaseResult {
         steady.filter_map(|saved| Some((saved.name.clone(), crate::path::text::parse(&saved.path).ok()?))).collect()
     }
 
+    /// The timing of an operation, measure or milestone, by name.
+    pub fn timing(&self, name: &str) -> Option<&OperationTiming> {
+        self.timings.iter().find(|timing| timing.name == name)
+    }
+
+    /// Whether timings differ from the accepted ones.
+    pub fn has_other_timings(&self) -> bool {
+        self.timings.iter().any(|timing| timing.accepted.is_some())
+    }
+
     /// A result with nothing in it but the verdict and why.
-    pub fn new(case: &Case, kernel: &str, verdict: Verdict, problems: Vec<Problem>) -> Self {
+    pub fn new(case: &Case, kernel: KernelName, verdict: Verdict, problems: Vec<Problem>) -> Self {
         Self {
-            case: case.name.to_string(),
-            kernel: kernel.to_owned(),
+            case: case.name.clone(),
+            kernel,
             verdict,
             problems,
             notes: Vec::new(),
             capture_digest: String::new(),
             timing_digest: String::new(),
-            costs: Vec::new(),
-            switches: Vec::new(),
             took_ms: 0,
             title: case.title.clone(),
             about: case.about.trim().to_owned(),
             paths: Vec::new(),
             accepted: None,
-            accepted_costs: Vec::new(),
             timings: Vec::new(),
             wakeups: Vec::new(),
         }
     }
+}
+
+/// A kernel that cases ran on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RunKernel {
+    pub name: KernelName,
+    /// Its package's exact version.
+    pub version: String,
+    /// Whether it is the newest of its series instead of the locked one.
+    pub unlocked: bool,
 }
 
 /// A whole run.
@@ -171,8 +179,7 @@ impl CaseResult {
 pub struct Results {
     /// [`RESULTS_VERSION`].
     pub version: u32,
-    /// `(series, exact version, whether it is not the locked one)` of each kernel.
-    pub kernels: Vec<(String, String, bool)>,
+    pub kernels: Vec<RunKernel>,
     /// QEMU's version.
     pub qemu: String,
     /// `exact` or `native`.
@@ -230,7 +237,11 @@ impl Results {
         if version > RESULTS_VERSION {
             return Err(ResultsError::TooNew { file: name(), found: version });
         }
-        serde_json::from_str(&text).map_err(not_results)
+        match version {
+            1 => serde_json::from_str::<ResultsV1>(&text).map(Self::from),
+            _ => serde_json::from_str(&text),
+        }
+        .map_err(not_results)
     }
 
     /// Writes the results as JSON, whole or not at all; makes the folder.
@@ -248,7 +259,7 @@ impl Results {
         let mut runs = runs.into_iter();
         let mut all = runs.next()?;
         for run in runs {
-            all.kernels.retain(|(series, _, _)| !run.kernels.iter().any(|(other, _, _)| other == series));
+            all.kernels.retain(|kernel| !run.kernels.iter().any(|other| other.name == kernel.name));
             all.kernels.extend(run.kernels);
             let is_again = |one: &CaseResult| {
                 run.cases.iter().any(|other| (&other.case, &other.kernel) == (&one.case, &one.kernel))
@@ -263,15 +274,14 @@ impl Results {
                 }
             }
         }
-        all.kernels.sort_by_key(|(series, _, _)| by_version(series));
-        all.cases
-            .sort_by(|one, other| (&one.case, by_version(&one.kernel)).cmp(&(&other.case, by_version(&other.kernel))));
+        all.kernels.sort_by(|one, other| one.name.cmp(&other.name));
+        all.cases.sort_by(|one, other| (&one.case, &one.kernel).cmp(&(&other.case, &other.kernel)));
         Some(all)
     }
 
     /// What a kernel of the run has of the functions in the paths.
-    pub fn functions_of(&self, kernel: &str) -> Option<&SavedFunctions> {
-        self.functions.iter().find(|one| one.kernel == kernel)
+    pub fn functions_of(&self, kernel: &KernelName) -> Option<&SavedFunctions> {
+        self.functions.iter().find(|one| one.kernel == *kernel)
     }
 
     /// The worst verdict of what was run: a case that a kernel cannot have does not turn a run that passes into a skipped
@@ -287,9 +297,4 @@ impl Results {
         let count = |verdict| self.cases.iter().filter(|case| case.verdict == verdict).count();
         Verdict::ALL.into_iter().map(|verdict| (verdict, count(verdict))).filter(|(_, count)| *count > 0).collect()
     }
-}
-
-/// Sorts names of series as versions: 6.2 before 6.12.
-fn by_version(series: &str) -> Vec<(u64, String)> {
-    series.split('.').map(|part| (part.parse().unwrap_or(u64::MAX), part.to_owned())).collect()
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::kernel::KernelName;
 use crate::path::cost::Costs;
 use crate::path::steady::Steadiness;
 use crate::path::timing::Summary;
@@ -30,21 +31,40 @@ pub struct SavedPath {
     pub costs: Costs,
 }
 
-/// What an operation takes: instructions in exact mode, nanoseconds in native mode.
+/// The cost of an operation, measure or milestone: instructions in exact mode, nanoseconds in native mode.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct SavedTiming {
-    /// `receiver.recv`, or the name of a measure or function.
+pub struct OperationTiming {
+    /// `receiver.recv`, the name of a measure, or a milestone's function with `()`.
     pub name: String,
-    /// How many samples there were.
+    /// The median of all iterations; of an operation that sleeps, its time on the CPU.
+    pub cost: u64,
+    /// The median number of context switches of its task.
+    pub switches: u32,
+    /// The accepted cost, if the timings differ from the accepted ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accepted: Option<u64>,
+    /// The distribution of the iterations; unknown if the timing was read from a snapshot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub summary: Option<TimingSummary>,
+}
+
+/// How the samples behind an [`OperationTiming::cost`] are distributed, in its unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TimingSummary {
+    /// The number of samples.
     pub count: usize,
-    /// The smallest.
     pub min: u64,
-    /// The middle one.
-    pub median: u64,
     /// 90 % of the samples do not exceed it.
     pub p90: u64,
-    /// The largest.
     pub max: u64,
+}
+
+impl OperationTiming {
+    /// A timing without an accepted cost.
+    pub(crate) fn measured(name: String, switches: u32, summary: Summary) -> Self {
+        let Summary { count, min, median, p90, max, .. } = summary;
+        Self { name, cost: median, switches, accepted: None, summary: Some(TimingSummary { count, min, p90, max }) }
+    }
 }
 
 /// One place where someone is woken.
@@ -59,10 +79,9 @@ pub struct SavedWakeup {
 }
 
 /// What one kernel has of the functions that stand in any path of the run or in an accepted snapshot of its cases.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SavedFunctions {
-    /// The kernel's series.
-    pub kernel: String,
+    pub kernel: KernelName,
     /// Those that can be traced.
     pub traceable: BTreeSet<String>,
     /// Those that are there and cannot be traced.
@@ -73,8 +92,9 @@ pub struct SavedFunctions {
 
 impl SavedFunctions {
     /// What the kernel has of these names.
-    pub fn of<'n>(kernel: &str, facts: &KernelMetadata, names: impl IntoIterator<Item = &'n String>) -> Self {
-        let mut found = Self { kernel: kernel.to_owned(), ..Self::default() };
+    pub fn of<'n>(kernel: KernelName, facts: &KernelMetadata, names: impl IntoIterator<Item = &'n String>) -> Self {
+        let (traceable, untraceable, absent) = Default::default();
+        let mut found = Self { kernel, traceable, untraceable, absent };
         for name in names {
             let set = match facts.presence(name) {
                 Presence::Traceable => &mut found.traceable,
@@ -135,12 +155,6 @@ pub(crate) fn wakeups_of(saved: &[SavedPath]) -> Vec<SavedWakeup> {
     let parsed: Vec<(&str, CallPath)> =
         saved.iter().filter_map(|one| Some((one.name.as_str(), text::parse(&one.path).ok()?))).collect();
     wakeups(parsed.iter().map(|(name, path)| (*name, path)))
-}
-
-/// A timing, as it is saved.
-pub(crate) fn timing(name: String, summary: &Summary) -> SavedTiming {
-    let Summary { count, min, median, p90, max, .. } = *summary;
-    SavedTiming { name, count, min, median, p90, max }
 }
 
 /// The names of all functions in these saved paths and documents.

@@ -24,6 +24,8 @@ use std::path::{Path, PathBuf};
 use rxpath_guest::{Section, Tag};
 use serde::{Deserialize, Serialize};
 
+use crate::case::CaseName;
+use crate::kernel::KernelName;
 use crate::trace::{
     CallForests, CaptureText, CpuPages, DecodeError, Layout, NodeKind, Symbols, SymbolsError, write_tracedat,
 };
@@ -49,10 +51,8 @@ pub const SAVED_VERSION: u32 = 1;
 pub struct CaptureMetadata {
     /// [`SAVED_VERSION`].
     pub version: u32,
-    /// `group/name`.
-    pub case: String,
-    /// The kernel's series.
-    pub kernel: String,
+    pub case: CaseName,
+    pub kernel: KernelName,
     /// What `uname -r` said.
     pub release: String,
     /// Digest of everything that came back from the guest, as in a run's results.

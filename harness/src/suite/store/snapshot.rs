@@ -8,6 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use crate::case::CaseName;
+use crate::kernel::KernelName;
 
 /// The two documents of a case on a kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,21 +43,21 @@ impl Snapshots {
     }
 
     /// Where a snapshot lies.
-    pub fn file(&self, case: &str, kernel: &str, kind: SnapshotKind) -> PathBuf {
+    pub fn file(&self, case: &CaseName, kernel: &KernelName, kind: SnapshotKind) -> PathBuf {
         self.folder(case).join(format!("{}.snap", name(kernel, kind)))
     }
 
-    fn folder(&self, case: &str) -> PathBuf {
-        self.root.join("snapshots").join(case)
+    fn folder(&self, case: &CaseName) -> PathBuf {
+        self.root.join("snapshots").join(case.as_str())
     }
 
     /// The accepted text, if there is any.
-    pub fn accepted(&self, case: &str, kernel: &str, kind: SnapshotKind) -> Option<String> {
+    pub fn accepted(&self, case: &CaseName, kernel: &KernelName, kind: SnapshotKind) -> Option<String> {
         body(&fs::read_to_string(self.file(case, kernel, kind)).ok()?).map(str::to_owned)
     }
 
     /// The accepted paths of a case on all kernels.
-    pub fn all_accepted(&self, case: &str) -> Vec<String> {
+    pub fn all_accepted(&self, case: &CaseName) -> Vec<String> {
         let files = fs::read_dir(self.folder(case)).into_iter().flatten().flatten().map(|entry| entry.path());
         let paths = files.filter(|file| {
             let name = file.to_string_lossy();
@@ -66,7 +67,7 @@ impl Snapshots {
     }
 
     /// Compares a document with its snapshot without writing anything.
-    pub fn compare(&self, case: &str, kernel: &str, kind: SnapshotKind, document: &str) -> Compared {
+    pub fn compare(&self, case: &CaseName, kernel: &KernelName, kind: SnapshotKind, document: &str) -> Compared {
         match self.accepted(case, kernel, kind) {
             None => Compared::New,
             Some(accepted) if accepted.trim_end() == document.trim_end() => Compared::Same,
@@ -78,7 +79,7 @@ impl Snapshots {
     ///
     /// insta decides by its environment what a difference means (`INSTA_UPDATE`, `INSTA_FORCE_PASS`); a panic of its
     /// assertion is its way to say so, and changes nothing for the caller, who has compared already.
-    pub fn propose(&self, case: &str, kernel: &str, kind: SnapshotKind, document: &str) {
+    pub fn propose(&self, case: &CaseName, kernel: &KernelName, kind: SnapshotKind, document: &str) {
         let pending = self.folder(case).join(format!("{}.snap.new", name(kernel, kind)));
         if self.compare(case, kernel, kind, document) == Compared::Same {
             let _ = fs::remove_file(pending);
@@ -88,19 +89,19 @@ impl Snapshots {
     }
 
     /// insta's own assertion: panics if the document differs from its snapshot.
-    pub fn assert(&self, case: &str, kernel: &str, kind: SnapshotKind, document: &str) {
+    pub fn assert(&self, case: &CaseName, kernel: &KernelName, kind: SnapshotKind, document: &str) {
         let mut settings = insta::Settings::new();
         settings.set_snapshot_path(self.folder(case));
         settings.set_prepend_module_to_snapshot(false);
         settings.set_omit_expression(true);
-        settings.set_input_file(self.root.join(CaseName::from(case).file()));
+        settings.set_input_file(self.root.join(case.file()));
         settings.bind(|| insta::assert_snapshot!(name(kernel, kind), document));
     }
 }
 
-fn name(kernel: &str, kind: SnapshotKind) -> String {
+fn name(kernel: &KernelName, kind: SnapshotKind) -> String {
     match kind {
-        SnapshotKind::Path => kernel.to_owned(),
+        SnapshotKind::Path => kernel.to_string(),
         SnapshotKind::Timing => format!("{kernel}.timing"),
     }
 }
