@@ -171,11 +171,13 @@ pub(super) mod tests {
             header[32..40].copy_from_slice(&(size as u64).to_le_bytes());
             elf.extend_from_slice(&header);
         };
+        header(0, 0, 0);
         header(0, 64, names.len());
         header(1, 64 + names.len(), modinfo.len());
         elf[40..48].copy_from_slice(&(table as u64).to_le_bytes());
         elf[58] = 64;
-        elf[60] = 2;
+        elf[60] = 3;
+        elf[62] = 1;
         elf
     }
 
@@ -255,8 +257,8 @@ pub(super) mod tests {
     proptest::proptest! {
         #[test]
         fn a_damaged_module_does_not_cause_a_panic(
-            flips in proptest::collection::vec((0_usize..240, proptest::num::u8::ANY), 1..8),
-            cut in 0_usize..260,
+            flips in proptest::collection::vec((0_usize..280, proptest::num::u8::ANY), 1..8),
+            cut in 0_usize..300,
         ) {
             let mut elf = module_with(b"depends=a,b\0");
             for (at, value) in flips {
