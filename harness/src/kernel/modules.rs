@@ -81,9 +81,9 @@ impl Loading<'_> {
         }
         let file = self.index.files.get(name).ok_or_else(|| self.index.unknown(self.release, name, dependent))?;
         let damaged =
-            |error| KernelError::Content { what: format!("module {name} of kernel {}", self.release), source: error };
+            |error: ContentError| KernelError::content(format!("module {name} of kernel {}", self.release), error);
         let bytes = unpack(file, (self.read)(file)?).map_err(|error| damaged(error.into()))?;
-        let needs = needs(&bytes).ok_or_else(|| damaged(ContentError::NoModuleInfo))?;
+        let needs = needs(&bytes).map_err(damaged)?;
         for needed in needs.hard {
             self.add(&needed, Some(name))?;
         }
@@ -133,12 +133,12 @@ struct Needs {
 }
 
 /// Reads a module's `.modinfo` section: texts `key=value`, each ended by a zero byte (include/linux/moduleparam.h).
-fn needs(elf: &[u8]) -> Option<Needs> {
-    let header = FileHeader64::<LittleEndian>::parse(elf).ok()?;
-    let sections = header.sections(LittleEndian, elf).ok()?;
-    let (_, modinfo) = sections.section_by_name(LittleEndian, b".modinfo")?;
+fn needs(elf: &[u8]) -> Result<Needs, ContentError> {
+    let sections = FileHeader64::<LittleEndian>::parse(elf)?.sections(LittleEndian, elf)?;
+    let section = sections.section_by_name(LittleEndian, b".modinfo");
+    let (_, modinfo) = section.ok_or(ContentError::NoModuleInfo)?;
     let mut needs = Needs::default();
-    for text in modinfo.data(LittleEndian, elf).ok()?.split(|byte| *byte == 0) {
+    for text in modinfo.data(LittleEndian, elf)?.split(|byte| *byte == 0) {
         let text = String::from_utf8_lossy(text);
         if let Some(list) = text.strip_prefix("depends=") {
             needs.hard.extend(list.split(',').filter(|name| !name.is_empty()).map(plain));
@@ -148,7 +148,7 @@ fn needs(elf: &[u8]) -> Option<Needs> {
             needs.soft.extend(before.split_whitespace().map(plain));
         }
     }
-    Some(needs)
+    Ok(needs)
 }
 
 #[cfg(test)]
