@@ -63,10 +63,10 @@ fn table(results: &Results, out: &mut String) {
     let kernels: Vec<&str> = results.kernels.iter().map(|kernel| kernel.name.as_str()).collect();
     let mut rows: Vec<(&str, Vec<&str>)> = Vec::new();
     for one in &results.cases {
-        if rows.last().is_none_or(|(case, _)| *case != one.case) {
+        if rows.last().is_none_or(|(case, _)| one.case != *case) {
             rows.push((&one.case, vec!["-"; kernels.len()]));
         }
-        let column = kernels.iter().position(|kernel| *kernel == one.kernel);
+        let column = kernels.iter().position(|kernel| one.kernel == *kernel);
         if let (Some(column), Some((_, cells))) = (column, rows.last_mut()) {
             cells[column] = one.verdict.word();
         }
