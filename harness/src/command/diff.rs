@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use super::arguments::{Common, DiffFormat, DiffOptions, DiffPart, MatrixArguments, Packages};
 use super::error::CommandError;
 use crate::case::Case;
-use crate::diff::side_by_side;
+use crate::error_chain;
 use crate::kernel::{Fetched, Kernel, KernelName, Series};
 use crate::path::cost::Costs;
 use crate::report::{FetchBars, MatrixBars, Screen, diff_markdown, diff_report, diff_terminal, terminal};
 use crate::suite::{
-    CaseDiff, CompareError, KernelMetadata, Project, Side, accepted, accepted_costs, choose, compare, facts_of,
-    record_case, section_matrix,
+    CaseDiff, DiffRequest, KernelKnowledge, Project, SnapshotKind, choose, diff_case, kernel_matrix, metadata_of,
+    record_case,
 };
 use crate::vm::{RunLimits, cancel_on_signals};
 
@@ -59,36 +59,25 @@ fn case_diff(
     sides: [Series; 2],
     options: &DiffOptions,
 ) -> Result<CaseDiff, CommandError> {
-    let only = options.only;
+    let only = options.only.map(|part| match part {
+        DiffPart::Path => SnapshotKind::Path,
+        DiffPart::Timing => SnapshotKind::Timing,
+    });
+    let [old, new] = sides.map(KernelName::from);
     let snapshots = project.snapshots();
-    let names = sides.map(KernelName::from);
-    let timings = match only {
-        Some(DiffPart::Path) => None,
-        _ => {
-            let [old, new] = names.each_ref().map(|kernel| accepted_costs(&snapshots, &case.name, kernel));
-            let both = old.and_then(|old| Ok(side_by_side(&old, &new?)));
-            // A case whose timings nobody has accepted yet still has paths to compare.
-            let may_lack = only.is_none() && matches!(both, Err(CompareError::NoTimings { .. }));
-            if may_lack { None } else { Some(both.map_err(request)?) }
+    let request = DiffRequest { snapshots: &snapshots, case: &case.name, old, new, only };
+    diff_case(request, || {
+        if !options.no_costs {
+            cancel_on_signals();
         }
-    };
-    let sections = match only {
-        Some(DiffPart::Timing) => Vec::new(),
-        _ => {
-            let [old, new] = names.each_ref().map(|kernel| accepted(&snapshots, &case.name, kernel));
-            let (old, new) = (old.map_err(request)?, new.map_err(request)?);
-            let facts = all_facts(project, case, &sides)?;
-            let measured = if options.no_costs { Vec::new() } else { all_costs(project, case, &sides)? };
-            let mut costs = measured.into_iter();
-            let mut side = |at: usize, sections| {
-                let costs = costs.next().unwrap_or_default();
-                Side { kernel: names[at].clone(), facts: &facts[at], sections, costs }
-            };
-            compare(side(0, old), side(1, new)).map_err(machinery)?
-        }
-    };
-    let [old, new] = names;
-    Ok(CaseDiff { case: case.name.clone(), old, new, sections, timings })
+        let knowledge = on_each(project, &sides, |kernel, fetched, bars| {
+            let metadata = metadata_of(case, kernel, fetched, &project.images(), bars)?;
+            let costs =
+                if options.no_costs { BTreeMap::new() } else { measured_costs(project, case, kernel, fetched, bars) };
+            Ok(KernelKnowledge { metadata, costs })
+        })?;
+        knowledge.try_into().map_err(|_| CommandError::Machinery("expected two kernels".to_owned()))
+    })
 }
 
 /// Prints the classes of kernels with equal paths, and where each change came in.
@@ -103,22 +92,12 @@ pub fn matrix(common: &Common, options: &MatrixArguments) -> Result<u8, CommandE
         let mut series = project.pins.series();
         series.retain(|series| case.runs_on(*series).is_ok());
         series.sort();
-        let facts = all_facts(&project, case, &series)?;
-        let mut kernels: Vec<Side> = Vec::new();
-        for (series, facts) in series.iter().zip(&facts) {
-            let name = KernelName::from(*series);
-            let sections = accepted(&project.snapshots(), &case.name, &name).map_err(request)?;
-            kernels.push(Side { kernel: name, facts, sections, costs: BTreeMap::new() });
-        }
-        let mut names: Vec<String> = Vec::new();
-        for (name, _) in kernels.iter().flat_map(|side| &side.sections) {
-            if !names.contains(name) {
-                names.push(name.clone());
-            }
-        }
+        let kernels = on_each(&project, &series, |kernel, fetched, bars| {
+            Ok((kernel.series.into(), metadata_of(case, kernel, fetched, &project.images(), bars)?))
+        })?;
+        let sections = kernel_matrix(&project.snapshots(), &case.name, &kernels)?;
         println!("{}", case.name);
-        for name in names {
-            let matrix = section_matrix(&name, &kernels).map_err(machinery)?;
+        for (name, matrix) in sections {
             print!("{}", terminal::matrix(&name, &matrix));
         }
         println!();
@@ -131,33 +110,19 @@ fn one_series(project: &Project, name: &str) -> Result<Series, CommandError> {
     found.first().copied().ok_or_else(|| CommandError::Request(format!("{name} is not pinned")))
 }
 
-fn all_facts(project: &Project, case: &Case, series: &[Series]) -> Result<Vec<KernelMetadata>, CommandError> {
-    on_each(project, series, |kernel, fetched, bars| {
-        facts_of(case, kernel, fetched, &project.images(), bars).map_err(machinery)
-    })
-}
-
-/// What functions take in each section of a case, from one traced pass on each kernel. A diff without costs is still a diff:
-/// what goes wrong here is said and no more.
-fn all_costs(project: &Project, case: &Case, series: &[Series]) -> Result<Vec<BTreeMap<String, Costs>>, CommandError> {
-    cancel_on_signals();
-    on_each(project, series, |kernel, fetched, bars| {
-        let images = project.images();
-        let found = record_case(case, kernel, fetched.qemu.as_ref(), &images, &RunLimits::default(), bars).and_then(
-            |capture| {
-                let observation = capture.observation(case)?;
-                capture.tracer?;
-                Ok(observation)
-            },
-        );
-        let sections = match found {
-            Ok(observation) => observation.sections,
-            Err(why) => {
-                eprintln!("rxpath: no costs of functions on {}: {why}", kernel.series);
-                Vec::new()
-            }
-        };
-        Ok(sections.into_iter().map(|section| (section.name, section.costs)).collect())
+/// The costs of functions by section, from a traced pass. A failure is only reported, because the paths can be compared
+/// without costs.
+fn measured_costs(
+    project: &Project,
+    case: &Case,
+    kernel: &Kernel,
+    fetched: &Fetched,
+    bars: &MatrixBars,
+) -> BTreeMap<String, Costs> {
+    let capture = record_case(case, kernel, fetched, &project.images(), &RunLimits::default(), bars);
+    capture.and_then(|capture| capture.costs(case)).unwrap_or_else(|error| {
+        eprintln!("rxpath: the costs of functions on {} are unknown: {}", kernel.series, error_chain(&error));
+        BTreeMap::new()
     })
 }
 
@@ -178,12 +143,4 @@ fn on_each<T>(
     let all = series.iter().map(one).collect();
     bars.finish();
     all
-}
-
-fn request(why: CompareError) -> CommandError {
-    CommandError::Request(why.to_string())
-}
-
-fn machinery(why: CompareError) -> CommandError {
-    CommandError::Machinery(why.to_string())
 }
