@@ -1,25 +1,27 @@
-//! One test for each case and kernel, by the names that nextest selects by: `recv::tcp_blocking::v6_12`.
+//! One test for each case and kernel, with names that nextest can select by: `recv::tcp_blocking::v6_12`.
 //!
 //! Listing reads only cases/ and kernels/; a guest is booted or restored when a test runs.
 
-use std::path::Path;
+#[path = "common/mod.rs"]
+mod common;
+
 use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
 use rxpath::case::{Case, load_some};
 use rxpath::kernel::Series;
-use rxpath::suite::{MatrixOptions, Project, ProjectOptions, Silent, Verdict, run_matrix};
-use rxpath::vm::{Accelerator, RunLimits};
+use rxpath::suite::{MatrixOptions, Silent, Verdict, run_matrix};
+use rxpath::vm::RunLimits;
+
+use common::{one_guest, project};
 
 fn main() -> ExitCode {
-    rxpath::vm::run_launcher_if_requested();
     let arguments = Arguments::from_args();
-    let options = ProjectOptions { root: Some(env!("CARGO_MANIFEST_DIR").into()), ..ProjectOptions::default() };
     // nextest starts this program once for each test, and reading every case would take longer than running one.
     let only = arguments.filter.as_deref().filter(|_| arguments.exact);
     let wanted = |file: &str| only.is_none_or(|test| test.starts_with(&plain(file)));
-    let opened = Project::open(&options).and_then(|project| {
+    let opened = project().and_then(|project| {
         let cases = match only {
             Some(_) => load_some(&project.root, &wanted)?,
             None => project.cases()?,
@@ -28,8 +30,8 @@ fn main() -> ExitCode {
     });
     let (cases, project) = match opened {
         Ok(opened) => opened,
-        Err(why) => {
-            eprintln!("{why}");
+        Err(error) => {
+            eprintln!("{error}");
             return ExitCode::from(101);
         }
     };
@@ -64,14 +66,12 @@ fn plain(case: &str) -> String {
 
 /// Runs both passes and fails with what the command would have said.
 fn check(case: &Case, series: Series) -> Result<(), Failed> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let options = ProjectOptions { root: Some(root.to_owned()), ..ProjectOptions::default() };
-    let project = Project::open(&options)?;
+    let project = project()?;
     let fetched = project.fetch(&[series], &|_| {})?;
     let keep = project.cache.root().join("failures");
     let limits = RunLimits { keep_failures: Some(keep), ..RunLimits::default() };
-    // Pending snapshots are written as insta's own settings say; in a CI job they say not to, unless told otherwise.
-    let matrix = MatrixOptions { jobs: 1, limits, propose: true, accelerator: Accelerator::Exact, save_captures: None };
+    // Pending snapshots are written as insta's own settings say; in a CI job they say not to by default.
+    let matrix = MatrixOptions { limits, propose: true, ..one_guest() };
     let results = run_matrix(&[case], &fetched, &project.images(), &project.snapshots(), &matrix, &Silent)?;
     match results.worst() {
         Verdict::Pass | Verdict::Skipped => Ok(()),

@@ -12,9 +12,9 @@ use serde::Deserialize;
 
 use super::constants::{self, Table};
 use super::model::{OneOrMany, Text};
-use super::nearest::suggestion;
 use super::phrases;
 use super::place::{Findings, Place, Underline};
+use crate::nearest::suggestion;
 
 pub use socket_options::{OptionName, OptionValue};
 

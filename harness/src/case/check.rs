@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use super::case::{Case, Gated};
 use super::diagnostic::Diagnostic;
 use super::gate::Gate;
-use super::nearest::{any_of, nearest};
 use super::phrases::CallPhrase;
 use crate::kernel::Series;
+use crate::nearest::{any_of, nearest};
 
 /// The functions of one kernel that can be traced, by their canonical names.
 #[derive(Clone, Copy, Debug)]

@@ -1,14 +1,14 @@
 //! What must hold of a case, and whether it does: a pure function of what was observed.
 
-use rxpath_guest::{ActorIndex, OpResult, StepIndex};
+use rxpath_guest::{ActorIndex, CHECKSUM_START, OpResult, StepIndex, checksum, counting_pattern};
 
 use super::case::{Case, Gated, StepRef};
 use super::constants;
 use super::diagnostic::{Diagnostic, Diagnostics, Location};
 use super::gate::Gate;
-use super::nearest::{any_of, nearest, suggestion};
 use super::phrases::{Bound, CallPhrase, CostPhrase};
 use crate::kernel::Series;
+use crate::nearest::{any_of, nearest, suggestion};
 use crate::path::{CallPath, PathEntry, PathNode};
 
 /// Where in a run something is expected.
@@ -345,7 +345,7 @@ fn unfold<'a>(nodes: &'a [PathNode], out: &mut Vec<&'a str>) {
         let node = &nodes[at];
         let end = at + 1 + nodes[at + 1..].iter().take_while(|below| below.depth > node.depth).count();
         for _ in 0..node.times.clamp(1, UNFOLDED) {
-            if let PathEntry::Call(name) = &node.what {
+            if let PathEntry::Call(name) = &node.entry {
                 out.push(name);
             }
             unfold(&nodes[at + 1..end], out);
@@ -363,7 +363,7 @@ fn count(path: &CallPath, is: impl Fn(&PathEntry) -> bool) -> i64 {
         let factor = factors.last().copied().unwrap_or(1) * i64::from(node.times.max(1));
         factors.resize(node.depth as usize, factors.last().copied().unwrap_or(1));
         factors.push(factor);
-        if is(&node.what) {
+        if is(&node.entry) {
             total += factor;
         }
     }
@@ -382,7 +382,7 @@ fn woken(path: &CallPath) -> String {
     let mut woken: Vec<&str> = path
         .nodes
         .iter()
-        .filter_map(|node| match &node.what {
+        .filter_map(|node| match &node.entry {
             PathEntry::Wakes(who) => Some(&**who),
             _ => None,
         })
@@ -396,9 +396,9 @@ fn errno_name(errno: i32) -> String {
     constants::name(constants::ERRNOS, i64::from(errno)).map_or_else(|| format!("errno {errno}"), str::to_owned)
 }
 
-/// FNV-1a (32 bits) of the counting pattern that every send begins anew.
+/// The checksum of the counting pattern, which every send starts from its first byte.
 fn pattern_checksum(bytes: usize) -> u32 {
-    (0..bytes).fold(0x811c_9dc5, |hash: u32, at| (hash ^ u32::from(at as u8)).wrapping_mul(0x0100_0193))
+    checksum(CHECKSUM_START, &counting_pattern(bytes))
 }
 
 /// `receiver.recv`, `softirq on sender`.

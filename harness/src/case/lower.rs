@@ -44,7 +44,7 @@ pub struct Lowered {
 
 impl Case {
     /// The last CPU that is at work. CPUs tick one after another, so after its tick none of them does for a while.
-    fn tick_of(&self) -> u16 {
+    fn sync_cpu(&self) -> u16 {
         match self.machine.nic {
             // Any CPU gets its interrupts.
             Nic::Virtio => self.machine.cpus.saturating_sub(1),
@@ -67,18 +67,15 @@ impl Case {
             netns: actor.netns,
             steps: steps(&actor.steps),
         });
-        let SplitSetup { begun, left, settled, .. } = self.split_setup();
-        let (sysctls, files) =
-            if settled { Default::default() } else { (self.machine.sysctls.clone(), self.machine.files.clone()) };
+        let SplitSetup { completed, settings, left, .. } = self.split_setup();
         let plan = Plan {
             iterations,
             pass,
             warmup: self.warmup,
-            tick_of: self.tick_of(),
-            sysctls,
-            files,
+            sync_cpu: self.sync_cpu(),
             slots: self.slots.len() as u16,
-            begun,
+            completed_setup: completed,
+            settings,
             setup: left,
             actors: actors.collect(),
             deadline_ns: DEADLINE_NS,
@@ -121,18 +118,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rounds_begin_after_the_tick_of_the_last_cpu_at_work() {
-        let tick_of = |machine: &str, cpus: [u16; 2]| {
+    fn rounds_begin_after_the_sync_cpu_the_last_cpu_at_work() {
+        let sync_cpu = |machine: &str, cpus: [u16; 2]| {
             let actor = |cpu| format!("{{cpu: {cpu}, steps: [socket: {{family: AF_INET, type: SOCK_STREAM}}]}}");
             let actors = format!("{{first: {}, second: {}}}", actor(cpus[0]), actor(cpus[1]));
             let text = format!("rxpath: 1\ntitle: t\nabout: t\nmachine: {machine}\nsetup: []\nactors: {actors}\n");
             let case = load::parse("tick", Source { path: PathBuf::from("tick.yaml"), text }).unwrap().remove(0);
-            case.lower("6.12".parse().unwrap(), PassKind::Trace).plan.tick_of
+            case.lower("6.12".parse().unwrap(), PassKind::Trace).plan.sync_cpu
         };
-        assert_eq!(tick_of("{}", [0, 0]), 0);
-        assert_eq!(tick_of("{}", [1, 0]), 1);
-        assert_eq!(tick_of("{nic: veth}", [0, 0]), 0);
-        assert_eq!(tick_of("{nic: virtio}", [0, 0]), 1, "interrupts go to any CPU");
-        assert_eq!(tick_of("{nic: virtio, cpus: 1}", [0, 0]), 0);
+        assert_eq!(sync_cpu("{}", [0, 0]), 0);
+        assert_eq!(sync_cpu("{}", [1, 0]), 1);
+        assert_eq!(sync_cpu("{nic: veth}", [0, 0]), 0);
+        assert_eq!(sync_cpu("{nic: virtio}", [0, 0]), 1, "interrupts go to any CPU");
+        assert_eq!(sync_cpu("{nic: virtio, cpus: 1}", [0, 0]), 0);
     }
 }

@@ -16,7 +16,6 @@ mod gate;
 mod load;
 mod lower;
 mod model;
-mod nearest;
 mod operations;
 mod phrases;
 mod place;

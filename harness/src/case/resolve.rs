@@ -16,12 +16,12 @@ use super::case_name::CaseName;
 use super::deadlock;
 use super::gate::Gate;
 use super::model::{ActorFile, CaseFile, Feature, KernelsFile, MachineFile, Nic, OneOrMany, SetupItem, Text};
-use super::nearest::suggestion;
 use super::operations::StepFile;
 use super::phrases::{self, PhraseError};
 use super::place::{Findings, Place, Underline};
 use super::presets;
 use crate::kernel::Series;
+use crate::nearest::suggestion;
 use crate::path::ContextRules;
 
 /// What captures call contexts, and tasks that are no actors; the classes of kernel threads are in `path/contexts.yaml`.
@@ -318,7 +318,7 @@ impl Resolver<'_> {
                 let names = names.iter().map(String::as_str);
                 (format!("`{actor}` has no step `{step}`"), suggestion(step, names))
             } else {
-                let help = format!("say which: {}, or give the steps names", super::nearest::any_of(several));
+                let help = format!("say which: {}, or give the steps names", crate::nearest::any_of(several));
                 (format!("`{actor}` does `{step}` more than once"), Some(help))
             };
             self.findings.add(place, Underline::Part(step), message, "unknown step", help);

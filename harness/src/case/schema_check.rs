@@ -9,9 +9,9 @@ use std::collections::BTreeMap;
 use serde_json::Value as Json;
 use serde_yaml::Value as Yaml;
 
-use super::nearest::{any_of, nearest, suggestion};
 use super::place::{Findings, Place, Underline};
 use super::yaml::{Content, Node};
+use crate::nearest::{any_of, nearest, suggestion};
 
 /// The value at the root of the file, typed by the schema, with `$name` replaced by the parameters' values.
 pub fn read(schema: &Json, parameters: &BTreeMap<String, String>, findings: &mut Findings) -> Yaml {

@@ -44,12 +44,12 @@ impl WarmSetup {
 pub(super) struct SplitSetup {
     /// What was done before its machine was saved.
     pub warm_setup: WarmSetup,
-    /// Which of its setups the run begins with, if it begins with one.
-    pub begun: Option<u16>,
+    /// Which of its setups the run continues, if any.
+    pub completed: Option<u16>,
+    /// Settings of the machine that the run makes itself.
+    pub settings: Vec<Step>,
     /// What is left to do of the run's own setup.
     pub left: Vec<Step>,
-    /// Whether the machine's settings were made beforehand as well.
-    pub settled: bool,
 }
 
 impl Case {
@@ -67,7 +67,8 @@ impl Case {
         if self.machine.sysctls.is_empty() && self.machine.files.is_empty() {
             split(steps)
         } else {
-            SplitSetup { warm_setup: WarmSetup::Usual, begun: None, left: steps, settled: false }
+            let settings = self.settings().collect();
+            SplitSetup { warm_setup: WarmSetup::Usual, completed: None, settings, left: steps }
         }
     }
 
@@ -79,7 +80,7 @@ impl Case {
         let slots = slots_of(&steps);
         let steps = self.settings().chain(self.network()).chain(steps).collect();
         let warm_setup = WarmSetup::Long(Arc::new(Setup { slots, steps }));
-        SplitSetup { warm_setup, begun: Some(0), left, settled: true }
+        SplitSetup { warm_setup, completed: Some(0), settings: Vec::new(), left }
     }
 
     /// What sets up the machine, as steps.
@@ -106,13 +107,13 @@ fn split(mut steps: Vec<Step>) -> SplitSetup {
         let left = steps.split_off(many);
         let slots = slots_of(&steps);
         let warm_setup = WarmSetup::Long(Arc::new(Setup { slots, steps }));
-        return SplitSetup { warm_setup, begun: Some(0), left, settled: false };
+        return SplitSetup { warm_setup, completed: Some(0), settings: Vec::new(), left };
     }
     // Names are numbered in the order in which they are made, so what comes first is the same to the slot.
     let mut real = (0..).zip(&*SETUPS).filter(|(_, setup)| !setup.steps.is_empty());
     let found = real.find_map(|(at, setup)| Some((at, steps.strip_prefix(&*setup.steps)?.to_vec())));
-    let (begun, left) = found.map_or((None, steps), |(at, left)| (Some(at), left));
-    SplitSetup { warm_setup: WarmSetup::Usual, begun, left, settled: false }
+    let (completed, left) = found.map_or((None, steps), |(at, left)| (Some(at), left));
+    SplitSetup { warm_setup: WarmSetup::Usual, completed, settings: Vec::new(), left }
 }
 
 /// How many of the steps do what this preset does again and again; 0 unless it is done [`MANY`] times. Each time makes slots of
@@ -161,9 +162,9 @@ mod tests {
     fn a_case_begins_with_what_was_done_beforehand_and_does_the_rest_itself() {
         let tcp = &SETUPS[0].steps;
         let begins = |steps: &[Step]| {
-            let SplitSetup { warm_setup, begun, left, .. } = split(steps.to_vec());
+            let SplitSetup { warm_setup, completed, left, .. } = split(steps.to_vec());
             assert_eq!(warm_setup, WarmSetup::Usual);
-            (begun, left)
+            (completed, left)
         };
         let more = [&tcp[..], &tcp[..1]].concat();
         assert_eq!(begins(&more), (Some(0), tcp[..1].to_vec()));
@@ -181,10 +182,10 @@ mod tests {
         let split_setup = case(MANY).split_setup();
         let WarmSetup::Long(long) = &split_setup.warm_setup else { panic!("{MANY} are not many") };
         assert_eq!((usize::from(long.slots), long.steps.len()), (3 * MANY, 9 * MANY));
-        assert_eq!((split_setup.begun, split_setup.left.len()), (Some(0), 1), "epoll_create1 is the run's own");
+        assert_eq!((split_setup.completed, split_setup.left.len()), (Some(0), 1), "epoll_create1 is the run's own");
         assert_eq!(split_setup.warm_setup.setups(), [Setup::clone(long)]);
         let few = case(MANY - 1).split_setup();
-        assert_eq!((few.warm_setup, few.begun), (WarmSetup::Usual, Some(0)), "the first of them is usual");
+        assert_eq!((few.warm_setup, few.completed), (WarmSetup::Usual, Some(0)), "the first of them is usual");
         assert_eq!(few.left.len(), 9 * (MANY - 2) + 1);
     }
 
@@ -210,16 +211,20 @@ mod tests {
             [("tun", format!("[{{tun: {{}}, as: tun}}, {own}]"), 1), ("veth", format!("[{own}]"), 0)]
         {
             let case = case(nic, &setup);
-            let SplitSetup { warm_setup: WarmSetup::Long(long), begun, left, .. } = case.split_setup() else {
+            let SplitSetup { warm_setup: WarmSetup::Long(long), completed, left, .. } = case.split_setup() else {
                 panic!("{nic}: a usual machine")
             };
             assert_eq!(paths(&long.steps), ["/proc/sys/net/ipv4/tcp_ecn", "/sys/x", "network"], "{nic}");
-            assert_eq!((long.slots, begun, paths(&left)), (slots, Some(0), vec!["other".to_owned()]), "{nic}");
+            assert_eq!((long.slots, completed, paths(&left)), (slots, Some(0), vec!["other".to_owned()]), "{nic}");
             let plan = case.lower("6.12".parse().unwrap(), super::super::PassKind::Timing).plan;
-            assert_eq!((plan.sysctls, plan.files), (Vec::new(), Vec::new()), "{nic}");
+            assert_eq!(plan.settings, [], "{nic}");
         }
         let usual = case("loopback", &format!("[{own}]"));
         assert_eq!(usual.split_setup().warm_setup, WarmSetup::Usual);
-        assert_eq!(usual.lower("6.12".parse().unwrap(), super::super::PassKind::Timing).plan.sysctls.len(), 1);
+        let plan = usual.lower("6.12".parse().unwrap(), super::super::PassKind::Timing).plan;
+        assert_eq!(
+            (paths(&plan.settings), plan.setup.len()),
+            (vec!["/proc/sys/net/ipv4/tcp_ecn".to_owned(), "/sys/x".to_owned()], 1)
+        );
     }
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::kernel::{FetchOptions, QemuSource};
+use crate::kernel::FetchOptions;
 use crate::suite::ProjectOptions;
 
 /// Boots pinned Linux kernels, traces their receive path and says what changed between them.
@@ -35,8 +35,8 @@ pub struct Common {
 impl Common {
     /// How to open the workshop, with packages from there.
     pub fn project(&self, packages: &Packages) -> ProjectOptions {
-        let qemu = self.qemu.clone().map_or(QemuSource::Pinned, QemuSource::Host);
-        let fetch = FetchOptions { from: packages.from.clone(), unlocked: packages.unlocked, qemu };
+        let fetch =
+            FetchOptions { from: packages.from.clone(), unlocked: packages.unlocked, host_qemu: self.qemu.clone() };
         ProjectOptions { root: self.root.clone(), fetch }
     }
 }

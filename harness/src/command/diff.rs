@@ -119,7 +119,7 @@ fn measured_costs(
     fetched: &Fetched,
     bars: &MatrixBars,
 ) -> BTreeMap<String, Costs> {
-    let capture = record_case(case, kernel, fetched, &project.images(), &RunLimits::default(), bars);
+    let capture = record_case(case, kernel, &fetched.qemu, &project.images(), &RunLimits::default(), bars);
     capture.and_then(|capture| capture.costs(case)).unwrap_or_else(|error| {
         eprintln!("rxpath: the costs of functions on {} are unknown: {}", kernel.series, error_chain(&error));
         BTreeMap::new()

@@ -1,8 +1,9 @@
 //! Why a command ended without doing what was asked, and with which exit code.
 
 use crate::kernel::KernelError;
+use crate::suite::benchmark::BenchError;
 use crate::suite::native::NativeError;
-use crate::suite::{FactsError, PassError, ProjectError, PruneError, SelectionError};
+use crate::suite::{CompareError, MetadataError, PassError, ProjectError, PruneError, RecordError, SelectionError};
 use crate::vm::VmError;
 
 /// Why a command failed.
@@ -20,9 +21,18 @@ pub enum CommandError {
     /// A guest.
     #[error(transparent)]
     Vm(#[from] VmError),
-    /// A kernel's facts.
+    /// A kernel's metadata.
     #[error(transparent)]
-    Facts(#[from] FactsError),
+    Metadata(#[from] MetadataError),
+    /// A recorded case.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// A comparison.
+    #[error(transparent)]
+    Compare(#[from] CompareError),
+    /// A benchmark.
+    #[error(transparent)]
+    Bench(#[from] BenchError),
     /// The cache's upkeep.
     #[error(transparent)]
     Upkeep(#[from] PruneError),
@@ -47,8 +57,11 @@ impl CommandError {
             Self::Project(ProjectError::Kernel(why)) | Self::Kernel(why) => why.is_request(),
             Self::Project(_) | Self::Selection(_) | Self::Request(_) => true,
             Self::Upkeep(why) => why.is_request(),
+            Self::Compare(error) => error.is_request(),
             Self::Native(why) => matches!(why, NativeError::NoKvm { .. }),
-            Self::Vm(_) | Self::Facts(_) | Self::Pass(_) | Self::Machinery(_) => false,
+            Self::Vm(_) | Self::Metadata(_) | Self::Record(_) | Self::Bench(_) | Self::Pass(_) | Self::Machinery(_) => {
+                false
+            }
         };
         if is_request { super::EXIT_REQUEST } else { 3 }
     }

@@ -30,9 +30,7 @@ pub fn export(common: &Common, options: &ExportOptions) -> Result<u8, CommandErr
         return Err(CommandError::Request(format!("{} does not run on {}: {why}", case.name, kernel.series)));
     }
     let bars = MatrixBars::new(1);
-    let qemu = fetched.qemu.as_ref();
-    let capture =
-        record_case(case, kernel, qemu, &project.images(), &RunLimits::default(), &bars).map_err(machinery)?;
+    let capture = record_case(case, kernel, &fetched.qemu, &project.images(), &RunLimits::default(), &bars)?;
     bars.finish();
     let title = format!("{} on {} ({})", case.name, kernel.series, kernel.release);
     let bytes = written(&capture, options.format, &title).map_err(machinery)?;

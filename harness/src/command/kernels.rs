@@ -2,7 +2,7 @@
 
 use super::arguments::{Common, KernelsCommand, KernelsOptions, Packages};
 use super::error::CommandError;
-use crate::kernel::{list, update};
+use crate::kernel::{KernelError, list, update};
 use crate::report::{FetchBars, terminal};
 use crate::suite::{Project, find_root};
 
@@ -28,7 +28,7 @@ pub fn kernels(common: &Common, options: &KernelsOptions) -> Result<u8, CommandE
         }
         KernelsCommand::Update { series } => {
             let root = find_root(common.root.as_deref())?;
-            let cache = crate::kernel::Cache::locate()?;
+            let cache = crate::kernel::Cache::locate().map_err(KernelError::from)?;
             let bars = FetchBars::new();
             let changes = update(&root, series, &cache, &|progress| bars.show(progress))?;
             bars.finish();

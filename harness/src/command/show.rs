@@ -22,9 +22,7 @@ pub fn show(common: &Common, options: &ShowOptions) -> Result<u8, CommandError> 
             }
             let bars = MatrixBars::new(1);
             let broken = |why: &dyn std::fmt::Display| CommandError::Machinery(why.to_string());
-            let capture =
-                record_case(case, kernel, fetched.qemu.as_ref(), &project.images(), &RunLimits::default(), &bars)
-                    .map_err(|why| broken(&why))?;
+            let capture = record_case(case, kernel, &fetched.qemu, &project.images(), &RunLimits::default(), &bars)?;
             if let Err(why) = &capture.tracer {
                 eprintln!("rxpath: no costs of functions on {}: {why}", kernel.series);
             }

@@ -44,7 +44,7 @@ pub fn cost(line: &DiffLine, cost: Cost) -> Option<String> {
 /// What is to be known of the costs beside a path's calls; `None` if there are none.
 pub fn about_costs(path: &CallPath, costs: &Costs) -> Option<&'static str> {
     let is_switch =
-        |node: &PathNode| matches!(node.what, PathEntry::Sleeps | PathEntry::Wakes(_) | PathEntry::Preempted);
+        |node: &PathNode| matches!(node.entry, PathEntry::Sleeps | PathEntry::Wakes(_) | PathEntry::Preempted);
     match (costs.is_empty(), path.nodes.iter().any(is_switch)) {
         (true, _) => None,
         (false, false) => Some("instructions of a call with all that it calls, median"),

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::change_words::{kind, sign};
 use crate::path::text;
-use crate::suite::{Decision, Pending, SectionDiff, runs};
+use crate::suite::{Decision, Pending, SectionDiff, SnapshotKind, runs};
 
 /// Names shown of a list of snapshots before the rest is counted.
 const NAMED: usize = 6;
@@ -53,7 +53,7 @@ pub fn names(which: &[usize], all: &[Pending], most: usize) -> String {
 }
 
 fn name(one: &Pending) -> String {
-    let timing = if one.is_timing { " (timings)" } else { "" };
+    let timing = if one.kind == SnapshotKind::Timing { " (timings)" } else { "" };
     let against = match one.old {
         None => " (the first snapshot)".to_owned(),
         Some(_) if one.against != one.kernel => format!(" (new; held against {})", one.against),

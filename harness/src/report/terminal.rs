@@ -149,7 +149,7 @@ const COSTS_UNTIL: usize = 72;
 
 /// A path's lines with what their functions take, where that is known.
 fn costed(path: &path::CallPath, costs: &Costs) -> String {
-    let line = |(text, node): (&str, &PathNode)| match node.what.function().and_then(|name| costs.get(name)) {
+    let line = |(text, node): (&str, &PathNode)| match node.entry.function().and_then(|name| costs.get(name)) {
         Some(cost) => {
             let room = COSTS_UNTIL.saturating_sub(text.chars().count());
             format!("  {text} {:>room$}", change_words::grouped(*cost))
@@ -165,14 +165,14 @@ pub fn matrix(section: &str, matrix: &Matrix) -> String {
     let classes: Vec<String> = matrix
         .classes
         .iter()
-        .map(|class| class.iter().map(|index| matrix.kernels[*index].kernel.as_str()).collect::<Vec<_>>().join(" "))
+        .map(|class| class.iter().map(|index| matrix.kernels[*index].as_str()).collect::<Vec<_>>().join(" "))
         .collect();
     let _ = writeln!(out, "  {section}: {} ({})", count(classes.len(), "path", "paths"), classes.join(" | "));
     for change in &matrix.changes {
         let first: Vec<String> =
             change.first_changed.iter().map(|(change, name)| diff_words::brief(change, name)).collect();
         let lines = count(change.diff.changes().count(), "line", "lines");
-        let (before, after) = (&matrix.kernels[change.before].kernel, &matrix.kernels[change.after].kernel);
+        let (before, after) = (&matrix.kernels[change.before], &matrix.kernels[change.after]);
         let _ = writeln!(out, "    since {after} (not yet in {before}): {lines}, first {}", first.join(", "));
     }
     out
@@ -204,9 +204,7 @@ pub fn fetched(fetched: &Fetched) -> String {
         let unlocked = if kernel.unlocked { " (not what the lock says)" } else { "" };
         let _ = writeln!(out, "{:<8} {}{unlocked}", kernel.series, kernel.version);
     }
-    if let Some(qemu) = &fetched.qemu {
-        let _ = writeln!(out, "QEMU     {}", qemu.version);
-    }
+    let _ = writeln!(out, "QEMU     {}", fetched.qemu.version);
     out
 }
 

@@ -122,14 +122,14 @@ fn boots(
     boots: usize,
 ) -> Result<(Vec<u64>, Vec<u64>), BenchError> {
     let guest = ImageSpec::default().guest_kernel(kernel)?;
-    let qemu = fetched.qemu.as_ref().map(qemu_program).ok_or(TestBedError::NoQemu)?;
+    let qemu = qemu_program(&fetched.qemu);
     let times = (0..boots).map(|_| images.measure_boot(&guest, &Machine::default(), &qemu));
     let times = times.collect::<Result<Vec<_>, _>>()?;
     Ok(times.iter().map(|boot| (boot.ready_ms, boot.arming_ms)).unzip())
 }
 
 fn run_nothing(image: &WarmImage) -> Result<Duration, VmError> {
-    let plan = Plan::of_nobody(Pass::Timing { milestones: None });
+    let plan = Plan::empty(Pass::Timing { milestones: None });
     let started = Instant::now();
     run_plan(image, ImageKind::Untraced, plan, &RunLimits::default())?;
     Ok(started.elapsed())

@@ -23,7 +23,7 @@ pub enum NativeError {
         "--accel kvm: KVM does not work on this machine: {reason}\n`--mode native` alone uses QEMU's translator instead; exact mode, the default, does not need KVM"
     )]
     NoKvm { reason: String },
-    #[error("testing KVM requires a kernel and QEMU, and none was fetched")]
+    #[error("testing KVM requires a kernel, and none was fetched")]
     NoKernel,
     #[error(transparent)]
     Kernel(#[from] KernelError),
@@ -53,6 +53,6 @@ pub fn accelerator(
 
 /// Whether KVM works here: the result of an earlier test, or of a test now.
 pub fn probe_kvm(project: &Project, fetched: &Fetched) -> Result<Kvm, NativeError> {
-    let (Some(kernel), Some(qemu)) = (fetched.kernels.last(), &fetched.qemu) else { return Err(NativeError::NoKernel) };
-    Ok(probe(&project.cache, &ImageSpec::default().guest_kernel(kernel)?, &qemu_program(qemu))?)
+    let kernel = fetched.kernels.last().ok_or(NativeError::NoKernel)?;
+    Ok(probe(&project.cache, &ImageSpec::default().guest_kernel(kernel)?, &qemu_program(&fetched.qemu))?)
 }

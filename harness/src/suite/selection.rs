@@ -1,11 +1,12 @@
 //! The cases that the command line chooses.
 
 use crate::case::{Case, CaseName};
+use crate::nearest::nearest;
 
 /// A name on the command line that chooses no case.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SelectionError {
-    #[error("no case is called {name:?}{}; `rxpath cases list` lists all", suggestion(.near))]
+    #[error("no case is called {name:?}{}; `rxpath cases list` lists all", did_you_mean(.near))]
     UnknownCase {
         name: String,
         /// Similar names.
@@ -13,7 +14,7 @@ pub enum SelectionError {
     },
 }
 
-fn suggestion(near: &[String]) -> String {
+fn did_you_mean(near: &[String]) -> String {
     if near.is_empty() { String::new() } else { format!("; did you mean {}?", near.join(" or ")) }
 }
 
@@ -27,11 +28,8 @@ pub fn choose<'a>(cases: &'a [Case], names: &[String]) -> Result<Vec<&'a Case>, 
     }
     for name in names {
         if !cases.iter().any(|case| chooses(name, &case.name)) {
-            let mut by_likeness: Vec<(f64, &str)> =
-                cases.iter().map(|case| (strsim::jaro_winkler(name, &case.name), case.name.as_str())).collect();
-            by_likeness.sort_by(|a, b| b.0.total_cmp(&a.0));
-            let near = by_likeness.iter().filter(|(likeness, _)| *likeness > 0.8).take(3);
-            let near = near.map(|(_, name)| (*name).to_owned()).collect();
+            let near = nearest(name, cases.iter().map(|case| case.name.as_str()));
+            let near = near.into_iter().map(str::to_owned).collect();
             return Err(SelectionError::UnknownCase { name: name.clone(), near });
         }
     }

@@ -6,9 +6,9 @@ use serde::Deserialize;
 use super::{Argument, Scope};
 use crate::case::constants::{self, OptionKind};
 use crate::case::model::Text;
-use crate::case::nearest::suggestion;
 use crate::case::phrases;
 use crate::case::place::{Place, Underline};
+use crate::nearest::suggestion;
 
 /// A socket option, by name or number.
 #[derive(Clone, Debug, Deserialize)]

@@ -5,9 +5,9 @@ use crate::case::case::{Gated, Measure, StepRef};
 use crate::case::constants;
 use crate::case::expect::{Context, Expectation};
 use crate::case::model::{CaseFile, ExpectFile, OneOrMany, Text};
-use crate::case::nearest::suggestion;
 use crate::case::phrases::{self, PhraseError};
 use crate::case::place::{Place, Underline};
+use crate::nearest::suggestion;
 use crate::path::Profiles;
 
 impl Resolver<'_> {

@@ -9,10 +9,10 @@ use crate::case::arguments::Scope;
 use crate::case::case::{CaseActor, CaseStep, StepRef};
 use crate::case::constants;
 use crate::case::model::{ActorFile, ActorKindFile, CaseFile, MOST_REPEATS, Nic, Text};
-use crate::case::nearest::suggestion;
 use crate::case::operations::StepFile;
 use crate::case::phrases::{self, ConditionPhrase};
 use crate::case::place::{Place, Underline};
+use crate::nearest::suggestion;
 
 impl Resolver<'_> {
     pub(super) fn setup(&mut self, file: &CaseFile, steps: &[SetupStep<'_>]) -> Vec<CaseStep> {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::case::{Case, CaseName};
 use crate::diff::{Matrix, OperationCost, TimingLine, side_by_side};
 use crate::kernel::{Fetched, Kernel, KernelName};
+use crate::path::CallPath;
 use crate::path::cost::Costs;
 use crate::suite::compare::sides::{CompareError, SectionDiff, Side, accepted, compare, section_matrix};
 use crate::suite::judge::timings::Timings;
@@ -46,6 +47,12 @@ pub(crate) struct KernelKnowledge {
     pub(crate) costs: BTreeMap<String, Costs>,
 }
 
+impl KernelKnowledge {
+    fn side(&self, kernel: &KernelName, sections: Vec<(String, CallPath)>) -> Side<'_> {
+        Side { kernel: kernel.clone(), metadata: &self.metadata, sections, costs: self.costs.clone() }
+    }
+}
+
 /// Compares a case. `knowledge` is called for the old and the new kernel only if there are paths to compare.
 pub(crate) fn diff_case<E: From<CompareError>>(
     request: DiffRequest<'_>,
@@ -64,16 +71,9 @@ pub(crate) fn diff_case<E: From<CompareError>>(
     let sections = match only {
         Some(SnapshotKind::Timing) => Vec::new(),
         _ => {
-            let paths = [accepted(snapshots, case, &old)?, accepted(snapshots, case, &new)?];
-            let knowledge = knowledge()?;
-            let ([old_paths, new_paths], [old_knowledge, new_knowledge]) = (paths, &knowledge);
-            let side = |kernel: &KernelName, knowledge: &'_ KernelKnowledge, sections| Side {
-                kernel: kernel.clone(),
-                metadata: &knowledge.metadata,
-                sections,
-                costs: knowledge.costs.clone(),
-            };
-            compare(side(&old, old_knowledge, old_paths), side(&new, new_knowledge, new_paths))?
+            let (old_paths, new_paths) = (accepted(snapshots, case, &old)?, accepted(snapshots, case, &new)?);
+            let [old_knowledge, new_knowledge] = &knowledge()?;
+            compare(old_knowledge.side(&old, old_paths), new_knowledge.side(&new, new_paths))?
         }
     };
     Ok(CaseDiff { case: case.clone(), old, new, sections, timings })
@@ -111,7 +111,7 @@ pub(crate) fn metadata_of(
     images: &Images,
     watcher: &dyn Watcher,
 ) -> Result<KernelMetadata, CompareError> {
-    let image = image_for_case(case, kernel, fetched, images, watcher);
+    let image = image_for_case(case, kernel, &fetched.qemu, images, watcher);
     image
         .and_then(|image| KernelMetadata::load(&image).map_err(TestBedError::from))
         .map_err(|source| CompareError::Metadata { kernel: kernel.series.into(), source })

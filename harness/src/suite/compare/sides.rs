@@ -128,11 +128,7 @@ pub(super) fn section_matrix(section: &str, kernels: &[Side<'_>]) -> Result<Matr
         .iter()
         .map(|side| {
             let found = side.sections.iter().find(|(name, _)| name == section).map(|(_, path)| path);
-            MatrixInput {
-                kernel: side.kernel.to_string(),
-                path: found.ok_or_else(|| "no such part".to_owned()),
-                timing: None,
-            }
+            MatrixInput { kernel: side.kernel.to_string(), path: found }
         })
         .collect();
     let symbols: Vec<NamedSymbols> = kernels

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use rxpath_guest::Tag;
 
 use crate::case::{Case, Lowered, PassKind};
-use crate::kernel::{Fetched, Kernel};
+use crate::kernel::{Kernel, Qemu};
 use crate::path::cost::{Costs, TracerCost};
 use crate::suite::inspect::timeline::Timeline;
 use crate::suite::judge::observe::Observation;
@@ -49,12 +49,12 @@ pub enum RecordError {
 pub fn record_case(
     case: &Case,
     kernel: &Kernel,
-    fetched: &Fetched,
+    qemu: &Qemu,
     images: &Images,
     limits: &RunLimits,
     watcher: &dyn Watcher,
 ) -> Result<Capture, RecordError> {
-    let image = image_for_case(case, kernel, fetched, images, watcher)?;
+    let image = image_for_case(case, kernel, qemu, images, watcher)?;
     let lowered = case.lower(kernel.series, PassKind::Trace);
     let recorded = Recorded::run(&image, PassKind::Trace.image(), lowered.plan.clone(), limits)?;
     let metadata = KernelMetadata::load(&image)?;

@@ -137,17 +137,17 @@ impl Observation {
 fn is_seen(loss: &TooDeep, forests: &CallForests, metadata: &KernelMetadata, filter: &Filter) -> bool {
     let Some(forest) = forests.by_task.get(&loss.task) else { return true };
     let is_it =
-        |node: &Node| matches!(node.what, NodeKind::Call { func, end } if func == loss.func && end == Some(loss.time));
+        |node: &Node| matches!(node.kind, NodeKind::Call { func, end } if func == loss.func && end == Some(loss.time));
     let Some(at) = forest.nodes.iter().position(is_it) else { return true };
     let mut depth = forest.nodes[at].depth + 1;
     let enclosing = forest.nodes[..=at].iter().rev().filter(|node| {
-        let encloses = node.depth < depth && matches!(node.what, NodeKind::Call { .. });
+        let encloses = node.depth < depth && matches!(node.kind, NodeKind::Call { .. });
         if encloses {
             depth = node.depth;
         }
         encloses
     });
-    let mut names = enclosing.filter_map(|node| match node.what {
+    let mut names = enclosing.filter_map(|node| match node.kind {
         NodeKind::Call { func, .. } => metadata.symbols.name(func),
         _ => None,
     });

@@ -19,7 +19,8 @@ pub(super) struct SnapshotCheck<'a> {
 
 impl SnapshotCheck<'_> {
     pub(super) fn check_paths(&self, document: &str, result: &mut CaseResult) {
-        if let Some(accepted) = self.differing(SnapshotKind::Path, document, self.accepted(SnapshotKind::Path), result) {
+        if let Some(accepted) = self.differing(SnapshotKind::Path, document, self.accepted(SnapshotKind::Path), result)
+        {
             result.accepted = Some(accepted);
         }
     }
@@ -28,7 +29,9 @@ impl SnapshotCheck<'_> {
     pub(super) fn check_timings(&self, timings: &Timings, result: &mut CaseResult) {
         let accepted = self.accepted(SnapshotKind::Timing);
         if let Some(TimingComparison::WithinBand(within)) = accepted.as_ref().map(|text| timings.compare_with(text)) {
-            result.notes.push(format!("timings differ from the accepted ones within the tolerance: {}", within.join("; ")));
+            result
+                .notes
+                .push(format!("timings differ from the accepted ones within the tolerance: {}", within.join("; ")));
             self.snapshots.withdraw(self.case, self.kernel, SnapshotKind::Timing);
         } else if let Some(accepted) = self.differing(SnapshotKind::Timing, &timings.document(), accepted, result) {
             note_accepted_costs(&mut result.timings, &accepted);
@@ -126,7 +129,8 @@ mod tests {
         let timings = timings(cost);
         result.timings = timings.timings.clone();
         let snapshots = Snapshots::new(root.path());
-        let check = SnapshotCheck { snapshots: &snapshots, case: &case, kernel: &kernel, propose: accepted == Some(cost) };
+        let check =
+            SnapshotCheck { snapshots: &snapshots, case: &case, kernel: &kernel, propose: accepted == Some(cost) };
         check.check_timings(&timings, &mut result);
         (result, pending.exists())
     }
@@ -134,9 +138,15 @@ mod tests {
     #[test]
     fn timings_are_the_accepted_ones_or_within_the_tolerance_or_changed() {
         let (same, is_pending) = checked(Some(10_000), 10_000);
-        assert_eq!((same.verdict, same.notes.len(), same.timings[0].accepted, is_pending), (Verdict::Pass, 0, None, false));
+        assert_eq!(
+            (same.verdict, same.notes.len(), same.timings[0].accepted, is_pending),
+            (Verdict::Pass, 0, None, false)
+        );
         let (near, is_pending) = checked(Some(10_000), 10_050);
-        assert_eq!((near.verdict, near.notes.len(), near.timings[0].accepted, is_pending), (Verdict::Pass, 1, None, false));
+        assert_eq!(
+            (near.verdict, near.notes.len(), near.timings[0].accepted, is_pending),
+            (Verdict::Pass, 1, None, false)
+        );
         let (far, is_pending) = checked(Some(10_000), 10_051);
         assert_eq!((far.verdict, far.timings[0].accepted, is_pending), (Verdict::Changed, Some(10_000), true));
         assert_eq!(far.problems[0].place, "instructions, median of 2 iterations");

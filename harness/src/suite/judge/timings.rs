@@ -8,7 +8,7 @@ use std::fmt::Write;
 use rxpath_guest::{OpResult, RunReport};
 
 use crate::case::{Case, Measure, StepRef};
-use crate::path::timing::{Exact, Summary, WIDEST_BAND, compare_exact, subtract};
+use crate::path::timing::{Exact, Summary, compare_exact, subtract};
 
 use crate::suite::store::saved::OperationTiming;
 
@@ -26,7 +26,7 @@ pub struct Timings {
 pub enum TimingComparison {
     /// Equal to the instruction.
     Same,
-    /// All are within [`WIDEST_BAND`]. Describes those that differ.
+    /// All are within `path::timing::WIDEST_BAND`. Describes those that differ.
     WithinBand(Vec<String>),
     /// At least one is beyond the band, or different operations were measured.
     Different,
@@ -85,12 +85,12 @@ impl Timings {
         }
         let mut within = Vec::new();
         for (old, new) in stored.timings.iter().zip(&self.timings) {
-            match compare_exact(old.cost, new.cost, WIDEST_BAND) {
-                Ok(Exact::Same) => {}
-                Ok(Exact::WithinBand { difference, .. }) => {
+            match compare_exact(old.cost, new.cost) {
+                Exact::Same => {}
+                Exact::WithinBand { difference } => {
                     within.push(format!("{}: {} instead of {} ({difference:+})", new.name, new.cost, old.cost));
                 }
-                _ => return TimingComparison::Different,
+                Exact::Changed => return TimingComparison::Different,
             }
         }
         if within.is_empty() { TimingComparison::Same } else { TimingComparison::WithinBand(within) }
@@ -117,7 +117,7 @@ fn operation(case: &Case, report: &RunReport, step: StepRef) -> Option<Operation
         // The other clock is read twice between the two readings of the CPU clock.
         subtract(&on_cpu, report.cpu_overhead_ns + 2 * report.clock_overhead_ns)
     };
-    let summary = Summary::of(&net.samples)?;
+    let summary = Summary::of(&net)?;
     Some(OperationTiming::measured(case.step_name(step.actor, step.step), switches, summary))
 }
 
@@ -134,7 +134,7 @@ fn span(report: &RunReport, measure: &Measure) -> Option<OperationTiming> {
         })
         .collect();
     let net = subtract(&spans, report.clock_overhead_ns);
-    Some(OperationTiming::measured(measure.name.clone(), 0, Summary::of(&net.samples)?))
+    Some(OperationTiming::measured(measure.name.clone(), 0, Summary::of(&net)?))
 }
 
 #[cfg(test)]

@@ -146,7 +146,8 @@ impl CaseJudge<'_> {
 
     fn save_paths(&mut self, observation: &Observation) {
         self.result.paths = observation.saved_paths();
-        let shown = || observation.sections.iter().filter_map(|section| Some((section.name.as_str(), section.shown()?)));
+        let shown =
+            || observation.sections.iter().filter_map(|section| Some((section.name.as_str(), section.shown()?)));
         self.result.wakeups = wakeups(shown());
         self.functions.extend(shown().flat_map(|(_, path)| path.functions()).map(str::to_owned));
     }

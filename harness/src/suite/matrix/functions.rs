@@ -53,7 +53,8 @@ fn is_known(name: &str, kernels: &[(Series, &KernelMetadata)]) -> bool {
 
 /// A quick check that nearly always suffices, without listing 45,000 names.
 fn all_there(case: &Case, kernels: &[(Series, &KernelMetadata)]) -> bool {
-    let there = |name: &str| kernels.iter().filter(|(_, metadata)| metadata.presence(name) == Presence::Traceable).count();
+    let there =
+        |name: &str| kernels.iter().filter(|(_, metadata)| metadata.presence(name) == Presence::Traceable).count();
     case.functions().all(|function| {
         let admitting = kernels.iter().filter(|(series, _)| function.gate.admits(*series)).count();
         there(function.value) >= admitting.max(1)

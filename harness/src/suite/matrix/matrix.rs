@@ -58,8 +58,8 @@ pub fn run_matrix(
     let pairs = cases.iter().flat_map(|case| kernels().map(move |(index, kernel)| (case, index, kernel)));
     let jobs = pairs.map(|(case, index, kernel)| Job::new(case, index, kernel, options.accelerator));
     let mut jobs: Vec<Job<'_>> = jobs.collect();
-    let qemu = fetched.qemu.as_ref().map(qemu_program);
-    let source = ImageSource { images, qemu: qemu.as_ref(), watcher };
+    let qemu = qemu_program(&fetched.qemu);
+    let source = ImageSource { images, qemu: &qemu, watcher };
     let judge = Judge { snapshots, propose: options.propose, accelerator: options.accelerator };
     let keys = jobs.iter().filter_map(|job| job.test_bed.clone().ok());
     let test_beds = keys.map(|key| (key, OnceLock::new())).collect();
@@ -83,7 +83,7 @@ pub fn run_matrix(
     Ok(Results {
         version: RESULTS_VERSION,
         kernels: run_kernels.collect(),
-        qemu: fetched.qemu.as_ref().map(|qemu| qemu.version.clone()).unwrap_or_default(),
+        qemu: fetched.qemu.version.clone(),
         mode: options.accelerator.word().to_owned(),
         cases: results,
         functions,

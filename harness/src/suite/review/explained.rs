@@ -65,8 +65,10 @@ fn renames() -> &'static Renames {
 
 /// Compares two sides section by section. A change has a reason only if the symbols behind the reason are known.
 pub fn explain_saved(old: SavedSide<'_>, new: SavedSide<'_>) -> Vec<SectionDiff> {
-    let (old_known, new_known) =
-        (KnownFunctions { kernel: old.name, functions: old.functions }, KnownFunctions { kernel: new.name, functions: new.functions });
+    let (old_known, new_known) = (
+        KnownFunctions { kernel: old.name, functions: old.functions },
+        KnownFunctions { kernel: new.name, functions: new.functions },
+    );
     let plausible = |from: &str, to: &str| could_be_renamed(&old_known, &new_known, from, to);
     let knowledge = Knowledge { renames: renames(), plausible: &plausible };
     let mut names: Vec<&String> = old.paths.iter().map(|(name, _)| name).collect();
@@ -89,7 +91,7 @@ pub fn explain_saved(old: SavedSide<'_>, new: SavedSide<'_>) -> Vec<SectionDiff>
 /// Removes the reasons that depend on unknown symbols.
 fn drop_guesses(explained: &mut ExplainedDiff, old: &KnownFunctions<'_>, new: &KnownFunctions<'_>) {
     for (line, reason) in explained.diff.lines.iter().zip(&mut explained.reasons) {
-        let function = |node: &Option<PathNode>| match node.as_ref().map(|node| &node.what) {
+        let function = |node: &Option<PathNode>| match node.as_ref().map(|node| &node.entry) {
             Some(PathEntry::Call(name)) => Some(name.clone()),
             _ => None,
         };

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::case::CaseName;
 use crate::kernel::KernelName;
 use crate::path::CallPath;
+use crate::replace_file::replace_file;
 use crate::suite::compare::sides::SectionDiff;
 use crate::suite::review::decisions::changes_of;
 use crate::suite::review::explained::{SavedSide, explain_saved};
@@ -134,18 +135,14 @@ impl Pending {
         let target = self.file.with_extension("");
         let fail = |source| PendingError::File { file: target.display().to_string(), source };
         let text = fs::read_to_string(&self.file).map_err(fail)?;
-        let folder = target.parent().unwrap_or(Path::new("."));
-        let mut half = tempfile::NamedTempFile::new_in(folder).map_err(fail)?;
-        std::io::Write::write_all(&mut half, without_assertion_line(&text).as_bytes()).map_err(fail)?;
-        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o644);
-        half.as_file().set_permissions(mode).map_err(fail)?;
-        half.persist(&target).map_err(|why| fail(why.error))?;
+        replace_file(&target, without_assertion_line(&text).as_bytes()).map_err(fail)?;
         self.reject()
     }
 
     /// Removes the pending file, as `cargo insta reject` does.
     pub fn reject(&self) -> Result<(), PendingError> {
-        fs::remove_file(&self.file).map_err(|source| PendingError::File { file: self.file.display().to_string(), source })
+        fs::remove_file(&self.file)
+            .map_err(|source| PendingError::File { file: self.file.display().to_string(), source })
     }
 }
 

@@ -39,9 +39,9 @@ impl CasePass {
             let case = case.name.replace('/', "-").to_lowercase();
             folder.join(format!("{case}-{}-{}", kernel.series, pass.word()))
         });
-        let recorded = number_milestones(&mut lowered, test_bed).and_then(|()| {
-            Ok(Recorded::run(&test_bed.image, pass.image(), lowered.plan.clone(), &limits)?)
-        });
+        let recorded = number_milestones(&mut lowered, test_bed)
+            .map_err(CasePassError::from)
+            .and_then(|()| Ok(Recorded::run(&test_bed.image, pass.image(), lowered.plan.clone(), &limits)?));
         Self { lowered, recorded }
     }
 

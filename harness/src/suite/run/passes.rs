@@ -8,7 +8,6 @@ use crate::trace::{CallForests, CpuPages, DecodeError, build};
 use crate::vm::{ImageKind, RunLimits, VmError, WarmImage, run_plan};
 
 use crate::suite::kernel_metadata::KernelMetadata;
-use crate::suite::store::snapshot::SnapshotKind;
 
 impl PassKind {
     /// `trace` or `timing`.
@@ -24,14 +23,6 @@ impl PassKind {
         match self {
             Self::Trace => ImageKind::Traced,
             Self::Timing => ImageKind::Untraced,
-        }
-    }
-
-    /// The snapshot that the pass is compared with.
-    pub(crate) fn snapshot(self) -> SnapshotKind {
-        match self {
-            Self::Trace => SnapshotKind::Path,
-            Self::Timing => SnapshotKind::Timing,
         }
     }
 }

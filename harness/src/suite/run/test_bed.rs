@@ -1,7 +1,7 @@
 //! A kernel on a machine, ready to run cases.
 
 use crate::case::Case;
-use crate::kernel::{Fetched, Kernel, KernelError};
+use crate::kernel::{Fetched, Kernel, KernelError, Qemu};
 use crate::path::cost::TracerCost;
 use crate::vm::{Accelerator, GuestFile, GuestKernel, Images, Machine, QemuProgram, RunLimits, VmError, WarmImage};
 
@@ -23,8 +23,6 @@ pub(crate) struct TestBed {
 pub enum TestBedError {
     #[error(transparent)]
     Kernel(#[from] KernelError),
-    #[error("no QEMU was fetched")]
-    NoQemu,
     #[error(transparent)]
     Vm(#[from] VmError),
     #[error(transparent)]
@@ -35,7 +33,7 @@ pub enum TestBedError {
 #[derive(Clone, Copy)]
 pub(crate) struct ImageSource<'a> {
     pub(crate) images: &'a Images,
-    pub(crate) qemu: Option<&'a QemuProgram>,
+    pub(crate) qemu: &'a QemuProgram,
     pub(crate) watcher: &'a dyn Watcher,
 }
 
@@ -48,9 +46,8 @@ impl ImageSource<'_> {
         files: Vec<GuestFile>,
     ) -> Result<WarmImage, TestBedError> {
         let guest = GuestKernel { files, ..spec.guest_kernel(kernel)? };
-        let qemu = self.qemu.ok_or(TestBedError::NoQemu)?;
         let booting = |reason: &str| self.watcher.booting(&guest.series, &guest.on(&spec.machine), reason);
-        Ok(self.images.get(&guest, &spec.machine, qemu, &booting)?)
+        Ok(self.images.get(&guest, &spec.machine, self.qemu, &booting)?)
     }
 
     /// The same with the kernel's metadata and, in exact mode, the cost of tracing.
@@ -72,12 +69,12 @@ impl ImageSource<'_> {
 pub(crate) fn image_for_case(
     case: &Case,
     kernel: &Kernel,
-    fetched: &Fetched,
+    qemu: &Qemu,
     images: &Images,
     watcher: &dyn Watcher,
 ) -> Result<WarmImage, TestBedError> {
-    let qemu = fetched.qemu.as_ref().map(qemu_program);
-    let source = ImageSource { images, qemu: qemu.as_ref(), watcher };
+    let qemu = qemu_program(qemu);
+    let source = ImageSource { images, qemu: &qemu, watcher };
     source.image(&ImageSpec::of(case, Accelerator::Exact), kernel, Vec::new())
 }
 
@@ -89,8 +86,8 @@ pub fn image_with_files(
     images: &Images,
     files: Vec<GuestFile>,
 ) -> Result<WarmImage, TestBedError> {
-    let qemu = fetched.qemu.as_ref().map(qemu_program);
-    let source = ImageSource { images, qemu: qemu.as_ref(), watcher: &Silent };
+    let qemu = qemu_program(&fetched.qemu);
+    let source = ImageSource { images, qemu: &qemu, watcher: &Silent };
     source.image(&ImageSpec::of(case, Accelerator::Exact), kernel, files)
 }
 
@@ -101,7 +98,7 @@ pub fn image_for_machine(
     fetched: &Fetched,
     images: &Images,
 ) -> Result<WarmImage, TestBedError> {
-    let qemu = fetched.qemu.as_ref().map(qemu_program);
-    let source = ImageSource { images, qemu: qemu.as_ref(), watcher: &Silent };
+    let qemu = qemu_program(&fetched.qemu);
+    let source = ImageSource { images, qemu: &qemu, watcher: &Silent };
     source.image(&ImageSpec { machine: machine.clone(), ..ImageSpec::default() }, kernel, Vec::new())
 }

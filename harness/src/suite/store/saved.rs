@@ -90,7 +90,11 @@ pub struct SavedFunctions {
 
 impl SavedFunctions {
     /// What the kernel has of the functions with these names.
-    pub(crate) fn of<'n>(kernel: KernelName, metadata: &KernelMetadata, names: impl IntoIterator<Item = &'n String>) -> Self {
+    pub(crate) fn of<'n>(
+        kernel: KernelName,
+        metadata: &KernelMetadata,
+        names: impl IntoIterator<Item = &'n String>,
+    ) -> Self {
         let (traceable, untraceable, absent) = Default::default();
         let mut found = Self { kernel, traceable, untraceable, absent };
         for name in names {
@@ -113,7 +117,7 @@ pub fn wakeups<'p>(paths: impl IntoIterator<Item = (&'p str, &'p CallPath)>) -> 
         let mut above: Vec<&str> = Vec::new();
         for node in &path.nodes {
             above.truncate(node.depth as usize);
-            if let PathEntry::Wakes(who) = &node.what {
+            if let PathEntry::Wakes(who) = &node.entry {
                 let function = above.iter().rev().find(|function| !function.is_empty()).unwrap_or(&"");
                 found.insert(SavedWakeup {
                     path: name.to_owned(),
@@ -121,7 +125,7 @@ pub fn wakeups<'p>(paths: impl IntoIterator<Item = (&'p str, &'p CallPath)>) -> 
                     wakes: who.to_string(),
                 });
             }
-            above.push(node.what.function().unwrap_or(""));
+            above.push(node.entry.function().unwrap_or(""));
         }
     }
     found.into_iter().collect()

@@ -91,7 +91,9 @@ pub enum SavedError {
         #[source]
         source: io::Error,
     },
-    #[error("{path} exists and is not a saved capture (it has no {METADATA}): expected a free name, or an older capture")]
+    #[error(
+        "{path} exists and is not a saved capture (it has no {METADATA}): expected a free name, or an older capture"
+    )]
     InTheWay { path: String },
     #[error("{path} is not a saved capture: expected {expected} in it")]
     NoCapture { path: String, expected: &'static str },
