@@ -6,13 +6,12 @@ use super::arguments::{Common, DiffArguments, DiffFormat, DiffPart, MatrixArgume
 use super::error::CommandError;
 use super::{check_runs_on, fetch, warn_no_costs};
 use crate::case::Case;
-use crate::diff::side_by_side;
 use crate::kernel::{Fetched, Kernel, KernelName, Series};
 use crate::path::cost::Costs;
 use crate::report::{self, MatrixBars, Screen, diff_markdown, diff_report, diff_terminal};
 use crate::suite::{
-    CaseDiff, CompareError, KernelMetadata, Project, Side, accepted, accepted_costs, choose, compare, facts_of,
-    record_case, section_matrix,
+    CaseDiff, DiffRequest, KernelKnowledge, Project, SnapshotKind, choose, diff_case, kernel_matrix, metadata_of,
+    record_case,
 };
 use crate::vm::{RunLimits, cancel_on_signals};
 
@@ -55,36 +54,25 @@ fn case_diff(
     sides: [Series; 2],
     options: &DiffArguments,
 ) -> Result<CaseDiff, CommandError> {
-    let only = options.only;
+    let only = options.only.map(|part| match part {
+        DiffPart::Path => SnapshotKind::Path,
+        DiffPart::Timing => SnapshotKind::Timing,
+    });
+    let [old, new] = sides.map(KernelName::from);
     let snapshots = project.snapshots();
-    let names = sides.map(KernelName::from);
-    let timings = match only {
-        Some(DiffPart::Path) => None,
-        _ => {
-            let [old, new] = names.each_ref().map(|kernel| accepted_costs(&snapshots, &case.name, kernel));
-            let both = old.and_then(|old| Ok(side_by_side(&old, &new?)));
-            // Paths can be compared even if the timings were never accepted.
-            let may_lack = only.is_none() && matches!(both, Err(CompareError::NoTimings { .. }));
-            if may_lack { None } else { Some(both?) }
+    let request = DiffRequest { snapshots: &snapshots, case: &case.name, old, new, only };
+    diff_case(request, || {
+        if !options.no_costs {
+            cancel_on_signals();
         }
-    };
-    let sections = match only {
-        Some(DiffPart::Timing) => Vec::new(),
-        _ => {
-            let [old, new] = names.each_ref().map(|kernel| accepted(&snapshots, &case.name, kernel));
-            let (old, new) = (old?, new?);
-            let facts = all_facts(project, case, &sides)?;
-            let measured = if options.no_costs { Vec::new() } else { all_costs(project, case, &sides)? };
-            let mut costs = measured.into_iter();
-            let mut side = |at: usize, sections| {
-                let costs = costs.next().unwrap_or_default();
-                Side { kernel: names[at].clone(), facts: &facts[at], sections, costs }
-            };
-            compare(side(0, old), side(1, new))?
-        }
-    };
-    let [old, new] = names;
-    Ok(CaseDiff { case: case.name.clone(), old, new, sections, timings })
+        let knowledge = on_each(project, &sides, |kernel, fetched, bars| {
+            let metadata = metadata_of(case, kernel, fetched, &project.images(), bars)?;
+            let costs =
+                if options.no_costs { BTreeMap::new() } else { measured_costs(project, case, kernel, fetched, bars) };
+            Ok(KernelKnowledge { metadata, costs })
+        })?;
+        knowledge.try_into().map_err(|_| CommandError::NotFetched(sides[1]))
+    })
 }
 
 /// Prints the groups of kernels with equal paths, and where each change first appeared.
@@ -99,22 +87,12 @@ pub(crate) fn matrix(common: &Common, options: &MatrixArguments) -> Result<u8, C
         let mut series = project.pins.series();
         series.retain(|series| case.runs_on(*series).is_ok());
         series.sort();
-        let facts = all_facts(&project, case, &series)?;
-        let mut kernels: Vec<Side> = Vec::new();
-        for (series, facts) in series.iter().zip(&facts) {
-            let name = KernelName::from(*series);
-            let sections = accepted(&project.snapshots(), &case.name, &name)?;
-            kernels.push(Side { kernel: name, facts, sections, costs: BTreeMap::new() });
-        }
-        let mut names: Vec<String> = Vec::new();
-        for (name, _) in kernels.iter().flat_map(|side| &side.sections) {
-            if !names.contains(name) {
-                names.push(name.clone());
-            }
-        }
+        let kernels = on_each(&project, &series, |kernel, fetched, bars| {
+            Ok((kernel.series.into(), metadata_of(case, kernel, fetched, &project.images(), bars)?))
+        })?;
+        let sections = kernel_matrix(&project.snapshots(), &case.name, &kernels)?;
         println!("{}", case.name);
-        for name in names {
-            let matrix = section_matrix(&name, &kernels)?;
+        for (name, matrix) in sections {
             print!("{}", report::matrix(&name, &matrix));
         }
         println!();
@@ -127,32 +105,19 @@ fn one_series(project: &Project, name: &str) -> Result<Series, CommandError> {
     found.first().copied().ok_or_else(|| CommandError::Request(format!("{name} is not pinned")))
 }
 
-fn all_facts(project: &Project, case: &Case, series: &[Series]) -> Result<Vec<KernelMetadata>, CommandError> {
-    on_each(project, series, |kernel, fetched, bars| {
-        facts_of(case, kernel, fetched, &project.images(), bars).map_err(CommandError::from)
-    })
-}
-
-/// Measures the costs of functions in each section of a case, in a traced pass on each kernel. A diff is useful without them, so
-/// an error is only a warning.
-fn all_costs(project: &Project, case: &Case, series: &[Series]) -> Result<Vec<BTreeMap<String, Costs>>, CommandError> {
-    cancel_on_signals();
-    on_each(project, series, |kernel, fetched, bars| {
-        let images = project.images();
-        let found =
-            record_case(case, kernel, &fetched.qemu, &images, &RunLimits::default(), bars).and_then(|capture| {
-                let observation = capture.observation(case)?;
-                capture.tracer?;
-                Ok(observation)
-            });
-        let sections = match found {
-            Ok(observation) => observation.sections,
-            Err(error) => {
-                warn_no_costs(kernel.series, &*error);
-                Vec::new()
-            }
-        };
-        Ok(sections.into_iter().map(|section| (section.name, section.costs)).collect())
+/// The costs of functions by section, from a traced pass. A failure is only reported, because the paths can be compared
+/// without costs.
+fn measured_costs(
+    project: &Project,
+    case: &Case,
+    kernel: &Kernel,
+    fetched: &Fetched,
+    bars: &MatrixBars,
+) -> BTreeMap<String, Costs> {
+    let capture = record_case(case, kernel, &fetched.qemu, &project.images(), &RunLimits::default(), bars);
+    capture.and_then(|capture| capture.costs(case)).unwrap_or_else(|error| {
+        warn_no_costs(kernel.series, &error);
+        BTreeMap::new()
     })
 }
 

@@ -5,7 +5,7 @@ use super::error::CommandError;
 use crate::kernel::{Listed, list};
 use crate::report::listings::{Finding, findings};
 use crate::suite::Project;
-use crate::suite::native::find_out_about_kvm;
+use crate::suite::native::probe_kvm;
 use crate::vm::probe::Kvm;
 
 /// Checks everything that a run needs. The exit code is 1 if something is missing.
@@ -43,7 +43,7 @@ fn native_mode(project: &Project, listed: &Listed) -> Result<Finding, CommandErr
         return Ok(good(NAME, text.to_owned()));
     };
     let fetched = project.fetch(&[newest.series], &|_| {})?;
-    Ok(match find_out_about_kvm(project, &fetched)? {
+    Ok(match probe_kvm(project, &fetched)? {
         Kvm::Works { boot_ms } => {
             good(NAME, format!("real time: KVM works (a kernel booted in {:.1} s)", boot_ms as f64 / 1e3))
         }

@@ -6,10 +6,11 @@ use std::path::PathBuf;
 use super::bench::MeasurementError;
 use super::decode::DecodeFileError;
 use crate::kernel::{KernelError, Series};
+use crate::suite::benchmark::BenchError;
 use crate::suite::native::NativeError;
 use crate::suite::{
-    CompareError, FactsError, PassError, PendingError, ProjectError, PruneError, ResultsError, SavedError,
-    SelectionError,
+    CompareError, MetadataError, PassError, PendingError, ProjectError, PruneError, RecordError, ResultsError,
+    SaveCaptureError, SavedError, SelectionError,
 };
 use crate::vm::VmError;
 
@@ -29,7 +30,9 @@ pub(crate) enum CommandError {
     #[error(transparent)]
     Vm(#[from] VmError),
     #[error(transparent)]
-    Facts(#[from] FactsError),
+    Metadata(#[from] MetadataError),
+    #[error(transparent)]
+    Bench(#[from] BenchError),
     #[error(transparent)]
     Prune(#[from] PruneError),
     #[error(transparent)]
@@ -45,11 +48,13 @@ pub(crate) enum CommandError {
     #[error(transparent)]
     Saved(#[from] SavedError),
     #[error(transparent)]
+    SaveCapture(#[from] SaveCaptureError),
+    #[error(transparent)]
     DecodeFile(#[from] DecodeFileError),
     #[error(transparent)]
     Measurement(#[from] MeasurementError),
     #[error(transparent)]
-    Record(Box<dyn std::error::Error>),
+    Record(#[from] RecordError),
     #[error("could not write JSON")]
     Json(#[from] serde_json::Error),
     #[error("could not write JUnit XML")]
@@ -79,7 +84,7 @@ impl CommandError {
             Self::Project(ProjectError::Kernel(error)) | Self::Kernel(error) => error.is_request(),
             Self::Prune(error) => error.is_request(),
             Self::Native(error) => matches!(error, NativeError::NoKvm { .. }),
-            Self::Compare(error) => !matches!(error, CompareError::Facts { .. } | CompareError::Renames(_)),
+            Self::Compare(error) => error.is_request(),
             Self::Project(_)
             | Self::Selection(_)
             | Self::Results(_)
@@ -88,7 +93,9 @@ impl CommandError {
             | Self::Measurement(_)
             | Self::Request(_) => true,
             Self::Vm(_)
-            | Self::Facts(_)
+            | Self::Metadata(_)
+            | Self::Bench(_)
+            | Self::SaveCapture(_)
             | Self::Pass(_)
             | Self::Pending(_)
             | Self::Record(_)

@@ -30,8 +30,7 @@ pub(crate) fn export(common: &Common, arguments: &ExportArguments) -> Result<u8,
     for kernel in &fetched.kernels {
         let bars = MatrixBars::new(1);
         let limits = RunLimits::default();
-        let capture = record_case(case, kernel, &fetched.qemu, &project.images(), &limits, &bars)
-            .map_err(CommandError::Record)?;
+        let capture = record_case(case, kernel, &fetched.qemu, &project.images(), &limits, &bars)?;
         bars.finish();
         let title = format!("{} on {} ({})", case.name, kernel.series, kernel.release);
         write(&arguments.output, &formatted(&capture, arguments.format, &title)?)?;
@@ -41,7 +40,7 @@ pub(crate) fn export(common: &Common, arguments: &ExportArguments) -> Result<u8,
 
 fn formatted(capture: &Capture, format: ExportFormat, title: &str) -> Result<Vec<u8>, CommandError> {
     Ok(match format {
-        ExportFormat::TraceDat => capture.tracedat().map_err(CommandError::Record)?,
+        ExportFormat::TraceDat => capture.tracedat()?,
         ExportFormat::Perfetto => formats::perfetto(&capture.timeline()?, title)?,
         ExportFormat::Folded => formats::folded(&capture.timeline()?).into_bytes(),
         ExportFormat::Firefox => formats::firefox(&capture.timeline()?, title)?,

@@ -7,7 +7,7 @@ use super::diff_terminal::write_line;
 use super::diff_words::Words;
 use super::styled::{ADDED, MARK, Styled, of_sign};
 use crate::path::text;
-use crate::suite::{Decision, Pending, SectionDiff, runs};
+use crate::suite::{Decision, Pending, SectionDiff, SnapshotKind, runs};
 
 /// The number of snapshots that are listed by name; the others are counted.
 const NAMED: usize = 6;
@@ -61,7 +61,7 @@ pub(crate) fn names(which: &[usize], all: &[Pending], most: usize) -> String {
 }
 
 fn name(one: &Pending) -> String {
-    let timing = if one.is_timing { " (timings)" } else { "" };
+    let timing = if one.kind == SnapshotKind::Timing { " (timings)" } else { "" };
     let against = match one.old {
         None => " (the first snapshot)".to_owned(),
         Some(_) if one.against != one.kernel => format!(" (new; compared with {})", one.against),

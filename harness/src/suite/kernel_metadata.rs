@@ -1,6 +1,6 @@
-//! What is true of a kernel whatever is run on it: how its records look, which functions it has.
+//! What is the same in every run of a kernel: the format of its trace records, and its functions.
 
-use rxpath_guest::{Section, Tag};
+use rxpath_guest::{RegionError, Section, Tag};
 use serde::{Deserialize, Serialize};
 
 use crate::kernel::write_best_effort;
@@ -8,74 +8,64 @@ use crate::path::FunctionNames;
 use crate::trace::{CaptureText, DecodeError, Endian, Layout, Presence, Symbols, SymbolsError};
 use crate::vm::{VmError, WarmImage};
 
-/// The symbols as they are kept beside the image, ready to load.
+/// The parsed symbols, cached beside the image.
 const SYMBOLS_FILE: &str = "symbols";
-/// What the layout is made of, as JSON: a few kilobytes of what the guest sent, which is mostly symbols.
+/// [`LayoutTexts`] as JSON, cached beside the image: a few kilobytes of what the guest sent, which is mostly symbols.
 const LAYOUT_FILE: &str = "layout";
 
-/// One kernel's layouts and symbols.
+/// The layout of a kernel's ring buffer, and its symbols.
 #[derive(Debug)]
 pub struct KernelMetadata {
-    /// How to read its ring buffer.
     pub layout: Layout,
-    /// Its functions.
     pub symbols: Symbols,
 }
 
-/// Why a kernel's facts cannot be had.
+/// Why a kernel's metadata is not available.
 #[derive(Debug, thiserror::Error)]
-pub enum FactsError {
-    /// The image.
+pub enum MetadataError {
     #[error(transparent)]
     Vm(#[from] VmError),
-    /// What the guest sent.
-    #[error("what the guest said of its kernel cannot be read: {0}")]
-    Region(#[from] rxpath_guest::RegionError),
-    /// Not the text that was expected.
-    #[error("the {what} that the guest sent is no text")]
-    NoText {
-        /// Which part.
-        what: &'static str,
-    },
-    /// The formats.
+    #[error("cannot read the kernel's metadata that the guest sent")]
+    Region(#[from] RegionError),
+    #[error("the guest sent no {what}, or one that is not text")]
+    NotText { what: &'static str },
     #[error(transparent)]
     Layout(#[from] DecodeError),
-    /// The symbols.
-    #[error("the guest's symbols: {0}")]
+    #[error("cannot read the guest's symbols")]
     Symbols(#[from] SymbolsError),
 }
 
 impl KernelMetadata {
-    /// The facts that an image's guest sent when it was made.
+    /// Loads the metadata that the guest sent when the image was made.
     ///
-    /// Parsing 150,000 lines takes longer than a run; what it gave is kept, and made anew if it cannot be read.
-    pub fn load(image: &WarmImage) -> Result<Self, FactsError> {
-        match Self::kept(image) {
-            Some(facts) => Ok(facts),
-            None => Self::make(image),
+    /// Parsing 150,000 lines takes longer than a run, so the parsed form is cached beside the image.
+    pub fn load(image: &WarmImage) -> Result<Self, MetadataError> {
+        match Self::cached(image) {
+            Some(metadata) => Ok(metadata),
+            None => Self::parse(image),
         }
     }
 
-    fn kept(image: &WarmImage) -> Option<Self> {
+    fn cached(image: &WarmImage) -> Option<Self> {
         let read = |file: &str| std::fs::read(image.folder().join(file)).ok();
         let texts: LayoutTexts = serde_json::from_slice(&read(LAYOUT_FILE)?).ok()?;
         let symbols = Symbols::from_bytes(&read(SYMBOLS_FILE)?).ok()?;
         Some(Self { layout: texts.layout().ok()?, symbols })
     }
 
-    fn make(image: &WarmImage) -> Result<Self, FactsError> {
+    fn parse(image: &WarmImage) -> Result<Self, MetadataError> {
         let region = image.facts()?;
         let sections = rxpath_guest::sections(&region)?;
         let texts = LayoutTexts::of(&sections)?;
         let layout = texts.layout()?;
         let symbols = Symbols::parse(text(&sections, Tag::Symbols)?, text(&sections, Tag::Traceable)?)?;
         write_best_effort(&image.folder().join(SYMBOLS_FILE), &symbols.to_bytes());
-        // Plain texts always become text.
+        // Serializing strings cannot fail.
         write_best_effort(&image.folder().join(LAYOUT_FILE), &serde_json::to_vec(&texts).unwrap_or_default());
         Ok(Self { layout, symbols })
     }
 
-    /// Whether the kernel has a function of this canonical name, and whether it can be traced.
+    /// Whether the kernel has a function with this canonical name, and whether it can be traced.
     pub fn presence(&self, name: &str) -> Presence {
         self.symbols.presence(name)
     }
@@ -87,7 +77,7 @@ impl FunctionNames for KernelMetadata {
     }
 }
 
-/// What a layout is made of.
+/// The texts that a layout is parsed from.
 #[derive(Debug, Serialize, Deserialize)]
 struct LayoutTexts {
     header_page: String,
@@ -95,32 +85,32 @@ struct LayoutTexts {
 }
 
 impl LayoutTexts {
-    fn of(sections: &[Section<'_>]) -> Result<Self, FactsError> {
+    fn of(sections: &[Section<'_>]) -> Result<Self, MetadataError> {
         let formats = sections.iter().filter(|section| section.tag == Tag::Format);
         let formats = formats.map(|section| {
-            let text = std::str::from_utf8(section.bytes).map_err(|_| FactsError::NoText { what: "format" })?;
+            let text = std::str::from_utf8(section.bytes).map_err(|_| MetadataError::NotText { what: "format" })?;
             Ok(text.to_owned())
         });
         Ok(Self {
             header_page: text(sections, Tag::HeaderPage)?.to_owned(),
-            formats: formats.collect::<Result<_, FactsError>>()?,
+            formats: formats.collect::<Result<_, MetadataError>>()?,
         })
     }
 
-    fn layout(&self) -> Result<Layout, FactsError> {
+    fn layout(&self) -> Result<Layout, MetadataError> {
         let formats = self.formats.iter().map(String::as_str).collect();
         let header_page = &self.header_page;
         Ok(Layout::new(&CaptureText { header_page, formats, page_size: None, endian: Endian::Little })?)
     }
 }
 
-/// A section that is text.
-pub(crate) fn text<'a>(sections: &[Section<'a>], tag: Tag) -> Result<&'a str, FactsError> {
+/// The first section with this tag, as text.
+pub(crate) fn text<'a>(sections: &[Section<'a>], tag: Tag) -> Result<&'a str, MetadataError> {
     let what = match tag {
         Tag::HeaderPage => "header_page",
         Tag::Symbols => "kallsyms",
         _ => "list of traceable functions",
     };
-    let section = sections.iter().find(|section| section.tag == tag).ok_or(FactsError::NoText { what })?;
-    std::str::from_utf8(section.bytes).map_err(|_| FactsError::NoText { what })
+    let section = sections.iter().find(|section| section.tag == tag).ok_or(MetadataError::NotText { what })?;
+    std::str::from_utf8(section.bytes).map_err(|_| MetadataError::NotText { what })
 }

@@ -1,38 +1,43 @@
-//! The suite: cases by kernels, each brought from a plan to a verdict, with the snapshots it is compared with.
+//! Runs the cases on the kernels, judges them, and compares and reviews the results.
 //!
-//! This is where the folders meet: it takes kernels from kernel/, runs them through vm/, decodes with trace/, compares with
-//! path/, and leaves how anything looks to report/.
+//! A case goes through these folders in this order: `matrix` pairs it with the kernels, `run` runs its two passes in guests,
+//! `judge` gives the verdict, and `store` holds results and snapshots. Later, `review` shows pending snapshots, `compare`
+//! compares kernels, and `inspect` shows one traced pass in detail. Imports go one way: store, run, judge, then the others.
 
 pub mod benchmark;
 mod compare;
+mod inspect;
 mod judge;
 mod kernel_metadata;
+mod matrix;
+pub mod native;
 mod project;
+mod prune;
 mod review;
 mod run;
 mod selection;
 mod store;
 
-pub use compare::sides::{
-    CaseDiff, CompareError, SectionDiff, Side, accepted, accepted_costs, compare, facts_of, section_matrix,
-};
-pub use compare::timeline::{Slice, Span, Thread, Timeline, Wake};
-pub use judge::observe::{Observation, Section, read_document};
-pub use judge::timings::{TimingComparison, Timings};
-pub use kernel_metadata::{FactsError, KernelMetadata};
+pub use compare::case_diff::CaseDiff;
+pub(crate) use compare::case_diff::{DiffRequest, KernelKnowledge, diff_case, kernel_matrix, metadata_of};
+pub use compare::sides::{CompareError, SectionDiff, accepted};
+pub use inspect::record::{Capture, RecordError, record_case};
+pub use inspect::timeline::{Slice, Span, Thread, Timeline, Wake};
+pub use judge::observe::{Observation, Section};
+pub use kernel_metadata::{KernelMetadata, MetadataError};
+pub use matrix::matrix::{MatrixOptions, run_matrix};
 pub use project::{Project, ProjectError, ProjectOptions, find_root, last_results};
+pub use prune::{PruneError, Pruned, prune};
 pub use review::decisions::{Decision, Decisions, changes_of, runs};
 pub use review::explained::{SavedSide, explain_saved};
 pub use review::pending::{Pending, PendingError, pending};
-pub use run::matrix::{MatrixOptions, Silent, Watcher, run_matrix};
-pub use run::native;
 pub use run::passes::{PassError, Recorded};
-pub use run::record::{Capture, record_case};
-pub use run::test_bed::{image_for_machine, image_with_files};
+pub use run::save_capture::SaveCaptureError;
+pub use run::test_bed::{TestBedError, image_for_machine, image_with_files};
 pub use run::tracer::TracerError;
-pub use selection::{Selection, SelectionError, choose};
-pub use store::prune::{PruneError, Pruned, prune};
+pub use run::watcher::{Silent, Watcher};
+pub use selection::{SelectionError, choose};
 pub use store::results::{CaseResult, Problem, RESULTS_VERSION, Results, ResultsError, RunKernel, Verdict};
 pub use store::saved::{OperationTiming, SavedFunctions, SavedPath, SavedWakeup, TimingSummary, wakeups};
 pub use store::saved_capture::{CaptureMetadata, SAVED_VERSION, SavedCapture, SavedCpu, SavedError, saved_captures};
-pub use store::snapshot::{SnapshotKind, Snapshots, body};
+pub use store::snapshot::{SnapshotKind, Snapshots};

@@ -1,4 +1,4 @@
-//! Everything a command works with: the repository's cases, pins and snapshots, and the cache.
+//! The project that a command works on: the repository's cases, pins and snapshots, and the cache.
 
 use std::path::{Path, PathBuf};
 
@@ -12,9 +12,9 @@ use crate::suite::store::snapshot::Snapshots;
 /// How to open a [`Project`].
 #[derive(Clone, Debug, Default)]
 pub struct ProjectOptions {
-    /// The repository; looked for from the current folder upwards if `None`.
+    /// The repository's root; by default the nearest one at or above the current folder.
     pub root: Option<PathBuf>,
-    /// Where packages and QEMU come from.
+    /// The source of packages and of QEMU.
     pub fetch: FetchOptions,
 }
 
@@ -23,37 +23,30 @@ pub struct ProjectOptions {
 pub struct Project {
     /// The repository's root.
     pub root: PathBuf,
-    /// Which kernels are wanted.
+    /// The wanted kernels.
     pub pins: Pins,
-    /// What exactly they are.
+    /// Their exact packages.
     pub lock: Lock,
-    /// The cache.
     pub cache: Cache,
-    /// Where packages and QEMU come from.
+    /// The source of packages and of QEMU.
     pub fetch: FetchOptions,
 }
 
-/// Why a workshop cannot be opened.
+/// Why a project cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum ProjectError {
-    /// No repository.
     #[error(
-        "no kernels/kernels.yaml and cases/ here or above {from}: run rxpath inside its repository, or name that with --root"
+        "no kernels/kernels.yaml and cases/ in {from} or above: run rxpath inside its repository, or name that with --root"
     )]
-    NoRepository {
-        /// Where the search began.
-        from: PathBuf,
-    },
-    /// Pins, lock or cache.
+    NoRepository { from: PathBuf },
     #[error(transparent)]
     Kernel(#[from] KernelError),
-    /// Cases.
-    #[error("{0}")]
+    #[error(transparent)]
     Cases(#[from] Diagnostics),
 }
 
 impl Project {
-    /// Opens the repository and its cache; reads pins and lock, writes nothing.
+    /// Opens the repository and its cache. Reads pins and lock, writes nothing.
     pub fn open(options: &ProjectOptions) -> Result<Self, ProjectError> {
         let root = find_root(options.root.as_deref())?;
         let pins = Pins::load(&root)?;
@@ -66,8 +59,8 @@ impl Project {
         Ok(case::load_all(&self.root)?)
     }
 
-    /// At least the cases that these names choose, checked; all of them where one of the names chooses none, so that the
-    /// error can name what may have been meant.
+    /// At least the cases that these names choose, checked. If a name chooses none, all cases, so that the error can suggest
+    /// similar names.
     pub fn cases_for(&self, names: &[String]) -> Result<Vec<Case>, ProjectError> {
         if names.is_empty() {
             return self.cases();
@@ -76,7 +69,7 @@ impl Project {
         if choose(&cases, names).is_ok() { Ok(cases) } else { self.cases() }
     }
 
-    /// Makes kernels and QEMU ready.
+    /// Fetches and unpacks kernels and QEMU.
     pub fn fetch(&self, series: &[Series], progress: &(dyn Fn(Progress<'_>) + Sync)) -> Result<Fetched, KernelError> {
         kernel::fetch(&self.pins, &self.lock, series, &self.cache, &self.fetch, progress)
     }
@@ -86,7 +79,7 @@ impl Project {
         Images::new(self.cache.clone())
     }
 
-    /// Where the results of the last run lie.
+    /// The results file of the last run.
     pub fn last_results(&self) -> PathBuf {
         last_results(&self.root)
     }
@@ -97,12 +90,12 @@ impl Project {
     }
 }
 
-/// Where the results of the last run of the repository at `root` lie.
+/// The results file of the last run of the repository at `root`.
 pub fn last_results(root: &Path) -> PathBuf {
     root.join("target/rxpath/results.json")
 }
 
-/// The repository: as named, or the nearest folder from here upwards that holds pins and cases.
+/// The root of the repository: the named folder, or the nearest one at or above the current folder with pins and cases.
 pub fn find_root(named: Option<&Path>) -> Result<PathBuf, ProjectError> {
     let is_root = |folder: &Path| folder.join("kernels/kernels.yaml").is_file() && folder.join("cases").is_dir();
     let from = match named {

@@ -1,27 +1,15 @@
-//! Which cases on which kernels: what the command line named, resolved.
+//! The cases that the command line chooses.
 
 use crate::case::{Case, CaseName};
-use crate::kernel::Series;
 use crate::nearest::nearest;
 
-/// What was chosen.
-#[derive(Clone, Debug)]
-pub struct Selection<'a> {
-    /// The cases, by name.
-    pub cases: Vec<&'a Case>,
-    /// The kernels, oldest first.
-    pub kernels: Vec<Series>,
-}
-
-/// A name that stands for nothing.
+/// A name on the command line that chooses no case.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SelectionError {
-    /// A case.
-    #[error("no case is called {name:?}{}; `rxpath cases list` shows all", did_you_mean(.near))]
+    #[error("no case is called {name:?}{}; `rxpath cases list` lists all", did_you_mean(.near))]
     UnknownCase {
-        /// As written.
         name: String,
-        /// What may have been meant.
+        /// Similar names.
         near: Vec<String>,
     },
 }
@@ -30,10 +18,10 @@ fn did_you_mean(near: &[String]) -> String {
     if near.is_empty() { String::new() } else { format!("; did you mean {}?", near.join(" or ")) }
 }
 
-/// The cases that these names choose; all of them for no name.
+/// The cases that these names choose; all cases if there is no name.
 ///
-/// A name is a whole case (`recv/tcp-ready`), a group (`recv` or `recv/`), a sweep's case without its values, or a pattern
-/// with `*`.
+/// A name is that of a case (`recv/tcp-ready`), a group (`recv` or `recv/`), a sweep (`ready/poll`, without values), or a
+/// pattern with `*`.
 pub fn choose<'a>(cases: &'a [Case], names: &[String]) -> Result<Vec<&'a Case>, SelectionError> {
     if names.is_empty() {
         return Ok(cases.iter().collect());
@@ -48,11 +36,11 @@ pub fn choose<'a>(cases: &'a [Case], names: &[String]) -> Result<Vec<&'a Case>, 
     Ok(cases.iter().filter(|case| names.iter().any(|name| chooses(name, &case.name))).collect())
 }
 
-/// Whether the file of this `group/name` may hold a case that these names choose: reading every file would take longer
-/// than running one case.
-pub fn may_choose(names: &[String], file: &str) -> bool {
+/// Whether the file of this `group/name` may hold a case that these names choose. Reading all files would take longer than
+/// running one case.
+pub(crate) fn may_choose(names: &[String], file: &str) -> bool {
     let may = |name: &String| {
-        // A pattern may cover the values of a sweep, which stand behind the file's name.
+        // A pattern may match the values of a sweep, which are not part of the file's name.
         name.contains('*') || chooses(CaseName::from(name.as_str()).base(), &CaseName::from(file))
     };
     names.iter().any(may)
@@ -65,7 +53,7 @@ fn chooses(wanted: &str, case: &CaseName) -> bool {
         || matches_pattern(wanted, case)
 }
 
-/// Whether a pattern in which `*` stands for anything covers all of `text`.
+/// Whether a pattern, in which `*` matches any text, matches all of `text`.
 fn matches_pattern(pattern: &str, text: &str) -> bool {
     let mut parts = pattern.split('*');
     let Some(mut rest) = parts.next().and_then(|first| text.strip_prefix(first)) else { return false };
@@ -90,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_is_read_whenever_one_of_its_cases_may_be_chosen() {
+    fn a_file_is_read_if_one_of_its_cases_may_be_chosen() {
         let names = |name: &str| vec![name.to_owned()];
         for (wanted, file, read) in [
             ("recv/tcp-ready", "recv/tcp-ready", true),
@@ -104,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_chooses_a_case_a_group_a_sweep_or_what_a_pattern_covers() {
+    fn a_name_chooses_a_case_a_group_a_sweep_or_the_matches_of_a_pattern() {
         for (wanted, case, chosen) in [
             ("recv/tcp-ready", "recv/tcp-ready", true),
             ("recv", "recv/tcp-ready", true),

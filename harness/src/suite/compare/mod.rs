@@ -1,4 +1,4 @@
-//! Compares a case on two kernels.
+//! Compares a case on several kernels.
 
+pub(crate) mod case_diff;
 pub(crate) mod sides;
-pub(crate) mod timeline;

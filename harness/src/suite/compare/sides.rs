@@ -1,114 +1,76 @@
-//! What changed of a case between kernels: its accepted snapshots, section by section, with reasons from the symbols.
+//! Aligns and explains the accepted paths of a case on several kernels, section by section.
 
 use std::collections::BTreeMap;
 
-use crate::case::{Case, CaseName};
+use crate::case::CaseName;
 use crate::diff::{
-    ExplainedDiff, Knowledge, Matrix, MatrixInput, NamedSymbols, OperationCost, PathDiff, Renames, TimingLine, align,
-    could_be_renamed, explain, matrix, point_elsewhere,
+    ExplainedDiff, Knowledge, Matrix, MatrixInput, NamedSymbols, PathDiff, Renames, align, could_be_renamed, explain,
+    matrix, point_elsewhere,
 };
-use crate::kernel::{Fetched, Kernel, KernelName};
-use crate::path::CallPath;
+use crate::kernel::KernelName;
 use crate::path::cost::Costs;
-use crate::vm::Images;
-
-use crate::suite::judge::observe::read_document;
-use crate::suite::judge::timings::Timings;
+use crate::path::{CallPath, DataFileError};
 use crate::suite::kernel_metadata::KernelMetadata;
-use crate::suite::run::matrix::Watcher;
-use crate::suite::run::test_bed as prepare;
-use crate::suite::store::saved::OperationTiming;
+use crate::suite::run::test_bed::TestBedError;
+use crate::suite::store::path_document::{PathDocumentError, read_document};
 use crate::suite::store::snapshot::{SnapshotKind, Snapshots};
 
-/// Why two kernels' snapshots cannot be compared.
+/// Why a case cannot be compared.
 #[derive(Debug, thiserror::Error)]
 pub enum CompareError {
-    /// One was never accepted.
     #[error(
         "{case} has no accepted snapshot on {kernel}: run `rxpath run --case {case} --kernel {kernel}` and review it"
     )]
     NoSnapshot { case: CaseName, kernel: KernelName },
-    /// One is no path.
-    #[error("{file} is no snapshot of paths: {why}")]
-    Unreadable {
-        /// Which.
+    #[error("{file} is not a snapshot of paths")]
+    NotPaths {
         file: String,
-        /// Why not.
-        why: String,
+        #[source]
+        source: PathDocumentError,
     },
-    /// The timings of one were never accepted.
     #[error(
         "{case} has no accepted timings on {kernel}: run `rxpath run --case {case} --kernel {kernel}` and review them"
     )]
     NoTimings { case: CaseName, kernel: KernelName },
-    /// One holds no timings.
-    #[error("{file} is no snapshot of timings: {why}")]
-    NoSuchTimings {
-        /// Which.
-        file: String,
-        /// Why not.
-        why: String,
-    },
-    /// A kernel's symbols.
-    #[error("the symbols of {kernel}: {why}")]
-    Facts {
+    #[error(
+        "{file} is not a snapshot of timings: expected a heading and lines `OPERATION: COST` or `OPERATION: COST on the \
+         CPU, N switches`"
+    )]
+    NotTimings { file: String },
+    #[error("cannot load the symbols of {kernel}")]
+    Metadata {
         kernel: KernelName,
-        /// Why they cannot be had.
-        why: String,
+        #[source]
+        source: TestBedError,
     },
-    /// rxpath's own table of renames.
     #[error(transparent)]
-    Renames(#[from] crate::path::DataFileError),
+    Renames(#[from] DataFileError),
+}
+
+impl CompareError {
+    /// Whether the request is wrong, as opposed to rxpath or its environment.
+    pub(crate) fn is_request(&self) -> bool {
+        !matches!(self, Self::Metadata { .. } | Self::Renames(_))
+    }
 }
 
 /// One kernel's side of a comparison.
 #[derive(Debug)]
-pub struct Side<'f> {
-    pub kernel: KernelName,
-    /// Its symbols.
-    pub facts: &'f KernelMetadata,
-    /// Its accepted paths, by section.
-    pub sections: Vec<(String, CallPath)>,
-    /// What functions take in each section, as far as that was measured.
-    pub costs: BTreeMap<String, Costs>,
+pub(crate) struct Side<'m> {
+    pub(crate) kernel: KernelName,
+    pub(crate) metadata: &'m KernelMetadata,
+    /// The accepted paths, by section.
+    pub(crate) sections: Vec<(String, CallPath)>,
+    /// The costs of functions, by section, if they were measured.
+    pub(crate) costs: BTreeMap<String, Costs>,
 }
 
-/// One section of a case, compared.
+/// The changes of one section.
 #[derive(Clone, Debug)]
 pub struct SectionDiff {
     /// `receiver.recv`, `softirq`.
     pub name: String,
-    /// What changed, and why.
     pub explained: ExplainedDiff,
-}
-
-/// What changed of a case from one kernel to another.
-#[derive(Clone, Debug)]
-pub struct CaseDiff {
-    pub case: CaseName,
-    pub old: KernelName,
-    pub new: KernelName,
-    /// The paths, section by section; empty if only timings were asked for.
-    pub sections: Vec<SectionDiff>,
-    /// The timings; `None` if they were not asked for, or not accepted for both kernels.
-    pub timings: Option<Vec<TimingLine>>,
-}
-
-/// The accepted costs of a case's operations on a kernel.
-pub fn accepted_costs(
-    snapshots: &Snapshots,
-    case: &CaseName,
-    kernel: &KernelName,
-) -> Result<Vec<(String, OperationCost)>, CompareError> {
-    let document = snapshots
-        .accepted(case, kernel, SnapshotKind::Timing)
-        .ok_or_else(|| CompareError::NoTimings { case: case.clone(), kernel: kernel.clone() })?;
-    let timings = Timings::parse(&document).ok_or_else(|| CompareError::NoSuchTimings {
-        file: snapshots.file(case, kernel, SnapshotKind::Timing).display().to_string(),
-        why: "expected a heading and lines `OPERATION: COST` or `OPERATION: COST on the CPU, N switches`".to_owned(),
-    })?;
-    let cost = |one: OperationTiming| (one.name, OperationCost { cost: one.cost, switches: one.switches });
-    Ok(timings.timings.into_iter().map(cost).collect())
 }
 
 /// The accepted paths of a case on a kernel, by section.
@@ -121,28 +83,14 @@ pub fn accepted(
         .accepted(case, kernel, SnapshotKind::Path)
         .ok_or_else(|| CompareError::NoSnapshot { case: case.clone(), kernel: kernel.clone() })?;
     let file = snapshots.file(case, kernel, SnapshotKind::Path);
-    read_document(&document).map_err(|why| CompareError::Unreadable { file: file.display().to_string(), why })
+    read_document(&document).map_err(|source| CompareError::NotPaths { file: file.display().to_string(), source })
 }
 
-/// The facts of a kernel on the machine a case asks for; boots an image if there is none.
-pub fn facts_of(
-    case: &Case,
-    kernel: &Kernel,
-    fetched: &Fetched,
-    images: &Images,
-    watcher: &dyn Watcher,
-) -> Result<KernelMetadata, CompareError> {
-    let found = || -> Result<KernelMetadata, Box<dyn std::error::Error>> {
-        Ok(KernelMetadata::load(&prepare::image(case, kernel, &fetched.qemu, images, watcher)?)?)
-    };
-    found().map_err(|why| CompareError::Facts { kernel: kernel.series.into(), why: why.to_string() })
-}
-
-/// The old and the new kernel's accepted paths, aligned and explained. A section that one side lacks is all new or all gone.
-pub fn compare(old: Side<'_>, new: Side<'_>) -> Result<Vec<SectionDiff>, CompareError> {
+/// Aligns and explains the accepted paths of two kernels. If one side lacks a section, all of its lines are new or gone.
+pub(crate) fn compare(old: Side<'_>, new: Side<'_>) -> Result<Vec<SectionDiff>, CompareError> {
     let renames = Renames::embedded()?;
-    let old_symbols = NamedSymbols { kernel: old.kernel.as_str(), symbols: &old.facts.symbols };
-    let new_symbols = NamedSymbols { kernel: new.kernel.as_str(), symbols: &new.facts.symbols };
+    let old_symbols = NamedSymbols { kernel: old.kernel.as_str(), symbols: &old.metadata.symbols };
+    let new_symbols = NamedSymbols { kernel: new.kernel.as_str(), symbols: &new.metadata.symbols };
     let plausible = |from: &str, to: &str| could_be_renamed(&old_symbols, &new_symbols, from, to);
     let knowledge = Knowledge { renames: &renames, plausible: &plausible };
     let mut names: Vec<String> = old.sections.iter().map(|(name, _)| name.clone()).collect();
@@ -173,8 +121,8 @@ pub fn compare(old: Side<'_>, new: Side<'_>) -> Result<Vec<SectionDiff>, Compare
 /// Whether one function could have been renamed to another, between two kernels.
 type Guess<'s> = Box<dyn Fn(&str, &str) -> bool + 's>;
 
-/// One section of a case over kernels, given oldest first.
-pub fn section_matrix(section: &str, kernels: &[Side<'_>]) -> Result<Matrix, CompareError> {
+/// One section of a case on several kernels, given oldest first.
+pub(super) fn section_matrix(section: &str, kernels: &[Side<'_>]) -> Result<Matrix, CompareError> {
     let renames = Renames::embedded()?;
     let inputs: Vec<MatrixInput> = kernels
         .iter()
@@ -185,7 +133,7 @@ pub fn section_matrix(section: &str, kernels: &[Side<'_>]) -> Result<Matrix, Com
         .collect();
     let symbols: Vec<NamedSymbols> = kernels
         .iter()
-        .map(|side| NamedSymbols { kernel: side.kernel.as_str(), symbols: &side.facts.symbols })
+        .map(|side| NamedSymbols { kernel: side.kernel.as_str(), symbols: &side.metadata.symbols })
         .collect();
     let guesses: BTreeMap<(usize, usize), Guess> = (0..symbols.len())
         .flat_map(|before| (before + 1..symbols.len()).map(move |after| (before, after)))

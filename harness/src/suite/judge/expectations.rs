@@ -1,14 +1,14 @@
-//! Holds an observation against what the case expects.
+//! Compares an observation with the expectations of its case.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, HashSet};
 
 use crate::case::{Case, Context, Failure, Lowered, Observed, ObservedOperation, ObservedTree, StepRef, evaluate};
 use crate::path::{CallPath, PathEntry, PathNode, Stream};
 
 use crate::suite::judge::observe::{Observation, Section};
 
-/// What does not hold of the case's expectations.
-pub(crate) fn failures(case: &Case, lowered: &Lowered, observation: &Observation) -> Vec<Failure> {
+/// The expectations of the case that do not hold.
+pub(super) fn failures(case: &Case, lowered: &Lowered, observation: &Observation) -> Vec<Failure> {
     let trees: Vec<(Context, CallPath)> = distinct_trees(observation);
     let observed = Observed {
         operations: operations(observation),
@@ -26,18 +26,18 @@ fn operations(observation: &Observation) -> Vec<ObservedOperation<'_>> {
     let sections = observation.sections.iter().filter_map(|section| Some((of_step(section)?, section)));
     sections
         .map(|(step, section)| {
-            let mut seen = BTreeSet::new();
-            let distinct = section.paths.values().filter(|path| seen.insert(hash(path)));
+            let mut seen = HashSet::new();
+            let distinct = section.paths.values().filter(|path| seen.insert(*path));
             let results = observation.results.get(&step).cloned().unwrap_or_default();
             ObservedOperation { step, results, paths: distinct.collect() }
         })
         .collect()
 }
 
-/// Every call tree of an interrupt or another task that came in any iteration, each distinct one once.
+/// The distinct call trees of interrupts and other tasks in all iterations.
 fn distinct_trees(observation: &Observation) -> Vec<(Context, CallPath)> {
     let mut out = Vec::new();
-    let mut seen = BTreeSet::new();
+    let mut seen = HashSet::new();
     for section in &observation.sections {
         for path in section.paths.values() {
             for (host, tree) in trees_of(path) {
@@ -47,7 +47,7 @@ fn distinct_trees(observation: &Observation) -> Vec<(Context, CallPath)> {
                     Stream::Task(class) => Context::Task { class: class.to_string() },
                     _ => continue,
                 };
-                if seen.insert((host.to_owned(), section.name.clone(), hash(&tree))) {
+                if seen.insert((host.to_owned(), &section.name, tree.clone())) {
                     out.push((context, tree));
                 }
             }
@@ -65,7 +65,7 @@ fn softirqs_by_iteration(lowered: &Lowered, observation: &Observation) -> Vec<u3
     (0..lowered.plan.iterations).map(count).collect()
 }
 
-/// The trees of a context's path: who ran each (`sender` of `~ in sender.send`), and the tree at depth 0.
+/// The trees of a context's path, moved to depth 0, each with the task that ran it (`sender` of `~ in sender.send`).
 fn trees_of(path: &CallPath) -> impl Iterator<Item = (&str, CallPath)> {
     let ends = path.subtree_ends();
     let mut host = "";
@@ -91,12 +91,8 @@ fn trees_of(path: &CallPath) -> impl Iterator<Item = (&str, CallPath)> {
     })
 }
 
-fn hash(path: &CallPath) -> u128 {
-    xxhash_rust::xxh3::xxh3_128(crate::path::text::write(path).as_bytes())
-}
-
-/// Failures put together by context, so that one broken expectation is told once.
-pub(crate) fn by_context(failures: Vec<Failure>) -> BTreeMap<String, Vec<Failure>> {
+/// Groups failures by context, so that each context is one problem.
+pub(super) fn by_context(failures: Vec<Failure>) -> BTreeMap<String, Vec<Failure>> {
     let mut out: BTreeMap<String, Vec<Failure>> = BTreeMap::new();
     for failure in failures {
         out.entry(failure.context.clone()).or_default().push(failure);

@@ -1,7 +1,12 @@
-//! Judges what was recorded: observation, expectations, timings, milestones, and the verdict.
+//! Judges what the passes recorded: observation, expectations, timings, costs, and the verdict.
 
-pub(crate) mod downgrade;
-pub(crate) mod expectations;
-pub(crate) mod milestones;
+pub(crate) mod costs;
+mod expectations;
+mod faults;
+mod milestones;
 pub(crate) mod observe;
+mod snapshot_check;
 pub(crate) mod timings;
+pub(crate) mod verdict;
+
+pub(crate) use faults::verdict_of_test_bed;

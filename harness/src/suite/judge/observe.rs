@@ -1,4 +1,4 @@
-//! From a traced capture to what it shows: the steady path of every operation and context.
+//! From a traced capture to the steady path of each operation and context.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use rxpath_guest::{OpResult, Tag};
 use crate::case::{Case, Context, Lowered, StepRef};
 use crate::path::cost::{Costs, TracerCost};
 use crate::path::profiles::Visibility;
-use crate::path::steady::{Steadiness, steady};
+use crate::path::steady::{Steadiness, Unstable, steady};
 use crate::path::{
     CallPath, CapturePaths, CaptureSettings, ContextRules, Filter, Profiles, Role, Stream, canonical, capture_paths,
     text,
@@ -16,63 +16,74 @@ use crate::trace::{CallForests, Node, NodeKind, TooDeep, shadow_stack_losses};
 
 use crate::suite::kernel_metadata::KernelMetadata;
 use crate::suite::run::passes::{PassError, Recorded};
+use crate::suite::store::path_document::write_document;
+use crate::suite::store::saved::SavedPath;
 
-/// One part of what a case shows on a kernel: an operation, or a context that the case speaks of.
+/// One operation of a case, or one context in which the kernel works for it.
 #[derive(Clone, Debug)]
 pub struct Section {
-    /// Its name: `receiver.recv`, `softirq`, `hardirq`.
+    /// `receiver.recv`, `softirq`, `hardirq`.
     pub name: String,
-    /// Which part of the capture it is.
-    pub stream: Stream,
-    /// What the iterations agree on, if they do.
+    pub(crate) stream: Stream,
+    /// Whether the iterations agree, and on which path.
     pub steadiness: Steadiness,
-    /// The path of every iteration.
-    pub paths: BTreeMap<u32, CallPath>,
-    /// What a call of each function takes with all that it calls in this context: instructions, median, by canonical name.
+    /// The path of each iteration.
+    pub(crate) paths: BTreeMap<u32, CallPath>,
+    /// The median cost of one call of each function with all that it calls, in instructions, by canonical name.
     pub costs: Costs,
 }
 
-/// What a traced pass shows.
+impl Section {
+    /// The steady path, or the most frequent one if there is none.
+    pub(crate) fn shown(&self) -> Option<&CallPath> {
+        match &self.steadiness {
+            Steadiness::Steady(steady) => Some(&steady.path),
+            Steadiness::Inconclusive(unstable) => unstable.most_frequent.as_ref(),
+        }
+    }
+}
+
+/// The paths and results of a traced pass.
 #[derive(Clone, Debug)]
 pub struct Observation {
-    /// Its parts, operations first, in the order of the case.
+    /// The operations in the order of the case, then the contexts.
     pub sections: Vec<Section>,
     /// The agent's results, by step.
-    pub results: BTreeMap<StepRef, Vec<OpResult>>,
-    /// What was lost or is missing, in words; if there is anything, the capture proves nothing.
+    pub(crate) results: BTreeMap<StepRef, Vec<OpResult>>,
+    /// Descriptions of lost records. If there are any, the capture proves nothing.
     pub losses: Vec<String>,
 }
 
-/// Names of the contexts beside the operations.
-pub(crate) const SOFTIRQ: &str = "softirq";
+const SOFTIRQ: &str = "softirq";
 const HARDIRQ: &str = "hardirq";
 const NMI: &str = "nmi";
 
 impl Observation {
-    /// What this capture of the case shows; with costs of functions, if it is known what tracing them cost.
-    pub fn of(
+    /// Observes a capture of the case. Functions have costs if the tracer's cost is known.
+    pub(crate) fn of(
         case: &Case,
         lowered: &Lowered,
         recorded: &Recorded,
-        facts: &KernelMetadata,
+        metadata: &KernelMetadata,
         tracer: Option<TracerCost>,
     ) -> Result<Self, PassError> {
-        let forests = recorded.forests(facts, Tag::Pages)?;
+        let forests = recorded.forests(metadata, Tag::Pages)?;
         let roles: Vec<Role> =
             lowered.names.iter().map(|(name, steps)| Role { name: name.clone(), steps: steps.clone() }).collect();
         let rules = ContextRules::embedded();
         let profiles = Profiles::embedded();
         let expected: Vec<&String> = lowered.never_hide.iter().collect();
-        // Both data files are part of the program and checked by its tests.
+        // Both data files are part of the program, and its tests check them.
         let (Ok(rules), Ok(Ok(filter))) = (rules, profiles.map(|profiles| profiles.select(&case.hide, &expected)))
         else {
-            return Ok(Self::of_nothing("rxpath's own data files are broken"));
+            let losses = vec!["rxpath's own data files are invalid".to_owned()];
+            return Ok(Self { sections: Vec::new(), results: BTreeMap::new(), losses });
         };
         let settings = CaptureSettings { roles: &roles, rules: &rules, filter: &filter, tracer };
-        let paths = capture_paths(&forests, &recorded.report, facts, &settings);
+        let paths = capture_paths(&forests, &recorded.report, metadata, &settings);
         let mut losses = forests.losses.clone();
         losses.extend(shadow_stack_losses(
-            forests.too_deep.iter().filter(|loss| is_seen(loss, &forests, facts, &filter)),
+            forests.too_deep.iter().filter(|loss| is_seen(loss, &forests, metadata, &filter)),
         ));
         losses.extend(paths.problems.iter().cloned());
         let mut results: BTreeMap<StepRef, Vec<OpResult>> = BTreeMap::new();
@@ -82,26 +93,36 @@ impl Observation {
         Ok(Self { sections: sections(case, &paths), results, losses })
     }
 
-    fn of_nothing(why: &str) -> Self {
-        Self { sections: Vec::new(), results: BTreeMap::new(), losses: vec![why.to_owned()] }
+    /// The steady paths as the text of a snapshot.
+    pub(crate) fn document(&self) -> String {
+        write_document(self.sections.iter().filter_map(|section| match &section.steadiness {
+            Steadiness::Steady(steady) => Some((section.name.as_str(), &steady.path)),
+            Steadiness::Inconclusive(_) => None,
+        }))
     }
 
-    /// The steady paths as text, section by section: what a snapshot holds.
-    pub fn document(&self) -> String {
-        let mut out = String::new();
-        for section in &self.sections {
-            if let Steadiness::Steady(steady) = &section.steadiness {
-                if !out.is_empty() {
-                    out.push('\n');
-                }
-                out.push_str(&format!("{SECTION_MARK}{}\n{}", section.name, text::write(&steady.path)));
+    /// The paths of all sections, for the results.
+    pub(crate) fn saved_paths(&self) -> Vec<SavedPath> {
+        let saved = |section: &Section| {
+            let (agreeing, iterations) = match &section.steadiness {
+                Steadiness::Steady(steady) => (steady.agreeing, steady.iterations),
+                Steadiness::Inconclusive(unstable) => (unstable.agreeing, unstable.iterations),
+            };
+            let shown = section.shown();
+            let cost = |function: &str| Some((function.to_owned(), *section.costs.get(function)?));
+            SavedPath {
+                name: section.name.clone(),
+                path: shown.map(text::write).unwrap_or_default(),
+                agreeing,
+                iterations,
+                costs: shown.into_iter().flat_map(CallPath::functions).filter_map(cost).collect(),
             }
-        }
-        out
+        };
+        self.sections.iter().map(saved).collect()
     }
 
-    /// The sections whose iterations do not agree, with the places where they part.
-    pub fn unsteady(&self) -> impl Iterator<Item = (&Section, &crate::path::steady::Unstable)> {
+    /// The sections whose iterations do not agree.
+    pub(crate) fn unsteady(&self) -> impl Iterator<Item = (&Section, &Unstable)> {
         self.sections.iter().filter_map(|section| match &section.steadiness {
             Steadiness::Inconclusive(unstable) => Some((section, unstable)),
             Steadiness::Steady(_) => None,
@@ -109,11 +130,11 @@ impl Observation {
     }
 }
 
-/// Whether what is missing would have been shown: not if it lies beneath a call that is left out with all beneath it.
+/// Whether a path would show the missing call. It does not if a caller is hidden with everything that it calls.
 ///
 /// Up to 6.10 a task's shadow stack holds 50 calls, and a packet that is sent, received and acknowledged within one system
-/// call goes deeper; what lies that deep is mostly the scheduler's accounting of the wake-up.
-fn is_seen(loss: &TooDeep, forests: &CallForests, facts: &KernelMetadata, filter: &Filter) -> bool {
+/// call goes deeper. The calls at that depth are mostly the scheduler's accounting of the wake-up.
+fn is_seen(loss: &TooDeep, forests: &CallForests, metadata: &KernelMetadata, filter: &Filter) -> bool {
     let Some(forest) = forests.by_task.get(&loss.task) else { return true };
     let is_it =
         |node: &Node| matches!(node.kind, NodeKind::Call { func, end } if func == loss.func && end == Some(loss.time));
@@ -127,7 +148,7 @@ fn is_seen(loss: &TooDeep, forests: &CallForests, facts: &KernelMetadata, filter
         encloses
     });
     let mut names = enclosing.filter_map(|node| match node.kind {
-        NodeKind::Call { func, .. } => facts.symbols.name(func),
+        NodeKind::Call { func, .. } => metadata.symbols.name(func),
         _ => None,
     });
     !names.any(|name| filter.visibility(canonical(name)) == Visibility::Hidden)
@@ -138,21 +159,7 @@ fn expects_task(case: &Case, class: &str) -> bool {
     case.expectations.iter().any(|expectation| of_class(&expectation.context))
 }
 
-/// How a section begins in a snapshot.
-pub(crate) const SECTION_MARK: &str = "# ";
-
-/// The sections of a snapshot's text: name and path.
-pub fn read_document(document: &str) -> Result<Vec<(String, CallPath)>, String> {
-    let mut out = Vec::new();
-    for part in format!("\n{document}").split(&format!("\n{SECTION_MARK}")).skip(1) {
-        let (name, body) = part.split_once('\n').unwrap_or((part, ""));
-        let path = text::parse(body).map_err(|why| format!("section {name}: {why}"))?;
-        out.push((name.trim().to_owned(), path));
-    }
-    Ok(out)
-}
-
-/// Operations always, softirqs and hard interrupts where there were any; what other tasks did where the case speaks of it.
+/// All operations; softirqs and hard interrupts if there were any; and other tasks if the case has expectations of them.
 fn sections(case: &Case, paths: &CapturePaths) -> Vec<Section> {
     let mut out = Vec::new();
     for (stream, by_iteration) in &paths.streams {

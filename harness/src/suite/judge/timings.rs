@@ -1,43 +1,39 @@
-//! What the operations of a case cost on a kernel, as a document that a snapshot holds, and against such a document.
+//! The costs of a case's operations on a kernel, as the text of a snapshot, and their comparison with such a text.
 //!
-//! An operation that nobody interrupts with a sleep costs what passes between its two clock readings. One that sleeps also
-//! waits for others, so what counts is what it has spent on the CPU, and how often it was switched away from. In exact
-//! mode the unit of both is the instruction.
+//! An operation that does not sleep costs the time between its two clock readings. One that sleeps also waits for others, so
+//! its cost is its time on the CPU, given with its number of context switches. In exact mode the unit is the instruction.
 
 use std::fmt::Write;
 
 use rxpath_guest::{OpResult, RunReport};
 
-use crate::case::{Case, Failure, Measure, StepRef, evaluate_costs};
-use crate::case::{CostFailure, Expectation};
-use crate::kernel::KernelName;
+use crate::case::{Case, Measure, StepRef};
 use crate::path::timing::{Exact, Summary, compare_exact, subtract};
 
-use crate::suite::store::results::CaseResult;
 use crate::suite::store::saved::OperationTiming;
 
-/// Everything that a timing pass measured, in the order of the case.
+/// The timings of a case, in its order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Timings {
-    /// How many iterations the medians are of.
+    /// The number of iterations behind the medians.
     pub iterations: u32,
     /// The operations, then the measures.
     pub timings: Vec<OperationTiming>,
 }
 
-/// What came of holding timings against a stored document.
+/// The comparison of timings with accepted ones.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TimingComparison {
-    /// The same to the instruction.
+    /// Equal to the instruction.
     Same,
-    /// All within `path::timing::WIDEST_BAND`; the ones that are not the same, in words.
+    /// All are within `path::timing::WIDEST_BAND`. Describes those that differ.
     WithinBand(Vec<String>),
-    /// At least one is beyond the band, or other things were measured.
+    /// At least one is beyond the band, or different operations were measured.
     Different,
 }
 
 impl Timings {
-    /// What the agent measured of a case.
+    /// The timings in the agent's report.
     pub fn of(case: &Case, report: &RunReport) -> Self {
         let mut steps: Vec<StepRef> =
             report.results.iter().map(|one| StepRef { actor: one.actor, step: one.step }).collect();
@@ -48,7 +44,7 @@ impl Timings {
         Self { iterations: iterations(report), timings: operations.chain(measures).collect() }
     }
 
-    /// The timings as a snapshot holds them: a line each, so that a changed one is a changed line.
+    /// The text of a snapshot: one line for each timing, so that a changed timing is a changed line.
     pub fn document(&self) -> String {
         let mut out = format!("{HEADING}{} iterations\n", self.iterations);
         for one in &self.timings {
@@ -61,7 +57,7 @@ impl Timings {
         out
     }
 
-    /// Reads what [`Timings::document`] wrote; `None` if it is not such a document.
+    /// Parses the text of a snapshot; `None` if it is not one of timings.
     pub fn parse(document: &str) -> Option<Self> {
         let mut lines = document.trim_end().lines();
         let iterations = lines.next()?.strip_prefix(HEADING)?.strip_suffix(" iterations")?.parse().ok()?;
@@ -77,8 +73,8 @@ impl Timings {
         Some(Self { iterations, timings: timings.collect::<Option<_>>()? })
     }
 
-    /// Holds them against a stored document. The band is for another QEMU version, which may count a few instructions
-    /// differently.
+    /// Compares the timings with the text of a snapshot. The band allows for different QEMU versions, which may count a few
+    /// instructions differently.
     pub fn compare_with(&self, document: &str) -> TimingComparison {
         let Some(stored) = Self::parse(document) else { return TimingComparison::Different };
         let shape = |all: &Self| -> Vec<(String, u32)> {
@@ -118,14 +114,14 @@ fn operation(case: &Case, report: &RunReport, step: StepRef) -> Option<Operation
         subtract(&elapsed, report.clock_overhead_ns)
     } else {
         let on_cpu: Vec<u64> = mine.iter().map(|one| one.cpu_ns).collect();
-        // The two readings of the other clock lie between those of the CPU clock.
+        // The other clock is read twice between the two readings of the CPU clock.
         subtract(&on_cpu, report.cpu_overhead_ns + 2 * report.clock_overhead_ns)
     };
     let summary = Summary::of(&net)?;
     Some(OperationTiming::measured(case.step_name(step.actor, step.step), switches, summary))
 }
 
-/// From one step's begin to another's end, in the same iteration.
+/// The time from the start of one step to the end of another in the same iteration.
 fn span(report: &RunReport, measure: &Measure) -> Option<OperationTiming> {
     let at = |step: StepRef, iteration: u32| {
         let mut all = report.results.iter();
@@ -141,27 +137,6 @@ fn span(report: &RunReport, measure: &Measure) -> Option<OperationTiming> {
     Some(OperationTiming::measured(measure.name.clone(), 0, Summary::of(&net)?))
 }
 
-/// What does not hold of a case's cost bounds on a kernel, and what could not be judged, given all results of that run.
-pub(crate) fn cost_failures(
-    case: &Case,
-    expectations: &[Expectation],
-    kernel: &KernelName,
-    results: &[CaseResult],
-) -> (Vec<Failure>, Vec<Failure>) {
-    let cost = |case: &str, operation: &str| {
-        let result = results.iter().find(|one| one.case == case && one.kernel == *kernel)?;
-        result.timing(operation).map(|timing| timing.cost as f64)
-    };
-    let (mut wrong, mut unknown) = (Vec::new(), Vec::new());
-    for failure in evaluate_costs(case, expectations, cost) {
-        match failure {
-            CostFailure::OutOfBounds(failure) => wrong.push(failure),
-            CostFailure::Unknown(failure) => unknown.push(failure),
-        }
-    }
-    (wrong, unknown)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -175,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_document_reads_back_as_what_it_was_made_of() {
+    fn a_document_reads_back() {
         for timings in [timings(10_000, 0), timings(10_000, 1), timings(10_000, 3)] {
             assert_eq!(Timings::parse(&timings.document()), Some(timings));
         }
@@ -184,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn half_a_percent_is_told_and_more_is_a_change() {
+    fn half_a_percent_is_within_the_band_and_more_is_a_change() {
         let stored = timings(10_000, 1).document();
         assert_eq!(timings(10_000, 1).compare_with(&stored), TimingComparison::Same);
         let within = vec!["receiver.recv: 10050 instead of 10000 (+50)".to_owned()];

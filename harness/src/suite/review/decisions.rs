@@ -1,7 +1,8 @@
-//! Many differences as few decisions: the same change in thirty snapshots is decided once.
+//! Groups many differences into few decisions: the same change in thirty snapshots is decided once.
 //!
-//! A snapshot can only be accepted whole, but its changes recur. So the changes are decided, smallest set first; a snapshot is
-//! done when all of its changes are. Every decision finishes at least one snapshot, so there are never more of them.
+//! A snapshot can only be accepted as a whole, but its changes recur in other snapshots. So the changes are decided, the
+//! smallest set first, and a snapshot is done when all of its changes are decided. Every decision finishes at least one
+//! snapshot, so there are at most as many decisions as snapshots.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,31 +10,31 @@ use crate::diff::PathDiff;
 use crate::path::text;
 use crate::suite::compare::sides::SectionDiff;
 
-/// The changes of some snapshots, by number, and what was decided of them.
+/// The undecided changes of several snapshots. Snapshots go by their index.
 #[derive(Clone, Debug, Default)]
 pub struct Decisions {
-    /// By snapshot: its changes that are not decided yet.
+    /// The undecided changes of each snapshot, as indices of `names`.
     open: Vec<BTreeSet<usize>>,
-    /// Whether a snapshot is done.
+    /// Whether each snapshot is done.
     done: Vec<bool>,
-    /// The changes as they were named.
+    /// The names of the changes.
     names: Vec<String>,
 }
 
-/// A thing to decide.
+/// A set of changes to decide together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decision {
-    /// Which changes, as they were named.
+    /// The names of the changes.
     pub changes: BTreeSet<String>,
-    /// The snapshots that have no other undecided change, by number.
+    /// The snapshots without any other undecided change.
     pub snapshots: Vec<usize>,
-    /// The snapshots that have these among others.
+    /// The snapshots that have these and other undecided changes.
     pub elsewhere: Vec<usize>,
     numbers: BTreeSet<usize>,
 }
 
 impl Decisions {
-    /// From the changes of every snapshot.
+    /// Starts with the changes of each snapshot, all undecided.
     pub fn new(changes: &[BTreeSet<String>]) -> Self {
         let mut numbers: BTreeMap<&String, usize> = BTreeMap::new();
         let mut names = Vec::new();
@@ -47,7 +48,8 @@ impl Decisions {
         Self { open, done: vec![false; changes.len()], names }
     }
 
-    /// What to decide next: the smallest set of changes that finishes a snapshot, of equals the one that finishes most.
+    /// The next decision: the smallest set of changes that finishes a snapshot; of equally small sets, the one that finishes
+    /// most.
     pub fn next(&self) -> Option<Decision> {
         let mut groups: BTreeMap<&BTreeSet<usize>, Vec<usize>> = BTreeMap::new();
         for (at, open) in self.open.iter().enumerate().filter(|(at, _)| !self.done[*at]) {
@@ -65,7 +67,7 @@ impl Decisions {
         })
     }
 
-    /// The changes are as they should be: they are no longer open anywhere. Returns the snapshots that have none left.
+    /// Accepts the changes in all snapshots. Returns the snapshots that have none left.
     pub fn accept(&mut self, decision: &Decision) -> Vec<usize> {
         for (open, _) in self.open.iter_mut().zip(&self.done).filter(|(_, done)| !**done) {
             open.retain(|number| !decision.numbers.contains(number));
@@ -76,12 +78,12 @@ impl Decisions {
         finished
     }
 
-    /// These snapshots need no decision any more.
+    /// Marks snapshots as done, whatever changes they have left.
     pub fn finish(&mut self, snapshots: &[usize]) {
         snapshots.iter().for_each(|at| self.done[*at] = true);
     }
 
-    /// All decisions, if each is to accept.
+    /// The decisions that remain if all of them are accepted.
     pub fn all(mut self) -> Vec<Decision> {
         let mut all = Vec::new();
         while let Some(decision) = self.next() {
@@ -92,17 +94,17 @@ impl Decisions {
     }
 }
 
-/// The changes of a snapshot, each named by what stands in it and beneath what, so that the same change has the same name
-/// wherever it comes.
+/// The names of a snapshot's changes. A name consists of the changed lines and their caller, so the same change has the same
+/// name in every snapshot.
 pub fn changes_of(sections: &[SectionDiff]) -> BTreeSet<String> {
     sections.iter().flat_map(|section| runs(&section.explained.diff)).map(|(name, _)| name).collect()
 }
 
-/// The runs of changed lines of a diff: name and lines.
+/// The runs of changed lines of a diff: their names and line numbers.
 pub fn runs(diff: &PathDiff) -> Vec<(String, std::ops::Range<usize>)> {
     let mut out: Vec<(String, std::ops::Range<usize>)> = Vec::new();
     let mut above: Vec<usize> = Vec::new();
-    // Nesting is told from the run's first line: the same change may stand at any depth.
+    // Indentation is relative to the run's first line, because the same change may be at any depth.
     let mut outermost = 0;
     for (at, line) in diff.lines.iter().enumerate() {
         while above.last().is_some_and(|last| diff.lines[*last].depth() >= line.depth()) {
@@ -142,18 +144,18 @@ mod tests {
     }
 
     #[test]
-    fn a_change_that_comes_in_many_snapshots_is_decided_once() {
+    fn a_change_in_many_snapshots_is_decided_once() {
         let all = Decisions::new(&sets(&["a", "a", "a b", "a", "a b c"])).all();
-        let told: Vec<(Vec<&str>, &[usize])> = all
+        let decided: Vec<(Vec<&str>, &[usize])> = all
             .iter()
             .map(|one| (one.changes.iter().map(String::as_str).collect(), one.snapshots.as_slice()))
             .collect();
-        assert_eq!(told, [(vec!["a"], &[0, 1, 3][..]), (vec!["b"], &[2]), (vec!["c"], &[4])]);
+        assert_eq!(decided, [(vec!["a"], &[0, 1, 3][..]), (vec!["b"], &[2]), (vec!["c"], &[4])]);
         assert_eq!(all[0].elsewhere, [2, 4]);
     }
 
     #[test]
-    fn what_was_rejected_or_put_off_leaves_the_same_change_open_elsewhere() {
+    fn a_rejected_change_is_still_undecided_in_other_snapshots() {
         let mut decisions = Decisions::new(&sets(&["a", "a b"]));
         let first = decisions.next().unwrap();
         decisions.finish(&first.snapshots);

@@ -1,4 +1,4 @@
-//! What changed between saved paths, with reasons from what was saved of the kernels' functions: no kernel is needed for it.
+//! Explains the changes between stored paths by the stored functions of the kernels, so that no kernel is needed.
 
 use std::collections::HashSet;
 use std::sync::OnceLock;
@@ -11,27 +11,26 @@ use crate::suite::store::results::CaseResult;
 use crate::suite::store::saved::SavedFunctions;
 use crate::trace::Presence;
 
-/// One side of a difference.
+/// One side of a comparison.
 #[derive(Clone, Copy, Debug)]
 pub struct SavedSide<'a> {
-    /// How to call it: `6.12`, or `6.12 accepted`.
+    /// What to call it: `6.12`, or `what was accepted on 6.12`.
     pub name: &'a str,
-    /// Its paths.
     pub paths: &'a [(String, CallPath)],
-    /// What its kernel has, where that is known.
+    /// The functions of its kernel, if they are known.
     pub functions: Option<&'a SavedFunctions>,
-    /// What operations and functions take.
+    /// The costs of operations and functions, if they are known.
     pub result: Option<&'a CaseResult>,
 }
 
-/// What is known of a kernel's functions, perhaps nothing.
-struct Known<'a> {
+/// A kernel's functions, as far as they are known.
+struct KnownFunctions<'a> {
     kernel: &'a str,
     functions: Option<&'a SavedFunctions>,
 }
 
-impl Known<'_> {
-    /// Whether it was recorded what the kernel has under this name.
+impl KnownFunctions<'_> {
+    /// Whether it is known if the kernel has this function.
     fn knows(&self, function: &str) -> bool {
         self.functions.is_some_and(|functions| {
             [&functions.traceable, &functions.untraceable, &functions.absent].iter().any(|set| set.contains(function))
@@ -39,7 +38,7 @@ impl Known<'_> {
     }
 }
 
-impl SymbolFacts for Known<'_> {
+impl SymbolFacts for KnownFunctions<'_> {
     fn kernel(&self) -> &str {
         self.kernel
     }
@@ -58,16 +57,18 @@ impl SymbolFacts for Known<'_> {
     }
 }
 
-/// The known renames; those of rxpath itself are checked by its tests.
+/// The table of renames is part of the program, and its tests check it.
 fn renames() -> &'static Renames {
     static RENAMES: OnceLock<Renames> = OnceLock::new();
     RENAMES.get_or_init(|| Renames::embedded().unwrap_or_default())
 }
 
-/// Two sides, section by section; reasons only where the symbols that they rest on are known.
+/// Compares two sides section by section. A change has a reason only if the symbols behind the reason are known.
 pub fn explain_saved(old: SavedSide<'_>, new: SavedSide<'_>) -> Vec<SectionDiff> {
-    let (old_known, new_known) =
-        (Known { kernel: old.name, functions: old.functions }, Known { kernel: new.name, functions: new.functions });
+    let (old_known, new_known) = (
+        KnownFunctions { kernel: old.name, functions: old.functions },
+        KnownFunctions { kernel: new.name, functions: new.functions },
+    );
     let plausible = |from: &str, to: &str| could_be_renamed(&old_known, &new_known, from, to);
     let knowledge = Knowledge { renames: renames(), plausible: &plausible };
     let mut names: Vec<&String> = old.paths.iter().map(|(name, _)| name).collect();
@@ -87,8 +88,8 @@ pub fn explain_saved(old: SavedSide<'_>, new: SavedSide<'_>) -> Vec<SectionDiff>
     names.into_iter().map(section).collect()
 }
 
-/// A reason that rests on symbols that were not recorded is none.
-fn drop_guesses(explained: &mut ExplainedDiff, old: &Known<'_>, new: &Known<'_>) {
+/// Removes the reasons that depend on unknown symbols.
+fn drop_guesses(explained: &mut ExplainedDiff, old: &KnownFunctions<'_>, new: &KnownFunctions<'_>) {
     for (line, reason) in explained.diff.lines.iter().zip(&mut explained.reasons) {
         let function = |node: &Option<PathNode>| match node.as_ref().map(|node| &node.entry) {
             Some(PathEntry::Call(name)) => Some(name.clone()),
@@ -107,7 +108,7 @@ fn drop_guesses(explained: &mut ExplainedDiff, old: &Known<'_>, new: &Known<'_>)
     }
 }
 
-/// What functions take in a section of a result.
+/// The costs of functions in a section of a result.
 fn costs(result: Option<&CaseResult>, section: &str) -> Costs {
     let saved = result.and_then(|result| result.paths.iter().find(|saved| saved.name == section));
     saved.map(|saved| saved.costs.clone()).unwrap_or_default()

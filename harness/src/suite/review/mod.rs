@@ -1,4 +1,4 @@
-//! Pending snapshots, what changed in them, and the decisions to take.
+//! Pending snapshots, their changes, and the decisions about them.
 
 pub(crate) mod decisions;
 pub(crate) mod explained;

@@ -1,7 +1,8 @@
-//! Pending snapshots: what `rxpath run` found different, until a reviewer has accepted or rejected it.
+//! Pending snapshots: differences that `rxpath run` found and a reviewer has not yet accepted or rejected.
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::case::CaseName;
@@ -9,46 +10,38 @@ use crate::kernel::KernelName;
 use crate::path::CallPath;
 use crate::replace_file::replace_file;
 use crate::suite::compare::sides::SectionDiff;
-use crate::suite::judge::observe::read_document;
 use crate::suite::review::decisions::changes_of;
 use crate::suite::review::explained::{SavedSide, explain_saved};
+use crate::suite::store::path_document::read_document;
 use crate::suite::store::results::Results;
-use crate::suite::store::snapshot::body;
+use crate::suite::store::snapshot::{SnapshotKind, body};
 
-/// One `.snap.new` beside, or in place of, its snapshot.
+/// A `.snap.new` file, with the snapshot that it would replace.
 #[derive(Clone, Debug)]
 pub struct Pending {
     pub case: CaseName,
     pub kernel: KernelName,
-    /// Whether it holds timings, not paths.
-    pub is_timing: bool,
-    /// The pending file.
-    pub file: PathBuf,
-    /// What it is held against: the accepted snapshot's text, or that of the next older kernel if there is none.
+    pub kind: SnapshotKind,
+    file: PathBuf,
+    /// The text it is compared with: the accepted snapshot, or that of the next older kernel if there is none.
     pub old: Option<String>,
-    /// The kernel whose snapshot [`Self::old`] is.
+    /// The kernel of [`Self::old`].
     pub against: KernelName,
     /// The pending text.
     pub new: String,
 }
 
-/// Why a pending snapshot could not be read or dealt with.
+/// Why a pending snapshot cannot be read, accepted or rejected.
 #[derive(Debug, thiserror::Error)]
 pub enum PendingError {
-    /// The file system.
-    #[error("{file}: {why}")]
+    #[error("{file}")]
     File {
-        /// Which.
         file: String,
-        /// Why not.
-        why: std::io::Error,
+        #[source]
+        source: io::Error,
     },
-    /// Not insta's.
-    #[error("{file} is no pending snapshot: expected insta's front matter between two lines of `---`")]
-    NoSnapshot {
-        /// Which.
-        file: String,
-    },
+    #[error("{file} is not a pending snapshot: expected insta's front matter between two lines of `---`")]
+    NotSnapshot { file: String },
 }
 
 const ENDING: &str = ".snap.new";
@@ -68,31 +61,34 @@ pub fn pending(root: &Path) -> Result<Vec<Pending>, PendingError> {
             }
         }
     }
-    let key = |one: &Pending| (one.case.clone(), one.kernel.clone(), one.is_timing);
+    let key = |one: &Pending| (one.case.clone(), one.kernel.clone(), one.kind);
     found.sort_by_key(key);
     Ok(found)
 }
 
 fn read(snapshots: &Path, file: PathBuf) -> Result<Pending, PendingError> {
     let name = || file.display().to_string();
-    let text = fs::read_to_string(&file).map_err(|why| PendingError::File { file: name(), why })?;
-    let new = body(&text).ok_or_else(|| PendingError::NoSnapshot { file: name() })?.to_owned();
+    let text = fs::read_to_string(&file).map_err(|source| PendingError::File { file: name(), source })?;
+    let new = body(&text).ok_or_else(|| PendingError::NotSnapshot { file: name() })?.to_owned();
     let folder = file.parent().unwrap_or(snapshots).to_owned();
     let case = folder.strip_prefix(snapshots).unwrap_or(&folder).to_string_lossy().as_ref().into();
     let stem = file.file_name().unwrap_or_default().to_string_lossy();
     let stem = stem.trim_end_matches(ENDING);
-    let (kernel, is_timing) = stem.strip_suffix(".timing").map_or((stem, false), |kernel| (kernel, true));
+    let (kernel, kind) = match stem.strip_suffix(".timing") {
+        Some(kernel) => (kernel, SnapshotKind::Timing),
+        None => (stem, SnapshotKind::Path),
+    };
     let kernel = KernelName::from(kernel);
     let accepted = |stem: &str| body(&fs::read_to_string(folder.join(format!("{stem}.snap"))).ok()?).map(str::to_owned);
     let own = accepted(stem);
     let (against, old) = match own {
         Some(own) => (kernel.clone(), Some(own)),
-        None if is_timing => (kernel.clone(), None),
+        None if kind == SnapshotKind::Timing => (kernel.clone(), None),
         None => {
             older(&folder, &kernel).map_or((kernel.clone(), None), |older| (older.clone(), accepted(older.as_str())))
         }
     };
-    Ok(Pending { case, kernel, is_timing, old, against, new, file })
+    Ok(Pending { case, kernel, kind, old, against, new, file })
 }
 
 /// The nearest older kernel with an accepted snapshot in this folder.
@@ -103,16 +99,14 @@ fn older(folder: &Path, kernel: &KernelName) -> Option<KernelName> {
 }
 
 impl Pending {
-    /// What changed, section by section, with reasons where `results` (of the run that found it) say what the kernels have.
-    /// Empty for timings and for what there is nothing to hold against.
+    /// The changes by section, with reasons if `results` (of the run that found them) have the functions of the kernels.
+    /// Empty for timings, and if there is nothing to compare with.
     pub fn differences(&self, results: Option<&Results>) -> Vec<SectionDiff> {
         let paths = |text: &str| -> Option<Vec<(String, CallPath)>> { read_document(text).ok() };
-        let (Some(old), Some(new), false) = (self.old.as_deref().and_then(paths), paths(&self.new), self.is_timing)
-        else {
-            return Vec::new();
-        };
+        let old = self.old.as_deref().and_then(paths);
+        let (SnapshotKind::Path, Some(old), Some(new)) = (self.kind, old, paths(&self.new)) else { return Vec::new() };
         let functions = |kernel: &KernelName| results.and_then(|results| results.functions_of(kernel));
-        // What was accepted on the kernel itself may be of an earlier version of it, whose functions nobody recorded.
+        // The accepted paths of the same series may come from an earlier version, whose functions are unknown.
         let old_functions = if self.against == self.kernel { None } else { functions(&self.against) };
         let old_name = if self.against == self.kernel {
             format!("what was accepted on {}", self.kernel)
@@ -125,34 +119,35 @@ impl Pending {
         )
     }
 
-    /// The changes to decide on; the same change has the same name in every snapshot. Timings are one change a kernel, and
-    /// what there is nothing to hold against is one whole.
+    /// The names of the changes to decide; the same change has the same name in every snapshot. All timings of a kernel are
+    /// one change, and so is a snapshot with nothing to compare with.
     pub fn changes(&self, differences: &[SectionDiff]) -> BTreeSet<String> {
         let found = changes_of(differences);
-        match (self.is_timing, found.is_empty()) {
-            (true, _) => BTreeSet::from([format!("timings on {}", self.kernel)]),
-            (false, true) => BTreeSet::from([format!("all of\n{}", self.new)]),
-            (false, false) => found,
+        match self.kind {
+            SnapshotKind::Timing => BTreeSet::from([format!("timings on {}", self.kernel)]),
+            SnapshotKind::Path if found.is_empty() => BTreeSet::from([format!("all of\n{}", self.new)]),
+            SnapshotKind::Path => found,
         }
     }
 
-    /// Makes it the snapshot, as `cargo insta accept` does: without the line that says where it was asserted.
+    /// Replaces the snapshot, as `cargo insta accept` does: without the line number of the assertion.
     pub fn accept(&self) -> Result<(), PendingError> {
         let target = self.file.with_extension("");
-        let fail = |why| PendingError::File { file: target.display().to_string(), why };
+        let fail = |source| PendingError::File { file: target.display().to_string(), source };
         let text = fs::read_to_string(&self.file).map_err(fail)?;
-        replace_file(&target, without_place(&text).as_bytes()).map_err(fail)?;
+        replace_file(&target, without_assertion_line(&text).as_bytes()).map_err(fail)?;
         self.reject()
     }
 
-    /// Removes it, as `cargo insta reject` does.
+    /// Removes the pending file, as `cargo insta reject` does.
     pub fn reject(&self) -> Result<(), PendingError> {
-        fs::remove_file(&self.file).map_err(|why| PendingError::File { file: self.file.display().to_string(), why })
+        fs::remove_file(&self.file)
+            .map_err(|source| PendingError::File { file: self.file.display().to_string(), source })
     }
 }
 
-/// A snapshot's file without `assertion_line` in its front matter.
-fn without_place(text: &str) -> String {
+/// The text of a snapshot file without `assertion_line` in its front matter.
+fn without_assertion_line(text: &str) -> String {
     let end = text.find("\n---\n").map_or(0, |end| end + 1);
     let (front, rest) = text.split_at(end);
     let front = front.split_inclusive('\n').filter(|line| !line.starts_with("assertion_line:"));
@@ -170,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn accepting_drops_the_place_only_from_the_front_matter_and_rejecting_leaves_nothing() {
+    fn accepting_drops_the_assertion_line_and_rejecting_removes_the_file() {
         let root = tempfile::tempdir().unwrap();
         put(root.path(), "g/c/6.12.snap.new", "# a.b\nassertion_line:\n");
         put(root.path(), "g/c/6.18.snap.new", "# a.b\nf\n");
@@ -184,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_kernel_is_held_against_the_nearest_older_one() {
+    fn a_new_kernel_is_compared_with_the_nearest_older_one() {
         let root = tempfile::tempdir().unwrap();
         put(root.path(), "g/c/6.2.snap", "# a.b\nf\n");
         put(root.path(), "g/c/6.12.snap", "# a.b\nf\n  g\n");

@@ -1,10 +1,10 @@
-//! Runs cases: images and test beds, the two passes of a case, the matrix of cases and kernels.
+//! Runs cases in guests: the images they start from, their two passes, and what a pass brings back.
 
-pub(crate) mod functions;
-mod judging;
-pub(crate) mod matrix;
-pub mod native;
+pub(crate) mod case_pass;
+pub(crate) mod image_spec;
+pub(crate) mod milestone_functions;
 pub(crate) mod passes;
-pub(crate) mod record;
+pub(crate) mod save_capture;
 pub(crate) mod test_bed;
 pub(crate) mod tracer;
+pub(crate) mod watcher;

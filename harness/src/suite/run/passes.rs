@@ -1,44 +1,52 @@
-//! The two passes of a case on a kernel, and what each brings back.
+//! A pass: one plan run on an image, and what it brings back.
 
-use rxpath_guest::{Plan, RunReport, Section, Tag};
+use rxpath_guest::{Plan, RegionError, RunReport, Section, Tag};
 use xxhash_rust::xxh3::xxh3_128;
 
-use crate::trace::{CallForests, CpuPages, build};
+use crate::case::PassKind;
+use crate::trace::{CallForests, CpuPages, DecodeError, build};
 use crate::vm::{ImageKind, RunLimits, VmError, WarmImage, run_plan};
 
 use crate::suite::kernel_metadata::KernelMetadata;
 
-/// A capture as it came, with what the agent said of it.
+impl PassKind {
+    /// `trace` or `timing`.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Trace => "trace",
+            Self::Timing => "timing",
+        }
+    }
+
+    /// The image that the pass starts from.
+    pub(crate) fn image(self) -> ImageKind {
+        match self {
+            Self::Trace => ImageKind::Traced,
+            Self::Timing => ImageKind::Untraced,
+        }
+    }
+}
+
+/// A guest's capture, with the agent's report.
 #[derive(Debug)]
 pub struct Recorded {
     region: Vec<u8>,
-    /// The agent's report.
     pub report: RunReport,
-    /// Digest of everything that came back, as hexadecimal text.
+    /// XXH3 digest of the whole region, in hexadecimal.
     pub digest: String,
 }
 
-/// Why a pass brought nothing back.
+/// Why a pass has no usable capture.
 #[derive(Debug, thiserror::Error)]
 pub enum PassError {
-    /// The guest or the machinery.
     #[error(transparent)]
     Vm(#[from] VmError),
-    /// The region.
-    #[error("the guest's capture cannot be read: {0}")]
-    Region(#[from] rxpath_guest::RegionError),
-    /// The agent's report.
-    #[error("the agent's report cannot be decoded: {0}")]
+    #[error("cannot read the guest's capture")]
+    Region(#[from] RegionError),
+    #[error("cannot decode the agent's report")]
     Report(#[from] postcard::Error),
-    /// The ring buffer's pages.
-    #[error("the recorded pages cannot be decoded: {0}")]
-    Decode(#[from] crate::trace::DecodeError),
-    /// The functions to trace alone.
-    #[error(transparent)]
-    Milestones(#[from] Box<crate::suite::judge::milestones::MilestoneError>),
-    /// The folder to keep the capture in.
-    #[error("the capture cannot be kept: {0}")]
-    Saved(#[from] crate::suite::store::saved_capture::SavedError),
+    #[error("cannot decode the recorded pages")]
+    Decode(#[from] DecodeError),
 }
 
 impl Recorded {
@@ -47,7 +55,7 @@ impl Recorded {
         Self::read(run_plan(image, kind, plan, limits)?)
     }
 
-    /// Reads a region that an agent finished.
+    /// Reads the region that an agent filled.
     pub fn read(region: Vec<u8>) -> Result<Self, PassError> {
         let digest = format!("{:032x}", xxh3_128(&region));
         let report = match rxpath_guest::sections(&region)?.iter().find(|section| section.tag == Tag::Report) {
@@ -57,17 +65,17 @@ impl Recorded {
         Ok(Self { region, report, digest })
     }
 
-    /// The bytes as they came.
+    /// The region, as the guest left it.
     pub fn bytes(&self) -> &[u8] {
         &self.region
     }
 
-    /// The call forests of what was recorded under `pages`.
-    pub fn forests(&self, facts: &KernelMetadata, pages: Tag) -> Result<CallForests, PassError> {
-        Ok(build(&facts.layout, &self.cpu_pages(pages)?)?)
+    /// The call forests of the sections with the tag `pages`.
+    pub fn forests(&self, metadata: &KernelMetadata, pages: Tag) -> Result<CallForests, PassError> {
+        Ok(build(&metadata.layout, &self.cpu_pages(pages)?)?)
     }
 
-    /// What each CPU recorded under `pages`.
+    /// The sections with the tag `pages`, each with its CPU's counters.
     pub fn cpu_pages(&self, pages: Tag) -> Result<Vec<CpuPages<'_>>, PassError> {
         let sections = rxpath_guest::sections(&self.region)?;
         let stats = |cpu: u32| {

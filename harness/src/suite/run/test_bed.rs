@@ -1,117 +1,104 @@
-//! From what is pinned and what a case asks for to what a machine is made of.
+//! A kernel on a machine, ready to run cases.
 
-use crate::case::{self, Case, WarmSetup};
+use crate::case::Case;
 use crate::kernel::{Fetched, Kernel, KernelError, Qemu};
-use crate::vm::{
-    Accelerator, GuestFile, GuestKernel, Images, KernelModule, Machine, Nic, QemuProgram, VmError, WarmImage,
-};
+use crate::path::cost::TracerCost;
+use crate::vm::{Accelerator, GuestFile, GuestKernel, Images, Machine, QemuProgram, RunLimits, VmError, WarmImage};
 
-use crate::suite::run::matrix::Watcher;
+use crate::suite::kernel_metadata::{KernelMetadata, MetadataError};
+use crate::suite::run::image_spec::{ImageSpec, qemu_program};
+use crate::suite::run::tracer::{TracerError, tracer_cost};
+use crate::suite::run::watcher::{Silent, Watcher};
 
-/// The QEMU as vm/ runs it.
-pub(crate) fn program(qemu: &Qemu) -> QemuProgram {
-    let mut prefix = qemu.command_prefix().into_iter();
-    let program = prefix.next().unwrap_or_default();
-    QemuProgram {
-        program: program.into(),
-        leading: prefix.collect(),
-        environment: qemu.environment().into_iter().map(|(name, value)| (name.into(), value)).collect(),
-        digest: qemu.digest.to_string(),
-        version: qemu.version.clone(),
+/// A warm image with what is needed to read its captures.
+pub(crate) struct TestBed {
+    pub(crate) image: WarmImage,
+    pub(crate) metadata: KernelMetadata,
+    /// What tracing a call costs; `None` outside exact mode, where times mean nothing.
+    pub(crate) tracer: Option<Result<TracerCost, TracerError>>,
+}
+
+/// Why a kernel on a machine could not be made ready.
+#[derive(Debug, thiserror::Error)]
+pub enum TestBedError {
+    #[error(transparent)]
+    Kernel(#[from] KernelError),
+    #[error(transparent)]
+    Vm(#[from] VmError),
+    #[error(transparent)]
+    Metadata(#[from] MetadataError),
+}
+
+/// Makes warm images ready.
+#[derive(Clone, Copy)]
+pub(crate) struct ImageSource<'a> {
+    pub(crate) images: &'a Images,
+    pub(crate) qemu: &'a QemuProgram,
+    pub(crate) watcher: &'a dyn Watcher,
+}
+
+impl ImageSource<'_> {
+    /// The warm image of a kernel; it is booted if it is not in the cache. `files` are added to the guest's root.
+    pub(crate) fn image(
+        &self,
+        spec: &ImageSpec,
+        kernel: &Kernel,
+        files: Vec<GuestFile>,
+    ) -> Result<WarmImage, TestBedError> {
+        let guest = GuestKernel { files, ..spec.guest_kernel(kernel)? };
+        let booting = |reason: &str| self.watcher.booting(&guest.series, &guest.on(&spec.machine), reason);
+        Ok(self.images.get(&guest, &spec.machine, self.qemu, &booting)?)
+    }
+
+    /// The same with the kernel's metadata and, in exact mode, the cost of tracing.
+    pub(crate) fn test_bed(
+        &self,
+        spec: &ImageSpec,
+        kernel: &Kernel,
+        limits: &RunLimits,
+    ) -> Result<TestBed, TestBedError> {
+        let image = self.image(spec, kernel, Vec::new())?;
+        let metadata = KernelMetadata::load(&image)?;
+        let tracer = (spec.machine.accelerator == Accelerator::Exact)
+            .then(|| tracer_cost(&image, &metadata, kernel.series, limits));
+        Ok(TestBed { image, metadata, tracer })
     }
 }
 
-/// The machine a case asks for, in exact mode.
-pub(crate) fn machine(case: &Case) -> Machine {
-    machine_on(case, Accelerator::Exact)
-}
-
-/// The machine a case asks for, executed by this.
-pub(crate) fn machine_on(case: &Case, accelerator: Accelerator) -> Machine {
-    Machine {
-        cpus: case.machine.cpus,
-        memory_mib: (case.machine.memory >> 20) as u32,
-        nic: match case.machine.nic {
-            case::Nic::Virtio => Nic::Virtio,
-            _ => Nic::Loopback,
-        },
-        command_line: case.machine.append.split_whitespace().map(str::to_owned).collect(),
-        accelerator,
-    }
-}
-
-/// Modules that a case's machine needs, by name.
-pub(crate) fn modules(case: &Case) -> Vec<&'static str> {
-    let mut names: Vec<&str> = match case.machine.nic {
-        case::Nic::Virtio => vec!["virtio_pci", "virtio_net"],
-        case::Nic::Veth => vec!["veth"],
-        case::Nic::Tun => vec!["tun"],
-        case::Nic::Loopback => Vec::new(),
-    };
-    names.extend(case.machine.features.iter().flat_map(|feature| feature.modules()));
-    names
-}
-
-/// The kernel as vm/ boots it for a case.
-pub(crate) fn kernel_for(case: &Case, kernel: &Kernel) -> Result<GuestKernel, KernelError> {
-    guest_kernel(kernel, &modules(case), &case.warm_setup())
-}
-
-/// The kernel as vm/ boots it for no case in particular.
-pub(crate) fn plain_kernel(kernel: &Kernel) -> Result<GuestKernel, KernelError> {
-    guest_kernel(kernel, &[], &WarmSetup::Usual)
-}
-
-/// The kernel as vm/ boots it, with these modules, and saves it when this was done.
-pub(crate) fn guest_kernel(
-    kernel: &Kernel,
-    modules: &[&str],
-    warm_setup: &WarmSetup,
-) -> Result<GuestKernel, KernelError> {
-    let modules = kernel.module_closure(modules)?;
-    Ok(GuestKernel {
-        series: kernel.series.to_string(),
-        vmlinux: kernel.vmlinux.clone(),
-        digest: kernel.digest.to_string(),
-        modules: modules.into_iter().map(|module| KernelModule { name: module.name, bytes: module.bytes }).collect(),
-        setups: warm_setup.setups().to_vec(),
-        files: Vec::new(),
-    })
-}
-
-/// The warm image of a kernel on the machine that a case asks for, booted first if there is none.
-pub(crate) fn image(
+/// The warm image that a case runs on in exact mode; it is booted if it is not in the cache.
+pub(crate) fn image_for_case(
     case: &Case,
     kernel: &Kernel,
     qemu: &Qemu,
     images: &Images,
     watcher: &dyn Watcher,
-) -> Result<WarmImage, VmError> {
-    let machine = machine(case);
-    let guest = kernel_for(case, kernel)?;
-    let booting = |reason: &str| watcher.booting(&guest.series, &guest.on(&machine), reason);
-    images.get(&guest, &machine, &program(qemu), &booting)
+) -> Result<WarmImage, TestBedError> {
+    let qemu = qemu_program(qemu);
+    let source = ImageSource { images, qemu: &qemu, watcher };
+    source.image(&ImageSpec::of(case, Accelerator::Exact), kernel, Vec::new())
 }
 
-/// The warm image of a kernel on the machine that a case asks for, with these files in the guest beside the agent.
+/// The warm image that a case runs on in exact mode, with additional files in the guest's root.
 pub fn image_with_files(
     case: &Case,
     kernel: &Kernel,
     fetched: &Fetched,
     images: &Images,
     files: Vec<GuestFile>,
-) -> Result<WarmImage, VmError> {
-    let guest = GuestKernel { files, ..kernel_for(case, kernel)? };
-    images.get(&guest, &machine(case), &program(&fetched.qemu), &|_| {})
+) -> Result<WarmImage, TestBedError> {
+    let qemu = qemu_program(&fetched.qemu);
+    let source = ImageSource { images, qemu: &qemu, watcher: &Silent };
+    source.image(&ImageSpec::of(case, Accelerator::Exact), kernel, files)
 }
 
-/// The warm image of a kernel on a machine without further modules, booted first if there is none.
+/// The warm image of a kernel on a machine without additional modules.
 pub fn image_for_machine(
     machine: &Machine,
     kernel: &Kernel,
     fetched: &Fetched,
     images: &Images,
-) -> Result<WarmImage, VmError> {
-    let guest = plain_kernel(kernel)?;
-    images.get(&guest, machine, &program(&fetched.qemu), &|_| {})
+) -> Result<WarmImage, TestBedError> {
+    let qemu = qemu_program(&fetched.qemu);
+    let source = ImageSource { images, qemu: &qemu, watcher: &Silent };
+    source.image(&ImageSpec { machine: machine.clone(), ..ImageSpec::default() }, kernel, Vec::new())
 }

@@ -1,9 +1,9 @@
-//! What it costs to trace every call: measured once for each image, so that the costs of functions can be told without it.
+//! The cost of tracing a call, measured once for each image, so that the costs of functions can be given without it.
 //!
-//! Two operations run on the image, one of many calls and one of few, both traced and not. What the many calls take more
-//! when traced than they do untraced is the tracer's, and the difference of the two operations leaves out whatever comes
-//! with each system call but is no traced call. What it takes to begin a page of the ring buffer, which happens in one
-//! traced call of fifty, is measured by itself: the same operation takes so much longer with a page more.
+//! Two operations run on the image, one with many calls and one with few, each with and without tracing. What the many calls
+//! take longer when traced is the tracer's; the difference between the two operations excludes everything that comes with
+//! any system call without being a traced call. Starting a page of the ring buffer happens in one traced call of fifty. It
+//! is measured separately, by iterations of one operation that start different numbers of pages.
 
 use std::collections::BTreeMap;
 
@@ -17,55 +17,53 @@ use crate::path::{operations, subtree_ends};
 use crate::suite::kernel_metadata::KernelMetadata;
 use crate::suite::run::passes::{PassError, Recorded};
 use crate::trace::{CallForests, Node, NodeKind};
-use crate::vm::{ImageKind, RunLimits, WarmImage};
+use crate::vm::{RunLimits, WarmImage};
 
-/// The cost as it is kept beside the image, as JSON. To be renamed whenever it is measured in another way.
-const KEPT: &str = "tracer-cost-2";
+/// The cost as JSON, cached beside the image. Rename it when the cost is measured differently.
+const CACHE_FILE: &str = "tracer-cost-2";
 
 /// The actor and its two operations in `calibration.yaml`.
 const CALIBRATOR: ActorIndex = 0;
 const MANY_CALLS: StepIndex = 0;
 const FEW_CALLS: StepIndex = 1;
 
-/// Why it is not known what tracing costs.
+/// Why the cost of tracing is unknown.
 #[derive(Debug, thiserror::Error)]
 pub enum TracerError {
-    /// rxpath's own case.
-    #[error(transparent)]
+    #[error("rxpath's own calibration case is invalid")]
     Case(#[from] Diagnostics),
-    /// A run.
     #[error(transparent)]
     Pass(#[from] PassError),
-    /// What came of it.
     #[error(
-        "what tracing costs cannot be told: expected socketpair() to run more calls than recv(), and to take longer traced than not; found {0}"
+        "cannot determine the tracing overhead: expected socketpair() to run more calls than recv() and to take longer \
+         with tracing, found {many:?} and {few:?}, and a shortest call of {inside:?}"
     )]
-    Senseless(String),
+    Implausible { many: Option<Measured>, few: Option<Measured>, inside: Option<u64> },
 }
 
-/// What tracing a call costs on this image's kernel; measured when first asked for, then kept.
+/// The cost of tracing a call on this image's kernel; measured the first time, then cached.
 pub(crate) fn tracer_cost(
     image: &WarmImage,
-    facts: &KernelMetadata,
+    metadata: &KernelMetadata,
     series: Series,
     limits: &RunLimits,
 ) -> Result<TracerCost, TracerError> {
-    let kept = image.folder().join(KEPT);
-    if let Some(cost) = std::fs::read(&kept).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()) {
+    let cache = image.folder().join(CACHE_FILE);
+    if let Some(cost) = std::fs::read(&cache).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()) {
         return Ok(cost);
     }
     let case = calibration()?;
-    let run = |stage, pass| Recorded::run(image, stage, case.lower(series, pass).plan, limits);
-    let (untraced, traced) = (run(ImageKind::Untraced, PassKind::Timing)?, run(ImageKind::Traced, PassKind::Trace)?);
-    let cost = calculate(&untraced.report, &traced.forests(facts, Tag::Pages)?, &traced.report)?;
-    // Plain numbers always become text.
-    write_best_effort(&kept, &serde_json::to_vec(&cost).unwrap_or_default());
+    let run = |pass: PassKind| Recorded::run(image, pass.image(), case.lower(series, pass).plan, limits);
+    let (untraced, traced) = (run(PassKind::Timing)?, run(PassKind::Trace)?);
+    let cost = calculate(&untraced.report, &traced.forests(metadata, Tag::Pages)?, &traced.report)?;
+    // Serializing numbers cannot fail.
+    write_best_effort(&cache, &serde_json::to_vec(&cost).unwrap_or_default());
     Ok(cost)
 }
 
 fn calibration() -> Result<Case, Diagnostics> {
     let source = Source { path: "calibration.yaml".into(), text: include_str!("calibration.yaml").to_owned() };
-    // No sweep, so one case.
+    // The file has no sweep, so it is one case.
     Ok(case::parse("calibration", source)?.remove(0))
 }
 
@@ -74,7 +72,7 @@ fn calibration() -> Result<Case, Diagnostics> {
 struct Traced {
     took: u64,
     calls: u64,
-    /// Pages of the ring buffer that were begun meanwhile.
+    /// Pages of the ring buffer that were started during the call.
     pages: u64,
 }
 
@@ -87,10 +85,9 @@ impl Traced {
     }
 }
 
-/// An operation at its shortest: the iterations in which an allocator had to fill up again are not the same ones in both
-/// passes.
-#[derive(Debug)]
-struct Measured {
+/// The shortest iteration of an operation: the iterations in which an allocator refills differ between the passes.
+#[derive(Clone, Debug)]
+pub struct Measured {
     untraced: u64,
     traced: u64,
     calls: u64,
@@ -113,7 +110,7 @@ fn calculate(untraced: &RunReport, forests: &CallForests, traced: &RunReport) ->
             calls: shortest.calls,
         })
     };
-    // The tracer's share of a function of two or three instructions is nearly all that it takes.
+    // Nearly all of the time of a function of two or three instructions is the tracer's.
     let inside = [MANY_CALLS, FEW_CALLS].into_iter().flat_map(trees).flatten().filter_map(took).min();
     let (many, few) = (measured(MANY_CALLS, &all[0]), measured(FEW_CALLS, &all[1]));
     let cost = many.as_ref().zip(few.as_ref()).zip(inside).and_then(|((many, few), inside)| {
@@ -121,10 +118,10 @@ fn calculate(untraced: &RunReport, forests: &CallForests, traced: &RunReport) ->
         let whole = added as f64 / many.calls.checked_sub(few.calls).filter(|more| *more > 0)? as f64;
         (inside as f64 <= whole).then_some(TracerCost { inside, whole, page })
     });
-    cost.ok_or_else(|| TracerError::Senseless(format!("{many:?}, {few:?}, and a shortest call of {inside:?}")))
+    cost.ok_or(TracerError::Implausible { many, few, inside })
 }
 
-/// What a page more makes an operation take more, by the shortest iterations with each number of pages; 0 if all had as
+/// What one more page adds to an operation, by the shortest iterations with each number of pages; 0 if all started equally
 /// many.
 fn page_cost(operations: &[Vec<Traced>]) -> u64 {
     let mut more = Vec::new();
@@ -139,7 +136,7 @@ fn page_cost(operations: &[Vec<Traced>]) -> u64 {
     Summary::of(&more).map_or(0, |summary| summary.median)
 }
 
-/// The system call's own tree; `None` if anything but calls came in between.
+/// The system call's tree; `None` if it contains anything but calls.
 fn longest_undisturbed_tree(nodes: &[Node]) -> Option<&[Node]> {
     let ends = subtree_ends(nodes.iter().map(|node| node.depth));
     let roots = (0..nodes.len()).filter(|at| nodes[*at].depth == 0);
@@ -159,16 +156,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_case_that_is_measured_is_one() {
+    fn the_calibration_case_has_the_two_operations() {
         let case = calibration().unwrap();
         let names = [MANY_CALLS, FEW_CALLS].map(|step| case.step_name(CALIBRATOR, step));
         assert_eq!(names, ["calibrator.socketpair", "calibrator.recv"]);
     }
 
     #[test]
-    fn a_page_costs_what_an_operation_takes_longer_with_one_more() {
+    fn a_page_costs_what_one_more_adds_to_an_operation() {
         let traced = |took: u64, pages: u64| Traced { took, calls: 200, pages };
-        // An allocator fills up in the second of each.
+        // An allocator refills in the second of each.
         let many = vec![traced(1230, 1), traced(5230, 1), traced(1450, 2), traced(1455, 2)];
         let few = vec![traced(100, 0), traced(321, 1)];
         assert_eq!(page_cost(&[many, few]), 220);

@@ -1,6 +1,6 @@
-//! What stays on disk: snapshots, results, raw captures.
+//! What is stored: snapshots, results, captures.
 
-pub(crate) mod prune;
+pub(crate) mod path_document;
 pub(crate) mod results;
 mod results_v1;
 pub(crate) mod saved;

@@ -1,5 +1,6 @@
-//! What came of a run: one verdict for each case and kernel, with what led to it.
+//! The results of a run: a verdict for each case and kernel, with its reasons.
 
+use std::io;
 use std::path::Path;
 
 use schemars::JsonSchema;
@@ -7,7 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::case::{Case, CaseName};
 use crate::kernel::KernelName;
+use crate::path::{CallPath, text};
 use crate::replace_file::replace_file;
+use crate::suite::store::path_document::read_document;
 use crate::suite::store::results_v1::ResultsV1;
 use crate::suite::store::saved::{OperationTiming, SavedFunctions, SavedPath, SavedWakeup};
 
@@ -15,31 +18,30 @@ use crate::suite::store::saved::{OperationTiming, SavedFunctions, SavedPath, Sav
 /// instead, and older files are read without it.
 pub const RESULTS_VERSION: u32 = 2;
 
-/// What a run has to say of one case on one kernel. Each means one thing.
+/// The outcome of one case on one kernel, best first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
-    /// Everything expected holds, and path and timing are those of the snapshots.
+    /// All expectations hold, and the paths and timings match the snapshots.
     Pass,
     /// The case does not run on this kernel.
     Skipped,
-    /// What is expected holds, but a snapshot differs or is missing.
+    /// All expectations hold, but a snapshot differs or is missing.
     Changed,
-    /// Something that the case expects does not hold.
+    /// An expectation of the case does not hold.
     Failed,
-    /// The iterations do not agree, or records were lost: nothing can be said.
+    /// The iterations do not agree, or records were lost, so the run proves nothing.
     Inconclusive,
-    /// The guest's kernel, agent or QEMU broke.
+    /// The guest's kernel, the agent or QEMU failed.
     Crashed,
     /// The guest made no progress.
     Hung,
-    /// rxpath or its surroundings broke: the guest was never to blame.
+    /// rxpath or its environment failed; the guest is not the cause.
     Broken,
 }
 
 impl Verdict {
-    /// All verdicts, best first.
-    pub const ALL: [Self; 8] = [
+    const ALL: [Self; 8] = [
         Self::Pass,
         Self::Skipped,
         Self::Changed,
@@ -50,7 +52,6 @@ impl Verdict {
         Self::Broken,
     ];
 
-    /// The word for it.
     pub fn word(self) -> &'static str {
         match self {
             Self::Pass => "pass",
@@ -64,7 +65,8 @@ impl Verdict {
         }
     }
 
-    /// Exit code of a command whose worst verdict this is: 0 all well, 1 something changed or failed, 3 the machinery broke.
+    /// The exit code of a command whose worst verdict this is: 0 if all is well, 1 if something changed or failed, 3 if rxpath
+    /// failed.
     pub fn exit_code(self) -> u8 {
         match self {
             Self::Pass | Self::Skipped => 0,
@@ -74,15 +76,22 @@ impl Verdict {
     }
 }
 
-/// Something that kept a case from passing.
+/// A reason why a case did not pass.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Problem {
-    /// Where: an operation (`receiver.recv`), a context (`softirq`), a snapshot file, or the guest.
+    /// Where it is: an operation (`receiver.recv`), a context (`softirq`), a snapshot, or a pass.
     pub place: String,
     /// What was expected, what was found, and what to do about it. May have several lines.
     pub message: String,
-    /// Further evidence: a diff, the console's tail. Empty if there is none.
+    /// Further evidence, such as a diff or the end of the console. May be empty.
     pub evidence: String,
+}
+
+impl Problem {
+    /// A problem without further evidence.
+    pub(crate) fn new(place: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { place: place.into(), message: message.into(), evidence: String::new() }
+    }
 }
 
 /// One case on one kernel.
@@ -122,15 +131,15 @@ pub struct CaseResult {
 }
 
 impl CaseResult {
-    /// The accepted paths that a changed result was held against.
-    pub fn accepted_paths(&self) -> Option<Vec<(String, crate::path::CallPath)>> {
-        crate::suite::judge::observe::read_document(self.accepted.as_ref()?).ok()
+    /// The accepted paths, by name, if they differ from those of this run.
+    pub fn accepted_paths(&self) -> Option<Vec<(String, CallPath)>> {
+        read_document(self.accepted.as_ref()?).ok()
     }
 
-    /// The paths that were found, by name; none of those that no majority of the iterations agrees on.
-    pub fn found_paths(&self) -> Vec<(String, crate::path::CallPath)> {
+    /// The paths of this run, by name, without those that no majority of the iterations agrees on.
+    pub fn found_paths(&self) -> Vec<(String, CallPath)> {
         let steady = self.paths.iter().filter(|saved| 2 * saved.agreeing > saved.iterations);
-        steady.filter_map(|saved| Some((saved.name.clone(), crate::path::text::parse(&saved.path).ok()?))).collect()
+        steady.filter_map(|saved| Some((saved.name.clone(), text::parse(&saved.path).ok()?))).collect()
     }
 
     /// The timing of an operation, measure or milestone, by name.
@@ -143,13 +152,13 @@ impl CaseResult {
         self.timings.iter().any(|timing| timing.accepted.is_some())
     }
 
-    /// A result with nothing in it but the verdict and why.
-    pub fn new(case: &Case, kernel: KernelName, verdict: Verdict, problems: Vec<Problem>) -> Self {
+    /// A result that passed, without anything measured.
+    pub(crate) fn new(case: &Case, kernel: KernelName) -> Self {
         Self {
             case: case.name.clone(),
             kernel,
-            verdict,
-            problems,
+            verdict: Verdict::Pass,
+            problems: Vec::new(),
             notes: Vec::new(),
             capture_digest: String::new(),
             timing_digest: String::new(),
@@ -161,6 +170,12 @@ impl CaseResult {
             timings: Vec::new(),
             wakeups: Vec::new(),
         }
+    }
+
+    /// Adds a problem; the verdict gets worse, never better.
+    pub(crate) fn downgrade(&mut self, verdict: Verdict, problem: Problem) {
+        self.verdict = self.verdict.max(verdict);
+        self.problems.push(problem);
     }
 }
 
@@ -180,59 +195,47 @@ pub struct Results {
     /// [`RESULTS_VERSION`].
     pub version: u32,
     pub kernels: Vec<RunKernel>,
-    /// QEMU's version.
+    /// QEMU's version; several, separated by commas, in merged results.
     pub qemu: String,
-    /// `exact` or `native`.
+    /// `exact` or `native`; both, separated by a comma, in merged results.
     pub mode: String,
-    /// By case, then by kernel.
+    /// Ordered by case, then by kernel.
     pub cases: Vec<CaseResult>,
-    /// What each kernel has of the functions that stand in any path, for the reasons of differences.
+    /// What each kernel has of the functions in the paths, which explains differences.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub functions: Vec<SavedFunctions>,
 }
 
-/// Why saved results cannot be used.
+/// Why stored results cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ResultsError {
-    /// The file.
-    #[error("reading results from {file}: {why}")]
+    #[error("cannot read results from {file}")]
     Unreadable {
-        /// Which.
         file: String,
-        /// Why not.
-        why: std::io::Error,
+        #[source]
+        source: io::Error,
     },
-    /// Not what `rxpath run --json` writes.
-    #[error("{file} holds no results of a run, as `rxpath run --json FILE` writes them: {why}")]
+    #[error("{file} does not hold the results of a run, as `rxpath run --json FILE` writes them")]
     NotResults {
-        /// Which.
         file: String,
-        /// What is wrong.
-        why: serde_json::Error,
+        #[source]
+        source: serde_json::Error,
     },
-    /// From a later rxpath.
-    #[error(
-        "{file} is of version {found}, and this rxpath reads up to {RESULTS_VERSION}: use the rxpath that wrote it"
-    )]
-    TooNew {
-        /// Which.
-        file: String,
-        /// Its version.
-        found: u32,
-    },
+    #[error("{file} has version {found}, and this rxpath reads versions up to {RESULTS_VERSION}: use a newer rxpath")]
+    TooNew { file: String, found: u32 },
 }
 
 impl Results {
-    /// Reads what [`Self::save`] wrote, now or in an earlier version.
+    /// Reads results of this version or an earlier one.
     pub fn load(file: &Path) -> Result<Self, ResultsError> {
         let name = || file.display().to_string();
-        let text = std::fs::read_to_string(file).map_err(|why| ResultsError::Unreadable { file: name(), why })?;
+        let text = std::fs::read_to_string(file).map_err(|source| ResultsError::Unreadable { file: name(), source })?;
         #[derive(Deserialize)]
         struct Version {
             version: u32,
         }
-        // The version first: what a later one holds need not be readable at all.
-        let not_results = |why| ResultsError::NotResults { file: name(), why };
+        // The version is read first, because a later version may not have any other field of this one.
+        let not_results = |source| ResultsError::NotResults { file: name(), source };
         let Version { version } = serde_json::from_str(&text).map_err(not_results)?;
         if version > RESULTS_VERSION {
             return Err(ResultsError::TooNew { file: name(), found: version });
@@ -244,8 +247,8 @@ impl Results {
         .map_err(not_results)
     }
 
-    /// Writes the results as JSON, whole or not at all; makes the folder.
-    pub fn save(&self, file: &Path) -> std::io::Result<()> {
+    /// Writes the results as JSON, atomically; creates the folder.
+    pub fn save(&self, file: &Path) -> io::Result<()> {
         if let Some(folder) = file.parent() {
             std::fs::create_dir_all(folder)?;
         }
@@ -254,7 +257,7 @@ impl Results {
         replace_file(file, &json)
     }
 
-    /// The results of several runs as one: kernels by version, cases by name. What two runs both have is the later one's.
+    /// Merges the results of several runs, ordered by case and kernel. Of results that two runs have, the later run's are kept.
     pub fn merge(runs: Vec<Self>) -> Option<Self> {
         let mut runs = runs.into_iter();
         let mut all = runs.next()?;
@@ -279,20 +282,19 @@ impl Results {
         Some(all)
     }
 
-    /// What a kernel of the run has of the functions in the paths.
+    /// What a kernel has of the functions in the paths.
     pub fn functions_of(&self, kernel: &KernelName) -> Option<&SavedFunctions> {
         self.functions.iter().find(|one| one.kernel == *kernel)
     }
 
-    /// The worst verdict of what was run: a case that a kernel cannot have does not turn a run that passes into a skipped
-    /// one, unless nothing else was asked for. A run of nothing passes.
+    /// The worst verdict of the cases that were run. The run is skipped only if all of its cases are; an empty run passes.
     pub fn worst(&self) -> Verdict {
         let verdicts = || self.cases.iter().map(|case| case.verdict);
         let of_those_run = verdicts().filter(|verdict| *verdict != Verdict::Skipped).max();
         of_those_run.or_else(|| verdicts().max()).unwrap_or(Verdict::Pass)
     }
 
-    /// How many cases ended in each verdict, best first; verdicts that none ended in are left out.
+    /// The number of cases with each verdict, best first, without verdicts that no case has.
     pub fn tally(&self) -> Vec<(Verdict, usize)> {
         let count = |verdict| self.cases.iter().filter(|case| case.verdict == verdict).count();
         Verdict::ALL.into_iter().map(|verdict| (verdict, count(verdict))).filter(|(_, count)| *count > 0).collect()

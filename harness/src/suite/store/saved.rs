@@ -1,4 +1,4 @@
-//! What a run leaves for reports beside its verdicts: paths, timings, who wakes whom, which functions each kernel has.
+//! What results hold besides the verdicts: paths, timings, who wakes whom, which functions each kernel has.
 
 use std::collections::BTreeSet;
 
@@ -7,25 +7,24 @@ use serde::{Deserialize, Serialize};
 
 use crate::kernel::KernelName;
 use crate::path::cost::Costs;
-use crate::path::steady::Steadiness;
 use crate::path::timing::Summary;
-use crate::path::{CallPath, PathEntry, text};
-use crate::suite::judge::observe::{Observation, read_document};
+use crate::path::{CallPath, PathEntry};
 use crate::suite::kernel_metadata::KernelMetadata;
 use crate::trace::Presence;
 
-/// What the iterations of one operation or context agree on.
+/// The path that the iterations of one operation or context agree on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SavedPath {
     /// `receiver.recv`, `softirq`.
     pub name: String,
-    /// The path's text (see `path/text.rs`): a line a node, two spaces a level. The most frequent one if no majority agrees.
+    /// The path's text (see `path/text.rs`): one line for each node, two spaces for each level. If no majority agrees, the
+    /// most frequent path.
     pub path: String,
-    /// How many iterations show it.
+    /// How many iterations took this path.
     pub agreeing: usize,
-    /// How many iterations there were. Not more than half of them agreeing: nothing can be said.
+    /// How many iterations there were. If at most half of them agree, the path proves nothing.
     pub iterations: usize,
-    /// What a call of each function takes here with all that it calls, the tracer's cost taken off: instructions, median.
+    /// The median cost of one call of each function with all that it calls, in instructions without the tracer's share.
     /// Empty outside exact mode.
     #[serde(default, skip_serializing_if = "Costs::is_empty")]
     pub costs: Costs,
@@ -67,36 +66,39 @@ impl OperationTiming {
     }
 }
 
-/// One place where someone is woken.
+/// A place where a task is woken.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct SavedWakeup {
-    /// In which path.
+    /// The name of the path.
     pub path: String,
-    /// In which function.
+    /// The function that wakes it.
     pub function: String,
-    /// Who: an actor, or a class of other tasks.
+    /// The actor that is woken, or a class of other tasks.
     pub wakes: String,
 }
 
-/// What one kernel has of the functions that stand in any path of the run or in an accepted snapshot of its cases.
+/// What one kernel has of the functions in the paths of the run and in the accepted snapshots of its cases.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SavedFunctions {
     pub kernel: KernelName,
-    /// Those that can be traced.
     pub traceable: BTreeSet<String>,
-    /// Those that are there and cannot be traced.
+    /// Functions that exist but cannot be traced.
     pub untraceable: BTreeSet<String>,
-    /// Those that it has no symbol of.
+    /// Functions without a symbol in this kernel.
     pub absent: BTreeSet<String>,
 }
 
 impl SavedFunctions {
-    /// What the kernel has of these names.
-    pub fn of<'n>(kernel: KernelName, facts: &KernelMetadata, names: impl IntoIterator<Item = &'n String>) -> Self {
+    /// What the kernel has of the functions with these names.
+    pub(crate) fn of<'n>(
+        kernel: KernelName,
+        metadata: &KernelMetadata,
+        names: impl IntoIterator<Item = &'n String>,
+    ) -> Self {
         let (traceable, untraceable, absent) = Default::default();
         let mut found = Self { kernel, traceable, untraceable, absent };
         for name in names {
-            let set = match facts.presence(name) {
+            let set = match metadata.presence(name) {
                 Presence::Traceable => &mut found.traceable,
                 Presence::NotTraceable => &mut found.untraceable,
                 Presence::Absent => &mut found.absent,
@@ -106,27 +108,6 @@ impl SavedFunctions {
         }
         found
     }
-}
-
-/// An observation's paths, as they are saved.
-pub(crate) fn paths(observation: &Observation) -> Vec<SavedPath> {
-    let saved = |section: &crate::suite::Section| {
-        let (shown, agreeing, iterations) = match &section.steadiness {
-            Steadiness::Steady(steady) => (Some(&steady.path), steady.agreeing, steady.iterations),
-            Steadiness::Inconclusive(unstable) => {
-                (unstable.most_frequent.as_ref(), unstable.agreeing, unstable.iterations)
-            }
-        };
-        let cost = |function: &str| Some((function.to_owned(), *section.costs.get(function)?));
-        SavedPath {
-            name: section.name.clone(),
-            path: shown.map(text::write).unwrap_or_default(),
-            agreeing,
-            iterations,
-            costs: shown.into_iter().flat_map(CallPath::functions).filter_map(cost).collect(),
-        }
-    };
-    observation.sections.iter().map(saved).collect()
 }
 
 /// Who wakes whom in these paths, each place once.
@@ -148,31 +129,4 @@ pub fn wakeups<'p>(paths: impl IntoIterator<Item = (&'p str, &'p CallPath)>) -> 
         }
     }
     found.into_iter().collect()
-}
-
-/// The same from saved paths.
-pub(crate) fn wakeups_of(saved: &[SavedPath]) -> Vec<SavedWakeup> {
-    let parsed: Vec<(&str, CallPath)> =
-        saved.iter().filter_map(|one| Some((one.name.as_str(), text::parse(&one.path).ok()?))).collect();
-    wakeups(parsed.iter().map(|(name, path)| (*name, path)))
-}
-
-/// The names of all functions in these saved paths and documents.
-pub(crate) fn vocabulary<'p>(
-    saved: impl IntoIterator<Item = &'p SavedPath>,
-    documents: impl IntoIterator<Item = String>,
-) -> BTreeSet<String> {
-    let mut names = BTreeSet::new();
-    let mut note = |path: &CallPath| names.extend(path.functions().map(str::to_owned));
-    for one in saved {
-        if let Ok(path) = text::parse(&one.path) {
-            note(&path);
-        }
-    }
-    for document in documents {
-        for (_, path) in read_document(&document).unwrap_or_default() {
-            note(&path);
-        }
-    }
-    names
 }

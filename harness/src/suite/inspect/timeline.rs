@@ -1,76 +1,71 @@
-//! A capture as a timeline: every task with the calls it was in, when, and who woke it.
+//! A capture as a timeline: the calls of each task over time, and who woke it.
 
 use std::collections::BTreeMap;
 
 use crate::suite::kernel_metadata::KernelMetadata;
 use crate::trace::{CallForests, Forest, NodeKind, TaskKey};
 
-/// Everything that was recorded. Times are nanoseconds of guest time, which in exact mode are instructions, with the tracer's.
+/// The records of a capture by task. Times are nanoseconds of guest time, which are instructions in exact mode. They include
+/// the tracer's.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Timeline {
-    /// One for each task, and for each CPU's idle task.
+    /// The tasks, with one idle task for each CPU.
     pub threads: Vec<Thread>,
-    /// In order of time.
+    /// Sorted by time.
     pub wakes: Vec<Wake>,
 }
 
-/// What one task did.
+/// The calls of one task.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Thread {
-    /// Whose stack.
     pub task: TaskKey,
-    /// The actor's name, or the task's.
+    /// The name of the actor, or of the task.
     pub name: String,
-    /// Calls in preorder.
+    /// The calls in preorder.
     pub spans: Vec<Span>,
-    /// The times on a CPU in which the innermost call was the same, in order.
+    /// The periods on a CPU with the same innermost call, sorted by time.
     pub slices: Vec<Slice>,
-    /// From leaving the CPU to coming back, with the state it left in.
+    /// When the task left the CPU, when it returned if it did, and its state in between.
     pub away: Vec<(u64, Option<u64>, char)>,
 }
 
 /// One call.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Span {
-    /// The function's own name.
+    /// The function's raw name.
     pub name: String,
-    /// Index of the call around it.
+    /// The index of its caller.
     pub parent: Option<usize>,
-    /// Where it ran.
     pub cpu: u16,
-    /// When it began.
     pub start: u64,
     /// When it returned, if it did.
     pub end: Option<u64>,
 }
 
-/// A time in which nothing was called and nothing returned.
+/// A period without a call or a return.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Slice {
-    /// When it began.
     pub start: u64,
-    /// When it ended.
     pub end: u64,
-    /// Index of the innermost call.
+    /// The index of the innermost call.
     pub span: usize,
 }
 
-/// Someone was woken.
+/// The wake-up of a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Wake {
-    /// When.
     pub time: u64,
-    /// By whom: index of the thread.
+    /// The index of the waking thread.
     pub from: usize,
-    /// Whom: index of the thread.
+    /// The index of the woken thread.
     pub to: usize,
-    /// When that one ran again.
+    /// When the woken thread ran again.
     pub ran: Option<u64>,
 }
 
 impl Timeline {
-    /// From a capture's forests. `actors` are names by thread id.
-    pub fn of(forests: &CallForests, facts: &KernelMetadata, actors: &BTreeMap<i32, String>) -> Self {
+    /// Builds the timeline of a capture. `actors` are names by thread id.
+    pub(crate) fn of(forests: &CallForests, metadata: &KernelMetadata, actors: &BTreeMap<i32, String>) -> Self {
         let name = |task: &TaskKey| match task {
             TaskKey::Idle(cpu) => format!("idle task of CPU {cpu}"),
             TaskKey::Task(pid) => {
@@ -79,29 +74,29 @@ impl Timeline {
             }
         };
         let threads: Vec<Thread> =
-            forests.by_task.iter().map(|(task, forest)| thread(name(task), forest, facts)).collect();
+            forests.by_task.iter().map(|(task, forest)| thread(name(task), forest, metadata)).collect();
         let wakes = wakes(forests, &threads);
         Self { threads, wakes }
     }
 }
 
-fn thread(name: String, forest: &Forest, facts: &KernelMetadata) -> Thread {
+fn thread(name: String, forest: &Forest, metadata: &KernelMetadata) -> Thread {
     let mut thread = Thread { task: forest.task, name, spans: Vec::new(), slices: Vec::new(), away: Vec::new() };
-    // Calls that are open, each with the depth of its node; and the time up to which slices are written.
+    // The calls that have not returned, each with the depth of its node; and the time up to which slices are written.
     let mut open: Vec<(usize, u32)> = Vec::new();
     let mut written = 0;
     for node in &forest.nodes {
         while open.last().is_some_and(|(_, depth)| *depth >= node.depth) {
             leave(&mut thread, &mut open, &mut written, node.start);
         }
-        // The time away from the CPU is no call's.
+        // Time away from the CPU belongs to no call.
         match node.kind {
             NodeKind::SwitchIn { .. } => written = written.max(node.start),
             _ => slice(&mut thread, open.last(), &mut written, node.start),
         }
         match &node.kind {
             NodeKind::Call { func, end } => {
-                let name = facts.symbols.name(*func).map_or_else(|| format!("{func:#x}"), str::to_owned);
+                let name = metadata.symbols.name(*func).map_or_else(|| format!("{func:#x}"), str::to_owned);
                 let parent = open.last().map(|(span, _)| *span);
                 open.push((thread.spans.len(), node.depth));
                 thread.spans.push(Span { name, parent, cpu: node.cpu, start: node.start, end: *end });
@@ -121,7 +116,7 @@ fn thread(name: String, forest: &Forest, facts: &KernelMetadata) -> Thread {
     thread
 }
 
-/// The innermost call returns, or the next node's time comes if it never did.
+/// Ends the innermost call when it returned, or at the next node's time if it never did.
 fn leave(thread: &mut Thread, open: &mut Vec<(usize, u32)>, written: &mut u64, next: u64) {
     if let Some((span, _)) = open.last() {
         let end = thread.spans[*span].end.unwrap_or(if next == u64::MAX { *written } else { next });

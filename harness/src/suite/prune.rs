@@ -1,60 +1,54 @@
-//! The upkeep of a cache: which warm images the cases on the pinned kernels still need.
+//! Removes warm images that no case on a pinned kernel needs any more.
 
 use std::collections::BTreeSet;
 
 use crate::kernel::{self, KernelError, Series};
-use crate::vm::{Images, Removal, StoredImage, VmError};
+use crate::vm::{Accelerator, Images, Removal, StoredImage, VmError};
 
 use crate::suite::project::{Project, ProjectError};
-use crate::suite::run::test_bed as prepare;
+use crate::suite::run::image_spec::{ImageSpec, qemu_program};
 
-/// What pruning did.
+/// The outcome of pruning a cache.
 #[derive(Clone, Debug, Default)]
 pub struct Pruned {
-    /// Images that are gone.
     pub removed: Vec<StoredImage>,
-    /// Images that another process is making; they were left alone.
+    /// Unneeded images that another process is making; they were kept.
     pub in_use: Vec<StoredImage>,
-    /// Images that stay.
+    /// The number of needed images.
     pub kept: usize,
-    /// Pinned series that are not in the cache: what their images were made of is not known, so all of them stay.
+    /// Pinned series that are not in the cache. All of their images are kept, because it is unknown what they were made of.
     pub unknown: Vec<Series>,
 }
 
 /// Why a cache cannot be pruned.
 #[derive(Debug, thiserror::Error)]
 pub enum PruneError {
-    /// Cases.
     #[error(transparent)]
     Project(#[from] ProjectError),
-    /// Pins and what is fetched of them.
     #[error(transparent)]
     Kernel(#[from] KernelError),
-    /// Images.
     #[error(transparent)]
     Vm(#[from] VmError),
-    /// Every image's key holds the QEMU's digest.
+    /// Every image's key depends on QEMU's digest.
     #[error(
-        "the pinned QEMU {version} is not in the cache, so no image can be told to be needed: `rxpath kernels fetch` brings it"
+        "the pinned QEMU {version} is not in the cache, so it is unknown which images are needed: `rxpath kernels fetch` \
+         fetches it"
     )]
-    NoQemu {
-        /// Its version.
-        version: String,
-    },
+    NoQemu { version: String },
 }
 
 impl PruneError {
-    /// Whether the request is wrong rather than the machinery broken.
+    /// Whether the request is wrong, as opposed to rxpath or its environment.
     pub fn is_request(&self) -> bool {
         match self {
-            Self::Project(ProjectError::Kernel(why)) | Self::Kernel(why) => why.is_request(),
+            Self::Project(ProjectError::Kernel(error)) | Self::Kernel(error) => error.is_request(),
             Self::Project(_) | Self::NoQemu { .. } => true,
             Self::Vm(_) => false,
         }
     }
 }
 
-/// Removes the images that no case on a pinned kernel needs. Nothing is fetched.
+/// Removes the images that no case on a pinned kernel needs. Fetches nothing.
 pub fn prune(project: &Project) -> Result<Pruned, PruneError> {
     let cases = project.cases()?;
     let listed = kernel::list(&project.pins, &project.lock, &project.cache)?;
@@ -63,20 +57,20 @@ pub fn prune(project: &Project) -> Result<Pruned, PruneError> {
     }
     let series = |cached| listed.kernels.iter().filter(move |one| one.cached == cached).map(|one| one.series);
     let fetched = project.fetch(&series(true).collect::<Vec<_>>(), &|_| {})?;
-    let qemu = prepare::program(&fetched.qemu);
+    let qemu = qemu_program(&fetched.qemu);
     let mut needed = BTreeSet::new();
     for case in &cases {
         for kernel in fetched.kernels.iter().filter(|kernel| case.runs_on(kernel.series).is_ok()) {
-            let guest = prepare::kernel_for(case, kernel)?;
-            needed.insert(Images::key(&guest, &prepare::machine(case), &qemu));
+            let spec = ImageSpec::of(case, Accelerator::Exact);
+            needed.insert(Images::key(&spec.guest_kernel(kernel)?, &spec.machine, &qemu));
         }
     }
     let images = project.images();
     let unknown: Vec<Series> = series(false).collect();
-    let (kept, needless): (Vec<_>, Vec<_>) =
+    let (kept, unneeded): (Vec<_>, Vec<_>) =
         images.stored()?.into_iter().partition(|image| is_needed(image, &needed, &unknown));
     let mut pruned = Pruned { kept: kept.len(), unknown, ..Pruned::default() };
-    for image in needless {
+    for image in unneeded {
         match images.remove(&image.key)? {
             Removal::Removed => pruned.removed.push(image),
             Removal::InUse => pruned.in_use.push(image),
@@ -85,7 +79,7 @@ pub fn prune(project: &Project) -> Result<Pruned, PruneError> {
     Ok(pruned)
 }
 
-/// Whether an image must stay: a case needs it, or it belongs to a pinned kernel of which nothing more is known.
+/// Whether a case needs an image, or the image may belong to a pinned kernel that is not in the cache.
 fn is_needed(image: &StoredImage, needed: &BTreeSet<String>, unknown: &[Series]) -> bool {
     let of_unknown = |kernel: &str| unknown.iter().any(|series| series.to_string() == kernel);
     needed.contains(&image.key) || image.info.as_ref().is_some_and(|info| of_unknown(&info.kernel))
@@ -106,10 +100,10 @@ mod tests {
     }
 
     #[test]
-    fn only_what_nobody_can_need_goes() {
+    fn only_images_that_no_case_can_need_are_removed() {
         let needed = BTreeSet::from(["used".to_owned()]);
         let unknown = ["6.12".parse().unwrap()];
-        for (image, stays) in [
+        for (image, is_kept) in [
             (image("used", Some("5.10")), true),
             (image("old", Some("5.10")), false),
             (image("old", Some("6.12")), true),
@@ -117,7 +111,7 @@ mod tests {
             (image("unreadable", None), false),
             (image("used", None), true),
         ] {
-            assert_eq!(is_needed(&image, &needed, &unknown), stays, "{image:?}");
+            assert_eq!(is_needed(&image, &needed, &unknown), is_kept, "{image:?}");
         }
     }
 }

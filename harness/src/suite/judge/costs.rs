@@ -1,0 +1,30 @@
+//! Judges the cost bounds of cases, which may refer to other cases: so only when all cases have run.
+
+use crate::case::{Case, CostFailure, Failure, evaluate_costs};
+use crate::kernel::{KernelName, Series};
+use crate::suite::store::results::{CaseResult, Problem, Verdict};
+
+/// Checks the cost bounds of a case on a kernel, given all results of the run.
+pub(crate) fn judge_costs(case: &Case, series: Series, results: &mut [CaseResult]) {
+    let kernel = KernelName::from(series);
+    let failures = cost_failures(case, series, &kernel, results);
+    let Some(result) = results.iter_mut().find(|one| one.case == case.name && one.kernel == kernel) else { return };
+    for failure in failures {
+        match failure {
+            CostFailure::OutOfBounds(Failure { context, at, message }) => {
+                result.downgrade(Verdict::Failed, Problem::new(context, format!("{at}: {message}")));
+            }
+            CostFailure::Unknown(Failure { context, message, .. }) => {
+                result.notes.push(format!("{context}: not judged: {message}"));
+            }
+        }
+    }
+}
+
+fn cost_failures(case: &Case, series: Series, kernel: &KernelName, results: &[CaseResult]) -> Vec<CostFailure> {
+    let expectations: Vec<_> = case.expectations.iter().filter_map(|one| one.on(series)).collect();
+    evaluate_costs(case, &expectations, |case: &str, operation: &str| {
+        let result = results.iter().find(|one| one.case == *case && one.kernel == *kernel)?;
+        result.timing(operation).map(|timing| timing.cost as f64)
+    })
+}

@@ -1,0 +1,51 @@
+//! The verdicts of cases whose passes failed.
+
+use crate::error_chain;
+use crate::suite::run::case_pass::CasePassError;
+use crate::suite::run::passes::PassError;
+use crate::suite::run::save_capture::SaveCaptureError;
+use crate::suite::run::test_bed::TestBedError;
+use crate::suite::store::results::{Problem, Verdict};
+use crate::vm::{FaultKind, GuestFault, VmError};
+
+/// The verdict of a case whose pass has no usable capture.
+pub(super) fn verdict_of_pass(place: &str, error: &CasePassError) -> (Verdict, Problem) {
+    let (verdict, evidence) = match error {
+        CasePassError::Pass(cause) | CasePassError::Save(SaveCaptureError::Pass(cause)) => match cause {
+            PassError::Vm(cause) => verdict_of_vm(cause),
+            PassError::Region(_) | PassError::Report(_) | PassError::Decode(_) => (Verdict::Crashed, String::new()),
+        },
+        CasePassError::Milestones(_) | CasePassError::Save(_) => (Verdict::Broken, String::new()),
+    };
+    (verdict, Problem { evidence, ..Problem::new(place, error_chain(error)) })
+}
+
+/// The verdict of all cases on a test bed that could not be made ready.
+pub(crate) fn verdict_of_test_bed(error: &TestBedError) -> (Verdict, Problem) {
+    let (verdict, evidence) = match error {
+        TestBedError::Vm(cause) => verdict_of_vm(cause),
+        _ => (Verdict::Broken, String::new()),
+    };
+    (verdict, Problem { evidence, ..Problem::new("boot", error_chain(error)) })
+}
+
+fn verdict_of_vm(error: &VmError) -> (Verdict, String) {
+    match error {
+        VmError::Guest(fault) => (verdict_of_fault(&fault.kind), evidence_of(fault)),
+        _ => (Verdict::Broken, String::new()),
+    }
+}
+
+fn verdict_of_fault(fault: &FaultKind) -> Verdict {
+    match fault {
+        FaultKind::HungHost { .. } => Verdict::Hung,
+        FaultKind::Kernel(_) | FaultKind::QemuDied { .. } | FaultKind::Agent(_) | FaultKind::Capture(_) => {
+            Verdict::Crashed
+        }
+    }
+}
+
+fn evidence_of(fault: &GuestFault) -> String {
+    let kept = fault.kept.as_ref().map(|folder| format!("kept in {}\n", folder.display())).unwrap_or_default();
+    format!("console:\n{}\nQEMU: {}\n{kept}", fault.console, fault.command)
+}

@@ -1,0 +1,201 @@
+//! From the two passes of a case to its verdict.
+
+use std::collections::BTreeSet;
+
+use crate::case::{Case, Lowered, PassKind};
+use crate::error_chain;
+use crate::kernel::KernelName;
+use crate::suite::judge::expectations::{by_context, failures};
+use crate::suite::judge::faults::verdict_of_pass;
+use crate::suite::judge::milestones::{self, MilestoneTimingError};
+use crate::suite::judge::observe::Observation;
+use crate::suite::judge::snapshot_check::SnapshotCheck;
+use crate::suite::judge::timings::Timings;
+use crate::suite::run::case_pass::CasePass;
+use crate::suite::run::passes::Recorded;
+use crate::suite::run::test_bed::TestBed;
+use crate::suite::store::results::{CaseResult, Problem, Verdict};
+use crate::suite::store::saved::wakeups;
+use crate::suite::store::snapshot::Snapshots;
+use crate::vm::Accelerator;
+
+/// How many lines of a long list a message shows.
+const SHOWN_LOSSES: usize = 8;
+const SHOWN_PLACES: usize = 5;
+
+/// What judging takes besides the passes.
+pub(crate) struct Judge<'a> {
+    pub(crate) snapshots: &'a Snapshots,
+    /// Whether insta is to write differences as pending snapshots.
+    pub(crate) propose: bool,
+    pub(crate) accelerator: Accelerator,
+}
+
+/// A result, with the functions of its paths.
+pub(crate) struct Judged {
+    pub(crate) result: CaseResult,
+    pub(crate) functions: BTreeSet<String>,
+}
+
+impl From<CaseResult> for Judged {
+    fn from(result: CaseResult) -> Self {
+        Self { result, functions: BTreeSet::new() }
+    }
+}
+
+/// A case on a test bed, while it is judged.
+struct CaseJudge<'a> {
+    case: &'a Case,
+    test_bed: &'a TestBed,
+    accelerator: Accelerator,
+    snapshots: SnapshotCheck<'a>,
+    result: CaseResult,
+    functions: BTreeSet<String>,
+}
+
+impl Judge<'_> {
+    /// Compares both passes with the case's expectations and with the snapshots.
+    pub(crate) fn judge(
+        &self,
+        case: &Case,
+        kernel: &KernelName,
+        test_bed: &TestBed,
+        trace: &CasePass,
+        timing: &CasePass,
+    ) -> Judged {
+        let &Self { snapshots, propose, accelerator } = self;
+        let snapshots = SnapshotCheck { snapshots, case: &case.name, kernel, propose };
+        let result = CaseResult::new(case, kernel.clone());
+        let mut judge = CaseJudge { case, test_bed, accelerator, snapshots, result, functions: BTreeSet::new() };
+        match &trace.recorded {
+            Ok(recorded) => {
+                judge.result.capture_digest = recorded.digest.clone();
+                judge.judge_trace(&trace.lowered, recorded);
+            }
+            Err(error) => judge.downgrade(verdict_of_pass(place(PassKind::Trace), error)),
+        }
+        match &timing.recorded {
+            Ok(recorded) => {
+                judge.result.timing_digest = recorded.digest.clone();
+                judge.judge_timing(&timing.lowered, recorded);
+            }
+            Err(error) => judge.downgrade(verdict_of_pass(place(PassKind::Timing), error)),
+        }
+        Judged { result: judge.result, functions: judge.functions }
+    }
+}
+
+/// How problems name a pass.
+fn place(pass: PassKind) -> &'static str {
+    match pass {
+        PassKind::Trace => "traced pass",
+        PassKind::Timing => "timing pass",
+    }
+}
+
+impl CaseJudge<'_> {
+    fn downgrade(&mut self, (verdict, problem): (Verdict, Problem)) {
+        self.result.downgrade(verdict, problem);
+    }
+
+    fn judge_trace(&mut self, lowered: &Lowered, recorded: &Recorded) {
+        if !self.check_agent_report(PassKind::Trace, recorded) {
+            return;
+        }
+        let tracer = match &self.test_bed.tracer {
+            Some(Ok(cost)) => Some(*cost),
+            Some(Err(error)) => {
+                self.result.notes.push(format!("the costs of functions are unknown: {}", error_chain(error)));
+                None
+            }
+            None => None,
+        };
+        let observation = match Observation::of(self.case, lowered, recorded, &self.test_bed.metadata, tracer) {
+            Ok(observation) => observation,
+            Err(error) => return self.downgrade(verdict_of_pass(place(PassKind::Trace), &error.into())),
+        };
+        if !observation.losses.is_empty() {
+            let mut shown = observation.losses.clone();
+            if shown.len() > SHOWN_LOSSES {
+                shown.truncate(SHOWN_LOSSES);
+                shown.push(format!("and {} more", observation.losses.len() - SHOWN_LOSSES));
+            }
+            let message = format!("records are missing, so the capture proves nothing:\n{}", shown.join("\n"));
+            return self.downgrade((Verdict::Inconclusive, Problem::new(place(PassKind::Trace), message)));
+        }
+        self.save_paths(&observation);
+        for (context, failures) in by_context(failures(self.case, lowered, &observation)) {
+            let lines: Vec<String> = failures.iter().map(|one| format!("{}: {}", one.at, one.message)).collect();
+            self.downgrade((Verdict::Failed, Problem::new(context, lines.join("\n"))));
+        }
+        for (section, unstable) in observation.unsteady() {
+            let places = unstable.places.iter().take(SHOWN_PLACES);
+            let places: Vec<String> = places.map(|(place, count)| format!("{count} iterations: {place}")).collect();
+            let message = format!(
+                "the iterations do not agree: {} of {} took the most frequent path\n{}",
+                unstable.agreeing,
+                unstable.iterations,
+                places.join("\n")
+            );
+            self.downgrade((Verdict::Inconclusive, Problem::new(&section.name, message)));
+        }
+        if observation.unsteady().next().is_none() {
+            self.snapshots.check_paths(&observation.document(), &mut self.result);
+        }
+    }
+
+    fn save_paths(&mut self, observation: &Observation) {
+        self.result.paths = observation.saved_paths();
+        let shown =
+            || observation.sections.iter().filter_map(|section| Some((section.name.as_str(), section.shown()?)));
+        self.result.wakeups = wakeups(shown());
+        self.functions.extend(shown().flat_map(|(_, path)| path.functions()).map(str::to_owned));
+    }
+
+    fn judge_timing(&mut self, lowered: &Lowered, recorded: &Recorded) {
+        if !self.check_agent_report(PassKind::Timing, recorded) {
+            return;
+        }
+        let mut timings = Timings::of(self.case, &recorded.report);
+        if !lowered.milestones.is_empty() {
+            match milestones::timings(recorded, &self.test_bed.metadata, &lowered.milestones) {
+                Ok((measured, missing)) => {
+                    timings.timings.extend(measured);
+                    for name in missing {
+                        let message = format!(
+                            "expected the milestone {name} to be called during a recorded operation, and it was not: name \
+                             a function that is, or limit it to the kernels that call it (`{name} since 6.1`)"
+                        );
+                        self.downgrade((Verdict::Failed, Problem::new("milestones", message)));
+                    }
+                }
+                Err(error) => {
+                    let verdict = match error {
+                        MilestoneTimingError::Lost { .. } => Verdict::Inconclusive,
+                        _ => Verdict::Broken,
+                    };
+                    self.downgrade((verdict, Problem::new(place(PassKind::Timing), error_chain(&error))));
+                }
+            }
+        }
+        self.result.timings = timings.timings.clone();
+        if self.accelerator == Accelerator::Exact {
+            self.snapshots.check_timings(&timings, &mut self.result);
+        }
+    }
+
+    /// Whether the agent ran the whole plan. If not, its report determines the verdict.
+    fn check_agent_report(&mut self, pass: PassKind, recorded: &Recorded) -> bool {
+        let report = &recorded.report;
+        if !report.stuck.is_empty() {
+            let stuck = report.stuck.iter().map(|(actor, step)| self.case.step_name(*actor, *step));
+            let stuck = stuck.collect::<Vec<_>>().join(", ");
+            let message = format!("the deadline passed before these operations returned: {stuck}");
+            self.downgrade((Verdict::Hung, Problem::new(place(pass), message)));
+        }
+        if !report.errors.is_empty() {
+            self.downgrade((Verdict::Failed, Problem::new(place(pass), report.errors.join("\n"))));
+        }
+        report.stuck.is_empty() && report.errors.is_empty()
+    }
+}

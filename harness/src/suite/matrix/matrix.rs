@@ -1,0 +1,194 @@
+//! All chosen cases on all chosen kernels, with as many guests at a time as there are workers.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
+use indexmap::IndexMap;
+
+use crate::case::{Case, CaseName, Diagnostics, PassKind};
+use crate::kernel::{Fetched, Series};
+use crate::suite::judge::costs::judge_costs;
+use crate::suite::judge::verdict::{Judge, Judged};
+use crate::suite::judge::verdict_of_test_bed;
+use crate::suite::kernel_metadata::KernelMetadata;
+use crate::suite::matrix::functions;
+use crate::suite::matrix::job::{BothPasses, Job, TestBedKey};
+use crate::suite::matrix::workers::work_off;
+use crate::suite::run::case_pass::CasePass;
+use crate::suite::run::image_spec::qemu_program;
+use crate::suite::run::test_bed::{ImageSource, TestBed, TestBedError};
+use crate::suite::run::watcher::Watcher;
+use crate::suite::store::path_document::read_document;
+use crate::suite::store::results::{CaseResult, RESULTS_VERSION, Results, RunKernel, Verdict};
+use crate::suite::store::saved::SavedFunctions;
+use crate::suite::store::snapshot::Snapshots;
+use crate::vm::{Accelerator, Images, RunLimits};
+
+/// How a matrix is run.
+#[derive(Clone, Debug)]
+pub struct MatrixOptions {
+    /// The number of guests at a time, at least 1.
+    pub jobs: usize,
+    /// The supervision of each run.
+    pub limits: RunLimits,
+    /// Whether insta is to write differences as pending snapshots.
+    pub propose: bool,
+    /// What executes the guests. Only exact timings are compared with snapshots and bounds.
+    pub accelerator: Accelerator,
+    /// Where to save the captures of the traced passes, if anywhere: in GROUP/CASE/KERNEL/ below it (see
+    /// [`crate::suite::SavedCapture`]).
+    pub save_captures: Option<PathBuf>,
+}
+
+/// Runs every case on every kernel; the results are ordered by case, then by kernel.
+///
+/// # Errors
+///
+/// If a case names a function that is missing in the kernels that it runs on. No case is run then.
+pub fn run_matrix(
+    cases: &[&Case],
+    fetched: &Fetched,
+    images: &Images,
+    snapshots: &Snapshots,
+    options: &MatrixOptions,
+    watcher: &dyn Watcher,
+) -> Result<Results, Diagnostics> {
+    let kernels = || fetched.kernels.iter().enumerate();
+    let pairs = cases.iter().flat_map(|case| kernels().map(move |(index, kernel)| (case, index, kernel)));
+    let jobs = pairs.map(|(case, index, kernel)| Job::new(case, index, kernel, options.accelerator));
+    let mut jobs: Vec<Job<'_>> = jobs.collect();
+    let qemu = qemu_program(&fetched.qemu);
+    let source = ImageSource { images, qemu: &qemu, watcher };
+    let judge = Judge { snapshots, propose: options.propose, accelerator: options.accelerator };
+    let keys = jobs.iter().filter_map(|job| job.test_bed.clone().ok());
+    let test_beds = keys.map(|key| (key, OnceLock::new())).collect();
+    let matrix = Matrix { fetched, source, options, judge, test_beds };
+    matrix.prepare();
+    functions::check(cases, |case| matrix.kernels_of(case, &jobs))?;
+    matrix.run(&jobs);
+    let judged: Vec<Judged> = jobs.iter_mut().filter_map(|job| job.judged.take()).collect();
+    let functions = matrix.functions(&judged);
+    let mut results: Vec<CaseResult> = judged.into_iter().map(|judged| judged.result).collect();
+    if options.accelerator == Accelerator::Exact {
+        for job in jobs.iter().filter(|job| job.test_bed.is_ok()) {
+            judge_costs(job.case, job.kernel.series, &mut results);
+        }
+    }
+    let run_kernels = fetched.kernels.iter().map(|kernel| RunKernel {
+        name: kernel.series.into(),
+        version: kernel.version.clone(),
+        unlocked: kernel.unlocked,
+    });
+    Ok(Results {
+        version: RESULTS_VERSION,
+        kernels: run_kernels.collect(),
+        qemu: fetched.qemu.version.clone(),
+        mode: options.accelerator.word().to_owned(),
+        cases: results,
+        functions,
+    })
+}
+
+struct Matrix<'a> {
+    fetched: &'a Fetched,
+    source: ImageSource<'a>,
+    options: &'a MatrixOptions,
+    judge: Judge<'a>,
+    test_beds: IndexMap<TestBedKey, OnceLock<Result<TestBed, TestBedError>>>,
+}
+
+impl Matrix<'_> {
+    /// Makes all test beds ready, in the order of the jobs.
+    fn prepare(&self) {
+        work_off(self.test_beds.keys(), self.workers(), |key| {
+            self.test_bed(key);
+        });
+    }
+
+    fn workers(&self) -> usize {
+        self.options.jobs.max(1)
+    }
+
+    fn test_bed(&self, key: &TestBedKey) -> &Result<TestBed, TestBedError> {
+        self.test_beds[key].get_or_init(|| {
+            let test_bed = self.source.test_bed(&key.1, &self.fetched.kernels[key.0], &self.options.limits)?;
+            // The index is built here, beside other test beds: the check of the cases' functions takes one kernel at a time.
+            test_bed.metadata.symbols.index();
+            Ok(test_bed)
+        })
+    }
+
+    /// The kernels of the case that are ready, with their metadata.
+    fn kernels_of<'s>(&'s self, case: &Case, jobs: &[Job<'_>]) -> Vec<(Series, &'s KernelMetadata)> {
+        let of_case = jobs.iter().filter(|job| job.case.name == case.name);
+        of_case
+            .filter_map(|job| {
+                let test_bed = self.test_bed(job.test_bed.as_ref().ok()?).as_ref().ok()?;
+                Some((job.kernel.series, &test_bed.metadata))
+            })
+            .collect()
+    }
+
+    /// Gives every job a result.
+    fn run(&self, jobs: &[Job<'_>]) {
+        for job in jobs {
+            if let Err(reason) = &job.test_bed {
+                let notes = vec![reason.clone()];
+                self.finish(job, CaseResult { verdict: Verdict::Skipped, notes, ..job.empty_result() }.into());
+            }
+        }
+        let runnable = jobs.iter().filter_map(|job| Some((job, job.test_bed.as_ref().ok()?)));
+        let passes = runnable.flat_map(|(job, key)| [PassKind::Trace, PassKind::Timing].map(|pass| (job, key, pass)));
+        work_off(passes, self.workers(), |(job, key, pass)| self.run_pass(job, key, pass));
+    }
+
+    /// Runs one pass; the last pass of a job judges it.
+    fn run_pass(&self, job: &Job<'_>, key: &TestBedKey, kind: PassKind) {
+        job.start();
+        let test_bed = match self.test_bed(key) {
+            Ok(test_bed) => test_bed,
+            Err(error) => {
+                // Of the two passes, one reports it.
+                if kind == PassKind::Trace {
+                    let (mut result, (verdict, problem)) = (job.empty_result(), verdict_of_test_bed(error));
+                    result.downgrade(verdict, problem);
+                    self.finish(job, result.into());
+                }
+                return;
+            }
+        };
+        let mut pass = CasePass::run(job.case, job.kernel, kind, test_bed, &self.options.limits);
+        if let (PassKind::Trace, Some(folder)) = (kind, &self.options.save_captures) {
+            pass = pass.save(folder, job.case, job.kernel, test_bed);
+        }
+        if let Some(BothPasses { trace, timing, started }) = job.add(kind, pass) {
+            let mut judged = self.judge.judge(job.case, &job.kernel_name(), test_bed, &trace, &timing);
+            judged.result.took_ms = started.elapsed().as_millis() as u64;
+            self.finish(job, judged);
+        }
+    }
+
+    fn finish(&self, job: &Job<'_>, judged: Judged) {
+        self.source.watcher.judged(&judged.result);
+        // Each job is finished once.
+        let _ = job.judged.set(judged);
+    }
+
+    /// What each kernel has of the functions in these results and in the accepted snapshots of their cases.
+    fn functions(&self, judged: &[Judged]) -> Vec<SavedFunctions> {
+        let cases: BTreeSet<&CaseName> = judged.iter().map(|one| &one.result.case).collect();
+        let accepted = cases.into_iter().flat_map(|case| self.judge.snapshots.all_accepted(case));
+        let mut names: BTreeSet<String> = judged.iter().flat_map(|one| &one.functions).cloned().collect();
+        for (_, path) in accepted.flat_map(|document| read_document(&document).unwrap_or_default()) {
+            names.extend(path.functions().map(str::to_owned));
+        }
+        let ready = |index: usize| {
+            let of_kernel = self.test_beds.iter().filter(|(key, _)| key.0 == index);
+            of_kernel.filter_map(|(_, test_bed)| test_bed.get()?.as_ref().ok()).next()
+        };
+        let kernels = self.fetched.kernels.iter().enumerate();
+        let ready = kernels.filter_map(|(index, kernel)| Some((kernel.series.into(), &ready(index)?.metadata)));
+        ready.map(|(name, metadata)| SavedFunctions::of(name, metadata, &names)).collect()
+    }
+}

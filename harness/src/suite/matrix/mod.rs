@@ -1,0 +1,7 @@
+//! Runs and judges the matrix: all chosen cases on all chosen kernels.
+
+mod functions;
+mod job;
+#[expect(clippy::module_inception, reason = "the matrix is what this folder is about")]
+pub(crate) mod matrix;
+mod workers;
