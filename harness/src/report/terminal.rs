@@ -161,7 +161,7 @@ fn costed(path: &path::CallPath, costs: &Costs) -> String {
 }
 
 /// The kernels in classes of equal paths, and where each change came in.
-pub fn matrix(section: &str, matrix: &Matrix) -> String {
+pub(crate) fn matrix(section: &str, matrix: &Matrix) -> String {
     let mut out = String::new();
     let classes: Vec<String> = matrix
         .classes

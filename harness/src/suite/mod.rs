@@ -13,9 +13,8 @@ mod run;
 mod selection;
 mod store;
 
-pub use compare::sides::{
-    CaseDiff, CompareError, SectionDiff, Side, accepted, accepted_costs, compare, facts_of, section_matrix,
-};
+pub(crate) use compare::sides::section_matrix;
+pub use compare::sides::{CaseDiff, CompareError, SectionDiff, Side, accepted, accepted_costs, compare, facts_of};
 pub use compare::timeline::{Slice, Span, Thread, Timeline, Wake};
 pub use judge::observe::{Observation, Section, read_document};
 pub use judge::timings::{Timing, TimingComparison, Timings};

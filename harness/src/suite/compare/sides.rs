@@ -184,7 +184,7 @@ pub fn compare(old: Side<'_>, new: Side<'_>) -> Result<Vec<SectionDiff>, Compare
 type Guess<'s> = Box<dyn Fn(&str, &str) -> bool + 's>;
 
 /// One section of a case over kernels, given oldest first.
-pub fn section_matrix(section: &str, kernels: &[Side<'_>]) -> Result<Matrix, CompareError> {
+pub(crate) fn section_matrix(section: &str, kernels: &[Side<'_>]) -> Result<Matrix, CompareError> {
     let renames = Renames::embedded()?;
     let inputs: Vec<MatrixInput> = kernels
         .iter()

@@ -24,7 +24,7 @@ pub struct Timing {
     /// Context switches of its task, if it had any: the cost is then that on the CPU.
     pub switches: u32,
     /// All iterations in short; unknown of what was read from a document.
-    pub summary: Option<Summary>,
+    pub(crate) summary: Option<Summary>,
 }
 
 /// Everything that a timing pass measured, in the order of the case.
