@@ -4,7 +4,7 @@ use std::error::Error;
 
 /// Joins the messages of an error and of its causes, outermost first: `outer: cause: cause`.
 pub fn error_chain(error: &dyn Error) -> String {
-    let chain = std::iter::successors(Some(error), |error| (*error).source());
+    let chain = std::iter::successors(Some(error), |&error| error.source());
     chain.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
