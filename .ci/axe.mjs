@@ -1,5 +1,5 @@
-// axe-core, the accessibility checker, out of what Debian's chromium package installs: its DevTools carry Lighthouse, which carries
-// axe-core's source as a template literal. So nothing is fetched, and no package of node is needed.
+// Finds axe-core, the accessibility checker, in Debian's chromium package: Chromium's DevTools contain Lighthouse, which contains
+// axe-core's source as a template literal. So nothing is fetched, and no node package is needed.
 import {accessSync, constants, existsSync, readFileSync, realpathSync} from 'node:fs';
 import {delimiter, dirname, join} from 'node:path';
 import {runInNewContext} from 'node:vm';
@@ -9,13 +9,13 @@ const DEBIAN = '/usr/lib/chromium';
 const START = '`/*! axe v';
 const REMEDY = 'install Debian\'s chromium, or name an axe.min.js in RXPATH_AXE';
 
-/** The source of axe-core: a script that defines `axe`. Throws an Error that says where it was looked for. */
+/** The source of axe-core: a script that defines `axe`. Throws an Error that names the places it searched. */
 export function axeSource() {
   const named = process.env.RXPATH_AXE;
   if (named) return ofFile(named);
   const paks = [...new Set([besideChromium(), DEBIAN].filter(Boolean))].map(folder => join(folder, 'resources.pak'));
   const pak = paks.find(existsSync);
-  if (!pak) throw new Error(`expected Chromium's resources.pak, which carries axe-core; there is none at ${paks.join(' or ')}: ${REMEDY}`);
+  if (!pak) throw new Error(`expected Chromium's resources.pak, which contains axe-core, found none at ${paks.join(' or ')}: ${REMEDY}`);
   for (const text of entries(pak)) {
     const at = text.indexOf(START);
     if (at >= 0) return ofLiteral(pak, text, at);
@@ -30,7 +30,7 @@ function ofFile(file) {
   return source;
 }
 
-/** The folder of the `chromium` that PATH leads to: the program itself, or a script of /usr/bin, beside which lies no pak. */
+/** The folder of the `chromium` that PATH leads to: the program itself, or a script in /usr/bin, which has no pak beside it. */
 function besideChromium() {
   const isProgram = file => { try { accessSync(file, constants.X_OK); return true; } catch { return false; } };
   const found = (process.env.PATH ?? '').split(delimiter).map(folder => join(folder, 'chromium')).find(isProgram);
@@ -47,7 +47,7 @@ function* entries(file) {
   const version = pak.length >= 12 ? pak.readUInt32LE(0) : undefined;
   if (version !== 5) throw new Error(`expected a pak of version 5, found ${version ?? 'too short a file'} in ${file}: ${REMEDY}`);
   const count = pak.readUInt16LE(8);
-  if (pak.length < 12 + 6 * (count + 1)) throw new Error(`expected ${count} entries in ${file}, found its end before: install chromium again`);
+  if (pak.length < 12 + 6 * (count + 1)) throw new Error(`expected ${count} entries in ${file}, found its end earlier: install chromium again`);
   const offset = entry => pak.readUInt32LE(12 + 6 * entry + 2);
   for (let entry = 0; entry < count; entry++) {
     const data = pak.subarray(offset(entry), offset(entry + 1));
@@ -60,7 +60,7 @@ function* entries(file) {
   }
 }
 
-/** The value of the template literal that begins at `start`; the empty context has nothing that one with substitutions could use. */
+/** The value of the template literal that starts at `start`. The context is empty, so a literal with substitutions fails. */
 function ofLiteral(pak, text, start) {
   let end = start + 1;
   while (end < text.length && text[end] !== '`') end += text[end] === '\\' ? 2 : 1;

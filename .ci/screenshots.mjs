@@ -1,9 +1,9 @@
 #!/usr/bin/env node
-// Opens an HTML report in headless Chromium as a reader does, from disk and without a network: checks the console, folding, search
-// and keys, names of what can be focused and contrast; runs axe-core, out of Chromium's own package; writes screenshots of the four
-// kinds of pages.
+// Opens an HTML report in headless Chromium as a reader does, from disk and without a network. Checks the console, folding, search,
+// keys, the names of focusable elements, and contrast; runs axe-core, which comes with Chromium's package; and writes screenshots of
+// the four kinds of pages.
 //
-//   .ci/screenshots.mjs REPORT OUT      needs chromium (Debian's package) and node, and no packages of node
+//   .ci/screenshots.mjs REPORT OUT      needs chromium (Debian's package) and node, but no node packages
 import {spawn} from 'node:child_process';
 import {mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
@@ -20,7 +20,7 @@ const chromium = spawn('chromium', ['--headless=new', '--no-sandbox', '--disable
   '--disable-background-networking', '--host-resolver-rules=MAP * ~NOTFOUND', `--user-data-dir=${profile}`, 'about:blank'],
   {stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe']});
 
-// The DevTools protocol over a pipe: JSON messages, each ended by a NUL.
+// The DevTools protocol over a pipe: JSON messages, each followed by a NUL.
 let serial = 0, rest = '';
 const waiting = new Map(), problems = [];
 let loaded = () => {};
@@ -34,7 +34,7 @@ chromium.stdio[4].on('data', data => {
     if (message.method === 'Runtime.exceptionThrown') problems.push('exception: ' + message.params.exceptionDetails.text);
     if (message.method === 'Runtime.consoleAPICalled') problems.push('console: ' + JSON.stringify(message.params.args));
     if (message.method === 'Log.entryAdded') problems.push('log: ' + message.params.entry.text);
-    if (message.method === 'Network.requestWillBeSent' && !/^(file|data):/.test(message.params.request.url)) problems.push('asked for ' + message.params.request.url);
+    if (message.method === 'Network.requestWillBeSent' && !/^(file|data):/.test(message.params.request.url)) problems.push('requested ' + message.params.request.url);
   }
 });
 let session;
@@ -66,7 +66,7 @@ const shot = async name => {
 };
 const dark = state => send('Emulation.setEmulatedMedia', {features: [{name: 'prefers-color-scheme', value: state ? 'dark' : 'light'}]});
 
-// Every text's contrast with what is behind it (WCAG 2.1, 1.4.3: 4.5 to 1).
+// The contrast of every text with its background (WCAG 2.1, 1.4.3: 4.5 to 1).
 const contrast = `(() => {
   const parse = text => { const [r, g, b, a = 1] = text.match(/[\\d.]+/g).map(Number); return {r, g, b, a}; };
   const light = ({r, g, b}) => { const one = v => (v /= 255) <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4; return 0.2126 * one(r) + 0.7152 * one(g) + 0.0722 * one(b); };
@@ -82,12 +82,12 @@ const contrast = `(() => {
   return [...bad];
 })()`;
 
-// What axe-core finds on the open page with the rules that it has on: WCAG A and AA, and best practices. It cannot tell what is behind
-// the texts of a picture, or beneath a part that sticks; the check of contrast above can.
+// What axe-core finds on the open page with its default rules: WCAG A and AA, and best practices. It cannot determine the background
+// of texts in a picture or under a sticky element; the check of contrast above can.
 const AXE = `axe.run(document, {resultTypes: ['violations', 'incomplete']}).then(({testEngine, passes, violations, incomplete}) => {
-  const told = all => all.map(({id, impact, help, nodes}) => ({rule: id, impact, said: id + ' (' + impact + '): ' + nodes.length + ' times, at ' +
+  const summaries = all => all.map(({id, impact, help, nodes}) => ({rule: id, impact, said: id + ' (' + impact + '): ' + nodes.length + ' times, at ' +
     nodes.slice(0, 3).map(node => node.target.join(' ')).join(' and ') + ': ' + help}));
-  return {version: testEngine.version, passed: passes.map(({id}) => id), violations: told(violations), undecided: told(incomplete)};
+  return {version: testEngine.version, passed: passes.map(({id}) => id), violations: summaries(violations), undecided: summaries(incomplete)};
 })`;
 const axed = {version: '?', runs: 0, passed: new Set(), lesser: [], undecided: new Set()};
 const runAxe = async where => {
@@ -103,15 +103,15 @@ const runAxe = async where => {
   undecided.forEach(({rule}) => axed.undecided.add(rule));
 };
 
-// Pages of more elements are checked only as they open: axe-core's time grows with them. The suite's largest have some 11,000.
+// Larger pages are checked only as they open, because axe-core takes longer with more elements. The suite's largest have about 11,000.
 const UNFOLDS = 20000;
 
 const accessible = async page => {
   const {nodes} = await send('Accessibility.getFullAXTree');
   const nameless = nodes.filter(node => !node.ignored && ['link', 'button', 'searchbox', 'image', 'region', 'DisclosureTriangle'].includes(node.role?.value) && !node.name?.value);
-  check(!nameless.length, `${page}: ${nameless.length} without a name: ${nameless.slice(0, 3).map(node => node.role.value)}`);
-  check(await value("document.querySelectorAll('h1').length === 1"), `${page}: not one h1`);
-  check(await value("new Set([...document.querySelectorAll('[id]')].map(one => one.id)).size === document.querySelectorAll('[id]').length"), `${page}: an id comes twice`);
+  check(!nameless.length, `${page}: ${nameless.length} elements without a name: ${nameless.slice(0, 3).map(node => node.role.value)}`);
+  check(await value("document.querySelectorAll('h1').length === 1"), `${page}: expected exactly one h1`);
+  check(await value("new Set([...document.querySelectorAll('[id]')].map(one => one.id)).size === document.querySelectorAll('[id]').length"), `${page}: an id occurs twice`);
   check(await value("[...document.querySelectorAll('[aria-labelledby]')].every(one => document.getElementById(one.getAttribute('aria-labelledby')))"), `${page}: a label is missing`);
   await value(axe + '; undefined');
   const folded = "document.querySelectorAll('details:not([open])')";
@@ -149,7 +149,7 @@ try {
   await key('Enter');
   check(await value('document.activeElement.textContent') === first, 'matrix: Enter does not lead to the found case');
 
-  // The richest page of a kind shows most of what it can.
+  // The largest page of a kind shows most of its features.
   const largest = kind => readdirSync(report).filter(name => name.startsWith(kind)).sort((a, b) => statSync(join(report, b)).size - statSync(join(report, a)).size)[0];
   await open(process.env.RXPATH_CASE_PAGE ?? largest('case-'));
   await accessible('case');
@@ -192,7 +192,7 @@ try {
 } catch (error) {
   problems.push(String(error));
 }
-// It writes its profile until it has ended.
+// Chromium writes its profile until it ends.
 const ended = new Promise(done => chromium.once('exit', done));
 chromium.kill();
 await ended;

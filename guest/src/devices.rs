@@ -1,24 +1,24 @@
-//! What QEMU gives the agent beside a plain PC: two I/O ports and a region of memory shared with the host.
+//! The devices that QEMU gives the agent: a watchdog, an exit port, fw_cfg, and a region of memory shared with the host.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use rxpath_guest::{ORDER_FW_CFG_NAME, Order, SECTION_ALIGN, SECTION_HEADER, SECTIONS_AT, Tag, WIRE_MAGIC};
+use rxpath_guest::{
+    EXIT_PORT, ORDER_FW_CFG_NAME, Order, SECTION_ALIGN, SECTION_HEADER, SECTIONS_AT, Tag, section_header,
+    write_region_header,
+};
 
 use crate::sys::{self, Mapping};
 
-/// The port that winds up QEMU's `ib700` watchdog (hw/watchdog/wdt_ib700.c); with `-action watchdog=pause` it stops the
-/// machine when its time is up.
+/// The port that starts QEMU's `ib700` watchdog (hw/watchdog/wdt_ib700.c), which with `-action watchdog=pause` stops the machine
+/// when its time is up.
 const WATCHDOG_PORT: u16 = 0x443;
-/// The shortest time the watchdog knows, and the value that asks for it (`time_map` in the same file).
+/// The shortest time of the watchdog in nanoseconds, and the value that selects it (`time_map` in the same file).
 const WATCHDOG_NS: u64 = 2_000_000_000;
 const WATCHDOG_SHORTEST: u8 = 14;
-/// From the watchdog's time to the agent's waking.
+/// How long after the watchdog's time the agent wakes up, in nanoseconds.
 const AFTER_WATCHDOG_NS: u64 = 50_000_000;
-/// The `isa-debug-exit` device's port, as the host configures it.
-const EXIT_PORT: u16 = 0xf4;
-
-/// fw_cfg's selector (two bytes wide) and data ports, and the key of its directory.
+/// The ports of fw_cfg's selector (two bytes) and data, and the key of its directory (docs/specs/fw_cfg.rst).
 const FW_CFG_SELECTOR_PORT: u16 = 0x510;
 const FW_CFG_DATA_PORT: u16 = 0x511;
 const FW_CFG_FILE_DIR: u16 = 0x19;
@@ -36,19 +36,19 @@ fn next_array<const N: usize>() -> [u8; N] {
     out
 }
 
-/// The I/O ports the agent uses. While a task may use ports, the kernel has more to do at each of its system calls, and
-/// threads inherit that: so nobody may, except for the moment of an access.
+/// The I/O ports that the agent uses. A task with permission to use ports makes the kernel do more at each of its system calls,
+/// and threads inherit the permission, so the agent takes it only for the moment of an access.
 pub struct Ports(());
 
 impl Ports {
     pub fn open() -> Result<Self, String> {
         sys::allow_ports(true)
             .and_then(|()| sys::allow_ports(false))
-            .map_err(|why| format!("asking for the I/O ports: {why}"))?;
+            .map_err(|error| format!("asking for the I/O ports: {error}"))?;
         Ok(Self(()))
     }
 
-    /// Does something with the ports; without permission it would fault, and `open` has seen that it is given.
+    /// Calls `access` with permission to use the ports, without which it would fault; `open` has checked that the kernel grants it.
     fn with<T>(&self, access: impl FnOnce() -> T) -> T {
         let _ = sys::allow_ports(true);
         let out = access();
@@ -56,13 +56,13 @@ impl Ports {
         out
     }
 
-    /// Stops the machine while every CPU is idle; returns when the host lets it (or a copy restored from it) go on.
+    /// Stops the machine while every CPU is idle; returns when the host lets it, or a copy restored from it, go on.
     ///
-    /// Idle, because only then is the moment exact. QEMU's main loop stops a machine at its own leisure, and until then a CPU
-    /// that executes goes on, as far as the host lets it. The clock of an idle machine may be taken on to the timer that is
-    /// due next (accel/tcg/icount-common.c, `icount_start_warp_timer`), which acts after a restore as it would have anyway.
-    /// The second sleep is for the timer by which QEMU's CPUs take turns (accel/tcg/tcg-accel-ops-rr.c): when all of them
-    /// are idle it starts afresh, in this process as in every other.
+    /// The moment is exact only with idle CPUs. QEMU's main loop takes its time to stop a machine, and a CPU that executes goes on
+    /// until then, for as long as the host lets it. The clock of an idle machine can only advance to the timer that is due next
+    /// (accel/tcg/icount-common.c, `icount_start_warp_timer`), which acts after a restore as it would have anyway. The second
+    /// sleep is for the timer by which QEMU's CPUs take turns (accel/tcg/tcg-accel-ops-rr.c): it restarts when all CPUs are
+    /// idle, in this process and in every other.
     pub fn pause_machine(&self) {
         let now = sys::clock_ns(libc::CLOCK_MONOTONIC);
         self.with(|| sys::write_port(WATCHDOG_PORT, WATCHDOG_SHORTEST));
@@ -70,22 +70,22 @@ impl Ports {
         sys::sleep_until(now + WATCHDOG_NS + 2 * AFTER_WATCHDOG_NS);
     }
 
-    /// What the host wants done, if it wants anything, and the bytes that it took to say: the fw_cfg file [`ORDER_FW_CFG_NAME`] (docs/specs/fw_cfg.rst).
+    /// Reads the host's order, if there is one, from the fw_cfg file [`ORDER_FW_CFG_NAME`]; returns it with its length in bytes.
     ///
-    /// Port I/O, because it is answered by QEMU on the spot: no event of the host's touches the guest's time.
+    /// It uses port I/O because QEMU answers that at once, so that no event on the host affects the guest's time.
     pub fn take_order(&self) -> Result<Option<(Order, usize)>, String> {
         let Some(bytes) = self.with(read_order) else { return Ok(None) };
-        let order = postcard::from_bytes(&bytes).map_err(|why| format!("decoding the order: {why}"))?;
+        let order = postcard::from_bytes(&bytes).map_err(|error| format!("decoding the order: {error}"))?;
         Ok(Some((order, bytes.len())))
     }
 
-    /// Ends QEMU with exit code `2 * code + 1`.
+    /// Ends QEMU with the exit code [`rxpath_guest::qemu_exit_code`].
     pub fn end_machine(&self, code: u8) {
         self.with(|| sys::write_port(EXIT_PORT, code));
     }
 }
 
-/// The order's bytes, if fw_cfg has a file with its name.
+/// The bytes of the order, if fw_cfg has a file with its name.
 fn read_order() -> Option<Vec<u8>> {
     let count = u32::from_be_bytes(read_array(FW_CFG_FILE_DIR));
     for _ in 0..count {
@@ -106,14 +106,14 @@ fn read_order() -> Option<Vec<u8>> {
 /// The region shared with the host: BAR 2 of QEMU's `ivshmem-plain` (docs/specs/ivshmem-spec.rst).
 pub struct SharedRegion {
     memory: Mapping,
-    /// Where the next section goes.
+    /// Offset of the next section, in bytes.
     at: usize,
 }
 
 impl SharedRegion {
     pub fn find() -> Result<Self, String> {
         let bar = find_bar()?;
-        let memory = Mapping::of_file(&bar).map_err(|why| format!("mapping {}: {why}", bar.display()))?;
+        let memory = Mapping::of_file(&bar).map_err(|error| format!("mapping {}: {error}", bar.display()))?;
         Ok(Self { memory, at: SECTIONS_AT })
     }
 
@@ -125,7 +125,7 @@ impl SharedRegion {
         Ok(())
     }
 
-    /// Appends a section filled by `read`, which is called with what room is left until it gives 0.
+    /// Appends a section that `read` fills: it is called with the rest of the region until it returns 0.
     pub fn section_from(
         &mut self,
         tag: Tag,
@@ -137,9 +137,9 @@ impl SharedRegion {
         loop {
             let room = self.memory.tail(from + length);
             if room.len() < 2 * SECTION_ALIGN {
-                return Err("the capture is larger than the shared region".to_owned());
+                return Err(self.is_full());
             }
-            match read(room).map_err(|why| format!("reading for section {tag:?}: {why}"))? {
+            match read(room).map_err(|error| format!("reading for section {tag:?}: {error}"))? {
                 0 => break,
                 count => length += count,
             }
@@ -148,42 +148,40 @@ impl SharedRegion {
         Ok(())
     }
 
-    /// Writes the region's header: the capture is complete.
+    /// Writes the region's header, which says that the capture is complete.
     pub fn finish(&mut self) {
-        let length = (self.at - SECTIONS_AT) as u64;
-        self.memory.write(16, &length.to_le_bytes());
-        self.memory.write(0, &WIRE_MAGIC);
+        write_region_header(self.memory.tail(0), self.at - SECTIONS_AT);
+    }
+
+    fn is_full(&self) -> String {
+        format!("the capture does not fit into the shared region of {} bytes", self.memory.len())
     }
 
     fn open_section(&self, length: usize) -> Result<usize, String> {
         let from = self.at + SECTION_HEADER;
         if from + length + SECTION_ALIGN > self.memory.len() {
-            return Err("the capture is larger than the shared region".to_owned());
+            return Err(self.is_full());
         }
         Ok(from)
     }
 
     fn close_section(&mut self, tag: Tag, cpu: u32, length: usize) {
-        let mut header = [0; SECTION_HEADER];
-        header[0..4].copy_from_slice(&(tag as u32).to_le_bytes());
-        header[4..8].copy_from_slice(&cpu.to_le_bytes());
-        header[8..16].copy_from_slice(&(length as u64).to_le_bytes());
-        self.memory.write(self.at, &header);
+        self.memory.write(self.at, &section_header(tag, cpu, length));
         self.at = (self.at + SECTION_HEADER + length).next_multiple_of(SECTION_ALIGN);
     }
 }
 
 fn find_bar() -> Result<PathBuf, String> {
     let devices = Path::new("/sys/bus/pci/devices");
-    let listing = fs::read_dir(devices).map_err(|why| format!("reading {}: {why}", devices.display()))?;
+    let listing = fs::read_dir(devices).map_err(|error| format!("reading {}: {error}", devices.display()))?;
     for device in listing.flatten() {
         let is =
             |file: &str, id: &str| fs::read_to_string(device.path().join(file)).is_ok_and(|text| text.trim() == id);
         if is("vendor", "0x1af4") && is("device", "0x1110") {
-            // Memory decoding may be off until a driver enables the device.
+            // The device may not decode memory accesses until it is enabled.
             let _ = fs::write(device.path().join("enable"), "1");
             return Ok(device.path().join("resource2"));
         }
     }
-    Err("no ivshmem device (PCI 1af4:1110): the host must give the machine one".to_owned())
+    Err("found no ivshmem device (PCI 1af4:1110): the host must give the machine one".to_owned())
 }

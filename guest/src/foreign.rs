@@ -1,4 +1,4 @@
-//! Another recorder beside the rounds, such as `trace-cmd record`: started, waited for, ended, and its file sent.
+//! Runs a different recorder, such as `trace-cmd record`, during the rounds and sends the file that it writes.
 
 use std::fs::{self, File};
 use std::io::Read;
@@ -11,90 +11,88 @@ use crate::devices::SharedRegion;
 use crate::sys;
 use crate::tracing::Tracing;
 
-/// Where what the recorder says goes: the console would take time on the serial line.
-const SAYS: &str = "/tmp/recorder.log";
+/// The file that receives the recorder's output, because the serial console would take guest time.
+const LOG: &str = "/tmp/recorder.log";
 
-/// How long the recorder may take to begin, and to end, in nanoseconds of guest time. trace-cmd takes about a second for
-/// each: it reads every event's format and all of kallsyms, and compresses what it writes.
+/// How long the recorder may take to start, and to end, in nanoseconds of guest time. trace-cmd takes about a second for each: it
+/// reads the format of every event and all of kallsyms, and compresses what it writes.
 const PATIENCE_NS: u64 = 120_000_000_000;
-const LOOK_EVERY_NS: u64 = 10_000_000;
+const POLL_INTERVAL_NS: u64 = 10_000_000;
 
-/// A recorder that records.
+/// A recorder that has switched tracing on.
 pub struct Recorder {
     name: String,
     child: Child,
 }
 
 impl Recorder {
-    /// Starts the command; returns once tracing is on.
+    /// Starts the command and waits until tracing is on.
     pub fn start(command: &[String], tracing: &Tracing) -> Result<Self, String> {
-        let (program, arguments) = command.split_first().ok_or("the plan names no recorder: expected a command")?;
-        keep_descriptors()?;
-        let says = File::create(SAYS).map_err(|why| format!("creating {SAYS}: {why}"))?;
-        let also = says.try_clone().map_err(|why| format!("duplicating {SAYS}: {why}"))?;
+        let (program, arguments) = command.split_first().ok_or("the plan has no command for the recorder")?;
+        close_descriptors_on_exec()?;
+        let log = File::create(LOG).map_err(|error| format!("creating {LOG}: {error}"))?;
+        let log_copy = log.try_clone().map_err(|error| format!("duplicating {LOG}: {error}"))?;
         let mut starting = Command::new(program);
-        starting.args(arguments).current_dir("/tmp").stdin(Stdio::null()).stdout(says).stderr(also);
-        let child = starting.spawn().map_err(|why| format!("starting {program}: {why}"))?;
+        starting.args(arguments).current_dir("/tmp").stdin(Stdio::null()).stdout(log).stderr(log_copy);
+        let child = starting.spawn().map_err(|error| format!("starting {program}: {error}"))?;
         let mut recorder = Self { name: command.join(" "), child };
         let deadline = deadline();
         while !tracing.is_recording()? {
-            if let Some(status) = recorder.ended()? {
-                return Err(recorder.complaint(&format!("expected it to switch tracing on, but it ended ({status})")));
+            if let Some(status) = recorder.exit_status()? {
+                return Err(recorder.failure(&format!("expected it to switch tracing on, but it ended with {status}")));
             }
-            if !look_again(deadline) {
+            if !sleep_before(deadline) {
                 let _ = recorder.child.kill();
-                return Err(recorder.complaint(&format!("it has not switched tracing on for {} s", seconds())));
+                return Err(recorder.failure(&format!("it did not switch tracing on within {} s", seconds())));
             }
         }
         Ok(recorder)
     }
 
-    /// Asks it to end, and waits until it has.
+    /// Interrupts the recorder and waits until it has ended.
     pub fn finish(&mut self) -> Result<(), String> {
-        sys::interrupt(self.child.id() as i32).map_err(|why| format!("interrupting {}: {why}", self.name))?;
+        sys::interrupt(self.child.id() as i32).map_err(|error| format!("interrupting {}: {error}", self.name))?;
         let deadline = deadline();
         loop {
-            match self.ended()? {
+            match self.exit_status()? {
                 Some(status) if status.success() => return Ok(()),
-                Some(status) => return Err(self.complaint(&format!("expected it to end well, found {status}"))),
-                None if look_again(deadline) => {}
+                Some(status) => {
+                    return Err(self.failure(&format!("expected it to succeed, but it ended with {status}")));
+                }
+                None if sleep_before(deadline) => {}
                 None => {
                     let _ = self.child.kill();
-                    return Err(self.complaint(&format!("it has not ended for {} s after SIGINT", seconds())));
+                    return Err(self.failure(&format!("it did not end within {} s after SIGINT", seconds())));
                 }
             }
         }
     }
 
-    fn ended(&mut self) -> Result<Option<ExitStatus>, String> {
-        self.child.try_wait().map_err(|why| format!("waiting for {}: {why}", self.name))
+    fn exit_status(&mut self) -> Result<Option<ExitStatus>, String> {
+        self.child.try_wait().map_err(|error| format!("waiting for {}: {error}", self.name))
     }
 
-    /// What is wrong with it, with the last of what it said.
-    fn complaint(&self, what: &str) -> String {
+    /// An error message with the last lines of the recorder's output.
+    fn failure(&self, problem: &str) -> String {
         const LINES: usize = 10;
-        let said = fs::read(SAYS).unwrap_or_default();
-        let said = String::from_utf8_lossy(&said);
-        let lines: Vec<&str> = said.lines().collect();
-        format!(
-            "{}: {what}; the last of what it said:\n{}",
-            self.name,
-            lines[lines.len().saturating_sub(LINES)..].join("\n")
-        )
+        let log = fs::read(LOG).unwrap_or_default();
+        let log = String::from_utf8_lossy(&log);
+        let lines: Vec<&str> = log.lines().collect();
+        format!("{}: {problem}; its last output:\n{}", self.name, lines[lines.len().saturating_sub(LINES)..].join("\n"))
     }
 }
 
 /// Sends the file that the recorder wrote.
 pub fn send(output: &Path, region: &mut SharedRegion) -> Result<(), String> {
     let mut file =
-        File::open(output).map_err(|why| format!("opening what the recorder wrote: {}: {why}", output.display()))?;
+        File::open(output).map_err(|error| format!("opening the recorder's file {}: {error}", output.display()))?;
     region.section_from(Tag::ForeignFile, 0, |room| file.read(room))
 }
 
-/// The recorder is to have none of the agent's descriptors: a socket of the case that somebody else holds too is not
-/// released by closing it.
-fn keep_descriptors() -> Result<(), String> {
-    let listing = fs::read_dir("/proc/self/fd").map_err(|why| format!("listing /proc/self/fd: {why}"))?;
+/// Keeps the agent's descriptors from the recorder: closing a socket of the case does not release it while another process has it
+/// open.
+fn close_descriptors_on_exec() -> Result<(), String> {
+    let listing = fs::read_dir("/proc/self/fd").map_err(|error| format!("listing /proc/self/fd: {error}"))?;
     let numbers = listing.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
     for fd in numbers.filter(|fd| *fd > libc::STDERR_FILENO).collect::<Vec<_>>() {
         // The listing's own descriptor is closed by now.
@@ -107,10 +105,10 @@ fn deadline() -> u64 {
     sys::clock_ns(libc::CLOCK_MONOTONIC) + PATIENCE_NS
 }
 
-/// Sleeps a little; `false` if the deadline has passed.
-fn look_again(deadline: u64) -> bool {
+/// Sleeps for a poll interval; returns `false` if the deadline has passed.
+fn sleep_before(deadline: u64) -> bool {
     let now = sys::clock_ns(libc::CLOCK_MONOTONIC);
-    sys::sleep_until(now + LOOK_EVERY_NS);
+    sys::sleep_until(now + POLL_INTERVAL_NS);
     now < deadline
 }
 

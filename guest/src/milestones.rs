@@ -1,22 +1,22 @@
-//! Milestones: a few functions traced alone, and what tracing a call costs, so that it can be taken off.
+//! Milestones: traces a few functions alone, and measures what tracing a call costs, so that the host can subtract it.
 
+use rxpath_guest::pure::median::median;
 use rxpath_guest::{Milestones, RunReport};
 
-use crate::run::median;
 use crate::sys;
 use crate::tracing::Tracing;
 
-/// Calls of each kind that the tracer's cost is the median of. The first ones of a kind fault memory in.
+/// The number of calls whose median is the cost of a call. The first ones fault memory in.
 const CALIBRATION_CALLS: u32 = 33;
 
-/// Switches the tracer on for the milestones, and measures what it costs. The calls that were traced for it stand in the
-/// ring buffer, under the agent's pid; the agent is hidden only then.
+/// Switches the tracer on for the milestones and measures its cost. The calls traced for that measurement are in the ring
+/// buffer under the agent's pid, so the agent is hidden only after them.
 pub fn arm(milestones: &Milestones, tracing: &Tracing, report: &mut RunReport) -> Result<(), String> {
     report.bare_call_ns = smallest_calls();
     let positions: Vec<u32> =
         [milestones.calibration].into_iter().chain(milestones.functions.iter().copied()).collect();
     tracing.arm_only(&positions)?;
-    tracing.hide_nobody()?;
+    tracing.hide_no_task()?;
     tracing.record(true)?;
     report.traced_call_ns = smallest_calls();
     tracing.record(false)?;

@@ -1,29 +1,22 @@
-//! What the host asks the agent to do: a case, lowered until nothing is left to decide in the guest.
+//! What the host asks the agent to do: a case, lowered until the guest has nothing left to decide.
 
 use serde::{Deserialize, Serialize};
 
-/// The name of the fw_cfg file that holds an [`Order`], postcard-encoded (QEMU docs/specs/fw_cfg.rst: user items live
-/// under `opt/`).
-pub const ORDER_FW_CFG_NAME: &str = "opt/rxpath/order";
-
-/// What the host wants of a guest that has been restored.
+/// What the host asks of a restored guest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Order {
     /// Run this plan.
     Run(Plan),
-    /// Send what is true of the kernel as a whole: formats, symbols, traceable functions.
+    /// Send what describes the kernel as a whole: formats, symbols, traceable functions.
     Facts,
 }
 
-/// Where in the guest's root the [`Setup`]s lie that are gone through before the machine is saved: a postcard-encoded list.
-pub const SETUPS_FILE: &str = "setups";
-
-/// Steps that many runs would begin with, gone through once, before the machine is saved.
+/// Steps that many runs start with, performed once, before the machine is saved.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Setup {
     /// Number of [`Slot`]s that the steps name, from 0.
     pub slots: u16,
-    /// What is done; nothing of it is recorded.
+    /// The steps; none is recorded.
     pub steps: Vec<Step>,
 }
 
@@ -31,7 +24,7 @@ pub struct Setup {
 pub type ActorIndex = u16;
 /// Index of a step in [`Actor::steps`].
 pub type StepIndex = u16;
-/// A named result of the case (most often a file descriptor), numbered by the host.
+/// A named result of the case, numbered by the host; usually a file descriptor.
 pub type Slot = u16;
 
 /// Everything one run of the guest does.
@@ -39,41 +32,38 @@ pub type Slot = u16;
 pub struct Plan {
     /// What is recorded while the iterations run.
     pub pass: Pass,
-    /// How often every actor goes through its steps.
+    /// How often every actor performs its steps.
     pub iterations: u32,
-    /// Iterations run first and thrown away: they warm caches, page tables and lazily bound state.
+    /// Iterations that run first and are not recorded: they warm caches, page tables and lazily initialised state.
     pub warmup: u32,
-    /// The CPU right after whose tick every iteration begins.
-    pub tick_of: u16,
-    /// `(path under /proc/sys with dots or slashes, value)`, written before `setup`.
-    pub sysctls: Vec<(String, String)>,
-    /// `(absolute path in the guest, value)`, written after `sysctls` (for example a queue's `rps_cpus`).
-    pub files: Vec<(String, String)>,
+    /// The CPU whose tick every iteration waits for: the iteration starts right after it.
+    pub sync_cpu: u16,
     /// Number of [`Slot`]s that the steps name.
     pub slots: u16,
-    /// Which of the [`Setup`]s gone through before the machine was saved this run begins with: its slots are this plan's
-    /// first ones.
-    pub begun: Option<u16>,
-    /// Steps run once, by the agent itself, before any actor starts; nothing of them is recorded.
+    /// The completed setup that this run continues: an index into the [`Setup`]s performed before the machine was saved. The setup's
+    /// slots are this plan's first ones.
+    pub completed_setup: Option<u16>,
+    /// Settings of the machine, made by the agent before the run's start: some make the kernel wait for every CPU.
+    pub settings: Vec<Step>,
+    /// Steps that the agent performs once, after the run's start and before any actor; none is recorded.
     pub setup: Vec<Step>,
-    /// Who acts.
+    /// The actors.
     pub actors: Vec<Actor>,
-    /// Guest time, in nanoseconds since boot of the run's start, after which the agent gives up on its actors.
+    /// Guest time after which the agent gives up on its actors, in nanoseconds from the start of the actors.
     pub deadline_ns: u64,
 }
 
 impl Plan {
-    /// A plan that does nothing but its pass: no actors, no iterations.
-    pub fn of_nobody(pass: Pass) -> Self {
+    /// A plan without actors, iterations and steps.
+    pub fn empty(pass: Pass) -> Self {
         Self {
             pass,
             iterations: 0,
             warmup: 0,
-            tick_of: 0,
-            sysctls: Vec::new(),
-            files: Vec::new(),
+            sync_cpu: 0,
             slots: 0,
-            begun: None,
+            completed_setup: None,
+            settings: Vec::new(),
             setup: Vec::new(),
             actors: Vec::new(),
             deadline_ns: 1_000_000_000,
@@ -81,31 +71,32 @@ impl Plan {
     }
 }
 
-/// What a run is for: call sequences and timings never come from the same one.
+/// What a run measures: call sequences and timings never come from the same run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Pass {
-    /// function_graph records every function of every CPU, with scheduler and interrupt events beside it.
+    /// function_graph records every function on every CPU, together with scheduler and interrupt events.
     Trace,
-    /// Nothing is traced; then, if there are any, only the milestones are, with function_graph.
+    /// Operations are timed without tracing; then, if there are milestones, function_graph traces only those.
     Timing {
-        /// Kernel functions whose durations are wanted, in iterations of their own.
+        /// Kernel functions to measure, in additional iterations.
         milestones: Option<Milestones>,
     },
-    /// Another recorder is started and does the tracing: what it writes is sent, and nothing of the agent's own.
+    /// A different recorder does the tracing. The agent starts it and sends the file that it writes, and no records of its own.
     Foreign {
-        /// A program in the guest and its arguments. It must switch tracing on by itself, record what is marked in the trace
-        /// meanwhile, end on SIGINT, and have written `output` by then.
+        /// A program in the guest and its arguments. It must switch tracing on itself, record trace markers, and end on SIGINT
+        /// with `output` written.
         command: Vec<String>,
-        /// The file that it writes: an absolute path in the guest.
+        /// The file that it writes, as an absolute path in the guest.
         output: String,
     },
 }
 
-/// Functions to trace alone, each by its position in the kernel's `available_filter_functions`, from 1: the kernel finds a
-/// position at once and a name by comparing it with every function's (Documentation/trace/ftrace.rst, "set_ftrace_filter").
+/// Functions to trace alone, by their positions in the kernel's `available_filter_functions`, from 1. The kernel finds a
+/// position at once, but a name only by comparing it with every function's (Documentation/trace/ftrace.rst,
+/// "set_ftrace_filter").
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Milestones {
-    /// `__x64_sys_sched_get_priority_max`, which does next to nothing: what tracing a call costs is measured by it.
+    /// `__x64_sys_sched_get_priority_max`, which does almost nothing, so that its duration shows the cost of tracing a call.
     pub calibration: u32,
     /// The milestones.
     pub functions: Vec<u32>,
@@ -114,26 +105,26 @@ pub struct Milestones {
 /// One actor: a thread or process with a CPU and a list of steps.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Actor {
-    /// The role's name, also the task's `comm` (so at most 15 bytes).
+    /// The role's name, also the task's `comm` and so at most 15 bytes.
     pub name: String,
-    /// Thread of the agent, or a forked process.
+    /// Whether it is a thread of the agent or a forked process.
     pub kind: ActorKind,
     /// The CPU it is bound to.
     pub cpu: u16,
     /// Its scheduling policy.
     pub policy: Policy,
-    /// The network namespace it lives in: 0 is the guest's first, 1 the one the second NIC was moved to.
+    /// Its network namespace: 0 is the guest's first, 1 has the far end of the machine's network.
     pub netns: u8,
-    /// What it does, in order, in every iteration.
+    /// What it does in every iteration, in order.
     pub steps: Vec<Step>,
 }
 
-/// What kind of task an actor is.
+/// The kinds of task that an actor can be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ActorKind {
-    /// Shares memory and file descriptors with the other threads.
+    /// Shares memory and file descriptors with the agent and its other threads.
     Thread,
-    /// Has its own; inherits the descriptors that `setup` made.
+    /// Has its own memory and file descriptors, and inherits the descriptors that `setup` made.
     Process,
 }
 
@@ -150,52 +141,53 @@ pub enum Policy {
     Idle,
 }
 
-/// One step: wait until all conditions hold, then do the operation.
+/// One step: waits until all conditions hold, then performs the operation.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Step {
-    /// All must hold before the operation starts. They are judged by the agent's controller, outside the trace.
+    /// Must all hold before the operation starts. The agent's controller checks them, outside the trace.
     pub when: Vec<Condition>,
-    /// What to do.
+    /// The operation.
     pub op: Op,
-    /// Where the return value goes, if it is not negative.
+    /// The slot that receives the return value, unless that is negative.
     pub into: Option<Slot>,
-    /// Whether the operation is marked in the trace and timed. Unmarked steps only prepare or clean up.
+    /// Whether the operation is marked in the trace and timed. Other steps only prepare or clean up.
     pub recorded: bool,
 }
 
-/// What a step can wait for. All are states, never times.
+/// What a step can wait for: always a state, never a time.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Condition {
     /// The actor sleeps (task state S or D) inside this step (any recorded step if `None`) of the current iteration.
     Sleeps {
-        /// Who.
+        /// The actor.
         actor: ActorIndex,
-        /// Where.
+        /// The step.
         step: Option<StepIndex>,
     },
     /// The actor has ended this step of the current iteration.
     After {
-        /// Who.
+        /// The actor.
         actor: ActorIndex,
-        /// Which step.
+        /// The step.
         step: StepIndex,
     },
-    /// At least this many bytes (datagram sockets: a datagram) wait in the socket's receive queue (FIONREAD).
+    /// At least this many bytes wait in the socket's receive queue (FIONREAD, which counts only the next datagram of a
+    /// datagram socket).
     QueueIn {
         /// The socket.
         socket: Slot,
         /// In bytes.
         bytes: u32,
     },
-    /// At most this many bytes are left unacknowledged in the socket's send queue (TIOCOUTQ).
+    /// At most this many unacknowledged bytes are in the socket's send queue (TIOCOUTQ).
     QueueOut {
         /// The socket.
         socket: Slot,
         /// In bytes.
         bytes: u32,
     },
-    /// poll(2) finds one of these events: data or a connection waits (POLLIN), the peer has shut down (POLLRDHUP), an error
-    /// waits (POLLERR).
+    /// poll(2) reports one of these events: data or a connection is waiting (POLLIN), the peer has shut down (POLLRDHUP), an
+    /// error is pending (POLLERR).
     Ready {
         /// The descriptor.
         socket: Slot,
@@ -211,16 +203,16 @@ pub enum Condition {
     },
 }
 
-/// An IP endpoint, or none of it.
+/// A socket address.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Address {
-    /// IPv4 address and port (0: the kernel chooses).
+    /// IPv4 address and port; for port 0 the kernel chooses one.
     V4([u8; 4], u16),
     /// IPv6 address and port.
     V6([u8; 16], u16),
-    /// A Unix socket's path; a leading `@` means the abstract namespace.
+    /// A Unix socket's path, or with a leading `@` a name in the abstract namespace (unix(7)).
     Unix(String),
-    /// The address the socket in this slot is bound to (getsockname), with the loopback address if it is a wildcard.
+    /// The address that the socket in this slot is bound to (getsockname(2)), with the loopback address for a wildcard.
     OfSocket(Slot),
     /// A vsock's context id and port (vsock(7)).
     Vsock(u32, u32),
@@ -230,7 +222,7 @@ pub enum Address {
     Netlink(u32, u32),
 }
 
-/// The operations: real system calls, one file each in guest/src/ops/.
+/// The operations: real system calls, implemented in guest/src/ops/.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Op {
     /// socket(2). `kind` carries SOCK_NONBLOCK and SOCK_CLOEXEC too.
@@ -246,7 +238,7 @@ pub enum Op {
     Bind {
         /// The socket.
         socket: Slot,
-        /// Where to.
+        /// The address.
         to: Address,
     },
     /// listen(2).
@@ -260,7 +252,7 @@ pub enum Op {
     Connect {
         /// The socket.
         socket: Slot,
-        /// Whom to.
+        /// The destination.
         to: Address,
     },
     /// accept4(2).
@@ -270,11 +262,11 @@ pub enum Op {
         /// SOCK_NONBLOCK, SOCK_CLOEXEC.
         flags: i32,
     },
-    /// send(2), that is sendto(2) without an address. The bytes are a counting pattern.
+    /// send(2), that is sendto(2) without an address, of the counting pattern ([`counting_pattern`](crate::counting_pattern)).
     Send {
         /// The socket.
         socket: Slot,
-        /// How many bytes.
+        /// Length in bytes.
         bytes: u32,
         /// MSG_….
         flags: i32,
@@ -283,7 +275,7 @@ pub enum Op {
     Recv {
         /// The socket.
         socket: Slot,
-        /// Room for this many bytes.
+        /// Length of the buffer, in bytes.
         bytes: u32,
         /// MSG_….
         flags: i32,
@@ -330,7 +322,7 @@ pub enum Op {
         kind: i32,
         /// IPPROTO_….
         protocol: i32,
-        /// Where the two sockets go.
+        /// The slots that receive the two sockets.
         into: (Slot, Slot),
     },
     /// open(2).
@@ -340,15 +332,15 @@ pub enum Op {
         /// O_….
         flags: i32,
     },
-    /// No system call: a descriptor number that may not be open.
+    /// A number in place of a descriptor, which need not be open; makes no system call.
     Number(i64),
     /// sendto(2) of the counting pattern.
     SendTo {
         /// The socket.
         socket: Slot,
-        /// Whom to.
+        /// The destination.
         to: Address,
-        /// How many bytes.
+        /// Length in bytes.
         bytes: u32,
         /// MSG_….
         flags: i32,
@@ -357,7 +349,7 @@ pub enum Op {
     SendData {
         /// The socket.
         socket: Slot,
-        /// Whom to, if the socket is not connected.
+        /// The destination, if the socket is not connected.
         to: Option<Address>,
         /// The bytes.
         data: Vec<u8>,
@@ -368,22 +360,22 @@ pub enum Op {
     SendMsg {
         /// The socket.
         socket: Slot,
-        /// Whom to, if the socket is not connected.
+        /// The destination, if the socket is not connected.
         to: Option<Address>,
-        /// Bytes of each piece.
+        /// Length of each piece, in bytes.
         pieces: Vec<u32>,
-        /// Control messages, as the kernel wants them (cmsg(3)).
+        /// Control messages in the kernel's format (cmsg(3)).
         control: Vec<u8>,
         /// MSG_….
         flags: i32,
     },
-    /// sendmsg(2) of the counting pattern with a descriptor for the receiver (unix(7), SCM_RIGHTS).
+    /// sendmsg(2) of the counting pattern that passes a descriptor to the receiver (unix(7), SCM_RIGHTS).
     SendDescriptor {
         /// The socket.
         socket: Slot,
-        /// How many bytes.
+        /// Length in bytes.
         bytes: u32,
-        /// What is passed.
+        /// The descriptor to pass.
         fd: Slot,
         /// MSG_….
         flags: i32,
@@ -392,27 +384,27 @@ pub enum Op {
     SendMmsg {
         /// The socket.
         socket: Slot,
-        /// Bytes of each message.
+        /// Length of each message, in bytes.
         bytes: u32,
-        /// How many messages.
+        /// Number of messages.
         count: u32,
         /// MSG_….
         flags: i32,
     },
-    /// recv(2) into memory that is not there.
+    /// recv(2) into an address that is not mapped.
     RecvNowhere {
         /// The socket.
         socket: Slot,
-        /// Room claimed, in bytes.
+        /// Length of the claimed buffer, in bytes.
         bytes: u32,
         /// MSG_….
         flags: i32,
     },
-    /// recvfrom(2) with room for the sender's address.
+    /// recvfrom(2) that asks for the sender's address.
     RecvFrom {
         /// The socket.
         socket: Slot,
-        /// Room for this many bytes.
+        /// Length of the buffer, in bytes.
         bytes: u32,
         /// MSG_….
         flags: i32,
@@ -421,9 +413,9 @@ pub enum Op {
     RecvMsg {
         /// The socket.
         socket: Slot,
-        /// Room of each piece, in bytes.
+        /// Length of each piece, in bytes.
         pieces: Vec<u32>,
-        /// Room for control messages, in bytes.
+        /// Length of the buffer for control messages, in bytes.
         control: u32,
         /// MSG_….
         flags: i32,
@@ -432,55 +424,55 @@ pub enum Op {
     RecvMmsg {
         /// The socket.
         socket: Slot,
-        /// Room of each message, in bytes.
+        /// Length of the buffer for each message, in bytes.
         bytes: u32,
-        /// At most so many messages.
+        /// The largest number of messages.
         count: u32,
         /// MSG_….
         flags: i32,
-        /// How long to wait, in nanoseconds; for ever if `None`.
+        /// Timeout in nanoseconds; `None` waits for ever.
         timeout_ns: Option<u64>,
     },
     /// read(2).
     Read {
         /// The descriptor.
         from: Slot,
-        /// Room for this many bytes.
+        /// Length of the buffer, in bytes.
         bytes: u32,
     },
     /// readv(2).
     Readv {
         /// The descriptor.
         from: Slot,
-        /// Room of each piece, in bytes.
+        /// Length of each piece, in bytes.
         pieces: Vec<u32>,
     },
     /// write(2) of the counting pattern.
     Write {
         /// The descriptor.
         to: Slot,
-        /// How many bytes.
+        /// Length in bytes.
         bytes: u32,
     },
-    /// Writes a file of /proc or /sys while the operation is prepared, as a setting is made.
+    /// Writes a file of /proc or /sys while the operation is prepared: a setting.
     WriteFile {
         /// An absolute path in the guest.
         path: String,
-        /// What it is to say.
+        /// The new content.
         value: String,
     },
     /// splice(2), without offsets.
     Splice {
-        /// From this descriptor.
+        /// The descriptor to read from.
         from: Slot,
-        /// To that one; one of them is a pipe.
+        /// The descriptor to write to; one of the two is a pipe.
         to: Slot,
-        /// At most so many bytes.
+        /// The largest number of bytes.
         bytes: u32,
         /// SPLICE_F_….
         flags: i32,
     },
-    /// getsockopt(2); the result's `ret` is the value, or the field of it.
+    /// getsockopt(2); the result's `ret` is the chosen field of the value.
     GetSockOpt {
         /// The socket.
         socket: Slot,
@@ -488,33 +480,33 @@ pub enum Op {
         level: i32,
         /// The option.
         name: i32,
-        /// Room for the value, in bytes.
+        /// Length of the buffer for the value, in bytes.
         room: u32,
-        /// Offset and width (1, 2, 4 or 8), in bytes, of the unsigned number that is wanted.
+        /// The field, an unsigned number: its offset and width (1, 2, 4 or 8), in bytes.
         field: (u16, u8),
     },
-    /// getsockopt(2) of TCP_ZEROCOPY_RECEIVE, with part of the socket mapped (mmap(2)) to receive into; the result's `ret` is
-    /// how many bytes were mapped there.
+    /// getsockopt(2) of TCP_ZEROCOPY_RECEIVE into a mapping of the socket (mmap(2)); the result's `ret` is the number of bytes
+    /// that were mapped.
     ZerocopyReceive {
         /// The socket.
         socket: Slot,
-        /// Length of the mapping, in bytes: whole pages.
+        /// Length of the mapping, in bytes; a multiple of the page size.
         bytes: u32,
     },
     /// ioctl(2) that fills an int; the result's `ret` is that int.
     Ioctl {
         /// The descriptor.
         fd: Slot,
-        /// FIONREAD, SIOCATMARK, ….
+        /// FIONREAD, SIOCATMARK and so on.
         request: u32,
-        /// What the int holds before.
+        /// The int's value before the call.
         argument: i32,
     },
-    /// fcntl(2), F_SETOWN: an actor's task is who gets the descriptor's signals, SIGIO and SIGURG.
+    /// fcntl(2), F_SETOWN: an actor's task gets the descriptor's signals, SIGIO and SIGURG.
     SetOwner {
         /// The descriptor.
         fd: Slot,
-        /// Who.
+        /// The actor.
         actor: ActorIndex,
     },
     /// fcntl(2).
@@ -523,27 +515,27 @@ pub enum Op {
         fd: Slot,
         /// F_….
         command: i32,
-        /// Its argument.
+        /// The command's argument.
         argument: i64,
     },
     /// poll(2), or ppoll(2) with an empty signal mask.
     Poll {
-        /// Descriptors and POLL….
+        /// Descriptors, each with its POLL….
         fds: Vec<(Slot, i16)>,
-        /// In nanoseconds; for ever if `None`.
+        /// Timeout in nanoseconds; `None` waits for ever.
         timeout_ns: Option<u64>,
-        /// Whether it is ppoll.
+        /// Whether to call ppoll.
         masked: bool,
     },
     /// select(2), or pselect6(2) with an empty signal mask.
     Select {
-        /// Those to read from.
+        /// Descriptors to wait for until they are readable.
         read: Vec<Slot>,
-        /// Those to write to.
+        /// Descriptors to wait for until they are writable.
         write: Vec<Slot>,
-        /// In nanoseconds; for ever if `None`.
+        /// Timeout in nanoseconds; `None` waits for ever.
         timeout_ns: Option<u64>,
-        /// Whether it is pselect6.
+        /// Whether to call pselect6.
         masked: bool,
     },
     /// epoll_create1(2).
@@ -557,7 +549,7 @@ pub enum Op {
         epoll: Slot,
         /// EPOLL_CTL_….
         operation: i32,
-        /// The descriptor it is about.
+        /// The descriptor to add, change or remove.
         fd: Slot,
         /// EPOLL….
         events: u32,
@@ -566,9 +558,9 @@ pub enum Op {
     EpollWait {
         /// The epoll descriptor.
         epoll: Slot,
-        /// At most so many events.
+        /// The largest number of events.
         events: u32,
-        /// In nanoseconds, rounded up to milliseconds; for ever if `None`.
+        /// Timeout in nanoseconds, rounded up to milliseconds; `None` waits for ever.
         timeout_ns: Option<u64>,
     },
     /// io_uring_enter(2) that submits one request and waits for its completion, on the actor's own ring. The result's `ret`
@@ -583,47 +575,47 @@ pub enum Op {
     },
     /// A timer of the calling thread (timer_create(2) with SIGEV_THREAD_ID) that sends SIGALRM once.
     Timer {
-        /// After this many nanoseconds.
+        /// Time to the signal, in nanoseconds.
         after_ns: u64,
     },
     /// setitimer(2), ITIMER_REAL, once; 0 disarms it.
     SetITimer {
-        /// After this many nanoseconds.
+        /// Time to the signal, in nanoseconds.
         after_ns: u64,
     },
     /// alarm(2).
     Alarm {
-        /// After this many seconds.
+        /// Time to the signal, in seconds.
         seconds: u32,
     },
-    /// tgkill(2) of an actor's task.
+    /// tkill(2) of an actor's task.
     Kill {
-        /// Whom.
+        /// The actor.
         actor: ActorIndex,
         /// SIG….
         signal: i32,
     },
     /// kill(2) of a child.
     KillChild {
-        /// Its pid.
+        /// The slot with the child's pid.
         child: Slot,
         /// SIG….
         signal: i32,
     },
-    /// fork(2); the child ends at once and is reaped.
+    /// fork(2); the child exits at once and is reaped.
     Fork,
-    /// Makes a child (clone(2), with the caller's memory and descriptors) while the operation is prepared: a process whose task
-    /// is named `child`, does recv(2) and then ends. The result is its pid. An actor has one child at a time.
+    /// Starts a child (clone(2), sharing the caller's memory and descriptors) while the operation is prepared: a process with
+    /// the task name `child` that calls recv(2) and then exits. The result is its pid. An actor has one child at a time.
     RecvInChild {
         /// The socket.
         socket: Slot,
-        /// Room for this many bytes.
+        /// Length of the buffer, in bytes.
         bytes: u32,
     },
     /// wait4(2) for a child; the result's `ret` is the child's wait status (wait(2)): the signal that killed it, or 256 times
-    /// what it ended with.
+    /// its exit code.
     Wait {
-        /// Its pid.
+        /// The slot with the child's pid.
         child: Slot,
     },
     /// dup(2).
@@ -633,26 +625,26 @@ pub enum Op {
     },
     /// pipe2(2).
     Pipe {
-        /// Where the reading and the writing end go.
+        /// The slots that receive the read end and the write end.
         into: (Slot, Slot),
         /// O_….
         flags: i32,
     },
-    /// write(2) or sendto(2) of a packet made by hand.
+    /// write(2) or sendto(2) of a packet that the agent builds.
     Inject {
         /// A TUN device, or a raw socket with IP_HDRINCL.
         via: Slot,
         /// The packet.
         packet: Packet,
     },
-    /// Makes the second network namespace and what joins it to the first, or a TUN device, whose descriptor it returns; or puts
-    /// something into a device's way in.
+    /// Sets up part of the guest's network while the operation is prepared. The result is a TUN device's descriptor, and
+    /// otherwise 0.
     Network(Network),
-    /// Provokes a fault in the guest; only the tests of the supervision ask for it.
+    /// Provokes a fault in the guest, for the tests of the supervision.
     Fault(Fault),
 }
 
-/// Faults that the supervision must recognise.
+/// Faults that the host's supervision must recognise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Fault {
     /// `c` to /proc/sysrq-trigger: the kernel panics.
@@ -661,12 +653,9 @@ pub enum Fault {
     Warn,
     /// Spins for ever in user mode.
     Spin,
-    /// The agent dies by its own signal.
+    /// The agent exits, and as PID 1 takes the kernel with it.
     Die,
 }
-
-/// The longest [`Order`] on the wire, in bytes: the agent reads it byte by byte, before the run's start.
-pub const MAX_ORDER: usize = 256 * 1024;
 
 /// A request to io_uring (io_uring_enter(2)).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -675,16 +664,16 @@ pub enum UringRequest {
     Recv {
         /// The socket.
         socket: Slot,
-        /// Room for this many bytes.
+        /// Length of the buffer, in bytes.
         bytes: u32,
         /// MSG_….
         flags: i32,
     },
-    /// IORING_OP_RECV with IORING_RECV_MULTISHOT and provided buffers: submitted once, then only waited for.
+    /// IORING_OP_RECV with IORING_RECV_MULTISHOT and provided buffers: submitted once; later requests only wait.
     RecvMultishot {
         /// The socket.
         socket: Slot,
-        /// Room of each buffer, in bytes.
+        /// Length of each buffer, in bytes.
         bytes: u32,
     },
     /// IORING_OP_POLL_ADD.
@@ -696,10 +685,11 @@ pub enum UringRequest {
     },
 }
 
-/// How the guest's network goes beyond `lo`. The first namespace has 10.0.0.1/24, the other end 10.0.0.2/24.
+/// What the guest's network has besides `lo`. The near end is 10.0.0.1/24 in the first namespace, the far end 10.0.0.2/24 in
+/// namespace 1.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Network {
-    /// A veth pair `veth0`, `veth1`, the second one in namespace 1.
+    /// A veth pair, `veth0` and `veth1`, the second one in namespace 1.
     Veth,
     /// The machine's `eth0`, and its `eth1` moved to namespace 1.
     Virtio,
@@ -720,20 +710,21 @@ pub enum Network {
     },
 }
 
-/// A packet made by hand: an IP header, a transport header and the counting pattern.
+/// A packet that the agent builds: an IP header, a transport header and the counting pattern.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Packet {
-    /// Source.
+    /// The source.
     pub from: Address,
-    /// Destination; of the same family.
+    /// The destination, of the same address family.
     pub to: Address,
-    /// What is above IP.
+    /// The transport header.
     pub transport: Transport,
-    /// Length of the payload.
+    /// Length of the payload, in bytes.
     pub bytes: u32,
     /// Whether the transport's checksum is wrong.
     pub bad_checksum: bool,
-    /// IPv4 only: send only this part of the datagram (offset and length of the IP payload, multiples of 8 but for the last).
+    /// The only part of an IPv4 datagram to send: offset and length in the IP payload, in bytes, both multiples of 8 except
+    /// for the last fragment's length.
     pub fragment: Option<(u16, u16)>,
 }
 
@@ -746,16 +737,197 @@ pub enum Transport {
     Echo,
     /// TCP.
     Tcp {
-        /// The local socket that receives it: sequence numbers count from what it expects next, acknowledgements from what
-        /// it sends next. Without one, both count from 0.
+        /// The local socket that receives it. `seq` counts from the sequence number that this socket expects next, and `ack`
+        /// from the one that it sends next. Without a socket, both count from 0.
         receiver: Option<Slot>,
-        /// Sequence number.
+        /// Sequence number, relative.
         seq: i32,
-        /// Acknowledgement number.
+        /// Acknowledgement number, relative.
         ack: i32,
         /// FIN 1, SYN 2, RST 4, PSH 8, ACK 16, URG 32 (RFC 9293).
         flags: u8,
         /// Window, unscaled.
         window: u16,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn addresses() -> [Address; 7] {
+        [
+            Address::V4([127, 0, 0, 1], 4242),
+            Address::V6([0xfd; 16], 0),
+            Address::Unix("@name".to_owned()),
+            Address::OfSocket(3),
+            Address::Vsock(1, u32::MAX),
+            Address::Packet("eth0".to_owned(), 0x0800),
+            Address::Netlink(0, 1 << 31),
+        ]
+    }
+
+    fn conditions() -> Vec<Condition> {
+        vec![
+            Condition::Sleeps { actor: 1, step: None },
+            Condition::Sleeps { actor: 1, step: Some(2) },
+            Condition::After { actor: 0, step: u16::MAX },
+            Condition::QueueIn { socket: 1, bytes: 2 },
+            Condition::QueueOut { socket: 1, bytes: 0 },
+            Condition::Ready { socket: 1, events: -1 },
+            Condition::TcpState { socket: 1, state: 10 },
+        ]
+    }
+
+    fn packet(transport: Transport, fragment: Option<(u16, u16)>) -> Packet {
+        let [from, to, ..] = addresses();
+        Packet { from, to, transport, bytes: 1400, bad_checksum: fragment.is_none(), fragment }
+    }
+
+    /// The operations, at least one of each variant; see [`variant`].
+    fn operations() -> Vec<Op> {
+        let [v4, v6, ..] = addresses();
+        let tcp = Transport::Tcp { receiver: Some(1), seq: i32::MIN, ack: -1, flags: 0x18, window: u16::MAX };
+        let mut all = vec![
+            Op::Socket { domain: 2, kind: 1 | 0o4000, protocol: 0 },
+            Op::Listen { socket: 1, backlog: -1 },
+            Op::Connect { socket: 1, to: v4.clone() },
+            Op::Accept { socket: 1, flags: 0o4000 },
+            Op::Send { socket: 1, bytes: u32::MAX, flags: 0x40 },
+            Op::Recv { socket: 1, bytes: 0, flags: i32::MIN },
+            Op::Close { socket: 1 },
+            Op::Shutdown { socket: 1, how: 2 },
+            Op::SetSockOpt { socket: 1, level: 6, name: 1, value: vec![1, 0, 0, 0] },
+            Op::SocketIn { netns: 1, domain: 2, kind: 2, protocol: 17 },
+            Op::SocketPair { domain: 1, kind: 5, protocol: 0, into: (4, 5) },
+            Op::Open { path: "/dev/null".to_owned(), flags: 2 },
+            Op::Number(-1),
+            Op::SendTo { socket: 1, to: v6.clone(), bytes: 2, flags: 3 },
+            Op::SendData { socket: 1, to: None, data: vec![0xff; 300], flags: 0 },
+            Op::SendMsg { socket: 1, to: Some(v6), pieces: vec![1, 2], control: vec![3; 24], flags: 0 },
+            Op::SendDescriptor { socket: 1, bytes: 1, fd: 2, flags: 0 },
+            Op::SendMmsg { socket: 1, bytes: 2, count: 3, flags: 4 },
+            Op::RecvNowhere { socket: 1, bytes: 2, flags: 3 },
+            Op::RecvFrom { socket: 1, bytes: 2, flags: 3 },
+            Op::RecvMsg { socket: 1, pieces: vec![], control: 2, flags: 3 },
+            Op::RecvMmsg { socket: 1, bytes: 2, count: 3, flags: 4, timeout_ns: Some(u64::MAX) },
+            Op::Read { from: 1, bytes: 2 },
+            Op::Readv { from: 1, pieces: vec![2, 3] },
+            Op::Write { to: 1, bytes: 2 },
+            Op::WriteFile { path: "/proc/sys/net/core/dev_weight".to_owned(), value: "1".to_owned() },
+            Op::Splice { from: 1, to: 2, bytes: 3, flags: 4 },
+            Op::GetSockOpt { socket: 1, level: 2, name: 3, room: 4, field: (5, 8) },
+            Op::ZerocopyReceive { socket: 1, bytes: 4096 },
+            Op::Ioctl { fd: 1, request: 0x541b, argument: -3 },
+            Op::SetOwner { fd: 1, actor: 2 },
+            Op::Fcntl { fd: 1, command: 2, argument: i64::MIN },
+            Op::Poll { fds: vec![(1, 1), (2, -1)], timeout_ns: None, masked: true },
+            Op::Select { read: vec![1], write: vec![], timeout_ns: Some(0), masked: false },
+            Op::EpollCreate { flags: 1 },
+            Op::EpollCtl { epoll: 1, operation: 2, fd: 3, events: 1 << 31 },
+            Op::EpollWait { epoll: 1, events: 2, timeout_ns: None },
+            Op::Uring(UringRequest::Recv { socket: 1, bytes: 2, flags: 3 }),
+            Op::Uring(UringRequest::RecvMultishot { socket: 1, bytes: 2 }),
+            Op::Uring(UringRequest::Poll { fd: 1, events: 2 }),
+            Op::SigAction { signal: 14, flags: 0x1000_0000 },
+            Op::Timer { after_ns: 1 },
+            Op::SetITimer { after_ns: 2 },
+            Op::Alarm { seconds: 3 },
+            Op::Kill { actor: 1, signal: 2 },
+            Op::KillChild { child: 1, signal: 9 },
+            Op::Fork,
+            Op::RecvInChild { socket: 1, bytes: 2 },
+            Op::Wait { child: 1 },
+            Op::Dup { fd: 1 },
+            Op::Pipe { into: (1, 2), flags: 3 },
+            Op::Inject { via: 1, packet: packet(Transport::Udp, Some((8, 16))) },
+            Op::Inject { via: 1, packet: packet(Transport::Echo, None) },
+            Op::Inject { via: 1, packet: packet(tcp, None) },
+            Op::Network(Network::Veth),
+            Op::Network(Network::Virtio),
+            Op::Network(Network::Tun { napi: true }),
+            Op::Network(Network::Xdp { device: "veth0".to_owned() }),
+            Op::Network(Network::TcIngress { device: "veth0".to_owned() }),
+        ];
+        all.extend(addresses().map(|to| Op::Bind { socket: 1, to }));
+        all.extend([Fault::Panic, Fault::Warn, Fault::Spin, Fault::Die].map(Op::Fault));
+        all
+    }
+
+    /// The number of a variant on the wire: postcard writes it first, in one byte below 128.
+    fn variant(op: &Op) -> u8 {
+        postcard::to_stdvec(op).unwrap()[0]
+    }
+
+    #[test]
+    fn every_operation_survives_the_wire() {
+        for op in operations() {
+            let bytes = postcard::to_stdvec(&op).unwrap();
+            assert_eq!(postcard::from_bytes(&bytes), Ok(op));
+        }
+    }
+
+    #[test]
+    fn the_operations_above_are_all_there_are() {
+        let mut numbers: Vec<u8> = operations().iter().map(variant).collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        let last = variant(&Op::Fault(Fault::Die));
+        assert_eq!(numbers, (0..=last).collect::<Vec<u8>>());
+        assert!(postcard::from_bytes::<Op>(&[last + 1; 16]).is_err(), "an operation after the last one");
+    }
+
+    #[test]
+    fn a_whole_plan_survives_the_wire() {
+        let steps = |recorded| -> Vec<Step> {
+            let into = |at: usize| (at % 2 == 0).then_some(at as Slot);
+            let step = |(at, op)| Step { when: conditions(), op, into: into(at), recorded };
+            operations().into_iter().enumerate().map(step).collect()
+        };
+        let policies = [Policy::Other, Policy::Fifo(99), Policy::Batch, Policy::Idle];
+        let actors = policies.map(|policy| Actor {
+            name: "actor".to_owned(),
+            kind: if policy == Policy::Idle { ActorKind::Process } else { ActorKind::Thread },
+            cpu: 1,
+            policy,
+            netns: 1,
+            steps: steps(true),
+        });
+        let milestones = Milestones { calibration: 1, functions: vec![2, u32::MAX] };
+        let passes = [
+            Pass::Trace,
+            Pass::Timing { milestones: None },
+            Pass::Timing { milestones: Some(milestones) },
+            Pass::Foreign { command: vec!["/bin/recorder".to_owned(), "-o".to_owned()], output: "/tmp/out".to_owned() },
+        ];
+        for pass in passes {
+            let plan = Plan {
+                pass,
+                iterations: 20,
+                warmup: 3,
+                sync_cpu: 1,
+                slots: 70,
+                completed_setup: Some(2),
+                settings: steps(false),
+                setup: steps(false),
+                actors: actors.to_vec(),
+                deadline_ns: u64::MAX,
+            };
+            let order = Order::Run(plan);
+            let bytes = postcard::to_stdvec(&order).unwrap();
+            assert_eq!(postcard::from_bytes(&bytes), Ok(order));
+            assert!(postcard::from_bytes::<Order>(&bytes[..bytes.len() - 1]).is_err(), "truncated");
+        }
+    }
+
+    #[test]
+    fn the_small_orders_survive_the_wire() {
+        for order in [Order::Facts, Order::Run(Plan::empty(Pass::Trace))] {
+            let bytes = postcard::to_stdvec(&order).unwrap();
+            assert_eq!(postcard::from_bytes(&bytes), Ok(order));
+        }
+        let setups = vec![Setup { slots: 0, steps: Vec::new() }];
+        let bytes = postcard::to_stdvec(&setups).unwrap();
+        assert_eq!(postcard::from_bytes(&bytes), Ok(setups));
+    }
 }

@@ -1,77 +1,80 @@
-//! What the agent says of the operations it ran.
+//! What the agent reports about the operations it ran, and how it marks them in the trace.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{ActorIndex, StepIndex};
 
-/// One operation in one iteration.
+/// The result of one operation in one iteration.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OpResult {
-    /// Who ran it.
+    /// The actor that ran it.
     pub actor: ActorIndex,
-    /// Which of the actor's steps.
+    /// The actor's step.
     pub step: StepIndex,
-    /// 0 is the first iteration after the warm-up.
+    /// The iteration, from 0 after the warm-up.
     pub iteration: u32,
-    /// The system call's return value; -1 with `errno` set on failure.
+    /// The system call's return value; -1 on failure.
     pub ret: i64,
-    /// 0 on success.
+    /// The system call's error; 0 on success.
     pub errno: i32,
-    /// CLOCK_MONOTONIC_RAW just before the call, in nanoseconds (exact mode: instructions).
+    /// CLOCK_MONOTONIC_RAW just before the call, in nanoseconds (in exact mode, instructions).
     pub start_ns: u64,
-    /// The same, just after it.
+    /// CLOCK_MONOTONIC_RAW just after the call, in the same unit.
     pub end_ns: u64,
     /// CPU time of the task during the call (CLOCK_THREAD_CPUTIME_ID), in nanoseconds.
     pub cpu_ns: u64,
     /// Voluntary and involuntary context switches of the task during the call (getrusage RUSAGE_THREAD).
     pub switches: u32,
-    /// A checksum of the bytes received (0 if none were): FNV-1a, 32 bits.
+    /// The [`checksum`](crate::checksum) of the bytes received; 0 if there were none.
     pub data: u32,
 }
 
-/// What the agent reports of a run as a whole.
+/// What the agent reports about a run as a whole.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunReport {
     /// Task ids, by actor.
     pub actor_tids: Vec<i32>,
-    /// The agent's own threads (the controller); nothing of theirs belongs to the case.
+    /// Task ids of the agent's own threads (the controller), which are not part of the case.
     pub agent_tids: Vec<i32>,
     /// Every recorded operation, by actor, iteration and step.
     pub results: Vec<OpResult>,
-    /// What the clock pair around an empty operation costs, median, in nanoseconds.
+    /// The median difference between two readings of CLOCK_MONOTONIC_RAW in a row, in nanoseconds: the clock's share of every
+    /// measured time.
     pub clock_overhead_ns: u64,
-    /// The same for the CPU clock.
+    /// The same for CLOCK_THREAD_CPUTIME_ID.
     pub cpu_overhead_ns: u64,
-    /// What a system call that does next to nothing takes, median, in nanoseconds; the clock's own cost is in it.
+    /// The median duration of a system call that does almost nothing, in nanoseconds, including the clock's share. 0 in a run
+    /// without milestones.
     pub bare_call_ns: u64,
-    /// The same while the one function that it runs is traced; 0, as above, if nothing was calibrated.
+    /// The same while the one function that this call runs is traced.
     pub traced_call_ns: u64,
-    /// Failures of setup or of the agent itself, in words; empty when all went well.
+    /// Failures of the agent during the run, in words; empty after success.
     pub errors: Vec<String>,
-    /// Actors that had not ended by the deadline, with the step they were in.
+    /// Actors that had not finished by the deadline, each with the step it was in.
     pub stuck: Vec<(ActorIndex, StepIndex)>,
 }
 
-/// The payload of a trace marker (written to `trace_marker_raw`): where in the plan a task is.
+/// A trace marker, which says where in the plan a task is.
 ///
-/// The kernel stores it as an `ftrace:raw_data` event: a 32-bit id and the bytes after it. The id is [`MARKER_ID`].
+/// The agent writes it to `trace_marker_raw`, and the kernel stores it as an `ftrace:raw_data` event: a 32-bit id, here
+/// [`MARKER_ID`], and the bytes after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Marker {
-    /// Begin or end of the operation.
+    /// Whether the operation begins or has ended.
     pub begin: bool,
-    /// Who.
+    /// The actor.
     pub actor: ActorIndex,
-    /// Which step.
+    /// The step.
     pub step: StepIndex,
-    /// Which iteration.
+    /// The iteration.
     pub iteration: u32,
 }
 
-/// The id under which rxpath's markers stand in the ring buffer ("rxpa" in ASCII).
+/// The id of rxpath's markers in the ring buffer ("rxpa" in ASCII).
 pub const MARKER_ID: u32 = 0x6170_7872;
 
 impl Marker {
-    /// Length of [`Marker::to_bytes`], id included.
+    /// Length of [`Marker::to_bytes`], in bytes, including the id.
     pub const LEN: usize = 16;
 
     /// The id and the payload, little endian: id (4), begin (4), actor (2), step (2), iteration (4).
@@ -85,7 +88,7 @@ impl Marker {
         out
     }
 
-    /// Reads what [`Marker::to_bytes`] wrote, id included; `None` if it is not one of ours.
+    /// Reads what [`Marker::to_bytes`] wrote; `None` for a marker of a different program.
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let bytes: &[u8; Self::LEN] = bytes.get(..Self::LEN)?.try_into().ok()?;
         let u32_at = |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
@@ -94,5 +97,67 @@ impl Marker {
             return None;
         }
         Some(Self { begin: u32_at(4) == 1, actor: u16_at(8), step: u16_at(10), iteration: u32_at(12) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MARKER: Marker = Marker { begin: true, actor: 0x0102, step: 0x0304, iteration: 0x0506_0708 };
+
+    #[test]
+    fn a_marker_has_this_layout() {
+        assert_eq!(MARKER.to_bytes(), *b"rxpa\x01\0\0\0\x02\x01\x04\x03\x08\x07\x06\x05");
+    }
+
+    #[test]
+    fn markers_come_back_as_they_were_written() {
+        for marker in [MARKER, Marker { begin: false, ..MARKER }] {
+            assert_eq!(Marker::from_bytes(&marker.to_bytes()), Some(marker));
+            let padded = [&marker.to_bytes()[..], &[0; 4]].concat();
+            assert_eq!(Marker::from_bytes(&padded), Some(marker), "the kernel pads what it stores");
+        }
+    }
+
+    #[test]
+    fn other_markers_are_not_ours() {
+        let changed = |at: usize| {
+            let mut bytes = MARKER.to_bytes();
+            bytes[at] ^= 2;
+            bytes
+        };
+        for bytes in [&[][..], &MARKER.to_bytes()[..Marker::LEN - 1], &changed(0), &changed(4)] {
+            assert_eq!(Marker::from_bytes(bytes), None, "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn a_report_survives_the_wire() {
+        let result = OpResult {
+            actor: 1,
+            step: 2,
+            iteration: 3,
+            ret: -1,
+            errno: 11,
+            start_ns: u64::MAX,
+            end_ns: 4,
+            cpu_ns: 5,
+            switches: 6,
+            data: 7,
+        };
+        let report = RunReport {
+            actor_tids: vec![70, -1],
+            agent_tids: vec![1],
+            results: vec![result, OpResult::default()],
+            clock_overhead_ns: 8,
+            cpu_overhead_ns: 9,
+            bare_call_ns: 10,
+            traced_call_ns: 11,
+            errors: vec!["reading /proc: no such file".to_owned()],
+            stuck: vec![(0, 1)],
+        };
+        let bytes = postcard::to_stdvec(&report).unwrap();
+        assert_eq!(postcard::from_bytes(&bytes), Ok(report));
     }
 }

@@ -1,94 +1,94 @@
 //! One run: setup, actors, rounds, and the report.
 
-use std::fs;
 use std::mem::ManuallyDrop;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc;
 
+use rxpath_guest::pure::median::median;
 use rxpath_guest::{ActorKind, Pass, Plan, RunReport, Tag};
 
-use crate::Means;
-use crate::actor::{self, Cell, Stage};
-use crate::board::{Board, Phase, SharedMemory};
+use crate::actor::{self, ActorContext, ResultCell};
+use crate::agent::Agent;
 use crate::controller::{Controller, Stuck};
 use crate::devices::SharedRegion;
 use crate::foreign::{self, Recorder};
-use crate::hands;
 use crate::milestones;
 use crate::ops::Scratch;
 use crate::setup;
+use crate::shared_state::{Phase, SharedMemory, SharedState};
 use crate::sys::{self, Forked};
 use crate::tracing::Tracing;
+use crate::worker;
 
-/// Rounds with the milestones armed before they are measured.
+/// Rounds that run with the milestones traced before any is measured.
 const MILESTONE_WARMUP: u32 = 2;
 
-/// Runs the plan; what was recorded goes into `region`, what happened into the report.
+/// Runs the plan. Records go to the agent's region, and everything else that happened is in the report.
 ///
-/// Nothing but settings is touched before `start_ns` (CLOCK_MONOTONIC), which every CPU awaits idle: whatever differed in
-/// the instructions right after a restore is over by then.
-pub fn run(plan: &'static Plan, means: &mut Means, start_ns: u64) -> Result<RunReport, String> {
-    let Means { region, tracing, hands, memory, scratch, begun, metronome, room } = means;
+/// Before `start_ns` (CLOCK_MONOTONIC), which every CPU awaits idle, only settings are made: every difference in the instructions
+/// right after a restore is over by then.
+pub fn run(plan: &'static Plan, agent: &mut Agent, start_ns: u64) -> Result<RunReport, String> {
+    let Agent { region, tracing, workers, memory, scratch, completed_setups, tick_clock, buffers } = agent;
     let tracing = *tracing;
-    apply_settings(plan)?;
     let among_threads = plan.actors.iter().all(|actor| actor.kind == ActorKind::Thread);
-    let board = Board::new(memory, plan.actors.len(), usize::from(plan.slots), among_threads)?;
+    let state = SharedState::new(memory, plan.actors.len(), usize::from(plan.slots), among_threads)?;
+    setup::perform(&plan.settings, state, scratch)?;
     let mut report = RunReport { agent_tids: vec![sys::gettid()], ..RunReport::default() };
     sys::sleep_until(start_ns);
-    if let Some(begun) = plan.begun.and_then(|which| begun.get(usize::from(which))) {
-        begun.hand_over(board);
+    if let Some(completed_setup) = plan.completed_setup.and_then(|index| completed_setups.get(usize::from(index))) {
+        completed_setup.copy_to(state);
     }
-    setup::go_through(&plan.setup, board, scratch)?;
+    setup::perform(&plan.setup, state, scratch)?;
     report.clock_overhead_ns = clock_overhead(libc::CLOCK_MONOTONIC_RAW);
     report.cpu_overhead_ns = clock_overhead(libc::CLOCK_THREAD_CPUTIME_ID);
 
-    let ledgers =
-        plan.actors.iter().map(|actor| ledger(memory, plan, actor.steps.len())).collect::<Result<Vec<_>, _>>()?;
-    let stage = |index: usize| Stage {
+    let results =
+        plan.actors.iter().map(|actor| cells(memory, plan, actor.steps.len())).collect::<Result<Vec<_>, _>>()?;
+    let context = |index: usize| ActorContext {
         actor: &plan.actors[index],
         index: index as u16,
-        board,
+        state,
         tracing,
-        ledger: ledgers[index],
+        results: results[index],
     };
     let of_kind = |kind| (0..plan.actors.len()).filter(move |index| plan.actors[*index].kind == kind);
-    // Processes first: a fork copies only the calling thread, so no other had better be at work.
+    // Processes first: a fork copies only the calling thread, so no other thread should be at work yet.
     for index in of_kind(ActorKind::Process) {
-        match sys::fork().map_err(|why| format!("forking actor {}: {why}", plan.actors[index].name))? {
-            Forked::Child => sys::exit_now(i32::from(actor::live(&stage(index), Scratch::new(), None).is_err())),
+        match sys::fork().map_err(|error| format!("forking actor {}: {error}", plan.actors[index].name))? {
+            Forked::Child => sys::exit_now(i32::from(actor::run(&context(index), Scratch::new(), None).is_err())),
             Forked::Parent => {}
         }
     }
-    let (complain, complaints) = mpsc::channel();
-    // Neither it nor the hands that are left are dropped: closing their files would take its time.
-    let mut controller = ManuallyDrop::new(Controller::new(plan, board, metronome));
-    let mut hands = ManuallyDrop::new(hands.drain(..));
+    let (send_error, actor_errors) = mpsc::channel();
+    // Neither the controller nor the remaining workers are dropped: closing their files would take time.
+    let mut controller = ManuallyDrop::new(Controller::new(plan, state, tick_clock));
+    let mut workers = ManuallyDrop::new(workers.drain(..));
     for index in of_kind(ActorKind::Thread) {
-        let (stage, complain) = (stage(index), complain.clone());
-        let live = move |scratch, bound_to| {
-            if let Err(why) = actor::live(&stage, scratch, bound_to) {
-                let _ = complain.send(why);
+        let (context, send_error) = (context(index), send_error.clone());
+        let act = move |scratch, bound_to| {
+            if let Err(error) = actor::run(&context, scratch, bound_to) {
+                let _ = send_error.send(error);
             }
         };
-        match hands.next() {
-            Some(hand) => {
-                hand.give(move |scratch| live(scratch, Some(hands::CPU)))?;
-                controller.watch(index, hand.call);
+        match workers.next() {
+            Some(worker) => {
+                worker.start(move |scratch| act(scratch, Some(worker::CPU)))?;
+                controller.watch(index, worker.call);
             }
-            None => drop(std::thread::spawn(move || live(Scratch::new(), None))),
+            None => drop(std::thread::spawn(move || act(Scratch::new(), None))),
         }
     }
-    // Actors are not waited for at the end: they end with the machine.
-    match all_rounds(&mut controller, plan, board, tracing, region, &mut report) {
+    // Actors are not joined: they end with the machine.
+    match all_rounds(&mut controller, plan, state, tracing, region, &mut report) {
         Ok(()) => {}
         Err(Stop::Stuck(Stuck(stuck))) => report.stuck = stuck,
-        Err(Stop::Failed(why)) => report.errors.push(why),
+        Err(Stop::Failed(error)) => report.errors.push(error),
     }
-    report.errors.extend(complaints.try_iter());
-    report.actor_tids = board.actors.iter().map(|actor| actor.tid.load(Ordering::Acquire)).collect();
-    report.results = std::mem::take(&mut room.results);
-    report.results.extend(ledgers.iter().flat_map(|ledger| ledger.iter().filter_map(Cell::get)));
+    report.errors.extend(actor_errors.try_iter());
+    report.actor_tids = state.actors.iter().map(|actor| actor.tid.load(Ordering::Acquire)).collect();
+    report.results = std::mem::take(&mut buffers.results);
+    report.results.extend(results.iter().flat_map(|cells| cells.iter().filter_map(ResultCell::get)));
     Ok(report)
 }
 
@@ -104,15 +104,15 @@ impl From<Stuck> for Stop {
 }
 
 impl From<String> for Stop {
-    fn from(why: String) -> Self {
-        Self::Failed(why)
+    fn from(error: String) -> Self {
+        Self::Failed(error)
     }
 }
 
 fn all_rounds(
     controller: &mut Controller,
     plan: &Plan,
-    board: Board,
+    state: SharedState,
     tracing: &Tracing,
     region: &mut SharedRegion,
     report: &mut RunReport,
@@ -120,25 +120,25 @@ fn all_rounds(
     controller.meet_actors()?;
     warm_up(controller, plan.warmup)?;
     match &plan.pass {
-        Pass::Trace => traced_rounds(controller, plan, board, tracing, region, Tag::Pages),
+        Pass::Trace => traced_rounds(controller, plan, state, tracing, region, Tag::Pages),
         Pass::Timing { milestones } => {
-            board.set_phase(Phase::Timed);
+            state.set_phase(Phase::Timed);
             for iteration in 0..plan.iterations {
                 controller.round(iteration)?;
             }
             let Some(milestones) = milestones else { return Ok(()) };
-            board.set_phase(Phase::Quiet);
+            state.set_phase(Phase::Quiet);
             milestones::arm(milestones, tracing, report)?;
             warm_up(controller, MILESTONE_WARMUP)?;
-            traced_rounds(controller, plan, board, tracing, region, Tag::MilestonePages)
+            traced_rounds(controller, plan, state, tracing, region, Tag::MilestonePages)
         }
         Pass::Foreign { command, output } => {
             let mut recorder = Recorder::start(command, tracing)?;
-            // Starting it has used the caches and allocators that the rounds before had warmed.
+            // Starting the recorder has disturbed the caches and allocators that the earlier rounds had warmed.
             warm_up(controller, plan.warmup)?;
-            board.set_phase(Phase::Traced);
+            state.set_phase(Phase::Traced);
             let done = (0..plan.iterations).try_for_each(|iteration| controller.round(iteration));
-            board.set_phase(Phase::Quiet);
+            state.set_phase(Phase::Quiet);
             recorder.finish()?;
             foreign::send(Path::new(output), region)?;
             Ok(done?)
@@ -153,46 +153,30 @@ fn warm_up(controller: &mut Controller, rounds: u32) -> Result<(), Stop> {
 fn traced_rounds(
     controller: &mut Controller,
     plan: &Plan,
-    board: Board,
+    state: SharedState,
     tracing: &Tracing,
     region: &mut SharedRegion,
     pages: Tag,
 ) -> Result<(), Stop> {
-    board.set_phase(Phase::Traced);
+    state.set_phase(Phase::Traced);
     tracing.record(true)?;
     let done = (0..plan.iterations).try_for_each(|iteration| controller.round(iteration));
     tracing.record(false)?;
-    board.set_phase(Phase::Quiet);
-    // Even of a run that got stuck, the records are worth having.
+    state.set_phase(Phase::Quiet);
+    // The records of a run that got stuck are useful too.
     tracing.drain(region, pages)?;
     Ok(done?)
 }
 
-fn apply_settings(plan: &Plan) -> Result<(), String> {
-    for (name, value) in &plan.sysctls {
-        let path = Path::new("/proc/sys").join(name.replace('.', "/"));
-        fs::write(&path, value).map_err(|why| format!("sysctl {name} = {value}: {why}"))?;
-    }
-    for (path, value) in &plan.files {
-        fs::write(path, value).map_err(|why| format!("writing {value:?} to {path}: {why}"))?;
-    }
-    Ok(())
-}
-
-fn ledger(memory: &mut SharedMemory, plan: &Plan, steps: usize) -> Result<&'static [Cell], String> {
+/// Cells for the results of an actor with this many steps.
+fn cells(memory: &mut SharedMemory, plan: &Plan, steps: usize) -> Result<&'static [ResultCell], String> {
     let count = plan.iterations as usize * steps;
-    let memory = memory.take(count * size_of::<Cell>())?;
+    let memory = memory.take(count * size_of::<ResultCell>())?;
     // SAFETY: a cell is valid when all zero (its flag then says that nothing was written) and synchronises by its flag.
-    Ok(unsafe { memory.leak_as::<Cell>(count) })
+    Ok(unsafe { memory.leak_as::<ResultCell>(count) })
 }
 
-/// What reading a clock twice in a row shows, median of many: the share of every measured time that is not the call's.
+/// The median difference between two readings of a clock in a row: the clock's share of every measured time.
 fn clock_overhead(clock: libc::clockid_t) -> u64 {
     median((0..64).map(|_| sys::clock_ns(clock).abs_diff(sys::clock_ns(clock))).collect())
-}
-
-/// The middle one, the upper of two; 0 of none.
-pub fn median(mut times: Vec<u64>) -> u64 {
-    times.sort_unstable();
-    times.get(times.len() / 2).copied().unwrap_or(0)
 }

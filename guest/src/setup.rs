@@ -1,52 +1,52 @@
-//! Setting up: steps that the agent goes through itself, at the beginning of a run or before the machine is saved. What
-//! most cases begin with is made before: the handshake of a TCP connection alone is thousands of blocks of the kernel's code
-//! that each restored machine's QEMU would have to translate anew.
+//! Steps that the agent performs itself: before the machine is saved, and at the beginning of a run. Most cases start with one of
+//! a few setups, which are performed before: the handshake of a TCP connection alone is thousands of blocks of the kernel's
+//! code that the QEMU that restores the machine would have to translate.
 
 use std::fs;
 use std::path::Path;
 
 use rxpath_guest::{SETUPS_FILE, Setup, Slot, Step};
 
-use crate::board::{Board, SharedMemory};
 use crate::ops::{self, Scratch};
+use crate::shared_state::{SharedMemory, SharedState};
 
-/// A setup that has been gone through, and has not been used.
-pub struct Begun(Vec<i64>);
+/// The slots that the steps of a [`Setup`] have filled.
+pub struct CompletedSetup(Vec<i64>);
 
-impl Begun {
-    /// Gives what its steps made to the first slots of a run's board.
-    pub fn hand_over(&self, board: Board) {
-        for (slot, made) in self.0.iter().enumerate() {
-            board.set(slot as Slot, *made);
+impl CompletedSetup {
+    /// Copies the slots to the first ones of a run.
+    pub fn copy_to(&self, state: SharedState) {
+        for (slot, value) in self.0.iter().enumerate() {
+            state.set(slot as Slot, *value);
         }
     }
 }
 
-/// Goes through all the setups that lie in the guest's root.
-pub fn begin_all(memory: &mut SharedMemory, scratch: &mut Scratch) -> Result<Vec<Begun>, String> {
+/// Performs all setups in [`SETUPS_FILE`].
+pub fn complete_all(memory: &mut SharedMemory, scratch: &mut Scratch) -> Result<Vec<CompletedSetup>, String> {
     let path = Path::new("/").join(SETUPS_FILE);
-    let bytes = fs::read(&path).map_err(|why| format!("reading {}: {why}", path.display()))?;
-    let setups: Vec<Setup> =
-        postcard::from_bytes(&bytes).map_err(|why| format!("{} is no list of setups: {why}", path.display()))?;
-    setups.iter().map(|setup| begin(setup, memory, scratch)).collect()
+    let bytes = fs::read(&path).map_err(|error| format!("reading {}: {error}", path.display()))?;
+    let setups: Vec<Setup> = postcard::from_bytes(&bytes)
+        .map_err(|error| format!("decoding {}: expected a list of setups: {error}", path.display()))?;
+    setups.iter().map(|setup| complete(setup, memory, scratch)).collect()
 }
 
-fn begin(setup: &Setup, memory: &mut SharedMemory, scratch: &mut Scratch) -> Result<Begun, String> {
-    let board = Board::new(memory, 0, usize::from(setup.slots), true)?;
-    go_through(&setup.steps, board, scratch)?;
-    Ok(Begun((0..setup.slots).map(|slot| board.get(slot)).collect()))
+fn complete(setup: &Setup, memory: &mut SharedMemory, scratch: &mut Scratch) -> Result<CompletedSetup, String> {
+    let state = SharedState::new(memory, 0, usize::from(setup.slots), true)?;
+    perform(&setup.steps, state, scratch)?;
+    Ok(CompletedSetup((0..setup.slots).map(|slot| state.get(slot)).collect()))
 }
 
-/// Does the steps one after another.
-pub fn go_through(steps: &[Step], board: Board, scratch: &mut Scratch) -> Result<(), String> {
+/// Performs the steps in order; the first that fails is an error.
+pub fn perform(steps: &[Step], state: SharedState, scratch: &mut Scratch) -> Result<(), String> {
     for (index, step) in steps.iter().enumerate() {
-        let outcome = ops::prepare(&step.op, &board, scratch).run().settle(&board, scratch);
+        let outcome = ops::prepare(&step.op, &state, scratch).run().settle(&state, scratch);
         if outcome.errno != 0 {
-            let why = std::io::Error::from_raw_os_error(outcome.errno);
-            return Err(format!("setup step {} ({:?}): {why}", index + 1, step.op));
+            let error = std::io::Error::from_raw_os_error(outcome.errno);
+            return Err(format!("setup step {} ({:?}): {error}", index + 1, step.op));
         }
         if let Some(slot) = step.into {
-            board.set(slot, outcome.ret);
+            state.set(slot, outcome.ret);
         }
     }
     Ok(())

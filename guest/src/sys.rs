@@ -1,5 +1,5 @@
-//! The system calls that the standard library does not offer, made safe. All `unsafe` of the agent that is not one
-//! operation's own lives here.
+//! Safe wrappers of the system calls that the standard library does not offer. All `unsafe` code of the agent is here, except
+//! what belongs to a single operation.
 
 use std::ffi::{CString, c_int, c_long};
 use std::fs::File;
@@ -8,7 +8,7 @@ use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::sync::atomic::AtomicU32;
 
-/// Turns a system call's return value into a result.
+/// Converts a system call's return value to a result.
 pub fn check(ret: impl Into<i64>) -> Result<i64> {
     match ret.into() {
         -1 => Err(Error::last_os_error()),
@@ -29,11 +29,11 @@ pub fn load_module(file: &File) -> Result<()> {
     check(unsafe { libc::syscall(libc::SYS_finit_module, file.as_raw_fd(), c"".as_ptr(), 0) }).map(drop)
 }
 
-/// Powers the machine off; the last resort when the exit port did not work.
+/// Powers the machine off, for when the exit port did not work.
 pub fn power_off() -> ! {
     // SAFETY: takes no pointers.
     unsafe { libc::reboot(libc::RB_POWER_OFF) };
-    // SAFETY: takes no pointers. PID 1 returning would be a kernel panic, which the host reports as such.
+    // SAFETY: takes no pointers. The exit of PID 1 is a kernel panic, which the host reports.
     unsafe { libc::_exit(1) }
 }
 
@@ -54,13 +54,13 @@ pub fn interface_up(name: &str) -> Result<()> {
     done.map(drop)
 }
 
-/// Waits until everything printed has left on the serial line (tcdrain(3)): a paused machine sends nothing more.
+/// Waits until the serial line has sent all output (tcdrain(3)): a paused machine sends nothing.
 pub fn drain_console() {
     // SAFETY: takes no pointers.
     unsafe { libc::tcdrain(libc::STDOUT_FILENO) };
 }
 
-/// Lets the calling thread use every I/O port, or no longer (iopl(2)).
+/// Gives the calling thread permission to use every I/O port, or takes it away (iopl(2)).
 pub fn allow_ports(allowed: bool) -> Result<()> {
     const EVERY_PORT: c_int = 3;
     // SAFETY: takes no pointers.
@@ -73,7 +73,7 @@ pub fn write_port_u16(port: u16, value: u16) {
     unsafe { std::arch::asm!("out dx, ax", in("dx") port, in("ax") value, options(nomem, nostack, preserves_flags)) };
 }
 
-/// Reads bytes, one by one, from an I/O port that [`allow_ports`] has allowed.
+/// Reads bytes from an I/O port that [`allow_ports`] has allowed, one at a time.
 pub fn read_port_bytes(port: u16, to: &mut [u8]) {
     for byte in to {
         let value: u8;
@@ -97,14 +97,14 @@ pub fn gettid() -> i32 {
     unsafe { libc::gettid() }
 }
 
-/// Lets this process and its children have so many descriptors open (RLIMIT_NOFILE).
+/// Sets how many descriptors this process and its children may have open (RLIMIT_NOFILE).
 pub fn allow_descriptors(count: u64) -> Result<()> {
     let limit = libc::rlimit { rlim_cur: count, rlim_max: count };
     // SAFETY: `limit` is valid for the call.
     check(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) }).map(drop)
 }
 
-/// Names the calling task (its `comm`, 15 bytes).
+/// Sets the calling task's name (its `comm`, at most 15 bytes).
 pub fn set_name(name: &str) {
     if let Ok(name) = CString::new(name) {
         // SAFETY: the string is NUL-terminated; the kernel copies at most 16 bytes of it.
@@ -112,7 +112,7 @@ pub fn set_name(name: &str) {
     }
 }
 
-/// Binds the calling task to one CPU.
+/// Binds the calling task to one CPU (sched_setaffinity(2)).
 pub fn bind_to_cpu(cpu: usize) -> Result<()> {
     // SAFETY: an all-zero cpu_set_t is the empty set.
     let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
@@ -122,14 +122,14 @@ pub fn bind_to_cpu(cpu: usize) -> Result<()> {
     check(unsafe { libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &set) }).map(drop)
 }
 
-/// Sets the calling task's scheduling policy.
+/// Sets the calling task's scheduling policy (sched_setscheduler(2)).
 pub fn set_policy(policy: c_int, priority: c_int) -> Result<()> {
     let parameter = libc::sched_param { sched_priority: priority };
     // SAFETY: `parameter` is valid for the call.
     check(unsafe { libc::sched_setscheduler(0, policy, &parameter) }).map(drop)
 }
 
-/// A clock's reading, in nanoseconds.
+/// The reading of a clock, in nanoseconds.
 #[inline]
 pub fn clock_ns(clock: libc::clockid_t) -> u64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
@@ -151,7 +151,7 @@ pub fn sleep_until(ns: u64) {
     }
 }
 
-/// Voluntary and involuntary context switches of the calling thread so far.
+/// The number of voluntary and involuntary context switches of the calling thread so far (getrusage(2)).
 pub fn context_switches() -> u32 {
     // SAFETY: an all-zero rusage is a valid value of that plain C structure.
     let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
@@ -160,13 +160,14 @@ pub fn context_switches() -> u32 {
     (usage.ru_nvcsw + usage.ru_nivcsw) as u32
 }
 
-/// sched_get_priority_max(2) of SCHED_OTHER, for a system call that does next to nothing.
+/// Makes a system call that does almost nothing: sched_get_priority_max(2) of SCHED_OTHER.
 pub fn smallest_call() {
     // SAFETY: takes no pointers.
     unsafe { libc::sched_get_priority_max(libc::SCHED_OTHER) };
 }
 
-/// Sleeps while `word` holds `expected`, until woken (futex(2)); across processes unless `private` is FUTEX_PRIVATE_FLAG.
+/// Sleeps while `word` has the value `expected`, until woken (futex(2)). `private` is FUTEX_PRIVATE_FLAG if only this process uses
+/// the word, and otherwise 0.
 pub fn futex_wait(word: &AtomicU32, expected: u32, private: c_int) {
     // SAFETY: `word` is a live, aligned 32-bit word; no timeout is given.
     unsafe {
@@ -182,21 +183,19 @@ pub fn futex_wait_for(word: &AtomicU32, expected: u32, ns: u64, private: c_int) 
     unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAIT | private, expected, &time) };
 }
 
-/// Wakes everyone who waits on `word`.
+/// Wakes all tasks that wait on `word`.
 pub fn futex_wake(word: &AtomicU32, private: c_int) {
     // SAFETY: `word` is a live, aligned 32-bit word.
     unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAKE | private, i32::MAX) };
 }
 
-/// Which side of [`fork`] this is.
+/// The process in which [`fork`] has returned.
 pub enum Forked {
-    /// The new process.
     Child,
-    /// The old one.
     Parent,
 }
 
-/// fork(2). The caller has a single thread's worth of state to care for: the child must end with [`exit_now`].
+/// fork(2). The child has only the calling thread, and must end with [`exit_now`].
 pub fn fork() -> Result<Forked> {
     // SAFETY: the child only runs an actor's steps, which allocate nothing that another thread could hold locked.
     match check(unsafe { libc::fork() })? {
@@ -205,37 +204,37 @@ pub fn fork() -> Result<Forked> {
     }
 }
 
-/// Ends the calling process at once.
+/// Ends the calling process at once (_exit(2)).
 pub fn exit_now(code: i32) -> ! {
     // SAFETY: takes no pointers; nothing of the process needs to be torn down.
     unsafe { libc::_exit(code) }
 }
 
-/// Reaps a child, waiting for it.
+/// Waits for a child and reaps it (waitpid(2)).
 pub fn wait_for(pid: i32) {
     // SAFETY: no status is asked for.
     unsafe { libc::waitpid(pid, std::ptr::null_mut(), 0) };
 }
 
-/// Whether there is a process of this pid, if only as a zombie that nobody has waited for (kill(2), signal 0).
+/// Whether a process with this pid exists, including a zombie that has not been reaped (kill(2), signal 0).
 pub fn exists(pid: i32) -> bool {
     // SAFETY: takes no pointers.
     unsafe { libc::kill(pid, 0) == 0 }
 }
 
-/// Asks a process to end, as Ctrl-C does (SIGINT).
+/// Sends SIGINT to a process, as Ctrl-C does.
 pub fn interrupt(pid: i32) -> Result<()> {
     // SAFETY: takes no pointers.
     check(unsafe { libc::kill(pid, libc::SIGINT) }).map(drop)
 }
 
-/// Has a descriptor closed in every program that is executed from now on (FD_CLOEXEC).
+/// Marks a descriptor to be closed by execve(2) (FD_CLOEXEC).
 pub fn close_on_exec(fd: c_int) -> Result<()> {
     // SAFETY: takes no pointers.
     check(unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) }).map(drop)
 }
 
-/// Bytes waiting in a socket's queue: `request` is FIONREAD or TIOCOUTQ (ioctl(2), tcp(7)).
+/// The number of bytes in a socket's queue; `request` is FIONREAD or TIOCOUTQ (ioctl(2), tcp(7)).
 pub fn queue_length(fd: c_int, request: libc::Ioctl) -> Result<u32> {
     let mut bytes: c_int = 0;
     // SAFETY: `bytes` is the int that these requests fill.
@@ -243,7 +242,7 @@ pub fn queue_length(fd: c_int, request: libc::Ioctl) -> Result<u32> {
     Ok(bytes as u32)
 }
 
-/// Whether poll(2) finds one of these events on a descriptor at this moment.
+/// Whether poll(2) reports one of these events on a descriptor now.
 pub fn is_ready(fd: c_int, events: i16) -> bool {
     let mut poll = libc::pollfd { fd, events, revents: 0 };
     // SAFETY: `poll` is one pollfd, valid for the call, which does not wait.
@@ -259,7 +258,7 @@ pub fn tcp_state(fd: c_int) -> Option<u8> {
     (ret == 0).then_some(state)
 }
 
-/// Memory shared with the host or between processes.
+/// Memory shared with the host or between processes, never unmapped.
 pub struct Mapping {
     start: *mut u8,
     len: usize,
@@ -284,7 +283,7 @@ impl Mapping {
         if start == libc::MAP_FAILED { Err(Error::last_os_error()) } else { Ok(Self { start: start.cast(), len }) }
     }
 
-    /// Zeroed memory that children of fork share, every page touched.
+    /// Maps zeroed memory that forked processes share, with every page present.
     pub fn shared(len: usize) -> Result<Self> {
         // SAFETY: a fresh anonymous mapping.
         let start = unsafe {
@@ -300,39 +299,39 @@ impl Mapping {
         if start == libc::MAP_FAILED { Err(Error::last_os_error()) } else { Ok(Self { start: start.cast(), len }) }
     }
 
-    /// Takes so many bytes off its start, if it has as many.
+    /// Splits off at least this many bytes from the start, if the mapping has that many.
     pub fn split(&mut self, bytes: usize) -> Option<Self> {
-        // A line of the cache for each: two users of one would be in each other's way.
+        // Each part has cache lines of its own, so that its users do not slow each other down.
         const LINE: usize = 64;
         let len = bytes.checked_next_multiple_of(LINE).filter(|len| *len <= self.len)?;
         let start = self.start;
-        // SAFETY: `len` bytes from the start on are within the mapping, or end with it.
+        // SAFETY: the first `len` bytes are within the mapping.
         self.start = unsafe { start.add(len) };
         self.len -= len;
         Some(Self { start, len })
     }
 
-    /// Length in bytes.
+    /// In bytes.
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Copies bytes into it. Panics beyond its end, like a slice.
+    /// Copies bytes to this offset. Panics beyond the end, like a slice.
     pub fn write(&mut self, at: usize, bytes: &[u8]) {
         self.tail(at)[..bytes.len()].copy_from_slice(bytes);
     }
 
-    /// Everything from `at` on.
+    /// The bytes from this offset on.
     pub fn tail(&mut self, at: usize) -> &mut [u8] {
         let at = at.min(self.len);
         // SAFETY: within the mapping, which lives as long as `self`; `&mut self` makes the slice unique here.
         unsafe { std::slice::from_raw_parts_mut(self.start.add(at), self.len - at) }
     }
 
-    /// The memory as values of `T`, for ever. `T` must be valid when all zero and safe to share between tasks.
+    /// The memory as values of `T`.
     ///
     /// # Safety
-    /// Every bit pattern of zeros is a valid `T`, and `T` synchronises all access to itself.
+    /// All zero bytes are a valid `T`, and `T` synchronises all access to itself.
     pub unsafe fn leak_as<T>(self, count: usize) -> &'static [T] {
         assert!(count * size_of::<T>() <= self.len && self.start.align_offset(align_of::<T>()) == 0);
         // SAFETY: in range and aligned (checked), never unmapped, valid as the caller promises.

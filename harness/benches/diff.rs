@@ -105,7 +105,7 @@ fn changed(path: &CallPath) -> CallPath {
         node.depth += deeper.len() as u32;
         if at > 0 && numbers.below(100) == 0 {
             match numbers.below(5) {
-                0 => node.what = PathEntry::Call(format!("renamed_{}", numbers.below(50)).into()),
+                0 => node.entry = PathEntry::Call(format!("renamed_{}", numbers.below(50)).into()),
                 1 => {
                     out.nodes.push(PathNode::once(node.depth, PathEntry::Call("level".into())));
                     node.depth += 1;

@@ -2,11 +2,14 @@
 //! says what changed between kernels, why, and at what cost. See ARCHITECTURE.md for how the pieces fit.
 
 pub mod case;
+pub mod code;
 pub mod command;
 pub mod diff;
 mod error_chain;
 pub mod kernel;
+mod nearest;
 pub mod path;
+mod replace_file;
 pub mod report;
 pub mod suite;
 pub mod trace;

@@ -2,7 +2,9 @@
 //!
 //! Listing the tests reads only cases/ and kernels/; a guest is booted or restored when a test runs.
 
-use std::path::Path;
+#[path = "common/mod.rs"]
+mod common;
+
 use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -11,17 +13,17 @@ use rxpath::case::{Case, load_some};
 use rxpath::error_chain;
 use rxpath::kernel::Series;
 use rxpath::report::junit::{test_name, test_path};
-use rxpath::suite::{MatrixOptions, Project, ProjectOptions, Silent, Verdict, run_matrix};
-use rxpath::vm::{Accelerator, RunLimits};
+use rxpath::suite::{MatrixOptions, Silent, Verdict, run_matrix};
+use rxpath::vm::RunLimits;
+
+use common::{one_guest, project};
 
 fn main() -> ExitCode {
-    rxpath::vm::run_launcher_if_requested();
     let arguments = Arguments::from_args();
-    let options = ProjectOptions { root: Some(env!("CARGO_MANIFEST_DIR").into()), ..ProjectOptions::default() };
     // nextest starts this program once for each test, and reading every case would take longer than running one.
     let only = arguments.filter.as_deref().filter(|_| arguments.exact);
     let wanted = |file: &str| only.is_none_or(|test| test.starts_with(&test_path(file)));
-    let opened = Project::open(&options).and_then(|project| {
+    let opened = project().and_then(|project| {
         let cases = match only {
             Some(_) => load_some(&project.root, &wanted)?,
             None => project.cases()?,
@@ -54,14 +56,12 @@ fn main() -> ExitCode {
 
 /// Runs both passes, and fails with the text that `rxpath run` prints.
 fn check(case: &Case, series: Series) -> Result<(), Failed> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let options = ProjectOptions { root: Some(root.to_owned()), ..ProjectOptions::default() };
-    let project = Project::open(&options)?;
+    let project = project()?;
     let fetched = project.fetch(&[series], &|_| {})?;
     let keep = project.cache.root().join("failures");
     let limits = RunLimits { keep_failures: Some(keep), ..RunLimits::default() };
     // insta's settings decide whether pending snapshots are written; by default not in a CI job.
-    let matrix = MatrixOptions { jobs: 1, limits, propose: true, accelerator: Accelerator::Exact, save_captures: None };
+    let matrix = MatrixOptions { limits, propose: true, ..one_guest() };
     let results = run_matrix(&[case], &fetched, &project.images(), &project.snapshots(), &matrix, &Silent)?;
     match results.worst() {
         Verdict::Pass | Verdict::Skipped => Ok(()),

@@ -225,7 +225,7 @@ fn hostile_names_are_text_in_html_and_in_markdown() {
         one.case = format!("{name}{}", number / 6).as_str().into();
         one.title = name.to_owned();
         one.about = name.to_owned();
-        let escaped = text::step(&rxpath::path::PathEntry::Call(name.into()));
+        let escaped = text::entry(&rxpath::path::PathEntry::Call(name.into()));
         one.accepted = Some(format!("# {}\n{}", one.paths[0].name, one.paths[0].path));
         one.paths[0].path = format!("{escaped}\n  {escaped}\n");
         one.paths[1].name = name.replace(['\n', '\0'], " ");

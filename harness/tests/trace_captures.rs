@@ -55,7 +55,7 @@ impl Recorded {
     }
 
     fn name_of<'a>(&'a self, node: &Node) -> Option<&'a str> {
-        match node.what {
+        match node.kind {
             NodeKind::Call { func, .. } => Some(self.symbols.name(func).unwrap()),
             _ => None,
         }
@@ -68,7 +68,7 @@ fn data() -> PathBuf {
 
 /// What lies between the two markers of the recorded recv, and whose forest it is.
 fn recv(forests: &CallForests) -> (TaskKey, &[Node]) {
-    let marks = |node: &Node, text: &[u8]| matches!(&node.what, NodeKind::Marker { bytes } if bytes.starts_with(text));
+    let marks = |node: &Node, text: &[u8]| matches!(&node.kind, NodeKind::Marker { bytes } if bytes.starts_with(text));
     for (task, Forest { nodes, .. }) in &forests.by_task {
         let begin = nodes.iter().position(|node| marks(node, b"\x01\0\0\0recv>"));
         let end = nodes.iter().position(|node| marks(node, b"\x01\0\0\0recv<"));
@@ -100,10 +100,10 @@ fn a_blocking_recv_nests_the_same_way_on_every_kernel() {
         for node in nodes {
             inside.retain(|above| above.depth < node.depth);
             if next.is_some() && recorded.name_of(node) == next {
-                let NodeKind::Call { end: Some(end), .. } = node.what else {
+                let NodeKind::Call { end: Some(end), .. } = node.kind else {
                     panic!("{series}: {next:?} never returned")
                 };
-                let within = |above: &&Node| matches!(above.what, NodeKind::Call { end: Some(e), .. } if e >= end);
+                let within = |above: &&Node| matches!(above.kind, NodeKind::Call { end: Some(e), .. } if e >= end);
                 assert!(inside.iter().all(within), "{series}: {next:?} outlives what called it");
                 assert_eq!(inside.len(), 7 - 1 - expected.len(), "{series}: {next:?} is not nested in the one before");
                 inside.push(node);
@@ -111,9 +111,9 @@ fn a_blocking_recv_nests_the_same_way_on_every_kernel() {
             }
         }
         assert_eq!(next, None, "{series}");
-        let out = nodes.iter().position(|node| matches!(node.what, NodeKind::SwitchOut { state: 'S', .. })).unwrap();
-        let back = nodes[out + 1..].iter().find(|node| !matches!(node.what, NodeKind::Call { .. })).unwrap();
-        assert!(matches!(back.what, NodeKind::SwitchIn { .. }), "{series}: the receiver sleeps once, then runs again");
+        let out = nodes.iter().position(|node| matches!(node.kind, NodeKind::SwitchOut { state: 'S', .. })).unwrap();
+        let back = nodes[out + 1..].iter().find(|node| !matches!(node.kind, NodeKind::Call { .. })).unwrap();
+        assert!(matches!(back.kind, NodeKind::SwitchIn { .. }), "{series}: the receiver sleeps once, then runs again");
     }
 }
 
@@ -137,7 +137,7 @@ fn the_receiver_is_woken_from_a_softirq_on_the_senders_cpu() {
     for series in SERIES {
         let forests = Recorded::read(series).forests();
         let (TaskKey::Task(receiver), _) = recv(&forests) else { panic!("{series}: the receiver is no task") };
-        let waking = |node: &&Node| node.what == NodeKind::Waking { pid: receiver };
+        let waking = |node: &&Node| node.kind == NodeKind::Waking { pid: receiver };
         let wakings: Vec<_> = forests.by_task.values().flat_map(|forest| &forest.nodes).filter(waking).collect();
         assert!(wakings.iter().any(|node| node.cpu == 0 && node.interrupted.softirq), "{series}: {wakings:?}");
         assert_eq!(forests.comms.get(&receiver).map(String::as_str), Some("rec"), "{series}");
@@ -152,13 +152,13 @@ fn every_forest_is_a_preorder_with_times_that_nest() {
             for node in &forest.nodes {
                 open.truncate(node.depth as usize);
                 assert_eq!(open.len(), node.depth as usize, "{series} {task:?}: a depth was left out at {node:?}");
-                if let Some(Node { start, what: NodeKind::Call { end, .. }, .. }) = open.last() {
+                if let Some(Node { start, kind: NodeKind::Call { end, .. }, .. }) = open.last() {
                     assert!(
                         *start <= node.start && end.is_none_or(|end| node.start <= end),
                         "{series} {task:?}: {node:?}"
                     );
                 }
-                if matches!(node.what, NodeKind::Call { .. }) {
+                if matches!(node.kind, NodeKind::Call { .. }) {
                     open.push(node);
                 }
             }
@@ -175,7 +175,7 @@ fn call_trees_equal_those_of_trace_cmd_report() {
         let mut ours: BTreeMap<TaskKey, Vec<(u32, u64)>> = BTreeMap::new();
         for (task, forest) in recorded.forests().by_task {
             for node in forest.nodes {
-                if let NodeKind::Call { func, .. } = node.what {
+                if let NodeKind::Call { func, .. } = node.kind {
                     ours.entry(task).or_default().push((node.depth, recorded.symbols.start(func).unwrap()));
                 }
             }
@@ -267,7 +267,7 @@ fn calls_beyond_the_shadow_stack_of_an_older_kernel_are_placed() {
     let nodes = &forests.by_task[&lost.task].nodes;
     let full = nodes
         .iter()
-        .find(|node| matches!(node.what, NodeKind::Call { func, end } if func == lost.func && end == Some(lost.time)));
+        .find(|node| matches!(node.kind, NodeKind::Call { func, end } if func == lost.func && end == Some(lost.time)));
     assert!(full.is_some_and(|node| node.cpu == 0), "{lost:?}");
     let words = rxpath::trace::shadow_stack_losses(&forests.too_deep);
     assert!(words.iter().any(|loss| loss.contains("too deep")), "{words:?}");

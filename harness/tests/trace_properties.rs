@@ -155,15 +155,15 @@ proptest! {
             let func = 0x1000 + u64::from(depth);
             let said = match (action, stack.pop()) {
                 (0, Some(node)) => {
-                    let NodeKind::Call { end, .. } = &mut nodes[node].what else { unreachable!() };
+                    let NodeKind::Call { end, .. } = &mut nodes[node].kind else { unreachable!() };
                     *end = Some(now);
                     Said::Exit { func: func - 1, depth: depth - 1, overrun: 0 }
                 }
                 (_, top) => {
                     stack.extend(top);
                     stack.push(nodes.len());
-                    let what = NodeKind::Call { func, end: None };
-                    nodes.push(Node { depth, cpu, start: now, interrupted: Default::default(), what });
+                    let kind = NodeKind::Call { func, end: None };
+                    nodes.push(Node { depth, cpu, start: now, interrupted: Default::default(), kind });
                     Said::Entry { func, depth, args: vec![] }
                 }
             };

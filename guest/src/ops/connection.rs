@@ -5,7 +5,7 @@ use std::ffi::{CString, c_long};
 use rxpath_guest::{Address, Slot};
 
 use super::{After, Call, Scratch, network};
-use crate::board::Board;
+use crate::shared_state::SharedState;
 use crate::sys;
 
 pub fn socket(domain: i32, kind: i32, protocol: i32) -> Call {
@@ -25,39 +25,39 @@ pub fn socketpair(scratch: &mut Scratch, domain: i32, kind: i32, protocol: i32, 
     Call::new(libc::SYS_socketpair, arguments).then(After::Pair(pair, into))
 }
 
-pub fn bind(board: &Board, scratch: &mut Scratch, socket: Slot, to: &Address) -> Call {
-    let (at, length) = place_address(board, scratch, to);
-    Call::new(libc::SYS_bind, [board.get(socket), at, length])
+pub fn bind(state: &SharedState, scratch: &mut Scratch, socket: Slot, to: &Address) -> Call {
+    let (at, length) = place_address(state, scratch, to);
+    Call::new(libc::SYS_bind, [state.get(socket), at, length])
 }
 
-pub fn listen(board: &Board, socket: Slot, backlog: i32) -> Call {
-    Call::new(libc::SYS_listen, [board.get(socket), c_long::from(backlog)])
+pub fn listen(state: &SharedState, socket: Slot, backlog: i32) -> Call {
+    Call::new(libc::SYS_listen, [state.get(socket), c_long::from(backlog)])
 }
 
-pub fn connect(board: &Board, scratch: &mut Scratch, socket: Slot, to: &Address) -> Call {
-    let (at, length) = place_address(board, scratch, to);
-    Call::new(libc::SYS_connect, [board.get(socket), at, length])
+pub fn connect(state: &SharedState, scratch: &mut Scratch, socket: Slot, to: &Address) -> Call {
+    let (at, length) = place_address(state, scratch, to);
+    Call::new(libc::SYS_connect, [state.get(socket), at, length])
 }
 
-pub fn accept(board: &Board, socket: Slot, flags: i32) -> Call {
-    Call::new(libc::SYS_accept4, [board.get(socket), 0, 0, c_long::from(flags)])
+pub fn accept(state: &SharedState, socket: Slot, flags: i32) -> Call {
+    Call::new(libc::SYS_accept4, [state.get(socket), 0, 0, c_long::from(flags)])
 }
 
-pub fn shutdown(board: &Board, socket: Slot, how: i32) -> Call {
-    Call::new(libc::SYS_shutdown, [board.get(socket), c_long::from(how)])
+pub fn shutdown(state: &SharedState, socket: Slot, how: i32) -> Call {
+    Call::new(libc::SYS_shutdown, [state.get(socket), c_long::from(how)])
 }
 
-pub fn close(board: &Board, socket: Slot) -> Call {
-    Call::new(libc::SYS_close, [board.get(socket)])
+pub fn close(state: &SharedState, socket: Slot) -> Call {
+    Call::new(libc::SYS_close, [state.get(socket)])
 }
 
-/// Writes a sockaddr (ip(7), ipv6(7), unix(7)) into the scratch memory; gives its address and length.
-pub fn place_address(board: &Board, scratch: &mut Scratch, address: &Address) -> (c_long, c_long) {
+/// Places a sockaddr in the scratch memory (ip(7), ipv6(7), unix(7)); returns its address and length.
+pub fn place_address(state: &SharedState, scratch: &mut Scratch, address: &Address) -> (c_long, c_long) {
     let bytes = match address {
         Address::V4(ip, port) => sockaddr_in(*ip, *port),
         Address::V6(ip, port) => sockaddr_in6(*ip, *port),
         Address::Unix(path) => sockaddr_un(path),
-        Address::OfSocket(slot) => own_address(board.get(*slot) as i32),
+        Address::OfSocket(slot) => own_address(state.get(*slot) as i32),
         Address::Vsock(cid, port) => sockaddr_vm(*cid, *port),
         Address::Packet(interface, protocol) => sockaddr_ll(interface, *protocol),
         Address::Netlink(port, groups) => sockaddr_nl(*port, *groups),
@@ -104,10 +104,10 @@ fn sockaddr_vm(cid: u32, port: u32) -> Vec<u8> {
     [&(libc::AF_VSOCK as u16).to_ne_bytes()[..], &[0; 2], &port.to_ne_bytes(), &cid.to_ne_bytes(), &[0; 4]].concat()
 }
 
-/// packet(7): family, protocol in network order, interface, and nothing about the hardware address.
+/// packet(7): family, protocol in network order, interface, and an empty hardware address.
 fn sockaddr_ll(interface: &str, protocol: u16) -> Vec<u8> {
     let name = CString::new(interface).unwrap_or_default();
-    // SAFETY: the name is NUL-terminated. An unknown one gives 0, which means every interface.
+    // SAFETY: the name is NUL-terminated. An unknown interface gives 0, which means every interface.
     let index = unsafe { libc::if_nametoindex(name.as_ptr()) };
     let family = (libc::AF_PACKET as u16).to_ne_bytes();
     [&family[..], &protocol.to_be_bytes(), &index.to_ne_bytes(), &[0; 12]].concat()
@@ -118,11 +118,11 @@ fn sockaddr_nl(port: u32, groups: u32) -> Vec<u8> {
     [&(libc::AF_NETLINK as u16).to_ne_bytes()[..], &[0; 2], &port.to_ne_bytes(), &groups.to_ne_bytes()].concat()
 }
 
-/// What getsockname(2) says, with the loopback address in place of a wildcard.
+/// The result of getsockname(2), with the loopback address in place of a wildcard.
 fn own_address(fd: i32) -> Vec<u8> {
     let mut out = vec![0_u8; 128];
     let mut length = out.len() as libc::socklen_t;
-    // SAFETY: `out` has room for `length` bytes, which the kernel does not exceed.
+    // SAFETY: `out` has room for `length` bytes, and the kernel writes no more.
     let ret = unsafe { libc::getsockname(fd, out.as_mut_ptr().cast(), &mut length) };
     if ret != 0 {
         return sockaddr_in([127, 0, 0, 1], 0);

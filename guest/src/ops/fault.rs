@@ -14,7 +14,7 @@ pub fn provoke(fault: Fault) -> Call {
             let _ = fs::write("/proc/sys/kernel/sysrq", "1");
             let _ = fs::write("/proc/sysrq-trigger", "c");
         }
-        // `WARN` in the kernel prints its splat; a line of the same shape on the kernel log goes through the same console.
+        // `WARN()` in the kernel prints a report; lines of the same form in the kernel log reach the same console.
         Fault::Warn => {
             let _ = fs::write("/dev/kmsg", "<4>------------[ cut here ]------------\n");
             let _ = fs::write("/dev/kmsg", "<4>WARNING: CPU: 0 PID: 1 at rxpath/fault.rs\n");
@@ -22,7 +22,7 @@ pub fn provoke(fault: Fault) -> Call {
         Fault::Spin => loop {
             std::hint::spin_loop();
         },
-        // PID 1 ignores its own signals; its end is a panic of the kernel's.
+        // PID 1 ignores its own signals, but its exit makes the kernel panic.
         Fault::Die => sys::exit_now(1),
     }
     Call::new(libc::SYS_getpid, [])

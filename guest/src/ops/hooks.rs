@@ -1,19 +1,21 @@
-//! What can stand in a packet's way between a device and the protocols: generic XDP (bpf(2)) and tc's ingress hook (tc(8)).
+//! Hooks between a device and the protocols: generic XDP (bpf(2)) and tc's ingress hook (tc(8)).
 
 use std::io::Result;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
-use super::network::{NLA_F_NESTED, attribute, index_of, link_header, request, text};
+use rxpath_guest::pure::netlink::{NESTED, attribute, link_header, text, traffic_header};
+
+use super::rtnetlink::{index_of, request};
 use crate::sys;
 
-/// IFLA_XDP and what is in it (`linux/if_link.h`).
+/// IFLA_XDP and its attributes (`linux/if_link.h`).
 const IFLA_XDP: u16 = 43;
 const IFLA_XDP_FD: u16 = 1;
 const IFLA_XDP_FLAGS: u16 = 3;
-/// Generic XDP: in the stack, for devices whose drivers know none.
+/// Generic XDP: runs in the stack, for drivers without XDP of their own.
 const XDP_FLAGS_SKB_MODE: u32 = 1 << 1;
 
-/// `linux/bpf.h`: a command, a program's type, a verdict.
+/// A command, a program type and a verdict (`linux/bpf.h`).
 const BPF_PROG_LOAD: libc::c_long = 5;
 const BPF_PROG_TYPE_XDP: u32 = 6;
 const XDP_PASS: u32 = 2;
@@ -25,7 +27,7 @@ const TCA_OPTIONS: u16 = 2;
 const TC_H_INGRESS: u32 = 0xffff_fff1;
 const INGRESS_HANDLE: u32 = 0xffff_0000;
 
-/// The beginning of `union bpf_attr` for BPF_PROG_LOAD.
+/// The first fields of `union bpf_attr` for BPF_PROG_LOAD.
 #[repr(C)]
 struct ProgramLoad {
     program_type: u32,
@@ -39,14 +41,14 @@ struct ProgramLoad {
     flags: u32,
 }
 
-/// Has a device's packets pass a program that lets all of them through.
+/// Attaches an XDP program to a device that passes every packet.
 pub fn xdp(device: &str) -> Result<()> {
     let program = pass_all()?;
     let link = [
         attribute(IFLA_XDP_FD, &program.as_raw_fd().to_ne_bytes()),
         attribute(IFLA_XDP_FLAGS, &XDP_FLAGS_SKB_MODE.to_ne_bytes()),
     ];
-    let body = [link_header(index_of(device)?), attribute(IFLA_XDP | NLA_F_NESTED, &link.concat())].concat();
+    let body = [link_header(index_of(device)?), attribute(IFLA_XDP | NESTED, &link.concat())].concat();
     request(libc::RTM_SETLINK, 0, &body)
 }
 
@@ -65,14 +67,14 @@ fn pass_all() -> Result<OwnedFd> {
         kernel_version: 0,
         flags: 0,
     };
-    // SAFETY: `load` is laid out as the command wants it; what it points to outlives the call.
+    // SAFETY: `load` has the layout that the command takes, and what it points to outlives the call.
     let fd = unsafe { libc::syscall(libc::SYS_bpf, BPF_PROG_LOAD, &raw const load, size_of::<ProgramLoad>()) };
     let fd = sys::check(fd)?;
-    // SAFETY: the descriptor was just made and belongs to nobody else.
+    // SAFETY: the descriptor was just made and has no other owner.
     Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
 }
 
-/// Has a device's packets pass tc's ingress hook, where a filter matches all of them and does nothing.
+/// Adds tc's ingress hook to a device, with a filter that matches every packet and does nothing.
 pub fn tc_ingress(device: &str) -> Result<()> {
     let index = index_of(device)?;
     let new = (libc::NLM_F_CREATE | libc::NLM_F_EXCL) as u16;
@@ -83,12 +85,7 @@ pub fn tc_ingress(device: &str) -> Result<()> {
     let filter = [
         traffic_header(index, 0, INGRESS_HANDLE, info),
         text(TCA_KIND, "matchall"),
-        attribute(TCA_OPTIONS | NLA_F_NESTED, &[]),
+        attribute(TCA_OPTIONS | NESTED, &[]),
     ];
     request(libc::RTM_NEWTFILTER, new, &filter.concat())
-}
-
-/// `struct tcmsg`.
-fn traffic_header(index: u32, handle: u32, parent: u32, info: u32) -> Vec<u8> {
-    [0, index, handle, parent, info].into_iter().flat_map(u32::to_ne_bytes).collect()
 }

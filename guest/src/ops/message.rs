@@ -1,4 +1,4 @@
-//! sendmsg, recvmsg and their many-message forms.
+//! sendmsg, recvmsg, sendmmsg and recvmmsg.
 
 use std::ffi::c_long;
 
@@ -6,7 +6,7 @@ use rxpath_guest::{Address, Slot};
 
 use super::connection::place_address;
 use super::{After, Call, Scratch};
-use crate::board::Board;
+use crate::shared_state::SharedState;
 
 /// Size of `struct mmsghdr` on x86-64: a msghdr (56) and its length, padded.
 const MMSGHDR: usize = 64;
@@ -16,7 +16,7 @@ const CMSGHDR: usize = 16;
 const ADDRESS_ROOM: usize = 128;
 
 pub fn sendmsg(
-    board: &Board,
+    state: &SharedState,
     scratch: &mut Scratch,
     socket: Slot,
     to: Option<&Address>,
@@ -26,23 +26,30 @@ pub fn sendmsg(
 ) -> Call {
     let Some(from) = scratch.outgoing(pieces.iter().sum()) else { return Call::impossible() };
     let (vector, _) = scratch.pieces(from, pieces);
-    let to = to.map_or((0, 0), |to| place_address(board, scratch, to));
+    let to = to.map_or((0, 0), |to| place_address(state, scratch, to));
     let control = if control.is_empty() { (0, 0) } else { (scratch.place(control), control.len() as c_long) };
     let header = scratch.place(&header(to, (vector, pieces.len() as c_long), control));
-    Call::new(libc::SYS_sendmsg, [board.get(socket), header, c_long::from(flags)])
+    Call::new(libc::SYS_sendmsg, [state.get(socket), header, c_long::from(flags)])
 }
 
-pub fn send_descriptor(board: &Board, scratch: &mut Scratch, socket: Slot, bytes: u32, fd: Slot, flags: i32) -> Call {
+pub fn send_descriptor(
+    state: &SharedState,
+    scratch: &mut Scratch,
+    socket: Slot,
+    bytes: u32,
+    fd: Slot,
+    flags: i32,
+) -> Call {
     // struct cmsghdr: length, level, type; then the descriptors as ints, padded to 8 bytes.
     let length = CMSGHDR as u64 + 4;
     let kind = [libc::SOL_SOCKET.to_ne_bytes(), libc::SCM_RIGHTS.to_ne_bytes()].concat();
-    let control = [&length.to_ne_bytes()[..], &kind, &(board.get(fd) as i32).to_ne_bytes(), &[0; 4]].concat();
-    sendmsg(board, scratch, socket, None, &[bytes], &control, flags)
+    let control = [&length.to_ne_bytes()[..], &kind, &(state.get(fd) as i32).to_ne_bytes(), &[0; 4]].concat();
+    sendmsg(state, scratch, socket, None, &[bytes], &control, flags)
 }
 
-/// Closes the descriptors that came with a message, which nobody else knows of.
+/// Closes the descriptors that came with a message, because nothing else would.
 pub fn close_descriptors(header: c_long) {
-    // SAFETY: `header` is the place of a msghdr in the actor's scratch memory, whose control part the kernel has filled.
+    // SAFETY: `header` is the address of a msghdr in the actor's scratch memory, whose control part the kernel has filled.
     let (control, length) = unsafe {
         let words = std::ptr::read(header as *const [usize; 7]);
         (words[4], words[5])
@@ -50,14 +57,14 @@ pub fn close_descriptors(header: c_long) {
     if control == 0 {
         return;
     }
-    // SAFETY: as above; the kernel wrote how much of it is filled.
+    // SAFETY: as above; the kernel has written the length of the filled part.
     let mut left = unsafe { std::slice::from_raw_parts(control as *const u8, length) };
     while let Some((head, _)) = left.split_first_chunk::<CMSGHDR>() {
         let word = |at: usize| i32::from_ne_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
         let length = (word(0) as usize).clamp(CMSGHDR, left.len());
         if (word(8), word(12)) == (libc::SOL_SOCKET, libc::SCM_RIGHTS) {
             for fd in left[CMSGHDR..length].chunks_exact(4) {
-                // SAFETY: takes no pointers; the kernel has just installed this descriptor for nobody but us.
+                // SAFETY: takes no pointers; the kernel has just installed this descriptor, and nothing else uses it.
                 unsafe { libc::close(i32::from_ne_bytes([fd[0], fd[1], fd[2], fd[3]])) };
             }
         }
@@ -65,23 +72,30 @@ pub fn close_descriptors(header: c_long) {
     }
 }
 
-pub fn recvmsg(board: &Board, scratch: &mut Scratch, socket: Slot, pieces: &[u32], control: u32, flags: i32) -> Call {
+pub fn recvmsg(
+    state: &SharedState,
+    scratch: &mut Scratch,
+    socket: Slot,
+    pieces: &[u32],
+    control: u32,
+    flags: i32,
+) -> Call {
     let Some(to) = scratch.incoming(pieces.iter().sum()) else { return Call::impossible() };
     let (vector, pieces) = scratch.pieces(to, pieces);
     let address = (scratch.room(ADDRESS_ROOM), ADDRESS_ROOM as c_long);
     let control = if control == 0 { (0, 0) } else { (scratch.room(control as usize), c_long::from(control)) };
     let header = scratch.place(&header(address, (vector, pieces.len() as c_long), control));
-    Call::new(libc::SYS_recvmsg, [board.get(socket), header, c_long::from(flags)]).then(After::Message(header, pieces))
+    Call::new(libc::SYS_recvmsg, [state.get(socket), header, c_long::from(flags)]).then(After::Message(header, pieces))
 }
 
-pub fn sendmmsg(board: &Board, scratch: &mut Scratch, socket: Slot, bytes: u32, count: u32, flags: i32) -> Call {
+pub fn sendmmsg(state: &SharedState, scratch: &mut Scratch, socket: Slot, bytes: u32, count: u32, flags: i32) -> Call {
     let Some(from) = scratch.outgoing(bytes) else { return Call::impossible() };
     let headers = headers(scratch, from, bytes, count, 0);
-    Call::new(libc::SYS_sendmmsg, [board.get(socket), headers, c_long::from(count), c_long::from(flags)])
+    Call::new(libc::SYS_sendmmsg, [state.get(socket), headers, c_long::from(count), c_long::from(flags)])
 }
 
 pub fn recvmmsg(
-    board: &Board,
+    state: &SharedState,
     scratch: &mut Scratch,
     socket: Slot,
     bytes: u32,
@@ -92,10 +106,10 @@ pub fn recvmmsg(
     let Some(to) = bytes.checked_mul(count).and_then(|all| scratch.incoming(all)) else { return Call::impossible() };
     let headers = headers(scratch, to, bytes, count, c_long::from(bytes));
     let timeout = scratch.timespec(timeout_ns);
-    Call::new(libc::SYS_recvmmsg, [board.get(socket), headers, c_long::from(count), c_long::from(flags), timeout])
+    Call::new(libc::SYS_recvmmsg, [state.get(socket), headers, c_long::from(count), c_long::from(flags), timeout])
 }
 
-/// Equal mmsghdrs, each for `bytes` at `start` and every `apart` bytes after it.
+/// Places equal mmsghdrs, each for `bytes` bytes, the first at `start` and the others `apart` bytes from each other.
 fn headers(scratch: &mut Scratch, start: c_long, bytes: u32, count: u32, apart: c_long) -> c_long {
     let mut all = Vec::new();
     for nth in 0..c_long::from(count) {

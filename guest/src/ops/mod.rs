@@ -1,5 +1,5 @@
-//! The operations, one file each. An operation is prepared (addresses, buffers, descriptors) before the clock starts or
-//! the trace is marked; what is then measured is the bare system call.
+//! The operations, one file for each group of system calls. An operation is prepared (addresses, buffers, descriptors) before the
+//! clock starts or the trace is marked, so that only the bare system call is measured.
 
 mod children;
 mod connection;
@@ -10,6 +10,7 @@ mod inject;
 mod message;
 pub mod network;
 mod options;
+mod rtnetlink;
 mod signals;
 mod transfer;
 mod uring;
@@ -18,19 +19,19 @@ mod zerocopy;
 
 use std::ffi::c_long;
 
-use rxpath_guest::{Op, Slot};
+use rxpath_guest::{CHECKSUM_START, Op, Slot, checksum, counting_pattern};
 
-use crate::board::Board;
+use crate::shared_state::SharedState;
 use crate::sys;
 
-/// Room for what one system call points to: addresses, option values, vectors. In bytes.
+/// Length of the memory for what one system call points to (addresses, option values, vectors), in bytes.
 const ARENA: usize = 256 * 1024;
-/// Room for a transfer to begin with, in bytes. Every page of it costs a fault before the run, so it grows on demand.
+/// Initial length of a buffer for transfers, in bytes. Each of its pages costs a fault before the run, so it grows on demand.
 const USUAL_TRANSFER: usize = 16 * 1024;
-/// The longest single transfer, in bytes.
+/// Length of the longest transfer, in bytes.
 const TRANSFER: usize = 1024 * 1024;
 
-/// An actor's memory for its system calls; its pages are touched before anything is measured.
+/// An actor's memory for its system calls. Its pages are written before anything is measured.
 pub struct Scratch {
     arena: Vec<u8>,
     used: usize,
@@ -43,11 +44,11 @@ pub struct Scratch {
 
 impl Scratch {
     pub fn new() -> Self {
-        // Not `vec![0; …]`, whose pages would come from the kernel only when they are first written.
+        // Not `vec![0; …]`: the kernel would provide its pages only when they are first written.
         Self {
             arena: vec![0xff; ARENA],
             used: 0,
-            outgoing: counting(USUAL_TRANSFER),
+            outgoing: counting_pattern(USUAL_TRANSFER),
             incoming: vec![0xff; USUAL_TRANSFER],
             ring: None,
             window: None,
@@ -55,11 +56,11 @@ impl Scratch {
         }
     }
 
-    /// Puts bytes where the next system call can point to them, 16-byte aligned; gives their address.
+    /// Copies bytes to where the next system call can point to them, aligned to 16 bytes; returns their address.
     pub fn place(&mut self, bytes: &[u8]) -> c_long {
         let base = self.arena.as_ptr() as usize;
         let from = (base + self.used).next_multiple_of(16) - base;
-        // One operation never needs more than the arena holds: `prepare` begins anew, and lists are bounded by the plan.
+        // One operation never needs more than the arena: `prepare` rewinds it, and the length of an order limits all lists.
         let from = if from + bytes.len() > self.arena.len() { 0 } else { from };
         let length = bytes.len().min(self.arena.len());
         self.arena[from..from + length].copy_from_slice(&bytes[..length]);
@@ -67,12 +68,13 @@ impl Scratch {
         self.arena[from..].as_ptr() as c_long
     }
 
-    /// Zeroed room of so many bytes, 16-byte aligned; its address.
+    /// Reserves zeroed memory, aligned to 16 bytes; returns its address.
     pub fn room(&mut self, bytes: usize) -> c_long {
         self.place(&vec![0; bytes])
     }
 
-    /// An iovec array (readv(2)) of consecutive pieces from `start`; its address, and the pieces.
+    /// Places an iovec array (readv(2)) of consecutive pieces from `start` on; returns its address, and the pieces' addresses and
+    /// lengths.
     pub fn pieces(&mut self, start: c_long, lengths: &[u32]) -> (c_long, Vec<(c_long, usize)>) {
         let mut at = start;
         let mut pieces = Vec::new();
@@ -86,25 +88,25 @@ impl Scratch {
         (self.place(&bytes), pieces)
     }
 
-    /// The next completion of the actor's ring: its result, and where data was received.
+    /// Takes the next completion from the actor's ring: its result, and where it received data.
     fn completion(&mut self) -> (i64, After) {
         self.ring.as_mut().map_or((-i64::from(libc::ENXIO), After::Nothing), uring::Ring::completion)
     }
 
-    /// The counting pattern to send; at least `bytes` long.
+    /// The address of the counting pattern, at least `bytes` long; `None` if that is longer than any transfer.
     pub fn outgoing(&mut self, bytes: u32) -> Option<c_long> {
         let bytes = fitting(bytes)?;
         if bytes > self.outgoing.len() {
-            self.outgoing = counting(TRANSFER);
+            self.outgoing = counting_pattern(TRANSFER);
         }
         Some(self.outgoing.as_ptr() as c_long)
     }
 
-    /// Room to receive into; at least `bytes` long.
+    /// The address of a buffer to receive into, at least `bytes` long; `None` if that is longer than any transfer.
     pub fn incoming(&mut self, bytes: u32) -> Option<c_long> {
         let bytes = fitting(bytes)?;
         if bytes > self.incoming.len() {
-            // An operation that is still under way may point to the old room: it stays, for ever.
+            // The old buffer is never freed, because an operation that has not finished may point to it.
             Vec::leak(std::mem::replace(&mut self.incoming, vec![0xff; TRANSFER]));
         }
         Some(self.incoming.as_mut_ptr() as c_long)
@@ -115,54 +117,49 @@ impl Scratch {
     }
 }
 
-/// The length of a transfer, if it is one that an actor has room for.
+/// The length of a transfer, unless it is too long.
 fn fitting(bytes: u32) -> Option<usize> {
     Some(bytes as usize).filter(|bytes| *bytes <= TRANSFER)
 }
 
-/// 0, 1, 2 … 255, 0, 1 …
-fn counting(length: usize) -> Vec<u8> {
-    (0..length).map(|at| at as u8).collect()
-}
-
-/// A system call ready to run.
+/// A prepared system call.
 pub struct Call {
     number: c_long,
     arguments: [c_long; 6],
     after: After,
 }
 
-/// What is left to do when the system call has returned and nothing is measured any more.
+/// What to do after the system call, outside the measurement.
 #[derive(Clone)]
 pub enum After {
-    /// Nothing.
     Nothing,
-    /// The return value counts bytes that were received here, piece after piece: addresses and lengths.
+    /// The return value is the number of bytes received into these pieces: addresses and lengths.
     Received(Vec<(c_long, usize)>),
-    /// As `Received`, of a message whose header (`struct user_msghdr`) lies here: descriptors that came along are closed.
+    /// Like `Received`, for a message with its header (`struct user_msghdr`) at this address: close the descriptors that came with
+    /// it.
     Message(c_long, Vec<(c_long, usize)>),
-    /// The kernel wrote here, as a u32, how many bytes it mapped there.
+    /// The kernel has mapped received bytes, and written their number as a u32.
     Mapped {
-        /// Where the length is.
+        /// The address of that number.
         length: c_long,
-        /// Where the bytes are.
+        /// The address of the bytes.
         window: c_long,
     },
-    /// The result is the unsigned number of this many bytes that the kernel wrote here.
+    /// The result is an unsigned number that the kernel wrote: its address, and its width in bytes.
     Number(c_long, u8),
-    /// The kernel wrote two descriptors here, as ints, for these slots.
+    /// The kernel wrote two descriptors, as ints at this address, for these slots.
     Pair(c_long, (Slot, Slot)),
     /// The result is that of the next completion on the actor's ring.
     Completion,
-    /// The call made a child, which ends at once: wait for it.
+    /// The call made a child, which exits at once: wait for it.
     Reap,
-    /// There was no system call: this is the result (a negative one is an errno).
+    /// The result was known before the call: a value, or a negative errno.
     Already(i64),
 }
 
-/// How a system call ended.
+/// The result of a system call.
 pub struct Outcome {
-    /// Its return value; -1 on failure.
+    /// The return value; -1 on failure.
     pub ret: i64,
     /// 0 on success.
     pub errno: i32,
@@ -170,45 +167,43 @@ pub struct Outcome {
 }
 
 impl Call {
-    /// A system call that receives no data.
+    /// A system call whose return value is the result.
     pub fn new<const N: usize>(number: c_long, arguments: [c_long; N]) -> Self {
         let mut all = [0; 6];
         all[..N].copy_from_slice(&arguments);
         Self { number, arguments: all, after: After::Nothing }
     }
 
-    /// The return value counts at most `room` bytes that were received at this address.
+    /// The return value is the number of bytes received at this address, at most `room`.
     pub fn receiving(self, at: c_long, room: u32) -> Self {
         self.then(After::Received(vec![(at, room as usize)]))
     }
 
-    /// What is to be done afterwards.
     pub fn then(self, after: After) -> Self {
         Self { after, ..self }
     }
 
-    /// A call that can only fail, with EFAULT: what it was asked for has no place in the actor's memory.
+    /// A call that fails with EFAULT, for a transfer that does not fit into the actor's memory.
     pub fn impossible() -> Self {
         Self::already(-i64::from(libc::EFAULT))
     }
 
-    /// No system call, but what preparing came to: a result, or a negative errno.
+    /// The result of preparing, a value or a negative errno, in place of a system call's.
     pub fn already(result: i64) -> Self {
-        // Whoever runs it still enters the kernel once, so that every step looks like one.
+        // It still enters the kernel once, so that every step has a system call.
         Self::new(libc::SYS_getpid, []).then(After::Already(result))
     }
 
-    /// No system call, but what preparing came to.
+    /// The result of preparing in place of a system call's.
     pub fn prepared(result: std::io::Result<i64>) -> Self {
         Self::already(result.unwrap_or_else(|error| -i64::from(error.raw_os_error().unwrap_or(libc::EIO))))
     }
 
-    /// Enters the kernel.
     #[inline(never)]
     pub fn run(self) -> Outcome {
         let [a, b, c, d, e, f] = self.arguments;
-        // SAFETY: pointers among the arguments were made by the operation's own file from the actor's scratch memory,
-        // which outlives the call, with lengths that fit; deliberately bad ones make the kernel answer EFAULT.
+        // SAFETY: the operations make pointers only from the actor's scratch memory, which outlives the call, with lengths that
+        // fit; for deliberately bad pointers the kernel returns EFAULT.
         let ret = unsafe { libc::syscall(self.number, a, b, c, d, e, f) };
         if ret == 0 && matches!(self.after, After::Reap) {
             sys::exit_now(0);
@@ -219,8 +214,8 @@ impl Call {
 }
 
 impl Outcome {
-    /// Does what is left to do; the outcome is then what the case sees.
-    pub fn settle(mut self, board: &Board, scratch: &mut Scratch) -> Self {
+    /// Does what `after` says; returns the outcome that the case sees.
+    pub fn settle(mut self, state: &SharedState, scratch: &mut Scratch) -> Self {
         match self.after {
             After::Already(result) => self.become_result(result),
             After::Completion if self.ret >= 0 => {
@@ -240,16 +235,16 @@ impl Outcome {
                 self.after = After::Received(pieces);
             }
             After::Mapped { length, window } if self.ret >= 0 => {
-                // SAFETY: `length` is the aligned place of a u32 in the actor's scratch memory.
+                // SAFETY: `length` is the aligned address of a u32 in the actor's scratch memory.
                 let length = unsafe { std::ptr::read(length as *const u32) };
                 self.ret = length.into();
                 self.after = After::Received(vec![(window, length as usize)]);
             }
             After::Pair(at, (first, second)) if self.ret >= 0 => {
-                // SAFETY: `at` is the aligned place of two ints in the actor's scratch memory.
+                // SAFETY: `at` is the aligned address of two ints in the actor's scratch memory.
                 let pair = unsafe { std::ptr::read(at as *const [i32; 2]) };
-                board.set(first, pair[0].into());
-                board.set(second, pair[1].into());
+                state.set(first, pair[0].into());
+                state.set(second, pair[1].into());
             }
             After::Reap if self.ret > 0 => sys::wait_for(self.ret as i32),
             _ => {}
@@ -261,26 +256,26 @@ impl Outcome {
         (self.ret, self.errno) = if result < 0 { (-1, -result as i32) } else { (result, 0) };
     }
 
-    /// FNV-1a (32 bits) of the bytes received; 0 if there were none.
+    /// The checksum of the bytes received; 0 if there were none.
     pub fn data(&self) -> u32 {
         let (After::Received(pieces), Ok(mut left)) = (&self.after, usize::try_from(self.ret)) else { return 0 };
         if left == 0 {
             return 0;
         }
-        let mut hash = 0x811c_9dc5_u32;
+        let mut sum = CHECKSUM_START;
         for (at, room) in pieces {
             let count = left.min(*room);
-            // SAFETY: the piece is the actor's own memory, `count` bytes of which the kernel has just filled.
+            // SAFETY: the piece is in the actor's own memory, and the kernel has just filled `count` bytes of it.
             let bytes = unsafe { std::slice::from_raw_parts(*at as *const u8, count) };
-            hash = bytes.iter().fold(hash, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193));
+            sum = checksum(sum, bytes);
             left -= count;
         }
-        hash
+        sum
     }
 }
 
-/// Gets an operation ready to run.
-pub fn prepare(op: &Op, board: &Board, scratch: &mut Scratch) -> Call {
+/// Prepares an operation.
+pub fn prepare(op: &Op, state: &SharedState, scratch: &mut Scratch) -> Call {
     scratch.rewind();
     match op {
         Op::Socket { domain, kind, protocol } => connection::socket(*domain, *kind, *protocol),
@@ -288,76 +283,76 @@ pub fn prepare(op: &Op, board: &Board, scratch: &mut Scratch) -> Call {
         Op::SocketPair { domain, kind, protocol, into } => {
             connection::socketpair(scratch, *domain, *kind, *protocol, *into)
         }
-        Op::Bind { socket, to } => connection::bind(board, scratch, *socket, to),
-        Op::Listen { socket, backlog } => connection::listen(board, *socket, *backlog),
-        Op::Connect { socket, to } => connection::connect(board, scratch, *socket, to),
-        Op::Accept { socket, flags } => connection::accept(board, *socket, *flags),
-        Op::Close { socket } => connection::close(board, *socket),
-        Op::Shutdown { socket, how } => connection::shutdown(board, *socket, *how),
+        Op::Bind { socket, to } => connection::bind(state, scratch, *socket, to),
+        Op::Listen { socket, backlog } => connection::listen(state, *socket, *backlog),
+        Op::Connect { socket, to } => connection::connect(state, scratch, *socket, to),
+        Op::Accept { socket, flags } => connection::accept(state, *socket, *flags),
+        Op::Close { socket } => connection::close(state, *socket),
+        Op::Shutdown { socket, how } => connection::shutdown(state, *socket, *how),
         Op::Open { path, flags } => files::open(scratch, path, *flags),
         Op::Number(number) => Call::already(*number),
-        Op::Send { socket, bytes, flags } => transfer::send(board, scratch, *socket, *bytes, *flags),
-        Op::SendTo { socket, to, bytes, flags } => transfer::send_to(board, scratch, *socket, to, *bytes, *flags),
+        Op::Send { socket, bytes, flags } => transfer::send(state, scratch, *socket, *bytes, *flags),
+        Op::SendTo { socket, to, bytes, flags } => transfer::send_to(state, scratch, *socket, to, *bytes, *flags),
         Op::SendData { socket, to, data, flags } => {
-            transfer::send_data(board, scratch, *socket, to.as_ref(), data, *flags)
+            transfer::send_data(state, scratch, *socket, to.as_ref(), data, *flags)
         }
-        Op::Recv { socket, bytes, flags } => transfer::recv(board, scratch, *socket, *bytes, *flags),
-        Op::RecvFrom { socket, bytes, flags } => transfer::recv_from(board, scratch, *socket, *bytes, *flags),
-        Op::RecvNowhere { socket, bytes, flags } => transfer::recv_nowhere(board, *socket, *bytes, *flags),
+        Op::Recv { socket, bytes, flags } => transfer::recv(state, scratch, *socket, *bytes, *flags),
+        Op::RecvFrom { socket, bytes, flags } => transfer::recv_from(state, scratch, *socket, *bytes, *flags),
+        Op::RecvNowhere { socket, bytes, flags } => transfer::recv_nowhere(state, *socket, *bytes, *flags),
         Op::SendMsg { socket, to, pieces, control, flags } => {
-            message::sendmsg(board, scratch, *socket, to.as_ref(), pieces, control, *flags)
+            message::sendmsg(state, scratch, *socket, to.as_ref(), pieces, control, *flags)
         }
         Op::SendDescriptor { socket, bytes, fd, flags } => {
-            message::send_descriptor(board, scratch, *socket, *bytes, *fd, *flags)
+            message::send_descriptor(state, scratch, *socket, *bytes, *fd, *flags)
         }
         Op::SendMmsg { socket, bytes, count, flags } => {
-            message::sendmmsg(board, scratch, *socket, *bytes, *count, *flags)
+            message::sendmmsg(state, scratch, *socket, *bytes, *count, *flags)
         }
         Op::RecvMsg { socket, pieces, control, flags } => {
-            message::recvmsg(board, scratch, *socket, pieces, *control, *flags)
+            message::recvmsg(state, scratch, *socket, pieces, *control, *flags)
         }
         Op::RecvMmsg { socket, bytes, count, flags, timeout_ns } => {
-            message::recvmmsg(board, scratch, *socket, *bytes, *count, *flags, *timeout_ns)
+            message::recvmmsg(state, scratch, *socket, *bytes, *count, *flags, *timeout_ns)
         }
-        Op::Read { from, bytes } => files::read(board, scratch, *from, *bytes),
-        Op::Readv { from, pieces } => files::readv(board, scratch, *from, pieces),
-        Op::Write { to, bytes } => files::write(board, scratch, *to, *bytes),
+        Op::Read { from, bytes } => files::read(state, scratch, *from, *bytes),
+        Op::Readv { from, pieces } => files::readv(state, scratch, *from, pieces),
+        Op::Write { to, bytes } => files::write(state, scratch, *to, *bytes),
         Op::WriteFile { path, value } => Call::prepared(std::fs::write(path, value).map(|()| 0)),
-        Op::Splice { from, to, bytes, flags } => files::splice(board, *from, *to, *bytes, *flags),
-        Op::Dup { fd } => files::dup(board, *fd),
+        Op::Splice { from, to, bytes, flags } => files::splice(state, *from, *to, *bytes, *flags),
+        Op::Dup { fd } => files::dup(state, *fd),
         Op::Pipe { into, flags } => files::pipe(scratch, *into, *flags),
-        Op::Ioctl { fd, request, argument } => files::ioctl(board, scratch, *fd, *request, *argument),
-        Op::SetOwner { fd, actor } => signals::set_owner(board, *fd, *actor),
-        Op::Fcntl { fd, command, argument } => files::fcntl(board, *fd, *command, *argument),
+        Op::Ioctl { fd, request, argument } => files::ioctl(state, scratch, *fd, *request, *argument),
+        Op::SetOwner { fd, actor } => signals::set_owner(state, *fd, *actor),
+        Op::Fcntl { fd, command, argument } => files::fcntl(state, *fd, *command, *argument),
         Op::SetSockOpt { socket, level, name, value } => {
-            options::setsockopt(board, scratch, *socket, *level, *name, value)
+            options::setsockopt(state, scratch, *socket, *level, *name, value)
         }
         Op::GetSockOpt { socket, level, name, room, field } => {
-            options::getsockopt(board, scratch, *socket, *level, *name, *room, *field)
+            options::getsockopt(state, scratch, *socket, *level, *name, *room, *field)
         }
-        Op::ZerocopyReceive { socket, bytes } => zerocopy::receive(board, scratch, *socket, *bytes),
-        Op::Poll { fds, timeout_ns, masked } => waiting::poll(board, scratch, fds, *timeout_ns, *masked),
+        Op::ZerocopyReceive { socket, bytes } => zerocopy::receive(state, scratch, *socket, *bytes),
+        Op::Poll { fds, timeout_ns, masked } => waiting::poll(state, scratch, fds, *timeout_ns, *masked),
         Op::Select { read, write, timeout_ns, masked } => {
-            waiting::select(board, scratch, read, write, *timeout_ns, *masked)
+            waiting::select(state, scratch, read, write, *timeout_ns, *masked)
         }
         Op::EpollCreate { flags } => waiting::epoll_create(*flags),
         Op::EpollCtl { epoll, operation, fd, events } => {
-            waiting::epoll_ctl(board, scratch, *epoll, *operation, *fd, *events)
+            waiting::epoll_ctl(state, scratch, *epoll, *operation, *fd, *events)
         }
         Op::EpollWait { epoll, events, timeout_ns } => {
-            waiting::epoll_wait(board, scratch, *epoll, *events, *timeout_ns)
+            waiting::epoll_wait(state, scratch, *epoll, *events, *timeout_ns)
         }
-        Op::Uring(request) => uring::submit(board, scratch, request),
-        Op::SigAction { signal, flags } => signals::sigaction(scratch, *signal, *flags),
+        Op::Uring(request) => uring::submit(state, scratch, request),
+        Op::SigAction { signal, flags } => signals::sigaction(*signal, *flags),
         Op::Timer { after_ns } => signals::timer(scratch, *after_ns),
         Op::SetITimer { after_ns } => signals::setitimer(scratch, *after_ns),
         Op::Alarm { seconds } => signals::alarm(*seconds),
-        Op::Kill { actor, signal } => signals::kill(board, *actor, *signal),
-        Op::KillChild { child, signal } => signals::kill_child(board, *child, *signal),
+        Op::Kill { actor, signal } => signals::kill(state, *actor, *signal),
+        Op::KillChild { child, signal } => signals::kill_child(state, *child, *signal),
         Op::Fork => Call::new(libc::SYS_fork, []).then(After::Reap),
-        Op::RecvInChild { socket, bytes } => children::recv(board, scratch, *socket, *bytes),
-        Op::Wait { child } => children::wait(board, scratch, *child),
-        Op::Inject { via, packet } => inject::inject(board, scratch, *via, packet),
+        Op::RecvInChild { socket, bytes } => children::recv(state, scratch, *socket, *bytes),
+        Op::Wait { child } => children::wait(state, scratch, *child),
+        Op::Inject { via, packet } => inject::inject(state, scratch, *via, packet),
         Op::Network(network) => network::set_up(network),
         Op::Fault(fault) => fault::provoke(*fault),
     }

@@ -1,17 +1,18 @@
-//! The second network namespace, and what joins it to the first: veth, virtio-net, TUN (rtnetlink(7), netdevice(7)).
+//! The guest's network besides `lo`: a second namespace, and veth, virtio-net and TUN devices (netdevice(7)).
 
-use std::ffi::CString;
 use std::fs::File;
 use std::io::{Error, Result};
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
 use std::sync::OnceLock;
 
 use rxpath_guest::Network;
+use rxpath_guest::pure::netlink::{NESTED, attribute, link_header, text};
 
+use super::rtnetlink::{index_of, request};
 use super::{Call, hooks};
 use crate::sys;
 
-/// The first namespace and the second one, by descriptors that keep them alive.
+/// The first and the second namespace, open so that they stay alive.
 static NAMESPACES: OnceLock<[File; 2]> = OnceLock::new();
 
 const NEAR: [u8; 4] = [10, 0, 0, 1];
@@ -24,7 +25,6 @@ const IFLA_NET_NS_FD: u16 = 28;
 const IFLA_INFO_KIND: u16 = 1;
 const IFLA_INFO_DATA: u16 = 2;
 const VETH_INFO_PEER: u16 = 1;
-pub const NLA_F_NESTED: u16 = 1 << 15;
 /// TUNSETIFF (`linux/if_tun.h`).
 const TUNSETIFF: libc::Ioctl = 0x4004_54ca_u32 as libc::Ioctl;
 const IFF_NAPI: i32 = 0x10;
@@ -48,10 +48,10 @@ pub fn enter(netns: u8) -> Result<()> {
     sys::check(unsafe { libc::setns(namespace.as_raw_fd(), libc::CLONE_NEWNET) }).map(drop)
 }
 
-/// Does something in a network namespace and comes back.
-pub fn within<T>(netns: u8, what: impl FnOnce() -> Result<T>) -> Result<T> {
+/// Calls `action` in a network namespace and returns to the first one.
+pub fn within<T>(netns: u8, action: impl FnOnce() -> Result<T>) -> Result<T> {
     enter(netns)?;
-    let result = what();
+    let result = action();
     enter(0)?;
     result
 }
@@ -74,9 +74,9 @@ fn namespaces() -> Result<&'static [File; 2]> {
 fn veth() -> Result<()> {
     let far = namespaces()?[1].as_raw_fd();
     let peer = [link_header(0), text(IFLA_IFNAME, "veth1"), attribute(IFLA_NET_NS_FD, &far.to_ne_bytes())].concat();
-    let data = attribute(IFLA_INFO_DATA | NLA_F_NESTED, &attribute(VETH_INFO_PEER | NLA_F_NESTED, &peer));
+    let data = attribute(IFLA_INFO_DATA | NESTED, &attribute(VETH_INFO_PEER | NESTED, &peer));
     let info = [text(IFLA_INFO_KIND, "veth"), data].concat();
-    let body = [link_header(0), text(IFLA_IFNAME, "veth0"), attribute(IFLA_LINKINFO | NLA_F_NESTED, &info)].concat();
+    let body = [link_header(0), text(IFLA_IFNAME, "veth0"), attribute(IFLA_LINKINFO | NESTED, &info)].concat();
     let new = libc::NLM_F_CREATE | libc::NLM_F_EXCL;
     request(libc::RTM_NEWLINK, new as u16, &body)?;
     configure("veth0", NEAR)?;
@@ -91,17 +91,7 @@ fn virtio() -> Result<()> {
     within(1, || configure("eth1", FAR))
 }
 
-/// The index of an interface of the calling thread's namespace.
-pub fn index_of(name: &str) -> Result<u32> {
-    let name = CString::new(name)?;
-    // SAFETY: the name is NUL-terminated.
-    match unsafe { libc::if_nametoindex(name.as_ptr()) } {
-        0 => Err(Error::last_os_error()),
-        index => Ok(index),
-    }
-}
-
-/// A TUN device without packet information; its descriptor.
+/// Makes a TUN device without packet information and returns its descriptor.
 fn tun(napi: bool) -> Result<i64> {
     let file = File::options().read(true).write(true).open("/dev/net/tun")?;
     let mut request = named("tun0");
@@ -117,12 +107,12 @@ fn configure(name: &str, address: [u8; 4]) -> Result<()> {
     // SAFETY: takes no pointers; the descriptor is owned from here on.
     let socket = unsafe { libc::socket(libc::AF_INET, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0) };
     sys::check(socket)?;
-    // SAFETY: the descriptor was just opened and belongs to nobody else.
+    // SAFETY: the descriptor was just opened and has no other owner.
     let socket = unsafe { OwnedFd::from_raw_fd(socket) };
     for (kind, value) in [(libc::SIOCSIFADDR, address), (libc::SIOCSIFNETMASK, NETMASK)] {
         let mut request = named(name);
-        // struct sockaddr_in within the request: family, port, address.
-        // SAFETY: ifru_addr is plain data, wherein a sockaddr_in lies.
+        // The request contains a struct sockaddr_in: family, port, address.
+        // SAFETY: ifru_addr is plain data, and any bytes are a valid sockaddr.
         let field = unsafe { &mut request.ifr_ifru.ifru_addr };
         field.sa_family = libc::AF_INET as u16;
         for (to, from) in field.sa_data[2..6].iter_mut().zip(value) {
@@ -143,50 +133,6 @@ fn named(name: &str) -> libc::ifreq {
 }
 
 fn ioctl(fd: i32, kind: libc::Ioctl, request: &libc::ifreq) -> Result<()> {
-    // SAFETY: `request` is the ifreq that these requests take.
+    // SAFETY: these requests take an ifreq, and `request` outlives the call.
     sys::check(unsafe { libc::ioctl(fd, kind, request) }).map(drop)
-}
-
-/// `struct ifinfomsg`, for this index.
-pub fn link_header(index: u32) -> Vec<u8> {
-    [[0; 4], index.to_ne_bytes(), [0; 4], [0; 4]].concat()
-}
-
-pub fn text(kind: u16, text: &str) -> Vec<u8> {
-    attribute(kind, &[text.as_bytes(), &[0]].concat())
-}
-
-/// `struct nlattr` and its value, padded to 4 bytes.
-pub fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
-    let mut out = [((4 + value.len()) as u16).to_ne_bytes(), kind.to_ne_bytes()].concat();
-    out.extend(value);
-    out.resize(out.len().next_multiple_of(4), 0);
-    out
-}
-
-/// Sends a request to rtnetlink and waits for its acknowledgement.
-pub fn request(kind: u16, flags: u16, body: &[u8]) -> Result<()> {
-    // SAFETY: takes no pointers.
-    let socket = unsafe { libc::socket(libc::AF_NETLINK, libc::SOCK_RAW | libc::SOCK_CLOEXEC, libc::NETLINK_ROUTE) };
-    sys::check(socket)?;
-    // SAFETY: the descriptor was just opened and belongs to nobody else.
-    let socket = unsafe { OwnedFd::from_raw_fd(socket) };
-    let flags = flags | (libc::NLM_F_REQUEST | libc::NLM_F_ACK) as u16;
-    // struct nlmsghdr: length, type, flags, sequence number, port.
-    let length = (16 + body.len()) as u32;
-    let message = [&length.to_ne_bytes()[..], &kind.to_ne_bytes(), &flags.to_ne_bytes(), &[0; 8], body].concat();
-    // SAFETY: `message` outlives the call.
-    sys::check(unsafe { libc::send(socket.as_raw_fd(), message.as_ptr().cast(), message.len(), 0) } as i64)?;
-    let mut answer = [0_u8; 512];
-    // SAFETY: `answer` has room for as many bytes as are asked for.
-    let count =
-        sys::check(unsafe { libc::recv(socket.as_raw_fd(), answer.as_mut_ptr().cast(), answer.len(), 0) } as i64)?;
-    // An NLMSG_ERROR's body begins with a negative errno, 0 for success.
-    let errno =
-        answer[..count as usize].get(16..20).map(|word| i32::from_ne_bytes([word[0], word[1], word[2], word[3]]));
-    match errno {
-        Some(0) => Ok(()),
-        Some(errno) => Err(Error::from_raw_os_error(-errno)),
-        None => Err(Error::from_raw_os_error(libc::EIO)),
-    }
 }

@@ -5,25 +5,32 @@ use std::ffi::c_long;
 use rxpath_guest::Slot;
 
 use super::{After, Call, Scratch};
-use crate::board::Board;
+use crate::shared_state::SharedState;
 
 /// Length of an instruction of a socket filter (`struct sock_filter`), in bytes.
 const FILTER_INSTRUCTION: usize = 8;
 
-pub fn setsockopt(board: &Board, scratch: &mut Scratch, socket: Slot, level: i32, name: i32, value: &[u8]) -> Call {
+pub fn setsockopt(
+    state: &SharedState,
+    scratch: &mut Scratch,
+    socket: Slot,
+    level: i32,
+    name: i32,
+    value: &[u8],
+) -> Call {
     let mut at = scratch.place(value);
     let mut length = value.len();
     if (level, name) == (libc::SOL_SOCKET, libc::SO_ATTACH_FILTER) {
-        // The kernel wants a struct sock_fprog: the number of instructions, and their address.
+        // The kernel takes a struct sock_fprog: the number of instructions, and their address.
         let count = (value.len() / FILTER_INSTRUCTION) as u64;
         at = scratch.place(&[count.to_ne_bytes(), at.to_ne_bytes()].concat());
         length = 16;
     }
-    Call::new(libc::SYS_setsockopt, [board.get(socket), c_long::from(level), c_long::from(name), at, length as c_long])
+    Call::new(libc::SYS_setsockopt, [state.get(socket), c_long::from(level), c_long::from(name), at, length as c_long])
 }
 
 pub fn getsockopt(
-    board: &Board,
+    state: &SharedState,
     scratch: &mut Scratch,
     socket: Slot,
     level: i32,
@@ -31,9 +38,9 @@ pub fn getsockopt(
     room: u32,
     (offset, width): (u16, u8),
 ) -> Call {
-    // Fields are read up to 8 bytes wide: there is that much room behind the last one.
+    // Fields are up to 8 bytes wide, so the last one needs that much memory after its offset.
     let value = scratch.room(room as usize + usize::from(offset) + 8);
     let length = scratch.place(&room.to_ne_bytes());
-    let arguments = [board.get(socket), c_long::from(level), c_long::from(name), value, length];
+    let arguments = [state.get(socket), c_long::from(level), c_long::from(name), value, length];
     Call::new(libc::SYS_getsockopt, arguments).then(After::Number(value + c_long::from(offset), width))
 }

@@ -1,42 +1,42 @@
-//! Signals and timers: sigaction, kill, whom a socket signals, alarm, setitimer, timers of one thread.
+//! Signals and timers: sigaction, kill, F_SETOWN, alarm, setitimer, timers of a single thread.
 
 use std::ffi::{c_int, c_long};
 
 use rxpath_guest::{ActorIndex, Slot};
 
 use super::{Call, Scratch};
-use crate::board::Board;
+use crate::shared_state::SharedState;
 use crate::sys;
 
-/// Handles a signal by doing nothing: a sleeping system call is interrupted all the same.
+/// Handles a signal by doing nothing, which still interrupts a sleeping system call.
 extern "C" fn nothing(_: c_int) {}
 
-pub fn sigaction(_: &mut Scratch, signal: i32, flags: i32) -> Call {
+pub fn sigaction(signal: i32, flags: i32) -> Call {
     // SAFETY: an all-zero sigaction is a valid value of that plain C structure.
     let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
     action.sa_sigaction = nothing as extern "C" fn(c_int) as usize;
     action.sa_flags = flags;
-    // Through libc, which adds the restorer that x86-64 wants.
+    // Through libc, which adds the restorer that x86-64 needs.
     // SAFETY: `action` is valid for the call, and its handler touches nothing.
     Call::prepared(sys::check(unsafe { libc::sigaction(signal, &action, std::ptr::null_mut()) }))
 }
 
-pub fn kill(board: &Board, actor: ActorIndex, signal: i32) -> Call {
+pub fn kill(state: &SharedState, actor: ActorIndex, signal: i32) -> Call {
     // tkill(2): an actor is one task, thread or process.
-    Call::new(libc::SYS_tkill, [tid(board, actor), c_long::from(signal)])
+    Call::new(libc::SYS_tkill, [tid(state, actor), c_long::from(signal)])
 }
 
-pub fn kill_child(board: &Board, child: Slot, signal: i32) -> Call {
-    Call::new(libc::SYS_kill, [board.get(child), c_long::from(signal)])
+pub fn kill_child(state: &SharedState, child: Slot, signal: i32) -> Call {
+    Call::new(libc::SYS_kill, [state.get(child), c_long::from(signal)])
 }
 
-pub fn set_owner(board: &Board, fd: Slot, actor: ActorIndex) -> Call {
-    Call::new(libc::SYS_fcntl, [board.get(fd), c_long::from(libc::F_SETOWN), tid(board, actor)])
+pub fn set_owner(state: &SharedState, fd: Slot, actor: ActorIndex) -> Call {
+    Call::new(libc::SYS_fcntl, [state.get(fd), c_long::from(libc::F_SETOWN), tid(state, actor)])
 }
 
-fn tid(board: &Board, actor: ActorIndex) -> c_long {
+fn tid(state: &SharedState, actor: ActorIndex) -> c_long {
     let tid =
-        board.actors.get(usize::from(actor)).map_or(0, |actor| actor.tid.load(std::sync::atomic::Ordering::Acquire));
+        state.actors.get(usize::from(actor)).map_or(0, |actor| actor.tid.load(std::sync::atomic::Ordering::Acquire));
     c_long::from(tid)
 }
 
@@ -66,7 +66,7 @@ thread_local! {
     static TIMER: std::cell::Cell<Option<c_long>> = const { std::cell::Cell::new(None) };
 }
 
-/// The calling thread's own timer, made when it is first wanted; it sends SIGALRM to that thread only.
+/// The calling thread's own timer, made on first use, which sends SIGALRM only to this thread.
 fn thread_timer() -> std::io::Result<c_long> {
     if let Some(timer) = TIMER.get() {
         return Ok(timer);

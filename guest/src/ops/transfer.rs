@@ -6,26 +6,26 @@ use rxpath_guest::{Address, Slot};
 
 use super::connection::place_address;
 use super::{Call, Scratch};
-use crate::board::Board;
+use crate::shared_state::SharedState;
 
 /// Room for any address (`struct sockaddr_storage`), in bytes.
 const ADDRESS_ROOM: usize = 128;
 
-pub fn send(board: &Board, scratch: &mut Scratch, socket: Slot, bytes: u32, flags: i32) -> Call {
+pub fn send(state: &SharedState, scratch: &mut Scratch, socket: Slot, bytes: u32, flags: i32) -> Call {
     let Some(from) = scratch.outgoing(bytes) else {
         return Call::impossible();
     };
-    Call::new(libc::SYS_sendto, [board.get(socket), from, c_long::from(bytes), c_long::from(flags), 0, 0])
+    Call::new(libc::SYS_sendto, [state.get(socket), from, c_long::from(bytes), c_long::from(flags), 0, 0])
 }
 
-pub fn send_to(board: &Board, scratch: &mut Scratch, socket: Slot, to: &Address, bytes: u32, flags: i32) -> Call {
+pub fn send_to(state: &SharedState, scratch: &mut Scratch, socket: Slot, to: &Address, bytes: u32, flags: i32) -> Call {
     let Some(from) = scratch.outgoing(bytes) else { return Call::impossible() };
-    let (to, length) = place_address(board, scratch, to);
-    Call::new(libc::SYS_sendto, [board.get(socket), from, c_long::from(bytes), c_long::from(flags), to, length])
+    let (to, length) = place_address(state, scratch, to);
+    Call::new(libc::SYS_sendto, [state.get(socket), from, c_long::from(bytes), c_long::from(flags), to, length])
 }
 
 pub fn send_data(
-    board: &Board,
+    state: &SharedState,
     scratch: &mut Scratch,
     socket: Slot,
     to: Option<&Address>,
@@ -33,29 +33,29 @@ pub fn send_data(
     flags: i32,
 ) -> Call {
     let from = scratch.place(data);
-    let (to, length) = to.map_or((0, 0), |to| place_address(board, scratch, to));
-    Call::new(libc::SYS_sendto, [board.get(socket), from, data.len() as c_long, c_long::from(flags), to, length])
+    let (to, length) = to.map_or((0, 0), |to| place_address(state, scratch, to));
+    Call::new(libc::SYS_sendto, [state.get(socket), from, data.len() as c_long, c_long::from(flags), to, length])
 }
 
-pub fn recv(board: &Board, scratch: &mut Scratch, socket: Slot, bytes: u32, flags: i32) -> Call {
+pub fn recv(state: &SharedState, scratch: &mut Scratch, socket: Slot, bytes: u32, flags: i32) -> Call {
     let Some(to) = scratch.incoming(bytes) else {
         return Call::impossible();
     };
-    let call = Call::new(libc::SYS_recvfrom, [board.get(socket), to, c_long::from(bytes), c_long::from(flags), 0, 0]);
-    // With MSG_TRUNC, TCP discards: nothing is stored, though the return value counts it.
+    let call = Call::new(libc::SYS_recvfrom, [state.get(socket), to, c_long::from(bytes), c_long::from(flags), 0, 0]);
+    // With MSG_TRUNC, TCP discards the bytes: the return value counts them, but none is stored.
     if flags & libc::MSG_TRUNC == 0 { call.receiving(to, bytes) } else { call }
 }
 
-pub fn recv_from(board: &Board, scratch: &mut Scratch, socket: Slot, bytes: u32, flags: i32) -> Call {
+pub fn recv_from(state: &SharedState, scratch: &mut Scratch, socket: Slot, bytes: u32, flags: i32) -> Call {
     let Some(to) = scratch.incoming(bytes) else { return Call::impossible() };
     let address = scratch.room(ADDRESS_ROOM);
     let length = scratch.place(&(ADDRESS_ROOM as u32).to_ne_bytes());
-    let arguments = [board.get(socket), to, c_long::from(bytes), c_long::from(flags), address, length];
+    let arguments = [state.get(socket), to, c_long::from(bytes), c_long::from(flags), address, length];
     let call = Call::new(libc::SYS_recvfrom, arguments);
     if flags & libc::MSG_TRUNC == 0 { call.receiving(to, bytes) } else { call }
 }
 
-pub fn recv_nowhere(board: &Board, socket: Slot, bytes: u32, flags: i32) -> Call {
+pub fn recv_nowhere(state: &SharedState, socket: Slot, bytes: u32, flags: i32) -> Call {
     // The first page is never mapped (vm.mmap_min_addr).
-    Call::new(libc::SYS_recvfrom, [board.get(socket), 16, c_long::from(bytes), c_long::from(flags), 0, 0])
+    Call::new(libc::SYS_recvfrom, [state.get(socket), 16, c_long::from(bytes), c_long::from(flags), 0, 0])
 }

@@ -1,4 +1,4 @@
-//! io_uring: one request at a time on a ring of the actor's own (`linux/io_uring.h`).
+//! io_uring: one request at a time on the actor's own ring (`linux/io_uring.h`).
 
 use std::ffi::c_long;
 use std::io::{Error, Result};
@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use rxpath_guest::UringRequest;
 
 use super::{After, Call, Scratch};
-use crate::board::Board;
+use crate::shared_state::SharedState;
 use crate::sys;
 
-/// Entries of a ring.
+/// Number of entries in a ring.
 const ENTRIES: u32 = 8;
 /// Length of `struct io_uring_sqe` and of `struct io_uring_cqe`, in bytes.
 const SQE: usize = 64;
@@ -19,21 +19,21 @@ const OP_POLL_ADD: u8 = 6;
 const OP_RECV: u8 = 27;
 const OP_PROVIDE_BUFFERS: u8 = 31;
 const SQE_BUFFER_SELECT: u8 = 1 << 5;
-/// No completion if it succeeds (since 5.17).
+/// Suppresses the completion of a successful request (since Linux 5.17).
 const SQE_CQE_SKIP_SUCCESS: u8 = 1 << 6;
 const RECV_MULTISHOT: u16 = 1 << 1;
 const CQE_BUFFER: u32 = 1 << 0;
 const CQE_MORE: u32 = 1 << 1;
 const ENTER_GETEVENTS: c_long = 1;
-/// Where the rings and the request array are mapped from.
+/// Offsets at which the rings and the request array are mapped.
 const OFF_SQ_RING: i64 = 0;
 const OFF_CQ_RING: i64 = 0x800_0000;
 const OFF_SQES: i64 = 0x1000_0000;
-/// Buffers provided to a multishot request.
+/// Number of buffers provided to a multishot request.
 const BUFFERS: u32 = 16;
 /// The group of those buffers.
 const GROUP: u16 = 1;
-/// Marks the completions that nobody waits for.
+/// User data of requests whose completions are skipped.
 const UNOBSERVED: u64 = u64::MAX;
 
 /// `struct io_uring_params`: sizes, flags, features, and the offsets within the mapped rings.
@@ -61,14 +61,14 @@ pub struct Ring {
     cq: *mut u8,
     sqes: *mut u8,
     params: Params,
-    /// Where the present request receives to.
+    /// Where the current request receives: addresses and lengths.
     receives: Vec<(c_long, usize)>,
-    /// Set while a multishot request is armed: where its buffers lie, and the room of each.
+    /// Set while a multishot request is armed: the address of its buffers, and the length of each.
     multishot: Option<(c_long, u32)>,
 }
 
-pub fn submit(board: &Board, scratch: &mut Scratch, request: &UringRequest) -> Call {
-    match prepare(board, scratch, request) {
+pub fn submit(state: &SharedState, scratch: &mut Scratch, request: &UringRequest) -> Call {
+    match prepare(state, scratch, request) {
         Ok((fd, count)) => {
             let arguments = [fd, c_long::from(count), 1, ENTER_GETEVENTS, 0, 0];
             Call::new(libc::SYS_io_uring_enter, arguments).then(After::Completion)
@@ -77,8 +77,8 @@ pub fn submit(board: &Board, scratch: &mut Scratch, request: &UringRequest) -> C
     }
 }
 
-/// Puts the request into the ring; gives the ring's descriptor and how many requests there are to submit.
-fn prepare(board: &Board, scratch: &mut Scratch, request: &UringRequest) -> Result<(c_long, u32)> {
+/// Puts the request into the ring; returns the ring's descriptor and the number of requests to submit.
+fn prepare(state: &SharedState, scratch: &mut Scratch, request: &UringRequest) -> Result<(c_long, u32)> {
     if scratch.ring.is_none() {
         scratch.ring = Some(Ring::new()?);
     }
@@ -94,7 +94,7 @@ fn prepare(board: &Board, scratch: &mut Scratch, request: &UringRequest) -> Resu
             ring.receives = vec![(to, bytes as usize)];
             ring.push(&Entry {
                 opcode: OP_RECV,
-                fd: board.get(socket),
+                fd: state.get(socket),
                 address: to,
                 length: bytes,
                 flags: flags as u32,
@@ -106,18 +106,18 @@ fn prepare(board: &Board, scratch: &mut Scratch, request: &UringRequest) -> Resu
             ring.receives.clear();
             ring.push(&Entry {
                 opcode: OP_POLL_ADD,
-                fd: board.get(fd),
+                fd: state.get(fd),
                 flags: u32::from(events as u16),
                 ..Entry::default()
             });
             1
         }
-        UringRequest::RecvMultishot { socket, bytes } => ring.arm_multishot(board.get(socket), to, bytes)?,
+        UringRequest::RecvMultishot { socket, bytes } => ring.arm_multishot(state.get(socket), to, bytes)?,
     };
     Ok((ring.fd, count))
 }
 
-/// The fields of a request that are used here.
+/// The fields of a request that the agent uses.
 #[derive(Default)]
 struct Entry {
     opcode: u8,
@@ -145,7 +145,7 @@ impl Ring {
     }
 
     fn word(&self, ring: *mut u8, offset: u32) -> &AtomicU32 {
-        // SAFETY: the offsets are the kernel's own, within the mapping, aligned; the kernel shares these words by atomics.
+        // SAFETY: the kernel gave these offsets, which are aligned and within the mapping, and it accesses these words atomically.
         unsafe { &*ring.add(offset as usize).cast::<AtomicU32>() }
     }
 
@@ -170,7 +170,7 @@ impl Ring {
         self.word(self.sq, self.params.sq_off[1]).store(tail.wrapping_add(1), Ordering::Release);
     }
 
-    /// Arms the multishot request if it is not armed; gives how many requests there are to submit.
+    /// Arms the multishot request unless it is armed; returns the number of requests to submit.
     fn arm_multishot(&mut self, fd: c_long, to: c_long, bytes: u32) -> Result<u32> {
         if self.multishot.is_some() {
             return Ok(0);
@@ -188,7 +188,8 @@ impl Ring {
         Ok(1)
     }
 
-    /// Gives buffers to the kernel, unmeasured. No completion tells of it: whoever waits next would take it for his own.
+    /// Gives buffers to the kernel, outside the measurement and without a completion, which the next request would take for its
+    /// own.
     fn provide(&mut self, at: c_long, bytes: u32, count: u32, first: u64) -> Result<()> {
         self.push(&Entry {
             opcode: OP_PROVIDE_BUFFERS,
@@ -205,7 +206,7 @@ impl Ring {
         sys::check(unsafe { libc::syscall(libc::SYS_io_uring_enter, self.fd, 1, 0, 0, 0, 0) }).map(drop)
     }
 
-    /// Takes the next completion: its result, and where data was received.
+    /// Takes the next completion: its result, and where it received data.
     pub fn completion(&mut self) -> (i64, After) {
         while let Some((user_data, result, flags)) = self.take() {
             if user_data == UNOBSERVED {
@@ -222,14 +223,14 @@ impl Ring {
             }
             let buffer = flags >> 16;
             let at = start + c_long::from(buffer) * c_long::from(room);
-            // The buffer goes back at once: its bytes are looked at before the actor receives again.
+            // The kernel gets the buffer back at once: the agent reads its bytes before the actor receives again.
             let _ = self.provide(at, room, 1, buffer.into());
             return (result, After::Received(vec![(at, room as usize)]));
         }
         (-i64::from(libc::EAGAIN), After::Nothing)
     }
 
-    /// `struct io_uring_cqe`: user data, result, flags.
+    /// Takes a `struct io_uring_cqe` from the ring: user data, result, flags.
     fn take(&mut self) -> Option<(u64, i64, u32)> {
         let head = self.word(self.cq, self.params.cq_off[0]).load(Ordering::Relaxed);
         if head == self.word(self.cq, self.params.cq_off[1]).load(Ordering::Acquire) {

@@ -5,17 +5,23 @@ use std::ffi::c_long;
 use rxpath_guest::Slot;
 
 use super::{Call, Scratch};
-use crate::board::Board;
+use crate::shared_state::SharedState;
 
-/// Bytes of the kernel's signal set on x86-64.
+/// Length of the kernel's signal set on x86-64, in bytes.
 const SIGNAL_SET: c_long = 8;
 
-pub fn poll(board: &Board, scratch: &mut Scratch, fds: &[(Slot, i16)], timeout_ns: Option<u64>, masked: bool) -> Call {
+pub fn poll(
+    state: &SharedState,
+    scratch: &mut Scratch,
+    fds: &[(Slot, i16)],
+    timeout_ns: Option<u64>,
+    masked: bool,
+) -> Call {
     let bytes: Vec<u8> = fds
         .iter()
         .flat_map(|(slot, events)| {
-            // struct pollfd: descriptor, wanted events, events that came.
-            let fd = (board.get(*slot) as i32).to_ne_bytes();
+            // struct pollfd: descriptor, requested events, returned events.
+            let fd = (state.get(*slot) as i32).to_ne_bytes();
             [fd[0], fd[1], fd[2], fd[3], events.to_ne_bytes()[0], events.to_ne_bytes()[1], 0, 0]
         })
         .collect();
@@ -31,37 +37,37 @@ pub fn poll(board: &Board, scratch: &mut Scratch, fds: &[(Slot, i16)], timeout_n
 }
 
 pub fn select(
-    board: &Board,
+    state: &SharedState,
     scratch: &mut Scratch,
     read: &[Slot],
     write: &[Slot],
     timeout_ns: Option<u64>,
     masked: bool,
 ) -> Call {
-    let highest = read.iter().chain(write).map(|slot| board.get(*slot)).max().unwrap_or(-1);
+    let highest = read.iter().chain(write).map(|slot| state.get(*slot)).max().unwrap_or(-1);
     let count = highest + 1;
-    let (read, write) = (descriptor_set(board, scratch, read, count), descriptor_set(board, scratch, write, count));
+    let (read, write) = (descriptor_set(state, scratch, read, count), descriptor_set(state, scratch, write, count));
     if masked {
         let timeout = scratch.timespec(timeout_ns);
         let mask = scratch.room(SIGNAL_SET as usize);
-        // pselect6 takes the mask's address and size through one more pointer (select(2)).
+        // pselect6 takes the address of a structure with the mask's address and size (select(2)).
         let mask = scratch.place(&[mask.to_ne_bytes(), SIGNAL_SET.to_ne_bytes()].concat());
         Call::new(libc::SYS_pselect6, [count, read, write, 0, timeout, mask])
     } else {
-        // struct timeval has the layout of timespec, with microseconds.
+        // struct timeval has the layout of timespec, but counts microseconds.
         let timeout = timeout_ns.map_or(0, |ns| scratch.pair(ns / 1_000_000_000, ns % 1_000_000_000 / 1_000));
         Call::new(libc::SYS_select, [count, read, write, 0, timeout])
     }
 }
 
-/// A bitmap of descriptors below `count`, in whole 64-bit words: the kernel knows no FD_SETSIZE.
-fn descriptor_set(board: &Board, scratch: &mut Scratch, slots: &[Slot], count: i64) -> c_long {
+/// Places a bitmap of descriptors below `count`, in whole 64-bit words: the kernel has no FD_SETSIZE.
+fn descriptor_set(state: &SharedState, scratch: &mut Scratch, slots: &[Slot], count: i64) -> c_long {
     if slots.is_empty() {
         return 0;
     }
     let mut words = vec![0_u64; usize::try_from(count).unwrap_or(0).div_ceil(64).max(1)];
     for slot in slots {
-        if let Ok(fd) = usize::try_from(board.get(*slot)) {
+        if let Ok(fd) = usize::try_from(state.get(*slot)) {
             words[fd / 64] |= 1 << (fd % 64);
         }
     }
@@ -73,16 +79,29 @@ pub fn epoll_create(flags: i32) -> Call {
     Call::new(libc::SYS_epoll_create1, [c_long::from(flags)])
 }
 
-pub fn epoll_ctl(board: &Board, scratch: &mut Scratch, epoll: Slot, operation: i32, fd: Slot, events: u32) -> Call {
-    let fd = board.get(fd);
+pub fn epoll_ctl(
+    state: &SharedState,
+    scratch: &mut Scratch,
+    epoll: Slot,
+    operation: i32,
+    fd: Slot,
+    events: u32,
+) -> Call {
+    let fd = state.get(fd);
     // struct epoll_event is packed on x86-64: events (4), data (8).
     let event = scratch.place(&[&events.to_ne_bytes()[..], &fd.to_ne_bytes()[..]].concat());
-    Call::new(libc::SYS_epoll_ctl, [board.get(epoll), c_long::from(operation), fd, event])
+    Call::new(libc::SYS_epoll_ctl, [state.get(epoll), c_long::from(operation), fd, event])
 }
 
-pub fn epoll_wait(board: &Board, scratch: &mut Scratch, epoll: Slot, events: u32, timeout_ns: Option<u64>) -> Call {
+pub fn epoll_wait(
+    state: &SharedState,
+    scratch: &mut Scratch,
+    epoll: Slot,
+    events: u32,
+    timeout_ns: Option<u64>,
+) -> Call {
     let room = scratch.room(events as usize * 12);
-    Call::new(libc::SYS_epoll_wait, [board.get(epoll), room, c_long::from(events), milliseconds(timeout_ns)])
+    Call::new(libc::SYS_epoll_wait, [state.get(epoll), room, c_long::from(events), milliseconds(timeout_ns)])
 }
 
 fn milliseconds(timeout_ns: Option<u64>) -> c_long {
@@ -90,7 +109,7 @@ fn milliseconds(timeout_ns: Option<u64>) -> c_long {
 }
 
 impl Scratch {
-    /// A struct timespec; a null pointer (for ever) for `None`.
+    /// Places a struct timespec; returns a null pointer, which means for ever, for `None`.
     pub fn timespec(&mut self, ns: Option<u64>) -> c_long {
         ns.map_or(0, |ns| self.pair(ns / 1_000_000_000, ns % 1_000_000_000))
     }

@@ -1,4 +1,4 @@
-//! TCP_ZEROCOPY_RECEIVE: pages of the receive queue, mapped instead of copied (`linux/tcp.h`, net/ipv4/tcp.c).
+//! TCP_ZEROCOPY_RECEIVE: maps pages of the receive queue instead of copying them (`linux/tcp.h`, net/ipv4/tcp.c).
 
 use std::ffi::c_long;
 use std::io::{Error, Result};
@@ -6,11 +6,11 @@ use std::io::{Error, Result};
 use rxpath_guest::Slot;
 
 use super::{After, Call, Scratch};
-use crate::board::Board;
+use crate::shared_state::SharedState;
 
 /// The option, at level IPPROTO_TCP.
 const TCP_ZEROCOPY_RECEIVE: c_long = 35;
-/// Size of `struct tcp_zerocopy_receive` in the newest kernels; older ones use its beginning.
+/// Size of `struct tcp_zerocopy_receive` in the newest kernels, in bytes; older ones use only the first fields.
 const ZEROCOPY: usize = 64;
 
 /// A socket's mapping.
@@ -20,13 +20,13 @@ pub struct Window {
     at: c_long,
 }
 
-pub fn receive(board: &Board, scratch: &mut Scratch, socket: Slot, bytes: u32) -> Call {
-    let fd = board.get(socket);
+pub fn receive(state: &SharedState, scratch: &mut Scratch, socket: Slot, bytes: u32) -> Call {
+    let fd = state.get(socket);
     let window = match window(scratch, fd, bytes) {
         Ok(window) => window,
         Err(error) => return Call::prepared(Err(error)),
     };
-    // The address to map at and the length wanted; the length mapped is written over the one wanted.
+    // The address and the length to map; the kernel overwrites the length with the mapped one.
     let mut value = [&window.to_ne_bytes()[..], &bytes.to_ne_bytes()].concat();
     value.resize(ZEROCOPY, 0);
     let value = scratch.place(&value);
@@ -35,12 +35,12 @@ pub fn receive(board: &Board, scratch: &mut Scratch, socket: Slot, bytes: u32) -
     Call::new(libc::SYS_getsockopt, arguments).then(After::Mapped { length: value + 8, window })
 }
 
-/// Where the socket is mapped: as last time, if it is the same socket and length.
+/// The address of the socket's mapping, which is made again only for a different socket or length.
 fn window(scratch: &mut Scratch, fd: c_long, bytes: u32) -> Result<c_long> {
     match &scratch.window {
         Some(window) if (window.fd, window.bytes) == (fd, bytes) => Ok(window.at),
         _ => {
-            // SAFETY: a fresh mapping of the socket, which the kernel fills and nobody writes to.
+            // SAFETY: a fresh mapping of the socket, which the kernel fills and the agent only reads.
             let at = unsafe {
                 let length = bytes as usize;
                 libc::mmap(std::ptr::null_mut(), length, libc::PROT_READ, libc::MAP_SHARED, fd as i32, 0)

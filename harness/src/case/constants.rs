@@ -1,8 +1,8 @@
-//! The constants a case may name, with the numbers that x86-64 gives them (the guest's only architecture).
+//! The constants that a case can name, with their numbers on x86-64 (the guest's only architecture).
 //!
-//! Adding one is adding it to a table here; a case may also write the number itself.
+//! To add a constant, add it to a table here. A case can also use the number.
 
-/// Names and numbers of one kind of constant.
+/// The names and numbers of one kind of constant.
 pub type Table = &'static [(&'static str, i64)];
 
 /// The number of `name` in `table`.
@@ -10,12 +10,12 @@ pub fn number(table: Table, name: &str) -> Option<i64> {
     table.iter().find(|(known, _)| *known == name).map(|(_, number)| *number)
 }
 
-/// The name of `number` in `table`; the first one if there are several.
+/// The name of `number` in `table`; the first name, if there are several.
 pub fn name(table: Table, number: i64) -> Option<&'static str> {
     table.iter().find(|(_, known)| *known == number).map(|(name, _)| *name)
 }
 
-/// What the value of a socket option looks like.
+/// How the value of a socket option is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OptionKind {
     /// An `int`.
@@ -26,24 +26,21 @@ pub enum OptionKind {
     Linger,
     /// Bytes of text, without a terminating zero.
     Text,
-    /// A `struct sock_fprog` of one instruction: return this many bytes of the packet (0 drops it).
+    /// A `struct sock_fprog` of one instruction, written as the number of bytes of the packet to keep (0 drops it).
     Filter,
 }
 
-/// A socket option by its symbolic name.
+/// A socket option.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SocketOption {
-    /// SO_…, TCP_…, IP_….
+    /// Its symbolic name: SO_…, TCP_…, IP_….
     pub name: &'static str,
-    /// The level it belongs to.
     pub level: i32,
-    /// Its number at that level.
+    /// Its number at this level.
     pub number: i32,
-    /// What its value looks like.
     pub kind: OptionKind,
 }
 
-/// The socket option called `name`.
 pub fn socket_option(name: &str) -> Option<SocketOption> {
     SOCKET_OPTIONS.iter().copied().find(|option| option.name == name)
 }
@@ -66,7 +63,7 @@ pub const FAMILIES: Table = &[
     ("AF_BLUETOOTH", 31),
 ];
 
-/// Socket types, and the two flags that may be or-ed to them (`linux/net.h`).
+/// Socket types, and the two flags that can be added to them with `|` (`linux/net.h`).
 pub const SOCKET_TYPES: Table = &[
     ("SOCK_STREAM", 1),
     ("SOCK_DGRAM", 2),
@@ -77,7 +74,7 @@ pub const SOCKET_TYPES: Table = &[
     ("SOCK_CLOEXEC", 524288),
 ];
 
-/// Protocols. Those of packet sockets are in network byte order, as packet(7) wants them.
+/// Protocols. Those of packet sockets are in network byte order, as packet(7) requires.
 pub const PROTOCOLS: Table = &[
     ("IPPROTO_IP", 0),
     ("IPPROTO_ICMP", 1),
@@ -160,10 +157,10 @@ pub const EPOLL_EVENTS: Table = &[
     ("EPOLLET", 2147483648),
 ];
 
-/// Ways of shutdown(2).
+/// The directions of shutdown(2).
 pub const SHUTDOWNS: Table = &[("SHUT_RD", 0), ("SHUT_WR", 1), ("SHUT_RDWR", 2)];
 
-/// Requests of ioctl(2) that sockets know (`linux/sockios.h`).
+/// Requests of ioctl(2) on sockets (`linux/sockios.h`).
 pub const IOCTLS: Table = &[
     ("FIONREAD", 21531),
     ("SIOCATMARK", 35077),
@@ -318,7 +315,7 @@ pub const OPTION_VALUES: Table = &[
     ("IP_PMTUDISC_PROBE", 3),
 ];
 
-/// Socket options: name, level, number, and what their value looks like.
+/// Socket options: name, level, number, and how the value is written.
 pub const SOCKET_OPTIONS: &[SocketOption] = &[
     option("SO_DEBUG", 1, 1, OptionKind::Number),
     option("SO_REUSEADDR", 1, 2, OptionKind::Number),
@@ -450,7 +447,7 @@ pub const SOCKET_OPTIONS: &[SocketOption] = &[
     option("ICMP_FILTER", 255, 1, OptionKind::Number),
 ];
 
-/// Fields of `struct tcp_info` (`linux/tcp.h`): name, offset and width in bytes. What a kernel does not know yet reads as 0.
+/// Fields of `struct tcp_info` (`linux/tcp.h`): name, offset, and width in bytes. Fields that a kernel does not have read as 0.
 pub const TCP_INFO_FIELDS: &[(&str, u16, u8)] = &[
     ("tcpi_state", 0, 1),
     ("tcpi_ca_state", 1, 1),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::kernel::{FetchOptions, QemuSource};
+use crate::kernel::FetchOptions;
 use crate::suite::ProjectOptions;
 
 /// Boots pinned Linux kernels, traces their receive path and shows what changed between them.
@@ -33,8 +33,8 @@ pub(crate) struct Common {
 impl Common {
     /// The options that open the project, with packages from `packages`.
     pub(crate) fn project(&self, packages: &Packages) -> ProjectOptions {
-        let qemu = self.qemu.clone().map_or(QemuSource::Pinned, QemuSource::Host);
-        let fetch = FetchOptions { from: packages.from.clone(), unlocked: packages.unlocked, qemu };
+        let fetch =
+            FetchOptions { from: packages.from.clone(), unlocked: packages.unlocked, host_qemu: self.qemu.clone() };
         ProjectOptions { root: self.root.clone(), fetch }
     }
 }

@@ -139,13 +139,12 @@ fn all_costs(project: &Project, case: &Case, series: &[Series]) -> Result<Vec<BT
     cancel_on_signals();
     on_each(project, series, |kernel, fetched, bars| {
         let images = project.images();
-        let found = record_case(case, kernel, fetched.qemu.as_ref(), &images, &RunLimits::default(), bars).and_then(
-            |capture| {
+        let found =
+            record_case(case, kernel, &fetched.qemu, &images, &RunLimits::default(), bars).and_then(|capture| {
                 let observation = capture.observation(case)?;
                 capture.tracer?;
                 Ok(observation)
-            },
-        );
+            });
         let sections = match found {
             Ok(observation) => observation.sections,
             Err(error) => {

@@ -30,7 +30,7 @@ pub(crate) fn export(common: &Common, arguments: &ExportArguments) -> Result<u8,
     for kernel in &fetched.kernels {
         let bars = MatrixBars::new(1);
         let limits = RunLimits::default();
-        let capture = record_case(case, kernel, fetched.qemu.as_ref(), &project.images(), &limits, &bars)
+        let capture = record_case(case, kernel, &fetched.qemu, &project.images(), &limits, &bars)
             .map_err(CommandError::Record)?;
         bars.finish();
         let title = format!("{} on {} ({})", case.name, kernel.series, kernel.release);

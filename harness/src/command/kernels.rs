@@ -3,7 +3,7 @@
 use super::arguments::{Common, KernelsArguments, KernelsCommand, Packages};
 use super::error::CommandError;
 use super::fetch;
-use crate::kernel::{Cache, list, update};
+use crate::kernel::{Cache, KernelError, list, update};
 use crate::report::{FetchBars, listings};
 use crate::suite::{Project, find_root};
 
@@ -26,7 +26,7 @@ pub(crate) fn kernels(common: &Common, arguments: &KernelsArguments) -> Result<u
         }
         KernelsCommand::Update { series } => {
             let root = find_root(common.root.as_deref())?;
-            let cache = Cache::locate()?;
+            let cache = Cache::locate().map_err(KernelError::from)?;
             let bars = FetchBars::new();
             let changes = update(&root, series, &cache, &|progress| bars.show(progress))?;
             bars.finish();

@@ -19,7 +19,7 @@ pub(crate) fn show(common: &Common, arguments: &ShowArguments) -> Result<u8, Com
             check_runs_on(case, kernel.series)?;
             let bars = MatrixBars::new(1);
             let limits = RunLimits::default();
-            let capture = record_case(case, kernel, fetched.qemu.as_ref(), &project.images(), &limits, &bars)
+            let capture = record_case(case, kernel, &fetched.qemu, &project.images(), &limits, &bars)
                 .map_err(CommandError::Record)?;
             if let Err(error) = &capture.tracer {
                 warn_no_costs(kernel.series, error);

@@ -1,22 +1,21 @@
-//! Aligns two paths: an ordered comparison of trees that are mostly equal.
+//! Aligns two paths, which are mostly equal ordered trees.
 //!
-//! Tree edit distance is quadratic at best, hopeless for tens of thousands of lines. Two kernels' paths are mostly equal,
-//! so: equal subtrees get equal fingerprints ([`super::side`]) and are never looked into; where subtrees differ, their children are
-//! aligned ([`super::siblings`]), and so on downwards; what is left over is looked for elsewhere ([`super::moves`]).
+//! Tree edit distance is at least quadratic, which is too slow for tens of thousands of lines. So equal subtrees get
+//! equal fingerprints ([`super::side`]) and are not visited; where subtrees differ, their children are aligned
+//! ([`super::siblings`]), level by level; and the left-over nodes are looked for elsewhere ([`super::moves`]).
 
-use super::model::{Change, DiffLine, PathDiff};
 use super::moves::mark_moves;
+use super::path_diff::{Change, DiffLine, PathDiff};
 use super::renames::Renames;
 use super::siblings::{Item, Siblings};
 use super::side::{Side, mark};
 use crate::path::{CallPath, PathEntry};
 
-/// What the alignment knows beside the two paths.
+/// What the alignment knows besides the two paths.
 pub struct Knowledge<'k> {
-    /// Known renames.
     pub renames: &'k Renames,
-    /// Whether, for all that is known (the kernels' symbols, say), the first function could have been renamed to the
-    /// second. Asked for guesses only, never for known renames.
+    /// Whether the first function could have been renamed to the second, judging by the kernels' symbols, for example.
+    /// Used for guesses, not for known renames.
     pub plausible: &'k dyn Fn(&str, &str) -> bool,
 }
 
@@ -50,7 +49,6 @@ pub fn align(old: &CallPath, new: &CallPath, knowledge: &Knowledge) -> PathDiff 
     PathDiff { lines: out }
 }
 
-/// The lines written so far.
 struct Lines<'s, 'a> {
     old: &'s Side<'a>,
     new: &'s Side<'a>,
@@ -64,23 +62,23 @@ impl Lines<'_, '_> {
         self.out.push(DiffLine { change, old, new });
     }
 
-    /// Two equal subtrees.
+    /// Adds two equal subtrees.
     fn same(&mut self, one: usize, other: usize) {
         self.push(Change::Same, Some(one), Some(other));
         self.beneath(one, other);
     }
 
-    /// What stands beneath two nodes, if that is equal.
+    /// Adds the descendants of two nodes, which must be equal.
     fn beneath(&mut self, one: usize, other: usize) {
         for below in 1..self.old.size(one) {
             self.push(Change::Same, Some(one + below), Some(other + below));
         }
     }
 
-    /// Two nodes that belong together, without what stands beneath.
+    /// Adds two paired nodes without their descendants.
     fn pair(&mut self, one: usize, other: usize) {
         let (from, to) = (&self.old.nodes[one], &self.new.nodes[other]);
-        let change = match (&from.what, &to.what) {
+        let change = match (&from.entry, &to.entry) {
             (PathEntry::Call(from), PathEntry::Call(to)) | (PathEntry::In(from), PathEntry::In(to)) if from != to => {
                 Change::Renamed { from: from.clone(), to: to.clone() }
             }
@@ -111,7 +109,7 @@ mod tests {
         align(old, new, &Knowledge { renames: &renames, plausible: &|_, _| true })
     }
 
-    /// A diff as text: a sign a line.
+    /// Renders a diff as text, with a sign per line.
     fn render(diff: &PathDiff) -> String {
         let line = |line: &DiffLine| {
             let text = line.node().map(text::line).unwrap_or_default();
@@ -138,7 +136,7 @@ mod tests {
     }
 
     fn covers(diff: &PathDiff, old: &str, new: &str) {
-        assert_eq!(text::write(&diff.old()), old);
+        assert_eq!(text::write(&diff.old_path()), old);
         assert_eq!(text::write(&diff.new_path()), new);
     }
 
@@ -162,7 +160,7 @@ in   tcp_recvmsg_locked
     }
 
     #[test]
-    fn an_inlined_level_is_spliced_out_even_with_two_at_once() {
+    fn two_levels_inlined_at_once_are_spliced_out() {
         check(
             "a\n  outer\n    inner\n      x\n        y\n      z\n  b\n",
             "a\n  x\n    y\n  z\n  b\n",
@@ -189,7 +187,7 @@ in   tcp_recvmsg_locked
     }
 
     #[test]
-    fn a_new_name_over_the_same_work_is_a_rename_and_over_other_work_is_not() {
+    fn a_new_name_is_a_rename_only_over_the_same_work() {
         check(
             "f\n  one\n    a\n    b\n    c\n  g\n",
             "f\n  other\n    a\n    b\n    d\n  g\n",
@@ -203,7 +201,7 @@ in   tcp_recvmsg_locked
     }
 
     #[test]
-    fn what_stands_elsewhere_has_moved() {
+    fn a_subtree_that_is_elsewhere_now_has_moved() {
         check(
             "f\n  big\n    x\n    y\n  a\n  b\n  c\n  d\n",
             "f\n  a\n  b\n  c\n  d\n  big\n    x\n    y\n",
@@ -212,7 +210,7 @@ in   tcp_recvmsg_locked
     }
 
     #[test]
-    fn what_moved_and_changed_inside_shows_only_the_change_as_a_change() {
+    fn a_moved_subtree_that_changed_inside_shows_only_that_change() {
         check(
             "f\n  ack\n    send\n      x\n      y\n  a\n    1\n    2\n  b\n    3\n",
             "f\n  a\n    1\n    2\n  b\n    3\n  ack\n    send\n      x\n      z\n",
@@ -231,7 +229,7 @@ in   tcp_recvmsg_locked
     }
 
     #[test]
-    fn a_level_around_nothing_that_stood_here_is_simply_new() {
+    fn a_level_around_nothing_that_was_here_before_is_new() {
         check(
             "f\n  put\n  x\n",
             "f\n  x\n  h\n    put\n    y\n",
@@ -240,12 +238,12 @@ in   tcp_recvmsg_locked
     }
 
     #[test]
-    fn repeated_more_or_less_often_is_one_line() {
+    fn a_different_number_of_repeats_is_one_line() {
         check("f\n  g ×3\n    x\n", "f\n  g ×5\n    x\n", "   f\n×3>  g ×5\n       x\n");
     }
 
     #[test]
-    fn who_ran_a_softirq_can_change_without_its_path_changing() {
+    fn what_ran_a_softirq_can_change_while_its_path_stays() {
         check(
             "~ in sender.send\n  net_rx_action\n    ip_rcv\n",
             "~ in ksoftirqd\n  net_rx_action\n    ip_rcv\n",
@@ -262,7 +260,7 @@ in   tcp_recvmsg_locked
     }
 
     #[test]
-    fn a_function_that_does_the_same_work_stands_in_the_others_place_whatever_the_symbols_say() {
+    fn a_function_that_does_the_same_work_takes_the_place_of_the_other_whatever_the_symbols_say() {
         let renames = Renames::default();
         let beneath = "    a\n      b\n    c\n  end\n";
         let (old, new) = (format!("f\n  recvmsg\n{beneath}"), format!("f\n  __recvmsg\n{beneath}"));
@@ -272,7 +270,7 @@ in   tcp_recvmsg_locked
     }
 
     #[test]
-    fn a_known_rename_is_no_level_though_what_stood_beneath_it_stands_beside_it_now() {
+    fn a_known_rename_is_not_a_level_even_if_what_was_beneath_it_is_beside_it_now() {
         check(
             "f\n  sockfd_lookup_light\n    fput\n",
             "f\n  fdget\n  fput\n",
@@ -281,7 +279,7 @@ in   tcp_recvmsg_locked
     }
 
     #[test]
-    fn hunks_show_the_change_its_context_and_the_way_down_to_it() {
+    fn hunks_contain_the_change_its_context_and_the_lines_that_it_is_nested_in() {
         let old = text::parse("a\n  b\n    c\n    d\n    e\n    f\n  g\n").unwrap();
         let new = text::parse("a\n  b\n    c\n    d\n    e\n    x\n  g\n").unwrap();
         let diff = aligned(&old, &new);
@@ -291,7 +289,7 @@ in   tcp_recvmsg_locked
     }
 
     #[test]
-    fn a_deep_path_needs_no_deep_stack() {
+    fn a_deep_path_does_not_overflow_the_stack() {
         let chain = |name: &str| CallPath {
             nodes: (0..20_000)
                 .map(|depth| crate::path::PathNode::once(depth, PathEntry::Call(format!("{name}{depth}").into())))
@@ -302,7 +300,7 @@ in   tcp_recvmsg_locked
         assert!(aligned(&chain("a"), &chain("a")).is_same());
     }
 
-    /// A path and another made from it by a few edits, as kernels change.
+    /// A path, and a copy with a few edits as kernels make them.
     fn edited() -> impl Strategy<Value = (CallPath, CallPath)> {
         (paths(), prop::collection::vec((any::<prop::sample::Index>(), 0..4u8), 0..6)).prop_map(|(path, edits)| {
             let mut new = path.clone();
@@ -311,10 +309,10 @@ in   tcp_recvmsg_locked
                 let Some(node) = new.nodes.get_mut(at) else { continue };
                 match kind {
                     0 => node.times += 1,
-                    1 if node.what.can_have_children() && node.what != PathEntry::Repeat => {
-                        node.what = PathEntry::Call("new".into())
+                    1 if node.entry.can_have_children() && node.entry != PathEntry::Repeat => {
+                        node.entry = PathEntry::Call("new".into())
                     }
-                    2 if node.what.can_have_children() => {
+                    2 if node.entry.can_have_children() => {
                         let end = new.subtree_ends()[at];
                         let depth = new.nodes[at].depth;
                         new.nodes[at..end].iter_mut().for_each(|node| node.depth += 1);
@@ -332,16 +330,16 @@ in   tcp_recvmsg_locked
 
     proptest! {
         #[test]
-        fn a_path_against_itself_is_all_the_same(path in paths()) {
+        fn a_path_compared_with_itself_has_no_change(path in paths()) {
             let diff = aligned(&path, &path);
             prop_assert!(diff.is_same());
-            prop_assert_eq!(diff.old(), path);
+            prop_assert_eq!(diff.old_path(), path);
         }
 
         #[test]
-        fn every_node_of_both_sides_stands_in_one_line_in_order(old in paths(), new in paths()) {
+        fn every_node_of_both_sides_is_in_one_line_in_order(old in paths(), new in paths()) {
             let diff = aligned(&old, &new);
-            prop_assert_eq!(diff.old(), old);
+            prop_assert_eq!(diff.old_path(), old);
             prop_assert_eq!(diff.new_path(), new);
         }
 
@@ -349,17 +347,17 @@ in   tcp_recvmsg_locked
         fn edits_are_found_and_cover_both_sides((old, new) in edited()) {
             let diff = aligned(&old, &new);
             prop_assert_eq!(diff.is_same(), old == new);
-            prop_assert_eq!(diff.old(), old);
+            prop_assert_eq!(diff.old_path(), old);
             prop_assert_eq!(diff.new_path(), new);
         }
 
         #[test]
-        fn each_change_has_the_sides_it_says((old, new) in edited()) {
+        fn each_kind_of_change_has_the_sides_that_it_implies((old, new) in edited()) {
             let diff = aligned(&old, &new);
             for (index, line) in diff.lines.iter().enumerate() {
                 let sides = (line.old.is_some(), line.new.is_some());
                 match &line.change {
-                    Change::Same => prop_assert!(line.old.as_ref().map(|n| (&n.what, n.times)) == line.new.as_ref().map(|n| (&n.what, n.times))),
+                    Change::Same => prop_assert!(line.old.as_ref().map(|n| (&n.entry, n.times)) == line.new.as_ref().map(|n| (&n.entry, n.times))),
                     Change::New | Change::SplicedIn => prop_assert_eq!(sides, (false, true)),
                     Change::Gone | Change::SplicedOut => prop_assert_eq!(sides, (true, false)),
                     Change::Renamed { from, to } => prop_assert!(sides == (true, true) && from != to),
@@ -367,8 +365,8 @@ in   tcp_recvmsg_locked
                     Change::Moved { counterpart } => {
                         let other = &diff.lines[*counterpart];
                         prop_assert_eq!(&other.change, &Change::Moved { counterpart: index });
-                        let step = |line: &DiffLine| line.node().map(|node| node.what.clone());
-                        prop_assert_eq!(step(line), step(other));
+                        let entry = |line: &DiffLine| line.node().map(|node| node.entry.clone());
+                        prop_assert_eq!(entry(line), entry(other));
                     }
                 }
             }

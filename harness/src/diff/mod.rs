@@ -1,24 +1,24 @@
-//! Two paths aligned, the differences explained; many kernels as a matrix. Pure.
+//! Aligns two paths and explains their differences; compares many kernels as a matrix. Pure.
 
 mod align;
-mod comparable;
 mod elsewhere;
 mod kernel_matrix;
-mod model;
 mod moves;
+mod operation_costs;
+mod path_diff;
 mod reason;
 #[cfg(test)]
 mod recorded_diffs;
 mod renames;
 mod siblings;
 mod side;
-mod timing;
 
 pub use align::{Knowledge, align};
-pub use comparable::{Mode, Origin, Refusal, comparable};
-pub use elsewhere::point_elsewhere;
-pub use kernel_matrix::*;
-pub use model::*;
-pub use reason::*;
+pub(crate) use elsewhere::point_elsewhere;
+pub(crate) use kernel_matrix::{Matrix, MatrixInput, matrix};
+pub(crate) use operation_costs::{OperationCost, TimingLine, side_by_side};
+pub use path_diff::{Change, DiffLine, PathDiff};
+#[cfg(test)]
+pub(crate) use reason::SymbolSet;
+pub(crate) use reason::{Absence, Cost, ExplainedDiff, NamedSymbols, Reason, SymbolFacts, could_be_renamed, explain};
 pub use renames::Renames;
-pub use timing::*;

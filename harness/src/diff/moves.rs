@@ -1,15 +1,15 @@
-//! Finds what moved: subtrees that are gone in one place and new in another, the same or nearly.
+//! Finds what moved: subtrees that are gone in one place and new in another, equal or nearly equal.
 
-use super::model::{Change, DiffLine};
+use super::path_diff::{Change, DiffLine};
 use super::siblings::{Item, Siblings};
 use super::side::{Fingerprint, QuickMap, Side};
 
 /// Marks both lines of everything that moved.
 ///
-/// First, whole subtrees of two nodes and more whose root is the only one of its name that is left over on either side:
-/// they may have changed inside, and then only the calls that both have are marked. Then, at any level, subtrees that are
-/// the very same. A single line has to be unique among what is left over on both sides: otherwise anything small and common
-/// would seem to have moved from anywhere to anywhere.
+/// First come whole subtrees of at least two nodes whose root is the only left-over one of its name on each side. They
+/// may have changed inside, and then only the calls that both have are marked. Then come equal subtrees at any level. A
+/// single line must be unique among the left-over lines of each side; otherwise small and common functions would seem
+/// to have moved from anywhere to anywhere.
 pub(super) fn mark_moves(lines: &mut [DiffLine], siblings: &Siblings) {
     let (old, new) = (siblings.old, siblings.new);
     let line_of_old = lines_of(lines, |line| line.old.is_some());
@@ -26,7 +26,7 @@ pub(super) fn mark_moves(lines: &mut [DiffLine], siblings: &Siblings) {
     };
     let left_old = |lines: &[DiffLine]| left_over(lines, &line_of_old, &Change::Gone);
     let left_new = |lines: &[DiffLine]| left_over(lines, &line_of_new, &Change::New);
-    let pairs = only_namesakes(&tops(left_old(lines), old), old, &tops(left_new(lines), new), new);
+    let pairs = unique_pairs(&tops(left_old(lines), old), old, &tops(left_new(lines), new), new);
     for (one, other) in pairs {
         for (one, other) in equal_calls(one, other, siblings) {
             mark(lines, line_of_old[one], line_of_new[other]);
@@ -42,35 +42,36 @@ fn mark(lines: &mut [DiffLine], old: usize, new: usize) {
     lines[new].change = Change::Moved { counterpart: old };
 }
 
-/// By node, the line it stands in: lines keep the order of both sides.
+/// The line of each node. Lines keep the order of both sides.
 fn lines_of(lines: &[DiffLine], on_side: impl Fn(&DiffLine) -> bool) -> Vec<usize> {
     lines.iter().enumerate().filter(|(_, line)| on_side(line)).map(|(index, _)| index).collect()
 }
 
-/// The nodes whose lines have this change. Every node beneath such a node has it too, unless it has moved already.
+/// The nodes whose lines have this change. Every node beneath such a node has it too, unless it is already marked as
+/// moved.
 fn left_over(lines: &[DiffLine], line_of: &[usize], change: &Change) -> Vec<usize> {
     (0..line_of.len()).filter(|node| lines[line_of[*node]].change == *change).collect()
 }
 
-/// Pairs of nodes with the same step, if no other node on either list has it.
-fn only_namesakes(ones: &[usize], old: &Side, others: &[usize], new: &Side) -> Vec<(usize, usize)> {
-    let mut by_step: QuickMap<u32, (Option<usize>, Option<usize>)> = QuickMap::default();
+/// Pairs of nodes with the same entry, if no other node of either list has it.
+fn unique_pairs(ones: &[usize], old: &Side, others: &[usize], new: &Side) -> Vec<(usize, usize)> {
+    let mut by_entry: QuickMap<u32, (Option<usize>, Option<usize>)> = QuickMap::default();
     let mut ambiguous: Vec<u32> = Vec::new();
     for one in ones {
-        if by_step.entry(old.step[*one]).or_default().0.replace(*one).is_some() {
-            ambiguous.push(old.step[*one]);
+        if by_entry.entry(old.entry_ids[*one]).or_default().0.replace(*one).is_some() {
+            ambiguous.push(old.entry_ids[*one]);
         }
     }
     for other in others {
-        if by_step.entry(new.step[*other]).or_default().1.replace(*other).is_some() {
-            ambiguous.push(new.step[*other]);
+        if by_entry.entry(new.entry_ids[*other]).or_default().1.replace(*other).is_some() {
+            ambiguous.push(new.entry_ids[*other]);
         }
     }
-    ambiguous.iter().for_each(|step| _ = by_step.remove(step));
-    ones.iter().filter_map(|one| by_step.get(&old.step[*one])?.1.map(|other| (*one, other))).collect()
+    ambiguous.iter().for_each(|id| _ = by_entry.remove(id));
+    ones.iter().filter_map(|one| by_entry.get(&old.entry_ids[*one])?.1.map(|other| (*one, other))).collect()
 }
 
-/// The calls that stand in both subtrees, aligned: all of them if the subtrees are the same.
+/// The aligned calls that are in both subtrees: all calls if the subtrees are equal.
 fn equal_calls(one: usize, other: usize, siblings: &Siblings) -> Vec<(usize, usize)> {
     let (old, new) = (siblings.old, siblings.new);
     let mut calls = Vec::new();
@@ -80,7 +81,7 @@ fn equal_calls(one: usize, other: usize, siblings: &Siblings) -> Vec<(usize, usi
             calls.extend((0..old.size(one)).map(|below| (one + below, other + below)));
             continue;
         }
-        if old.step[one] == new.step[other] && old.nodes[one].times == new.nodes[other].times {
+        if old.entry_ids[one] == new.entry_ids[other] && old.nodes[one].times == new.nodes[other].times {
             calls.push((one, other));
         }
         let items = siblings.align(&old.children(Some(one)), &new.children(Some(other)));
@@ -92,7 +93,8 @@ fn equal_calls(one: usize, other: usize, siblings: &Siblings) -> Vec<(usize, usi
     calls
 }
 
-/// Pairs of equal subtrees with their size, the first with the first, the largest first as seen from the top.
+/// Pairs of equal subtrees and their sizes. Larger subtrees come before the ones inside them, and equal ones pair in
+/// order.
 fn equal_subtrees(ones: &[usize], old: &Side, others: &[usize], new: &Side) -> Vec<(usize, usize, usize)> {
     let mut old_count: QuickMap<Fingerprint, u32> = QuickMap::default();
     ones.iter().for_each(|one| *old_count.entry(old.whole(*one)).or_default() += 1);

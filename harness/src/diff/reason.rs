@@ -1,32 +1,31 @@
-//! Why a line changed, from both kernels' symbols, and what it costs.
+//! Finds out why a line changed, from both kernels' symbols, and what it costs.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use super::model::{Change, DiffLine, PathDiff};
+use super::path_diff::{Change, DiffLine, PathDiff};
+#[cfg(test)]
+use crate::path::canonical;
 use crate::path::cost::Costs;
-use crate::path::{PathEntry, PathNode, canonical};
+use crate::path::{PathEntry, PathNode};
 use crate::trace::{Presence, Symbols};
 
-/// What one kernel's symbols say of a function, by canonical name.
+/// What one kernel's symbols say about functions, by canonical name.
 pub trait SymbolFacts {
-    /// The kernel's name, as a reader knows it: `6.12`.
+    /// The kernel's name, such as `6.12`.
     fn kernel(&self) -> &str;
-    /// What the kernel has under this name, with or without a compiler's suffix.
+    /// Whether the kernel has a function of this name, with or without a compiler's suffix.
     fn presence(&self, function: &str) -> Presence;
 
-    /// Whether the tracer can see it.
     fn is_traceable(&self, function: &str) -> bool {
         self.presence(function) == Presence::Traceable
     }
 }
 
-/// One kernel's symbol table with the kernel's name.
+/// A kernel's name and symbol table.
 #[derive(Clone, Copy, Debug)]
 pub struct NamedSymbols<'s> {
-    /// The kernel's name.
     pub kernel: &'s str,
-    /// Its functions.
     pub symbols: &'s Symbols,
 }
 
@@ -40,7 +39,8 @@ impl SymbolFacts for NamedSymbols<'_> {
     }
 }
 
-/// Symbol facts held in memory.
+/// Symbol facts of a test.
+#[cfg(test)]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SymbolSet {
     kernel: String,
@@ -48,8 +48,9 @@ pub struct SymbolSet {
     traceable: HashSet<String>,
 }
 
+#[cfg(test)]
 impl SymbolSet {
-    /// Facts from lists of raw names: all functions (kallsyms), and those that can be traced.
+    /// Builds facts from lists of raw names: all functions (kallsyms), and those that can be traced.
     pub fn new<'n>(
         kernel: &str,
         existing: impl IntoIterator<Item = &'n str>,
@@ -63,6 +64,7 @@ impl SymbolSet {
     }
 }
 
+#[cfg(test)]
 impl SymbolFacts for SymbolSet {
     fn kernel(&self) -> &str {
         &self.kernel
@@ -77,60 +79,43 @@ impl SymbolFacts for SymbolSet {
     }
 }
 
-/// Why a function that stands in one kernel's path does not stand in the other's.
+/// Why a function of one kernel's path is not in the other's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Absence {
-    /// The other kernel has no symbol of this name: the function does not exist there, or every call of it was inlined.
+    /// The other kernel has no symbol of this name: the function does not exist, or every call of it was inlined.
     NoSymbol,
-    /// The symbol is there, but cannot be traced: it may well have run.
+    /// The symbol exists but cannot be traced, so the function may have run.
     NotTraceable,
-    /// It could have been seen, and was not: it was not called, or this call of it was inlined.
+    /// The function can be traced and was not seen: it was not called, or this call of it was inlined.
     NotSeen,
-    /// The symbol is there; which functions can be traced was not recorded.
+    /// The symbol exists, but which functions can be traced was not recorded.
     Unknown,
 }
 
-/// A reason, with the kernel it speaks of.
+/// Why a line changed, and which kernel that is about.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Reason {
-    /// The function does not stand in this kernel's path.
-    Absent {
-        /// Why.
-        absence: Absence,
-        /// In which kernel.
-        kernel: Arc<str>,
-    },
-    /// The old name is not to be seen in the new kernel, nor the new one in the old: a rename, as far as symbols tell.
-    Renamed {
-        /// The old kernel.
-        old_kernel: Arc<str>,
-        /// The new kernel.
-        new_kernel: Arc<str>,
-    },
-    /// The one name stands in the place of the other, although this kernel has both: a function was split, or two changed
-    /// their names at once.
-    BothNames {
-        /// The kernel that has both.
-        kernel: Arc<str>,
-    },
+    /// The function is not in this kernel's path.
+    Absent { absence: Absence, kernel: Arc<str> },
+    /// The new kernel cannot trace the old name, nor the old kernel the new one: a rename, as far as the symbols show.
+    Renamed { old_kernel: Arc<str>, new_kernel: Arc<str> },
+    /// One name took the place of the other, although this kernel has both: a function was split, or two functions
+    /// changed their names at once.
+    BothNames { kernel: Arc<str> },
     /// This kernel calls the function elsewhere in the same path.
-    SamePath {
-        /// Which kernel.
-        kernel: Arc<str>,
-    },
-    /// This kernel calls the function in another part of the case: see [`super::point_elsewhere`].
+    SamePath { kernel: Arc<str> },
+    /// This kernel calls the function in a different part of the case (see [`super::point_elsewhere`]).
     OtherPart {
-        /// Which kernel.
         kernel: Arc<str>,
-        /// Which part: `softirq`.
+        /// The name of the part, such as `softirq`.
         part: Arc<str>,
     },
-    /// The same function in another place.
+    /// The same function, in a different place.
     Elsewhere,
 }
 
 impl Reason {
-    /// The reason as a sentence's fragment, with the kernel named.
+    /// The reason as part of a sentence, with the kernel's name.
     pub fn sentence(&self) -> String {
         match self {
             Self::Absent { absence: Absence::NoSymbol, kernel } => format!("no such symbol in {kernel}"),
@@ -154,28 +139,23 @@ impl Reason {
     }
 }
 
-/// What a function costs in each kernel, where that was measured: instructions (exact mode) or nanoseconds (native mode),
-/// median.
+/// What a function costs in each kernel, if it was measured there: the median, in instructions (exact mode) or
+/// nanoseconds (native mode).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cost {
-    /// In the old kernel.
     pub old: Option<u64>,
-    /// In the new kernel.
     pub new: Option<u64>,
 }
 
-/// A diff with what is known of each line.
+/// A diff with the reasons and costs of its lines.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ExplainedDiff {
-    /// Name of the kernel on the old side.
     pub old_kernel: Arc<str>,
-    /// Name of the kernel on the new side.
     pub new_kernel: Arc<str>,
-    /// The lines.
     pub diff: PathDiff,
-    /// By line: why it changed, if it is a function and a reason is known.
+    /// By line; `None` if it did not change, is not a function, or no reason is known.
     pub reasons: Vec<Option<Reason>>,
-    /// By line: what its function costs.
+    /// By line.
     pub costs: Vec<Cost>,
 }
 
@@ -194,30 +174,29 @@ pub fn explain(
     let reasons = diff.lines.iter().map(|line| reason(line, (old, &old_kernel), (new, &new_kernel), &mut absences));
     let reasons = reasons.collect();
     let cost_of = |node: &Option<PathNode>, costs: &Costs| {
-        node.as_ref().and_then(|node| node.what.function()).and_then(|name| costs.get(name)).copied()
+        node.as_ref().and_then(|node| node.entry.function()).and_then(|name| costs.get(name)).copied()
     };
     let cost = |line: &DiffLine| Cost { old: cost_of(&line.old, old_costs), new: cost_of(&line.new, new_costs) };
     let costs = diff.lines.iter().map(cost).collect();
     ExplainedDiff { old_kernel, new_kernel, diff, reasons, costs }
 }
 
-/// Whether symbols allow that one function was renamed to another: the old name is not to be seen in the new kernel, and
-/// the new one not in the old. For [`super::Knowledge::plausible`].
+/// Whether the symbols allow that `from` was renamed to `to`: the new kernel cannot trace the old name, nor the old
+/// kernel the new one. For [`super::Knowledge::plausible`].
 pub fn could_be_renamed(old: &dyn SymbolFacts, new: &dyn SymbolFacts, from: &str, to: &str) -> bool {
     !new.is_traceable(from) && !old.is_traceable(to)
 }
 
-/// Reasons looked up already, by function and side.
+/// Absences that were looked up before, by function and side (`true`: the new one).
 struct Absences {
     seen: HashMap<(Arc<str>, bool), Absence>,
-    /// The functions of each path.
     old_path: HashSet<Arc<str>>,
     new_path: HashSet<Arc<str>>,
 }
 
 fn called(diff: &PathDiff, side: impl Fn(&DiffLine) -> Option<&PathNode>) -> HashSet<Arc<str>> {
-    let steps = diff.lines.iter().filter_map(side).map(|node| &node.what);
-    let names = steps.filter_map(|step| match step {
+    let entries = diff.lines.iter().filter_map(side).map(|node| &node.entry);
+    let names = entries.filter_map(|entry| match entry {
         PathEntry::Call(name) => Some(name.clone()),
         _ => None,
     });
@@ -225,7 +204,7 @@ fn called(diff: &PathDiff, side: impl Fn(&DiffLine) -> Option<&PathNode>) -> Has
 }
 
 impl Absences {
-    /// Why the function does not stand in the one path (`is_new`: the new one) where it stands in the other.
+    /// Why a function of one path is not in the other one, which is the new path if `is_new`.
     fn reason(&mut self, function: &Arc<str>, (facts, kernel): Facts, is_new: bool) -> Reason {
         let path = if is_new { &self.new_path } else { &self.old_path };
         if path.contains(function) {
@@ -247,7 +226,7 @@ impl Absences {
 type Facts<'f> = (&'f dyn SymbolFacts, &'f Arc<str>);
 
 fn reason(line: &DiffLine, old: Facts, new: Facts, absences: &mut Absences) -> Option<Reason> {
-    let function = |node: &Option<PathNode>| match &node.as_ref()?.what {
+    let function = |node: &Option<PathNode>| match &node.as_ref()?.entry {
         PathEntry::Call(name) => Some(name.clone()),
         _ => None,
     };
@@ -285,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn each_change_has_its_reason_and_names_the_kernel_it_speaks_of() {
+    fn each_change_has_its_reason_and_names_the_kernel() {
         let old = parse(
             "s\n  sockfd_lookup_light\n  tcp_recvmsg\n    a\n  inlined_later\n  hidden_later\n  kept\n  x\n  y\n",
         )
@@ -297,13 +276,13 @@ mod tests {
         let diff = align(&old, &new, &Knowledge { renames: &renames, plausible: &plausible });
         let new_costs = Costs::from([("tcp_recvmsg_locked".to_owned(), 700)]);
         let explained = explain(diff, (&old_facts, &Costs::new()), (&new_facts, &new_costs));
-        let told: Vec<(String, String)> = explained
+        let reported: Vec<(String, String)> = explained
             .diff
             .lines
             .iter()
             .zip(&explained.reasons)
             .filter_map(|(line, reason)| {
-                let name = line.node().unwrap().what.function().unwrap().to_owned();
+                let name = line.node().unwrap().entry.function().unwrap().to_owned();
                 reason.as_ref().map(|reason| (name, reason.sentence()))
             })
             .collect();
@@ -314,13 +293,13 @@ mod tests {
             ("hidden_later", "there but not traceable in 7.3 (notrace, or only parts of it left)"),
             ("kept", "traceable in 7.3, not seen here: not called, or inlined"),
         ];
-        assert_eq!(told, expected.map(|(name, why)| (name.to_owned(), why.to_owned())));
+        assert_eq!(reported, expected.map(|(name, reason)| (name.to_owned(), reason.to_owned())));
         let at = explained.diff.lines.iter().position(|line| line.change == Change::SplicedIn).unwrap();
         assert_eq!(explained.costs[at], Cost { old: None, new: Some(700) });
     }
 
     #[test]
-    fn a_function_that_the_other_path_calls_elsewhere_is_not_said_to_be_missing_there() {
+    fn a_function_that_the_other_path_calls_elsewhere_is_not_reported_as_missing() {
         let all = ["f", "a", "b", "twice"];
         let (old_facts, new_facts) = (SymbolSet::new("5.10", [], all), SymbolSet::new("7.3", [], all));
         let (old, new) =
@@ -328,12 +307,12 @@ mod tests {
         let renames = Renames::default();
         let diff = align(&old, &new, &Knowledge { renames: &renames, plausible: &|_, _| false });
         let explained = explain(diff, (&old_facts, &Costs::new()), (&new_facts, &Costs::new()));
-        let told: Vec<String> = explained.reasons.iter().flatten().map(Reason::sentence).collect();
-        assert_eq!(told, ["in 7.3 seen elsewhere in this path"]);
+        let reported: Vec<String> = explained.reasons.iter().flatten().map(Reason::sentence).collect();
+        assert_eq!(reported, ["in 7.3 seen elsewhere in this path"]);
     }
 
     #[test]
-    fn what_both_kernels_can_show_was_not_renamed() {
+    fn functions_that_both_kernels_can_trace_were_not_renamed() {
         let both = SymbolSet::new("a", ["one", "other"], ["one", "other"]);
         assert!(!could_be_renamed(&both, &both, "one", "other"));
         let (old, new) = facts();

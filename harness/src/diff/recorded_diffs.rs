@@ -1,15 +1,15 @@
-//! What the alignment says of two real kernels.
+//! Tests the alignment with the paths of real kernels.
 
 use super::*;
 use crate::path::recorded::{RECV_TCP, recorded, steady_of};
 use crate::path::{Stream, text};
 
-/// The lines that changed, each as `KIND LINE`.
+/// The changed lines, each as `KIND LINE`.
 fn changes(old: &str, new: &str, stream: &Stream) -> Vec<String> {
     let path = |kernel| steady_of(&recorded(kernel, &[], &[]), stream).path;
     let renames = Renames::embedded().unwrap();
     let diff = align(&path(old), &path(new), &Knowledge { renames: &renames, plausible: &|_, _| true });
-    assert_eq!((diff.old(), diff.new_path()), (path(old), path(new)));
+    assert_eq!((diff.old_path(), diff.new_path()), (path(old), path(new)));
     let describe = |line: &DiffLine| {
         let text = line.node().map(text::line).unwrap_or_default();
         match &line.change {

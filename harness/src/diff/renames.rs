@@ -1,15 +1,16 @@
-//! Which function goes on under which other name: known renames, and names that look alike.
+//! Finds functions that continue under a different name: known renames, and names that look alike.
 
 use std::collections::HashMap;
 
 use serde::Deserialize;
 
 use crate::path::DataFileError;
+use crate::path::data_file;
 
-/// Known renames between kernels, in both directions and over several steps.
+/// Known renames between kernels, in both directions and over several kernels.
 #[derive(Clone, Debug, Default)]
 pub struct Renames {
-    /// Every name to the number of its family: all names that one function ever had.
+    /// The number of each name's family. A family is all names that one function ever had.
     families: HashMap<String, usize>,
 }
 
@@ -18,21 +19,19 @@ pub struct Renames {
 struct Rename {
     from: String,
     to: String,
-    /// The first kernel in which the later name was seen; for the reader of the file.
+    /// The first kernel with the later name, for the reader of the file.
     #[serde(rename = "since")]
     _since: String,
 }
 
 impl Renames {
-    /// The renames that rxpath was built with.
+    /// The renames in the binary.
     pub fn embedded() -> Result<Self, DataFileError> {
         Self::from_yaml(include_str!("renames.yaml"))
     }
 
-    /// Renames from the text of a file like `renames.yaml`.
     pub fn from_yaml(text: &str) -> Result<Self, DataFileError> {
-        let renames: Vec<Rename> = serde_yaml::from_str(text)
-            .map_err(|error| DataFileError { file: "renames.yaml", reason: error.to_string() })?;
+        let renames: Vec<Rename> = data_file::parse("renames.yaml", text)?;
         let mut families: HashMap<String, usize> = HashMap::new();
         for (number, rename) in renames.into_iter().enumerate() {
             let family = families.get(&rename.from).or_else(|| families.get(&rename.to)).copied().unwrap_or(number);
@@ -46,20 +45,19 @@ impl Renames {
         Ok(Self { families })
     }
 
-    /// The number of the family that a name belongs to, if it was ever renamed.
+    /// The number of the name's family; `None` if it was never renamed.
     pub(super) fn family(&self, name: &str) -> Option<usize> {
         self.families.get(name).copied()
     }
 
-    /// Whether both are known to be names of one function.
+    /// Whether both are names of one function.
     pub fn are_one(&self, one: &str, other: &str) -> bool {
         matches!((self.families.get(one), self.families.get(other)), (Some(one), Some(other)) if one == other)
     }
 }
 
-/// Whether two different names look as if one had been made from the other: apart from leading underscores, one contains
-/// the other at its beginning or end (`sock_queue_rcv_skb`, `sock_queue_rcv_skb_reason`), or they share three quarters of
-/// the longer one's words.
+/// Whether two different names look related. Apart from leading underscores, one starts or ends with the other
+/// (`sock_queue_rcv_skb`, `sock_queue_rcv_skb_reason`), or they share three quarters of the longer one's words.
 pub(super) fn look_alike(one: &str, other: &str) -> bool {
     let (one, other) = (one.trim_start_matches('_'), other.trim_start_matches('_'));
     let (short, long) = if one.len() <= other.len() { (one, other) } else { (other, one) };
@@ -76,14 +74,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn renames_hold_over_several_kernels_and_in_both_directions() {
+    fn renames_apply_over_several_kernels_and_in_both_directions() {
         let renames = Renames::embedded().unwrap();
         assert!(renames.are_one("kfree_skb", "sk_skb_reason_drop") && renames.are_one("fdget", "sockfd_lookup_light"));
         assert!(!renames.are_one("kfree_skb", "fdget") && !renames.are_one("x", "x"));
     }
 
     #[test]
-    fn families_that_meet_later_become_one() {
+    fn families_that_a_later_rename_connects_become_one() {
         let text = "- {from: a, to: b, since: x}\n- {from: c, to: d, since: x}\n- {from: b, to: c, since: x}\n";
         assert!(Renames::from_yaml(text).unwrap().are_one("a", "d"));
     }

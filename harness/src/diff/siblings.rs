@@ -1,7 +1,7 @@
-//! Aligns two lists of siblings: the children of two nodes that belong together.
+//! Aligns two lists of siblings: the children of two paired nodes.
 //!
-//! Levels that appeared or disappeared are found first and replaced by what stands beneath them; then the lists are aligned
-//! in their order, so that as many lines as possible stay the same.
+//! Levels that appeared or disappeared are found first and replaced by their children. Then the lists are aligned in
+//! order, so that as many lines as possible stay the same.
 
 use std::ops::Range;
 
@@ -11,40 +11,41 @@ use super::renames::{Renames, look_alike};
 use super::side::{Fingerprint, QuickMap, Side};
 use crate::path::PathEntry;
 
-/// What an aligned list consists of, in preorder on both sides.
+/// A part of an aligned list, in preorder on both sides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Item {
     /// An old and a new node that belong together.
     Pair(usize, usize),
-    /// An old node without counterpart, with everything beneath it.
+    /// An old node without a counterpart, with its descendants.
     Old(usize),
-    /// A new node without counterpart, with everything beneath it.
+    /// A new node without a counterpart, with its descendants.
     New(usize),
-    /// An old level that disappeared; what stood beneath it follows as items of the same list.
+    /// An old level that disappeared. Its children follow as items of the same list.
     SplicedOut(usize),
-    /// A new level that appeared; what stands beneath it follows as items of the same list.
+    /// A new level that appeared. Its children follow as items of the same list.
     SplicedIn(usize),
 }
 
-/// Lists up to this product of lengths are aligned by trying all pairs; longer ones are cut at their equal members first.
+/// The largest product of two lists' lengths for which all pairs are tried. Longer lists are first split at their equal
+/// members.
 const SMALL: usize = 2_500;
-/// How many children are looked at to tell how alike two nodes are.
+/// How many children are compared to find out how similar two nodes are.
 const LOOKED_AT: usize = 8;
-/// How many lines beneath two functions must be the same for one to stand in the other's place without a likely rename.
+/// How many lines beneath two functions must be equal for one to take the other's place without a likely rename.
 const SAME_WORK: u64 = 3;
-/// How many levels can have been inlined at once and still be found.
+/// How many levels can be inlined at once and still be found.
 const LEVELS: usize = 3;
 
-/// What the alignment works on.
+/// Both sides, and what is known about renames.
 pub(super) struct Siblings<'s, 'a> {
     pub old: &'s Side<'a>,
     pub new: &'s Side<'a>,
     pub renames: &'s Renames,
-    /// Whether, for all that is known beside the paths, one function could have been renamed to the other.
+    /// Whether one function could have been renamed to the other, judging by anything but the paths.
     pub plausible: &'s dyn Fn(&str, &str) -> bool,
 }
 
-/// A member of a list: a node, or a level that was taken away from around those that follow.
+/// A member of a list: a node, or a level that was opened, so that its children follow it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Member {
     Node(usize),
@@ -73,7 +74,7 @@ impl Siblings<'_, '_> {
         }
         let mut old: Vec<Member> = old.iter().map(|node| Member::Node(*node)).collect();
         let mut new: Vec<Member> = new.iter().map(|node| Member::Node(*node)).collect();
-        // Each round takes levels away, so there are no more rounds than levels.
+        // Each round opens levels, so there are at most as many rounds as levels.
         let renames = self.renames;
         while open_levels(self.old, &mut old, self.new, &new, renames)
             || open_levels(self.new, &mut new, self.old, &old, renames)
@@ -84,7 +85,7 @@ impl Siblings<'_, '_> {
         items.extend(self.without_empty_levels(aligned));
     }
 
-    /// Takes back levels beneath which nothing found its counterpart after all: they are simply new or gone.
+    /// Turns opened levels back into new or gone nodes if nothing beneath them was paired.
     fn without_empty_levels(&self, items: Vec<Item>) -> Vec<Item> {
         let mut paired: Vec<(usize, usize)> = Vec::new();
         paired.extend(items.iter().filter_map(|item| match item {
@@ -139,18 +140,18 @@ impl Siblings<'_, '_> {
         for stretch in align_tokens(&old_tokens, &new_tokens) {
             match stretch {
                 Stretch::Equal(one, other) => items.extend(pair(old[one], new[other])),
-                Stretch::Between(olds, news) => self.align_by_step(&old[olds], &new[news], items),
+                Stretch::Between(olds, news) => self.align_by_entry(&old[olds], &new[news], items),
             }
         }
     }
 
-    fn align_by_step(&self, old: &[Member], new: &[Member], items: &mut Vec<Item>) {
+    fn align_by_entry(&self, old: &[Member], new: &[Member], items: &mut Vec<Item>) {
         if old.len().saturating_mul(new.len()) <= SMALL {
             return self.align_small(old, new, items);
         }
         let tokens = |side: &Side, list: &[Member]| -> Vec<Token> {
             let token = |member: &Member| match member {
-                Member::Node(node) => Token(side.step[*node] + 1),
+                Member::Node(node) => Token(side.entry_ids[*node] + 1),
                 Member::Level(_) => LEVEL,
             };
             list.iter().map(token).collect()
@@ -169,11 +170,11 @@ impl Siblings<'_, '_> {
         }
     }
 
-    /// The alignment with the greatest worth of all, by trying every pair.
+    /// Finds the alignment with the highest total worth by trying every pair.
     fn align_small(&self, old: &[Member], new: &[Member], items: &mut Vec<Item>) {
         let width = new.len() + 1;
         let worth = self.worths(old, new);
-        // best[i][j]: the greatest worth of aligning old[i..] with new[j..].
+        // best[i][j]: the highest worth of aligning old[i..] with new[j..].
         let mut best = vec![0u64; (old.len() + 1) * width];
         for i in (0..old.len()).rev() {
             for j in (0..new.len()).rev() {
@@ -208,32 +209,32 @@ impl Siblings<'_, '_> {
         items.extend(new[j..].iter().map(unpaired_new));
     }
 
-    /// What each pair is worth, row by row; 0 where the two have nothing to do with each other.
+    /// The worth of each pair, row by row; 0 if the two are unrelated.
     fn worths(&self, old: &[Member], new: &[Member]) -> Vec<u64> {
-        let steps = |side: &Side, list: &[Member]| -> QuickMap<u32, u32> {
-            let mut steps = QuickMap::default();
+        let entries = |side: &Side, list: &[Member]| -> QuickMap<u32, u32> {
+            let mut counts = QuickMap::default();
             list.iter().for_each(|member| {
                 if let Member::Node(node) = member {
-                    *steps.entry(side.step[*node]).or_default() += 1;
+                    *counts.entry(side.entry_ids[*node]).or_default() += 1;
                 }
             });
-            steps
+            counts
         };
-        let (old_steps, new_steps) = (steps(self.old, old), steps(self.new, new));
+        let (old_entries, new_entries) = (entries(self.old, old), entries(self.new, new));
         let mut worth = vec![0; old.len() * new.len()];
         for (i, one) in old.iter().enumerate() {
             for (j, other) in new.iter().enumerate() {
                 let (Member::Node(one), Member::Node(other)) = (*one, *other) else { continue };
-                let stays =
-                    new_steps.contains_key(&self.old.step[one]) || old_steps.contains_key(&self.new.step[other]);
+                let stays = new_entries.contains_key(&self.old.entry_ids[one])
+                    || old_entries.contains_key(&self.new.entry_ids[other]);
                 worth[i * new.len() + j] = self.worth(one, other, stays);
             }
         }
         worth
     }
 
-    /// What it is worth to pair two nodes: mostly the lines that stay the same by it. `stays` says that one of the two
-    /// steps is in both lists, so that neither can have been renamed to the other.
+    /// The worth of pairing two nodes: mostly the lines that then stay the same. `stays` says that one of the two
+    /// entries is in both lists, so it cannot have been renamed to the other.
     fn worth(&self, one: usize, other: usize, stays: bool) -> u64 {
         const LINE: u64 = 16;
         let size = self.old.size(one) as u64;
@@ -244,17 +245,17 @@ impl Siblings<'_, '_> {
             return LINE * size + 4;
         }
         let shared = || self.shared_beneath(one, other);
-        if self.old.step[one] == self.new.step[other] {
+        if self.old.entry_ids[one] == self.new.entry_ids[other] {
             return LINE * shared().saved + 4;
         }
-        match (&self.old.nodes[one].what, &self.new.nodes[other].what) {
+        match (&self.old.nodes[one].entry, &self.new.nodes[other].entry) {
             (PathEntry::Call(from), PathEntry::Call(to)) if self.renames.are_one(from, to) => LINE * shared().saved + 3,
             (PathEntry::Call(from), PathEntry::Call(to)) if !stays && (self.plausible)(from, to) => {
                 let shared = shared();
                 let looks = look_alike(from, to);
                 if shared.most || looks { LINE * shared.saved + 1 + u64::from(looks) } else { 0 }
             }
-            // Whatever the symbols say: what does this much of the same work here stands in the other's place.
+            // A function that does this much of the same work takes the other's place, whatever the symbols say.
             (PathEntry::Call(_), PathEntry::Call(_)) if !stays => {
                 let shared = shared();
                 if shared.most && shared.saved >= SAME_WORK { LINE * shared.saved } else { 0 }
@@ -264,7 +265,7 @@ impl Siblings<'_, '_> {
         }
     }
 
-    /// How much of what stands beneath two nodes is the same, from their first children.
+    /// Compares the first children of two nodes.
     fn shared_beneath(&self, one: usize, other: usize) -> Shared {
         let first = |side: &Side, node: usize| -> Vec<usize> {
             let next = |child: &usize| Some(side.ends[*child]).filter(|next| *next < side.ends[node]);
@@ -275,9 +276,11 @@ impl Siblings<'_, '_> {
         let most = ones.len().max(others.len());
         let (mut alike, mut saved) = (0, 0);
         for one in &ones {
-            let (side, step) = (self.new, self.old.step[*one]);
+            let (side, id) = (self.new, self.old.entry_ids[*one]);
             let same = others.iter().position(|other| self.old.equals(*one, side, *other));
-            let Some(at) = same.or_else(|| others.iter().position(|other| side.step[*other] == step)) else { continue };
+            let Some(at) = same.or_else(|| others.iter().position(|other| side.entry_ids[*other] == id)) else {
+                continue;
+            };
             others.remove(at);
             alike += 1;
             saved += if same.is_some() { self.old.size(*one) as u64 } else { 1 };
@@ -288,27 +291,27 @@ impl Siblings<'_, '_> {
 
 /// What two nodes have in common beneath them.
 struct Shared {
-    /// Lines that stay the same if the two belong together; at least.
+    /// A lower bound of the lines that stay the same if the two are paired.
     saved: u64,
-    /// Whether more than half of their children are alike.
+    /// Whether more than half of their children are similar.
     most: bool,
 }
 
-/// The token of a level, which is no node and so equal to none.
+/// The token of a level. Levels are never equal.
 const LEVEL: Token = Token(0);
 
 /// A part of two aligned lists, by index.
 enum Stretch {
-    /// Two equal members.
     Equal(usize, usize),
-    /// What stands between equal members.
+    /// The members between equal ones.
     Between(Range<usize>, Range<usize>),
 }
 
 /// Aligns two lists by their equal tokens, as a line diff does.
 fn align_tokens(old: &[Token], new: &[Token]) -> Vec<Stretch> {
     let mut diff = Diff::default();
-    // Myers' algorithm needs no table of all tokens; it gives up on a minimal result where that would take too long.
+    // Myers' algorithm does not need a table of all tokens, and settles for a larger diff where the smallest would take
+    // too long.
     diff.compute_with(Algorithm::Myers, old, new, 0);
     let mut out = Vec::new();
     let (mut at_old, mut at_new) = (0, 0);
@@ -350,22 +353,22 @@ fn unpaired_new(member: &Member) -> Item {
     }
 }
 
-/// Opens the members of `list` that are a level around what `against` has in its place: replaces each by itself as a level
-/// and its children. Returns whether there was one.
+/// Opens the members of `list` that are levels around what `against` has in their place: each is replaced by a level
+/// and its children. Returns whether any was opened.
 ///
-/// Such a member has no namesake in `against`, nor a known rename of its own name, and half of what stands beneath it (counted in lines, or in nodes of the
-/// level on which they are found) is there among the nodes that `list` has too few of.
+/// Such a member has no namesake in `against` and no known rename of its name there. At least half of what is beneath
+/// it (in lines, or in nodes of the level on which they are found) is among the nodes that `list` has too few of.
 fn open_levels(side: &Side, list: &mut Vec<Member>, other: &Side, against: &[Member], renames: &Renames) -> bool {
     let mut missing: QuickMap<u32, i64> = QuickMap::default();
     for member in against {
         if let Member::Node(node) = member {
-            *missing.entry(other.step[*node]).or_default() += 1;
+            *missing.entry(other.entry_ids[*node]).or_default() += 1;
         }
     }
     let present = missing.clone();
     for member in list.iter() {
         if let Member::Node(node) = member {
-            *missing.entry(side.step[*node]).or_default() -= 1;
+            *missing.entry(side.entry_ids[*node]).or_default() -= 1;
         }
     }
     if missing.values().all(|count| *count <= 0) {
@@ -374,20 +377,20 @@ fn open_levels(side: &Side, list: &mut Vec<Member>, other: &Side, against: &[Mem
     let families: Vec<usize> = against
         .iter()
         .filter_map(|member| match member {
-            Member::Node(node) => renames.family(other.nodes[*node].what.function()?),
+            Member::Node(node) => renames.family(other.nodes[*node].entry.function()?),
             Member::Level(_) => None,
         })
         .collect();
-    // What goes on there under another name is no level.
+    // A function that continues there under a different name is not a level.
     let is_renamed = |node: usize| {
-        let family = side.nodes[node].what.function().and_then(|name| renames.family(name));
+        let family = side.nodes[node].entry.function().and_then(|name| renames.family(name));
         family.is_some_and(|family| families.contains(&family))
     };
     let mut opened = Vec::with_capacity(list.len());
     for member in list.iter() {
         match *member {
             Member::Node(node)
-                if !present.contains_key(&side.step[node])
+                if !present.contains_key(&side.entry_ids[node])
                     && !is_renamed(node)
                     && is_level(side, node, &mut missing) =>
             {
@@ -402,26 +405,26 @@ fn open_levels(side: &Side, list: &mut Vec<Member>, other: &Side, against: &[Mem
     any
 }
 
-/// Whether half of what stands on one of the first levels beneath a node is missing elsewhere. What was found is taken out of
-/// what is missing.
+/// Whether at least half of one of the first levels beneath a node is missing elsewhere. What was found is removed from
+/// `missing`.
 fn is_level(side: &Side, node: usize, missing: &mut QuickMap<u32, i64>) -> bool {
     let mut level = side.children(Some(node));
     for _ in 0..LEVELS {
         let mut taken: QuickMap<u32, i64> = QuickMap::default();
         let (mut nodes, mut lines, mut all_lines) = (0, 0, 0);
         for member in &level {
-            let (step, size) = (side.step[*member], side.size(*member));
+            let (id, size) = (side.entry_ids[*member], side.size(*member));
             all_lines += size;
-            let taken_of_step = taken.entry(step).or_default();
-            if missing.get(&step).is_some_and(|missing| *missing > *taken_of_step) {
-                *taken_of_step += 1;
+            let taken_of_id = taken.entry(id).or_default();
+            if missing.get(&id).is_some_and(|missing| *missing > *taken_of_id) {
+                *taken_of_id += 1;
                 nodes += 1;
                 lines += size;
             }
         }
         if nodes > 0 && (nodes * 2 >= level.len() || lines * 2 >= all_lines) {
-            for (step, count) in taken {
-                *missing.entry(step).or_default() -= count;
+            for (id, count) in taken {
+                *missing.entry(id).or_default() -= count;
             }
             return true;
         }

@@ -1,38 +1,39 @@
-//! The host's apt, used without touching the host's: private directories, the host's way to the network.
+//! Runs apt in private directories, with the host's network settings. The host's apt state stays as it is.
 
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
+use super::cache::CacheError;
 use super::error::KernelError;
 use super::lock::Archive;
 
-/// Where apt keeps its helper. It is no command for people, so it is not in PATH.
+/// apt's helper is an internal command, so it is not in PATH.
 const HELPER: &str = "/usr/lib/apt/apt-helper";
 
-/// apt with directories of its own.
+/// apt with private directories.
 #[derive(Debug)]
-pub struct Apt {
+pub(super) struct Apt {
     config: PathBuf,
 }
 
 impl Apt {
-    /// Writes a configuration for apt below `folder`: everything apt keeps is kept there, and of the host's configuration
-    /// only what says how to reach the network is taken over (no hooks: those may change the host).
-    pub fn private(folder: &Path) -> Result<Self, KernelError> {
-        let make = |path: &Path| fs::create_dir_all(path).map_err(|error| KernelError::cache("create", path, error));
+    /// Writes a configuration that makes apt keep all its state in `folder`. It takes only the network settings from the
+    /// host's configuration: hooks, for example, could change the host.
+    pub(super) fn private(folder: &Path) -> Result<Self, KernelError> {
         for part in ["state/lists/partial", "cache/archives/partial"] {
-            make(&folder.join(part))?;
+            let path = folder.join(part);
+            fs::create_dir_all(&path).map_err(CacheError::io("create", &path))?;
         }
         let write = |name: &str, text: &str| {
             let path = folder.join(name);
-            fs::write(&path, text).map_err(|error| KernelError::cache("write", &path, error))
+            fs::write(&path, text).map_err(CacheError::io("write", &path))
         };
         write("status", "")?;
         let root = folder.display();
         let mut text = format!(
-            "// Written anew by rxpath each time. See apt.conf(5).\n\
+            "// Overwritten by rxpath each time. See apt.conf(5).\n\
              Dir::Etc::Parts \"/dev/null\";\nDir::Etc::Main \"/dev/null\";\n\
              Dir::Etc::SourceList \"{root}/sources.list\";\nDir::Etc::SourceParts \"/dev/null\";\n\
              Dir::Etc::Preferences \"/dev/null\";\nDir::Etc::PreferencesParts \"/dev/null\";\n\
@@ -47,33 +48,33 @@ impl Apt {
         Ok(Self { config: folder.join("apt.conf") })
     }
 
-    /// The folder with the configuration and everything apt keeps.
-    pub fn folder(&self) -> &Path {
+    /// The folder with the configuration and all state.
+    pub(super) fn folder(&self) -> &Path {
         self.config.parent().unwrap_or(&self.config)
     }
 
-    /// The command `program` of apt with this configuration, not yet started. Its messages are in English.
-    pub fn command<A: AsRef<OsStr>>(&self, program: &str, arguments: &[A]) -> duct::Expression {
+    /// A command of apt with this configuration, not yet started. Its messages are in English.
+    pub(super) fn command<A: AsRef<OsStr>>(&self, program: &str, arguments: &[A]) -> duct::Expression {
         let program = if program == "apt-helper" { HELPER } else { program };
         let arguments: Vec<&OsStr> = arguments.iter().map(AsRef::as_ref).collect();
         duct::cmd(program, arguments).env("APT_CONFIG", &self.config).env("LC_ALL", "C").stdin_null()
     }
 
-    /// What a command of apt prints, if it succeeds.
-    pub fn read<A: AsRef<OsStr>>(&self, program: &str, arguments: &[A]) -> Result<String, KernelError> {
+    /// Runs a command of apt and returns its standard output.
+    pub(super) fn read<A: AsRef<OsStr>>(&self, program: &str, arguments: &[A]) -> Result<String, KernelError> {
         let output = self.command(program, arguments).stdout_capture().stderr_capture().unchecked().run();
         finished(program, output)
     }
 }
 
-/// The settings of the host's apt that say how to reach the network: proxies, certificates, time-outs, retries.
+/// Filters the network settings (proxies, certificates, time-outs, retries) from what `apt-config dump Acquire` prints.
 fn network_settings(dump: &str) -> impl Iterator<Item = String> {
     const OURS: [&str; 7] =
         ["IndexTargets", "Changelogs", "Languages", "CompressionTypes", "GzipIndexes", "cdrom", "PDiffs"];
     dump.lines().filter_map(|line| {
         let (name, value) = line.strip_prefix("Acquire::")?.split_once(' ')?;
         let ours = OURS.iter().any(|ours| name == *ours || name.starts_with(&format!("{ours}::")));
-        // A value with a quote in it cannot be written back (apt.conf(5) has no escape for it); "" is the default.
+        // apt.conf(5) has no escape for a quote in a value. An empty value is the default.
         let plain = value.matches('"').count() == 2 && value.ends_with("\";") && value != "\"\";";
         (!ours && plain).then(|| line.to_owned())
     })
@@ -81,22 +82,21 @@ fn network_settings(dump: &str) -> impl Iterator<Item = String> {
 
 /// The addresses of Debian's two archives, without a slash at the end.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mirrors {
+pub(super) struct Mirrors {
     debian: String,
     debian_security: Option<String>,
 }
 
 impl Mirrors {
-    /// The mirrors that the environment names (`RXPATH_MIRROR`, `RXPATH_SECURITY_MIRROR`), or else those that the host's
-    /// own apt uses.
-    pub fn discover() -> Result<Self, KernelError> {
+    /// Finds the mirrors: those in `RXPATH_MIRROR` and `RXPATH_SECURITY_MIRROR`, or else those that the host's apt uses.
+    pub(super) fn discover() -> Result<Self, KernelError> {
         let debian = from_environment("RXPATH_MIRROR")?;
         let security = from_environment("RXPATH_SECURITY_MIRROR")?;
         if let (Some(debian), Some(_)) = (&debian, &security) {
             return Ok(Self { debian: debian.clone(), debian_security: security });
         }
         if let Some(debian) = debian {
-            // One mirror given and the other not: its neighbour, as on a complete mirror, rather than the host's.
+            // A complete mirror has both archives side by side: prefer its own to the host's.
             let debian_security = security.or_else(|| neighbour(&debian));
             return Ok(Self { debian, debian_security });
         }
@@ -105,7 +105,7 @@ impl Mirrors {
         Ok(found)
     }
 
-    /// The mirrors among the host's index targets.
+    /// Picks the mirrors from the host's index targets.
     fn among(targets: &[IndexTarget]) -> Result<Self, KernelError> {
         let usable = |security: bool| {
             let mut fitting: Vec<&IndexTarget> = targets.iter().filter(|target| target.fits(security)).collect();
@@ -117,8 +117,7 @@ impl Mirrors {
         Ok(Self { debian, debian_security })
     }
 
-    /// The address of an archive.
-    pub fn address(&self, archive: Archive) -> Result<&str, KernelError> {
+    pub(super) fn address(&self, archive: Archive) -> Result<&str, KernelError> {
         match archive {
             Archive::Debian => Ok(&self.debian),
             Archive::DebianSecurity => self
@@ -129,14 +128,13 @@ impl Mirrors {
     }
 }
 
-/// A package index that the host's apt would read.
+/// A package index in the host's sources.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct IndexTarget {
-    /// The suite or code name as the sources list has it.
+    /// The suite or code name, as in the sources list.
     release: String,
-    /// What the archive calls itself, if its index has been downloaded.
+    /// The archive's own name, if its index has been downloaded.
     label: Option<String>,
-    /// The archive's address.
     address: String,
 }
 
@@ -171,7 +169,8 @@ impl IndexTarget {
         }
     }
 
-    /// Other vendors' archives use Debian's code names too; before an index is there, only the address can tell.
+    /// How likely this is an archive of Debian. Other vendors use Debian's code names too; until the index has been
+    /// downloaded, only the address tells them apart.
     fn likelihood(&self) -> (bool, bool) {
         let last = self.address.trim_end_matches('/').rsplit('/').next();
         (self.label.is_some(), matches!(last, Some("debian" | "debian-security")))
@@ -185,7 +184,7 @@ fn index_targets() -> Result<Vec<IndexTarget>, KernelError> {
         arguments.extend(extra);
         run_on_host("apt-get", arguments)
     };
-    // What the archive says of itself is known only for an index that was downloaded; a fresh container has none.
+    // Only a downloaded index has the archive's own name; a fresh container has none.
     let known = list("$(RELEASE)|$(ORIGIN)|$(LABEL)|$(REPO_URI)", &[])?;
     let mut targets: Vec<IndexTarget> = known
         .lines()
@@ -208,10 +207,10 @@ fn index_targets() -> Result<Vec<IndexTarget>, KernelError> {
     Ok(targets)
 }
 
-/// An address that `apt-helper download-file` understands.
+/// Converts an address of a sources list to one that `apt-helper download-file` understands.
 fn usable_address(address: &str) -> Option<String> {
     let address = match address.strip_prefix("mirror+file:") {
-        // Debian's cloud images name a file that lists mirrors, best first (apt-transport-mirror(1)).
+        // Debian's cloud images name a file of mirrors, best first (apt-transport-mirror(1)).
         Some(list) => {
             let list = fs::read_to_string(list.trim_end_matches('/')).ok()?;
             let first = list.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#'))?;
@@ -230,7 +229,7 @@ fn is_address(text: &str) -> bool {
     scheme && !text.starts_with("cdrom:") && !text.starts_with("mirror") && !text.contains(char::is_whitespace)
 }
 
-/// The security archive beside a main archive, where both have their usual names.
+/// The address of the security archive beside a main archive, if that has its usual name.
 fn neighbour(debian: &str) -> Option<String> {
     debian.ends_with("/debian").then(|| format!("{debian}-security"))
 }
@@ -243,12 +242,13 @@ fn from_environment(name: &'static str) -> Result<Option<String>, KernelError> {
         other => Err(KernelError::Setting {
             setting: name,
             value: other.unwrap_or_default(),
-            message: "expected the address of a Debian archive, as in sources.list".to_owned(),
+            problem: "expected the address of a Debian archive, as in sources.list".to_owned(),
+            source: None,
         }),
     }
 }
 
-/// What a program prints that reads the host's own configuration and changes nothing.
+/// Runs a program with the host's own configuration and returns its standard output. The program must change nothing.
 fn run_on_host<A: IntoIterator<Item = S>, S: Into<std::ffi::OsString>>(
     program: &str,
     arguments: A,
@@ -257,38 +257,32 @@ fn run_on_host<A: IntoIterator<Item = S>, S: Into<std::ffi::OsString>>(
     finished(program, command.stdout_capture().stderr_capture().unchecked().run())
 }
 
-/// The output of a program that ran, or an error with the end of what it complained.
+/// The standard output of a program that succeeded, or an error with the last lines of its standard error.
 fn finished(program: &str, output: std::io::Result<Output>) -> Result<String, KernelError> {
-    let failed = |problem| KernelError::Tool { program: program.to_owned(), problem };
-    let output = output.map_err(|error| not_started(program, &error))?;
+    let output = output.map_err(not_started(program))?;
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
-    let complaint = String::from_utf8_lossy(&output.stderr);
-    Err(failed(format!("failed ({}): {}", output.status, tail(&complaint))))
+    let stderr = tail(&String::from_utf8_lossy(&output.stderr));
+    Err(KernelError::ToolFailed { program: program.to_owned(), status: output.status, stderr })
 }
 
-/// The error for a program that is not there or cannot be run.
-pub fn not_started(program: &str, error: &std::io::Error) -> KernelError {
-    let problem = match error.kind() {
-        std::io::ErrorKind::NotFound => {
-            "is not on this machine: packages come through apt and dpkg, as Debian and its kin have them \
-             (a debian container will do; filled caches need neither)"
-                .to_owned()
-        }
-        _ => format!("could not be run: {error}"),
-    };
-    KernelError::Tool { program: program.to_owned(), problem }
+/// For `map_err`: the error of a program that is missing or cannot be run.
+pub(super) fn not_started(program: &str) -> impl Fn(std::io::Error) -> KernelError {
+    move |source| match source.kind() {
+        std::io::ErrorKind::NotFound => KernelError::NoTool { program: program.to_owned() },
+        _ => KernelError::ToolNotStarted { program: program.to_owned(), source },
+    }
 }
 
-/// The last lines of what a program printed, on one line.
-pub fn tail(text: &str) -> String {
+/// The last three lines of a program's output that are not empty, joined to one.
+pub(super) fn tail(text: &str) -> String {
     let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     lines[lines.len().saturating_sub(3)..].join("; ")
 }
 
-/// An address as it may be shown: without the user and password it may hold.
-pub fn shown(address: &str) -> String {
+/// An address without user and password, for messages.
+pub(super) fn without_password(address: &str) -> String {
     match address.split_once("://") {
         Some((scheme, rest)) => {
             let host = rest.find('/').unwrap_or(rest.len());
@@ -308,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn an_archive_of_another_vendor_with_debians_code_names_is_not_taken_for_debian() {
+    fn a_vendor_that_uses_debians_code_names_is_not_taken_for_debian() {
         let vendor = target("bookworm", None, "https://vendor.invalid/debian/12/prod/");
         let debian = target("bookworm", None, "http://mirror.invalid/debian/");
         let found = Mirrors::among(&[vendor.clone(), debian]).unwrap();
@@ -319,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn the_security_archive_is_the_hosts_or_the_neighbour_of_its_debian() {
+    fn the_security_archive_is_the_hosts_or_the_neighbour_of_the_main_one() {
         let debian = target("trixie", None, "http://mirror.invalid/debian");
         let security = target("trixie-security", None, "http://security.invalid/");
         let both = Mirrors::among(&[debian.clone(), security]).unwrap();
@@ -329,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_without_debians_archive_is_told_which_variable_to_set() {
+    fn without_a_debian_archive_the_error_names_the_variable_to_set() {
         let error = Mirrors::among(&[target("noble", None, "http://other.invalid/ubuntu")]).unwrap_err();
         assert!(error.to_string().contains("RXPATH_MIRROR"));
         let odd = target("http", None, "http://mirror.invalid/somewhere");
@@ -337,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_of_mirrors_stands_for_its_first() {
+    fn the_first_mirror_of_a_list_is_used() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("debian.list");
         fs::write(&path, "# best first\nhttps://one.invalid/debian\tpriority:1\nhttps://two.invalid/debian\n").unwrap();
@@ -347,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn only_network_settings_of_the_host_are_taken_over() {
+    fn only_network_settings_are_taken_from_the_host() {
         let dump = "Acquire \"\";\nAcquire::http::Proxy \"http://proxy.invalid:8080\";\nAcquire::Languages:: \"none\";\n\
                     Acquire::IndexTargets::deb::X \"y\";\nAcquire::Retries \"5\";\nAcquire::odd \"a\"b\";\n\
                     APT::Update::Post-Invoke:: \"rm -rf /\";\n";
@@ -356,8 +350,8 @@ mod tests {
     }
 
     #[test]
-    fn a_password_in_an_address_is_not_shown() {
-        assert_eq!(shown("https://me:secret@host.invalid/debian"), "https://host.invalid/debian");
-        assert_eq!(shown("http://host.invalid/a@b"), "http://host.invalid/a@b");
+    fn a_password_in_an_address_is_hidden() {
+        assert_eq!(without_password("https://me:secret@host.invalid/debian"), "https://host.invalid/debian");
+        assert_eq!(without_password("http://host.invalid/a@b"), "http://host.invalid/a@b");
     }
 }

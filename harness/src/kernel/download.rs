@@ -1,4 +1,4 @@
-//! Gets package files, from a folder or from the archive, and takes none that is not exactly what is pinned.
+//! Gets package files from a folder or the archive, and refuses those that differ from their pins.
 
 use std::collections::HashMap;
 use std::fs;
@@ -7,56 +7,52 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use super::apt::{self, Apt, Mirrors};
-use super::cache::{Cache, CacheLock};
+use super::cache::{Cache, CacheError, CacheLock};
 use super::digest::Sha256;
 use super::error::{KernelError, LeftArchive, Mismatch, PinPlace};
 use super::lock::{Archive, Lock, PinnedPackage};
 
-/// How often a running download is looked at.
+/// How often to check the progress of a download.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Packages that belong together: those of one kernel, or of QEMU.
+/// The packages of one kernel, or of QEMU.
 #[derive(Debug, Clone, Copy)]
-pub struct Group<'a> {
-    /// What they are, for people: `kernel 6.12`.
-    pub owner: &'a str,
-    /// What `kernels update` calls it: the series, or `qemu`.
-    pub name: &'a str,
-    /// The suite they came from.
-    pub suite: &'a str,
-    /// The archive they are in.
-    pub archive: Archive,
-    /// The packages.
-    pub packages: &'a [PinnedPackage],
+pub(super) struct Group<'a> {
+    /// For messages: `kernel 6.12`.
+    pub(super) owner: &'a str,
+    /// The argument of `kernels update` that updates it: the series, or `qemu`.
+    pub(super) name: &'a str,
+    pub(super) suite: &'a str,
+    pub(super) archive: Archive,
+    pub(super) packages: &'a [PinnedPackage],
 }
 
-/// Where packages may come from.
+/// Where packages come from: the cache, then a folder, then the archive.
 #[derive(Debug)]
-pub struct Sources<'a> {
+pub(super) struct Sources<'a> {
     cache: &'a Cache,
     lock: &'a Lock,
     folder: Option<Folder>,
     mirrors: OnceLock<Mirrors>,
 }
 
-/// A folder of package files that somebody gave.
+/// The folder of `--from DIR`.
 #[derive(Debug)]
 struct Folder {
     path: PathBuf,
-    /// Each file with its size in bytes.
+    /// The package files, with their sizes in bytes.
     files: Vec<(PathBuf, u64)>,
 }
 
 impl<'a> Sources<'a> {
-    /// The archive, and before it `folder`, if one is given.
-    pub fn new(cache: &'a Cache, lock: &'a Lock, folder: Option<&Path>) -> Result<Self, KernelError> {
+    pub(super) fn new(cache: &'a Cache, lock: &'a Lock, folder: Option<&Path>) -> Result<Self, KernelError> {
         let folder = folder.map(Folder::scan).transpose()?;
         Ok(Self { cache, lock, folder, mirrors: OnceLock::new() })
     }
 
-    /// The verified files of all packages of a group, in its order. Those that are in neither the cache nor the folder are
-    /// downloaded below `staging`; `progress` is told the bytes done and the bytes in all.
-    pub fn files(
+    /// Returns the verified files of all packages of a group, in its order. Downloads those that are neither in the cache
+    /// nor in the folder; calls `progress` with the bytes done and the bytes in all.
+    pub(super) fn files(
         &self,
         group: Group<'_>,
         held: &CacheLock,
@@ -66,7 +62,7 @@ impl<'a> Sources<'a> {
         let total = group.packages.iter().map(|pin| pin.size).sum();
         let mut files: HashMap<Sha256, PathBuf> = HashMap::new();
         for pin in group.packages {
-            if let Some(file) = self.at_hand(group, pin)? {
+            if let Some(file) = self.local(group, pin)? {
                 files.insert(pin.sha256, file);
             }
         }
@@ -86,10 +82,10 @@ impl<'a> Sources<'a> {
         Ok(group.packages.iter().filter_map(|pin| files.remove(&pin.sha256)).collect())
     }
 
-    /// Drops the package files of a group from the cache.
-    pub fn forget(&self, group: Group<'_>) {
+    /// Removes the package files of a group from the cache.
+    pub(super) fn remove_cached(&self, group: Group<'_>) {
         for pin in group.packages {
-            // Only tidiness: a file that stays is found again, or replaced.
+            // Best effort: a file that stays is used again, or replaced.
             let _ = fs::remove_file(self.cached(pin));
         }
     }
@@ -98,8 +94,8 @@ impl<'a> Sources<'a> {
         self.cache.root().join("packages").join(format!("{}.deb", pin.sha256))
     }
 
-    /// A verified file that needs no download.
-    fn at_hand(&self, group: Group<'_>, pin: &PinnedPackage) -> Result<Option<PathBuf>, KernelError> {
+    /// A verified file in the cache or the folder.
+    fn local(&self, group: Group<'_>, pin: &PinnedPackage) -> Result<Option<PathBuf>, KernelError> {
         let cached = self.cached(pin);
         if fs::metadata(&cached).is_ok_and(|file| file.len() == pin.size)
             && Sha256::of_file(&cached).is_ok_and(|(digest, _)| digest == pin.sha256)
@@ -153,10 +149,10 @@ impl<'a> Sources<'a> {
 
     fn origin(&self, group: Group<'_>, pin: &PinnedPackage) -> String {
         let mirror = self.mirrors.get().and_then(|mirrors| mirrors.address(group.archive).ok());
-        format!("{}/{}", apt::shown(mirror.unwrap_or_default()), pin.path)
+        format!("{}/{}", apt::without_password(mirror.unwrap_or_default()), pin.path)
     }
 
-    /// Downloads packages with one call of apt's helper; apt opens few connections and keeps them.
+    /// Downloads packages with one call of apt's helper, which reuses its connections.
     fn download<'p>(
         &self,
         group: Group<'_>,
@@ -164,7 +160,7 @@ impl<'a> Sources<'a> {
         staging: &Path,
         progress: &dyn Fn(u64),
     ) -> Result<Vec<(&'p PinnedPackage, PathBuf)>, KernelError> {
-        // apt's `file:` only links; `copy:` is the same with a copy.
+        // apt's `file:` makes a link, `copy:` a copy.
         let mirror = self.mirrors()?.address(group.archive)?;
         let mirror = mirror.strip_prefix("file:").map_or(mirror.to_owned(), |path| format!("copy:{path}"));
         let apt = Apt::private(&staging.join("apt"))?;
@@ -174,14 +170,14 @@ impl<'a> Sources<'a> {
             .collect();
         let mut arguments = vec!["download-file".to_owned()];
         for (_, address, file) in &wanted {
-            // An empty hash: what comes is compared with the lock here, where both digests can be told.
+            // The hash is left empty: the files are compared with the lock later, for an error with both digests.
             arguments.extend([address.clone(), file.display().to_string(), String::new()]);
         }
-        let helper = |error| apt::not_started("apt-helper", &error);
+        let not_started = apt::not_started("apt-helper");
         let command = apt.command("apt-helper", &arguments).stdout_null().stderr_capture().unchecked();
-        let running = command.start().map_err(helper)?;
+        let running = command.start().map_err(&not_started)?;
         let output = loop {
-            if let Some(output) = running.wait_timeout(POLL_INTERVAL).map_err(helper)? {
+            if let Some(output) = running.wait_timeout(POLL_INTERVAL).map_err(&not_started)? {
                 break output;
             }
             progress(wanted.iter().filter_map(|(_, _, file)| fs::metadata(file).ok()).map(|file| file.len()).sum());
@@ -192,11 +188,11 @@ impl<'a> Sources<'a> {
         let complaint = String::from_utf8_lossy(&output.stderr);
         let addresses: Vec<(&PinnedPackage, &str)> =
             wanted.iter().map(|(pin, address, _)| (*pin, &**address)).collect();
-        Err(self.why_failed(group, &addresses, &complaint))
+        Err(self.download_error(group, &addresses, &complaint))
     }
 
-    /// The error for what apt's helper complained about.
-    fn why_failed(&self, group: Group<'_>, wanted: &[(&PinnedPackage, &str)], complaint: &str) -> KernelError {
+    /// Converts the messages of apt's helper to an error.
+    fn download_error(&self, group: Group<'_>, wanted: &[(&PinnedPackage, &str)], complaint: &str) -> KernelError {
         let failures: Vec<(&PinnedPackage, &str)> = complaint
             .lines()
             .filter_map(|line| line.strip_prefix("E: Failed to fetch ")?.split_once(' '))
@@ -219,12 +215,12 @@ impl<'a> Sources<'a> {
         };
         if reason.contains("No space left on device") {
             let full = std::io::ErrorKind::StorageFull.into();
-            return KernelError::cache("download into", self.cache.root(), full);
+            return CacheError::io("download into", self.cache.root())(full).into();
         }
         let lacks = self
             .folder
             .as_ref()
-            .map_or(String::new(), |folder| format!(" (and {} does not hold it either)", folder.path.display()));
+            .map_or(String::new(), |folder| format!(" (and it is not in {} either)", folder.path.display()));
         KernelError::Network {
             owner: group.owner.to_owned(),
             package: format!("{} {}", pin.package, pin.version),
@@ -235,21 +231,22 @@ impl<'a> Sources<'a> {
     }
 }
 
-/// How a folder answers a pin.
+/// A file of the folder that matches a pin.
 #[derive(Debug, PartialEq, Eq)]
 enum Found {
-    /// A file with the pin's content.
+    /// By content.
     Exact(PathBuf),
-    /// A file with the pin's name, but other content.
+    /// By name, with different content.
     SameName(PathBuf),
 }
 
 impl Folder {
     fn scan(path: &Path) -> Result<Self, KernelError> {
-        let unusable = |error: std::io::Error| KernelError::Setting {
+        let unusable = |error| KernelError::Setting {
             setting: "--from",
             value: path.display().to_string(),
-            message: format!("expected a folder of .deb files: {error}"),
+            problem: "expected a folder of .deb files".to_owned(),
+            source: Some(error),
         };
         let mut files = Vec::new();
         for entry in fs::read_dir(path).map_err(unusable)? {
@@ -277,7 +274,7 @@ impl Folder {
     }
 }
 
-/// The names a package's file can have: in the archive, and as apt downloads it (with the version's epoch).
+/// The possible names of a package's file: in the archive, and as downloaded by apt (with the epoch of the version).
 fn names_of(pin: &PinnedPackage) -> [String; 2] {
     let architecture = pin.file_name().rsplit('_').next().unwrap_or_default();
     [pin.file_name().to_owned(), format!("{}_{}_{architecture}", pin.package, pin.version.replace(':', "%3a"))]
@@ -319,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn a_package_with_the_right_name_and_other_content_is_refused_with_both_digests_and_the_line() {
+    fn a_package_with_the_right_name_and_different_content_is_refused_with_both_digests_and_the_line() {
         for name in
             ["qemu-system-x86_10.0.13+ds-0+deb13u1_amd64.deb", "qemu-system-x86_1%3a10.0.13+ds-0+deb13u1_amd64.deb"]
         {
@@ -329,10 +326,10 @@ mod tests {
             fs::write(folder.path().join(name), "0123456780").unwrap();
             let error = files(&sources(&cache, &lock, folder.path()), &cache, &lock).unwrap_err();
             assert!(error.is_request());
-            let told = error.to_string();
-            assert!(told.starts_with("lock.yaml:23: qemu-system-x86 1:10.0.13"), "{told}");
-            assert!(told.contains(&Sha256::of(b"0123456789").to_string()), "{told}");
-            assert!(told.contains(&Sha256::of(b"0123456780").to_string()), "{told}");
+            let message = error.to_string();
+            assert!(message.starts_with("lock.yaml:23: qemu-system-x86 1:10.0.13"), "{message}");
+            assert!(message.contains(&Sha256::of(b"0123456789").to_string()), "{message}");
+            assert!(message.contains(&Sha256::of(b"0123456780").to_string()), "{message}");
         }
     }
 
@@ -351,31 +348,31 @@ mod tests {
     }
 
     #[test]
-    fn what_apt_says_of_a_missing_package_and_of_a_dead_network_are_told_apart() {
+    fn a_missing_package_and_a_dead_network_are_different_errors() {
         let (folder, root) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let cache = Cache::at(root.path()).unwrap();
         let lock = lock_with_content();
         let sources = sources(&cache, &lock, folder.path());
         let pin = &lock.qemu.packages[0];
-        let why = |reason: &str| {
+        let error = |reason: &str| {
             let complaint = format!("E: Failed to fetch http://m.invalid/x  {reason}\nE: Download Failed\n");
-            sources.why_failed(group(&lock), &[(pin, "http://m.invalid/x")], &complaint)
+            sources.download_error(group(&lock), &[(pin, "http://m.invalid/x")], &complaint)
         };
-        let left = why("404  Not Found [IP: 192.0.2.1 80]");
+        let left = error("404  Not Found [IP: 192.0.2.1 80]");
         assert!(left.is_request());
-        let told = left.to_string();
+        let message = left.to_string();
         for word in ["lock.yaml:23", "QEMU", "qemu-system-x86 1:10.0.13", "trixie", "kernels update qemu", "--from"] {
-            assert!(told.contains(word), "{word}: {told}");
+            assert!(message.contains(word), "{word}: {message}");
         }
-        let network = why("Temporary failure resolving 'm.invalid'");
+        let network = error("Temporary failure resolving 'm.invalid'");
         assert!(!network.is_request());
         assert!(network.to_string().contains("Temporary failure resolving"), "{network}");
-        let odd = sources.why_failed(group(&lock), &[(pin, "http://m.invalid/x")], "E: something else\n");
+        let odd = sources.download_error(group(&lock), &[(pin, "http://m.invalid/x")], "E: something else\n");
         assert!(odd.to_string().contains("E: something else"), "{odd}");
     }
 
     #[test]
-    fn a_folder_that_is_none_is_told() {
+    fn a_missing_folder_is_reported() {
         let cache = Cache::at(Path::new("unused")).unwrap();
         let lock = lock_with_content();
         let error = Sources::new(&cache, &lock, Some(Path::new("/nowhere/at/all"))).unwrap_err();

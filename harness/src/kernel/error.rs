@@ -1,224 +1,215 @@
-//! Everything that can go wrong with pins, packages and the cache, in words that say what to do next.
+//! Errors about pins and packages, each with what to do next.
 
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
 
+use super::cache::CacheError;
 use super::digest::Sha256;
+use super::links::LinkError;
 use super::series::Series;
+use super::vmlinux::ImageError;
 
-/// Why a kernel or QEMU could not be had.
+/// Why a kernel or QEMU cannot be made ready.
 #[derive(Debug, thiserror::Error)]
 pub enum KernelError {
-    /// `kernels.yaml` or `kernels.lock.yaml` does not say what it must.
+    /// `kernels.yaml` or `kernels.lock.yaml` is invalid.
     #[error("{}:{line}:{column}: {message}", path.display())]
     File {
-        /// The file at fault.
         path: PathBuf,
-        /// Its line, from 1.
+        /// From 1.
         line: usize,
-        /// The column in that line, from 1.
+        /// From 1.
         column: usize,
         /// What was expected and what was found.
         message: String,
     },
 
-    /// A file of the `kernels/` folder is not there.
     #[error("{} is missing: {advice}", path.display())]
-    NoFile {
-        /// The file that was looked for.
-        path: PathBuf,
-        /// What to do about it.
-        advice: &'static str,
-    },
+    NoFile { path: PathBuf, advice: &'static str },
 
-    /// A name on the command line is no pinned series.
     #[error("unknown series `{name}`: pinned are {pinned}{}", nearest_series(nearest))]
     UnknownSeries {
-        /// What was asked for.
         name: String,
-        /// The pinned series, joined by commas.
+        /// All pinned series, separated by commas.
         pinned: String,
-        /// The pinned series closest to it, if any is pinned.
         nearest: Option<Series>,
     },
 
-    /// A series is wanted, but the lock has no pin for it.
     #[error(
         "{}: series {series} is wanted but not locked in {}: run `rxpath kernels update {series}`",
         pins.display(), lock.display()
     )]
-    NotLocked {
-        /// The series without a pin.
-        series: Series,
-        /// `kernels.yaml`.
-        pins: PathBuf,
-        /// `kernels.lock.yaml`.
-        lock: PathBuf,
-    },
+    NotLocked { series: Series, pins: PathBuf, lock: PathBuf },
 
-    /// A package's content is not what the lock says.
     #[error(transparent)]
     Mismatch(Box<Mismatch>),
 
-    /// The archive does not hold a locked version any more.
     #[error(transparent)]
     LeftArchive(Box<LeftArchive>),
 
-    /// The archive's index offers no package that answers a wish in `kernels.yaml`.
+    /// No package in the archive's index matches an entry of `kernels.yaml`.
     #[error("{suite} offers no {what}: {advice}")]
-    NothingFits {
-        /// The suite that was searched.
-        suite: String,
-        /// What was looked for.
-        what: String,
-        /// What to do about it.
-        advice: String,
-    },
+    NothingFits { suite: String, what: String, advice: &'static str },
 
     /// A module that the kernel neither ships nor has built in.
-    #[error("kernel {kernel} has no module `{name}`{}{}", needed_by(needed_by_module), nearest_names(nearest))]
+    #[error("kernel {release} has no module `{name}`{}{}", needed_by(dependent), nearest_names(nearest))]
     UnknownModule {
-        /// The kernel's release.
-        kernel: String,
-        /// The module that was asked for.
+        release: String,
         name: String,
-        /// The module whose dependency it is, if it was not asked for by name.
-        needed_by_module: Option<String>,
+        /// The module that depends on it, unless it was requested by name.
+        dependent: Option<String>,
         /// Modules with similar names.
         nearest: Vec<String>,
     },
 
-    /// A setting from the environment or the command line that cannot be used.
-    #[error("{setting} is `{value}`: {message}")]
+    /// An unusable value of an environment variable or an option.
+    #[error("{setting} is `{value}`: {problem}")]
     Setting {
-        /// The variable or option.
         setting: &'static str,
-        /// What it says.
         value: String,
-        /// What was expected instead.
-        message: String,
+        problem: String,
+        #[source]
+        source: Option<io::Error>,
     },
 
-    /// This machine's apt does not say where a Debian archive is.
     #[error(
         "this machine's apt names no {archive} archive: set {variable} to one, such as the address in sources.list"
     )]
     NoMirror {
         /// `debian` or `debian-security`.
         archive: &'static str,
-        /// The variable that would name it.
         variable: &'static str,
     },
 
-    /// A program of apt, dpkg or QEMU could not be run, or failed.
-    #[error("{program} {problem}")]
-    Tool {
-        /// The program.
+    #[error(
+        "{program} is not on this machine: packages come through apt and dpkg, which Debian and its derivatives have \
+         (a Debian container is enough; with a filled cache, neither is needed)"
+    )]
+    NoTool { program: String },
+
+    #[error("cannot run {program}")]
+    ToolNotStarted {
         program: String,
-        /// What happened, with the end of what it printed.
-        problem: String,
+        #[source]
+        source: io::Error,
     },
 
-    /// Packages could not be fetched for a reason that has nothing to do with the lock.
-    #[error("could not fetch {package} ({owner}) from {origin}: {reason}{}", others(*more))]
+    #[error("{program} failed ({status}): {stderr}")]
+    ToolFailed {
+        program: String,
+        status: ExitStatus,
+        /// The last lines of its standard error.
+        stderr: String,
+    },
+
+    /// A download that failed for a reason unrelated to the lock.
+    #[error("cannot fetch {package} ({owner}) from {origin}: {reason}{}", others(*more))]
     Network {
-        /// The kernel or QEMU it belongs to.
+        /// The kernel or QEMU that the package belongs to.
         owner: String,
         /// The first package that failed.
         package: String,
-        /// Where it was to come from.
         origin: String,
-        /// What apt said.
+        /// apt's message.
         reason: String,
-        /// How many other packages failed as well.
+        /// How many other packages failed too.
         more: usize,
     },
 
-    /// A package, a kernel image or a module has a shape that this program does not know.
-    #[error("{what}: {problem}")]
+    /// A package, kernel image or module that rxpath cannot read.
+    #[error("cannot use {what}")]
     Content {
-        /// The package, image or module.
         what: String,
-        /// What was expected and what was found.
-        problem: String,
+        #[source]
+        source: ContentError,
     },
 
-    /// The cache cannot be used for what has to be done.
-    #[error("cache folder {}: could not {action}: {source} (RXPATH_CACHE names another folder)", path.display())]
-    Cache {
-        /// The file or folder in the cache.
-        path: PathBuf,
-        /// What was tried.
-        action: &'static str,
-        /// Why it failed.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Cache(#[from] CacheError),
 
-    /// A file outside the cache could not be read or written.
-    #[error("could not {action} {}: {source}", path.display())]
+    /// A file outside the cache cannot be read or written.
+    #[error("cannot {action} {}", path.display())]
     Io {
-        /// The file or folder.
-        path: PathBuf,
-        /// What was tried.
         action: &'static str,
-        /// Why it failed.
+        path: PathBuf,
+        #[source]
         source: io::Error,
     },
 }
 
-/// A package whose content is not what its pin says.
+/// What is wrong with a package, a kernel image or a module.
+#[derive(Debug, thiserror::Error)]
+pub enum ContentError {
+    #[error("expected {0} in its packages, found none")]
+    Missing(&'static str),
+    #[error("its image does not name its release")]
+    NoRelease,
+    #[error("expected a .modinfo section, found none")]
+    NoModuleInfo,
+    #[error("expected a 64-bit ELF file")]
+    Elf(#[from] object::read::Error),
+    #[error("dpkg-deb failed ({status}): {stderr}")]
+    Dpkg {
+        status: ExitStatus,
+        /// The last lines of its standard error.
+        stderr: String,
+    },
+    /// A file of a stored kernel is missing or unreadable.
+    #[error("the cache is damaged (cannot read {0}): delete this folder, and rxpath fetches it again")]
+    Damaged(String, #[source] io::Error),
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    #[error(transparent)]
+    Links(#[from] LinkError),
+    #[error(transparent)]
+    Json(#[from] serde_json::Error),
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+/// A package whose content differs from its pin.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "{pin} from {origin} is not what is locked: expected sha256 {expected} ({expected_size} bytes), \
-     found {found} ({found_size} bytes); put the right pin back, or run `rxpath kernels update {}`", pin.name
+    "{pin} from {origin} differs from the lock: expected sha256 {expected} ({expected_size} bytes), \
+     found {found} ({found_size} bytes); restore the pin, or run `rxpath kernels update {}`", pin.name
 )]
 pub struct Mismatch {
-    /// The pin.
-    pub pin: PinPlace,
-    /// The address or file that the content came from.
-    pub origin: String,
-    /// The digest in the lock.
-    pub expected: Sha256,
-    /// The size in the lock, in bytes.
-    pub expected_size: u64,
-    /// The digest of what came.
-    pub found: Sha256,
-    /// The size of what came, in bytes.
-    pub found_size: u64,
+    pub(super) pin: PinPlace,
+    /// The address or file of the content.
+    pub(super) origin: String,
+    pub(super) expected: Sha256,
+    pub(super) expected_size: u64,
+    pub(super) found: Sha256,
+    pub(super) found_size: u64,
 }
 
-/// A package that the archive does not hold any more.
+/// A pinned package that the archive no longer has.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "{pin}, pinned from {suite}, has left the archive: {origin} is not there. \
-     Ways out: `rxpath kernels update {}` pins what is there now; `--from DIR` takes packages from a folder; \
+    "{pin}, pinned from {suite}, has left the archive: {origin} does not exist. \
+     `rxpath kernels update {}` pins the current version; `--from DIR` takes packages from a folder; \
      `--unlocked` runs the newest of the series and says so in every report", pin.name
 )]
 pub struct LeftArchive {
-    /// The pin.
-    pub pin: PinPlace,
-    /// The suite the pin came from.
-    pub suite: String,
-    /// Where it was looked for.
-    pub origin: String,
+    pub(super) pin: PinPlace,
+    pub(super) suite: String,
+    pub(super) origin: String,
 }
 
-/// A pin, and where it stands.
+/// A pin, and its place in the lock file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PinPlace {
-    /// The lock file.
-    pub lock: PathBuf,
-    /// The line of the pin's sha256; none for a pin resolved just now.
-    pub line: Option<usize>,
-    /// The kernel or QEMU it belongs to.
-    pub owner: String,
-    /// What `kernels update` calls that: the series, or `qemu`.
-    pub name: String,
-    /// The package's name.
-    pub package: String,
-    /// The package's version.
-    pub version: String,
+pub(super) struct PinPlace {
+    pub(super) lock: PathBuf,
+    /// The line of the pin's sha256; `None` for a pin resolved just now.
+    pub(super) line: Option<usize>,
+    /// The kernel or QEMU that the package belongs to.
+    pub(super) owner: String,
+    /// The argument of `kernels update` that updates it: the series, or `qemu`.
+    pub(super) name: String,
+    pub(super) package: String,
+    pub(super) version: String,
 }
 
 impl fmt::Display for PinPlace {
@@ -232,8 +223,8 @@ impl fmt::Display for PinPlace {
 }
 
 impl KernelError {
-    /// Whether the request is wrong (a name, a file, a pin: exit code 2) rather than the machinery (exit code 3).
-    pub fn is_request(&self) -> bool {
+    /// Whether the request is at fault (a name, a file, a pin: exit code 2) rather than the machinery (exit code 3).
+    pub(crate) fn is_request(&self) -> bool {
         match self {
             Self::File { .. }
             | Self::NoFile { .. }
@@ -245,11 +236,13 @@ impl KernelError {
             | Self::UnknownModule { .. }
             | Self::Setting { .. } => true,
             Self::NoMirror { .. }
-            | Self::Tool { .. }
+            | Self::NoTool { .. }
+            | Self::ToolNotStarted { .. }
+            | Self::ToolFailed { .. }
             | Self::Network { .. }
             | Self::Content { .. }
-            | Self::Cache { .. }
             | Self::Io { .. } => false,
+            Self::Cache(error) => error.is_request(),
         }
     }
 
@@ -257,12 +250,8 @@ impl KernelError {
         Self::Io { path: path.to_owned(), action, source }
     }
 
-    pub(super) fn cache(action: &'static str, path: &Path, source: io::Error) -> Self {
-        Self::Cache { path: path.to_owned(), action, source }
-    }
-
-    pub(super) fn content(what: impl Into<String>, problem: impl Into<String>) -> Self {
-        Self::Content { what: what.into(), problem: problem.into() }
+    pub(super) fn content(what: String, source: impl Into<ContentError>) -> Self {
+        Self::Content { what, source: source.into() }
     }
 }
 

@@ -1,11 +1,11 @@
-//! Makes kernels and QEMU ready: from the cache, from a folder of packages, or from the archive.
+//! Makes kernels and QEMU ready, from the cache, a folder of packages, or the archive.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::cache::Cache;
+use super::cache::{Cache, CacheError};
 use super::digest::Sha256;
 use super::download::{Group, Sources};
 use super::error::KernelError;
@@ -16,79 +16,61 @@ use super::qemu::Qemu;
 use super::series::Series;
 use super::store::Kernel;
 
-/// How many things are made at a time. One downloads while others unpack, which is bound by the processor.
+/// How many things to make at the same time: one downloads while others unpack, which is bound by the CPU.
 const AT_A_TIME: usize = 3;
 
-/// From where to take kernels and QEMU.
+/// Where to take kernels and QEMU from.
 #[derive(Debug, Clone, Default)]
 pub struct FetchOptions {
-    /// A folder of package files (`--from DIR`): what it holds is not downloaded.
+    /// A folder of package files to use instead of downloading them (`--from DIR`).
     pub from: Option<PathBuf>,
-    /// Take the newest of each series, resolved now, rather than what is locked (`--unlocked`).
+    /// Take the newest version of each series instead of the locked one (`--unlocked`).
     pub unlocked: bool,
-    /// Which QEMU.
-    pub qemu: QemuSource,
+    /// A QEMU of the host to use instead of the pinned one (`--qemu PATH`).
+    pub host_qemu: Option<PathBuf>,
 }
 
-/// Which QEMU to make ready.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum QemuSource {
-    /// The pinned one.
-    #[default]
-    Pinned,
-    /// A QEMU of the host (`--qemu PATH`).
-    Host(PathBuf),
-    /// None: only kernels are wanted.
-    None,
-}
-
-/// What happens while things are made ready. Names are for people: `kernel 6.12`, `QEMU`.
+/// What [`fetch`] is doing. Names are for messages: `kernel 6.12`, `QEMU`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Progress<'a> {
-    /// The archive is asked what is newest.
+    /// Looking up the newest versions in the archive's indexes.
     Resolving,
     /// Another process is making it.
     Waiting {
-        /// What is waited for.
         name: &'a str,
     },
-    /// Its packages are coming.
     Downloading {
-        /// What is being fetched.
         name: &'a str,
-        /// The bytes that are there.
+        /// In bytes.
         done: u64,
-        /// The bytes there will be.
+        /// In bytes.
         total: u64,
     },
-    /// Its packages are being unpacked.
     Unpacking {
-        /// What is being unpacked.
         name: &'a str,
     },
-    /// It was fetched and is in the cache now. What was there already is not told.
+    /// It was fetched just now. Things that were in the cache already are not reported.
     Ready {
-        /// What is ready.
         name: &'a str,
     },
 }
 
-/// What was asked for, ready to run.
+/// Kernels and QEMU, ready to run.
 #[derive(Debug, Clone)]
 pub struct Fetched {
-    /// The kernels, in the order asked for.
+    /// In the order requested.
     pub kernels: Vec<Kernel>,
-    /// The QEMU, unless none was wanted.
-    pub qemu: Option<Qemu>,
+    pub qemu: Qemu,
 }
 
-/// Makes the kernels of the given series ready, and QEMU. What is in the cache needs no network and writes nothing.
+/// Makes the kernels of the given series and QEMU ready. If all of them are in the cache, it neither uses the network nor
+/// writes anything.
 ///
 /// # Errors
 ///
-/// When a pin is wrong or has left the archive, the network fails, a package has an unknown shape, or the cache cannot be
-/// written. The first error ends everything that has not begun; what was finished stays in the cache.
-pub fn fetch(
+/// When a pin is wrong or has left the archive, the network fails, a package has an unknown layout, or the cache cannot be
+/// written. After the first error, nothing new is started; what is finished stays in the cache.
+pub(crate) fn fetch(
     pins: &Pins,
     lock: &Lock,
     series: &[Series],
@@ -105,23 +87,24 @@ pub fn fetch(
     }
     let opened: Option<Vec<Kernel>> =
         wanted.kernels.iter().map(|locked| Kernel::open(cache, locked, options.unlocked)).collect();
-    let qemu = match (&options.qemu, &wanted.qemu) {
-        (QemuSource::Host(path), _) => Some(Some(Qemu::of_host(path)?)),
-        (_, Some(locked)) => Qemu::open(cache, locked, options.unlocked).map(Some),
-        (_, None) => Some(None),
+    let qemu = match &options.host_qemu {
+        Some(path) => Some(Qemu::of_host(path)?),
+        None => wanted.qemu.as_ref().and_then(|locked| Qemu::open(cache, locked, options.unlocked)),
     };
     match (opened, qemu) {
         (Some(kernels), Some(qemu)) => Ok(Fetched { kernels, qemu }),
         _ => {
-            let gone = std::io::Error::other("what was just stored is not there; is something clearing the cache?");
-            Err(KernelError::cache("read", cache.root(), gone))
+            let gone =
+                std::io::Error::other("something that was stored just now is missing; is the cache being cleared?");
+            Err(CacheError::io("read", cache.root())(gone).into())
         }
     }
 }
 
-/// The pins to go by.
+/// The packages to make ready.
 struct Wanted {
     kernels: Vec<LockedKernel>,
+    /// `None` with a QEMU of the host.
     qemu: Option<LockedQemu>,
 }
 
@@ -134,7 +117,7 @@ impl Wanted {
         options: &FetchOptions,
         progress: &(dyn Fn(Progress<'_>) + Sync),
     ) -> Result<Self, KernelError> {
-        let with_qemu = options.qemu == QemuSource::Pinned;
+        let with_qemu = options.host_qemu.is_none();
         let mut kernels = Vec::new();
         if !options.unlocked {
             for series in series {
@@ -154,7 +137,7 @@ impl Wanted {
         Ok(Self { kernels, qemu: with_qemu.then(|| resolver.qemu(&pins.qemu)).transpose()? })
     }
 
-    /// What is not in the cache, the largest first, so that the last to finish is a small one.
+    /// The things that are not in the cache, the largest first, so that a small one finishes last.
     fn missing(&self, cache: &Cache) -> Vec<Thing<'_>> {
         let kernels = self.kernels.iter().map(Thing::Kernel);
         let mut missing: Vec<Thing<'_>> =
@@ -212,7 +195,6 @@ impl<'a> Thing<'a> {
     }
 }
 
-/// What the workers share.
 struct Work<'a> {
     cache: &'a Cache,
     sources: &'a Sources<'a>,
@@ -252,7 +234,7 @@ impl Work<'_> {
             .cache
             .lock(&format!("{}-{}", if name == "qemu" { "qemu" } else { "kernel" }, thing.digest()), &waiting)?;
         if thing.is_stored(self.cache) {
-            return Ok(()); // another process made it while this one waited
+            return Ok(()); // made by another process in the meantime
         }
         let staging = held.staging()?;
         let downloading = |done, total| (self.progress)(Progress::Downloading { name: &owner, done, total });
@@ -262,8 +244,8 @@ impl Work<'_> {
             Thing::Kernel(kernel) => Kernel::make(self.cache, &held, staging.path(), kernel, &files)?,
             Thing::Qemu(qemu) => Qemu::make(self.cache, &held, staging.path(), qemu, &files)?,
         }
-        // The unpacked form is complete and verified; the packages would only double the cache's size.
-        self.sources.forget(group);
+        // The packages are no longer needed and would double the size of the cache.
+        self.sources.remove_cached(group);
         (self.progress)(Progress::Ready { name: &owner });
         Ok(())
     }

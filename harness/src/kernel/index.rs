@@ -1,21 +1,20 @@
-//! The archive's `Packages` files: what a suite offers, and which of two versions is newer.
+//! Reads the archive's `Packages` files and finds the newest kernel of a series.
 
 use super::digest::Sha256;
 use super::lock::PinnedPackage;
 use super::series::Series;
 use super::version::compare_versions;
 
-/// What is read of a package in a `Packages` file (Debian Policy 5.3, Debian's repository format).
+/// A package in a `Packages` file (Debian Policy 5.3, Debian's repository format).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Offer {
-    /// The package itself.
-    pub pin: PinnedPackage,
-    /// The packages it depends on, alternatives and all, without versions.
-    pub depends: Vec<String>,
+pub(super) struct Offer {
+    pub(super) pin: PinnedPackage,
+    /// The names of the packages it depends on, including all alternatives.
+    pub(super) depends: Vec<String>,
 }
 
-/// The packages of a `Packages` file that `wanted` says yes to by name. Stanzas that lack a field are left out.
-pub fn offers(packages: &str, wanted: &dyn Fn(&str) -> bool) -> Vec<Offer> {
+/// Parses the stanzas of a `Packages` file whose package name `wanted` accepts. Skips stanzas that lack a field.
+pub(super) fn offers(packages: &str, wanted: &dyn Fn(&str) -> bool) -> Vec<Offer> {
     packages
         .split("\n\n")
         .filter(|stanza| field(stanza, "Package").is_some_and(wanted))
@@ -38,15 +37,17 @@ fn field<'a>(stanza: &'a str, name: &str) -> Option<&'a str> {
     stanza.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':').map(str::trim))
 }
 
-/// The packages that make up the newest kernel of a series among what a suite offers.
+/// Finds the packages of the newest kernel of a series in a suite, and their version.
 ///
-/// Until 6.18 one package, `linux-image-ABI-FLAVOUR`, holds everything (that 6.18's depends on a `linux-base-…` as well
-/// does not matter: it holds nothing that is needed). Later it only depends on `linux-base-…`, `linux-binary-…` and
-/// `linux-modules-…`. A version one of whose parts has left the archive is passed over.
-pub fn newest_kernel(offers: &[Offer], series: Series, flavour: &str) -> Option<(String, Vec<PinnedPackage>)> {
+/// Up to 6.18, one package, `linux-image-ABI-FLAVOUR`, contains everything (in 6.18 it also depends on a `linux-base-…`,
+/// which is not needed). In later series it only depends on `linux-base-…`, `linux-binary-…` and `linux-modules-…`. A
+/// version is skipped if one of its parts has left the archive.
+pub(super) fn newest_kernel(offers: &[Offer], series: Series, flavour: &str) -> Option<(String, Vec<PinnedPackage>)> {
     let mut images: Vec<&Offer> = offers
         .iter()
-        .filter(|offer| abi(&offer.pin.package, "linux-image-", flavour).is_some() && series.holds(&offer.pin.version))
+        .filter(|offer| {
+            abi(&offer.pin.package, "linux-image-", flavour).is_some() && series.contains(&offer.pin.version)
+        })
         .collect();
     images.sort_by(|a, b| compare_versions(&b.pin.version, &a.pin.version));
     images.into_iter().find_map(|image| Some((image.pin.version.clone(), parts(offers, image, flavour)?)))
@@ -65,8 +66,8 @@ fn parts(offers: &[Offer], image: &Offer, flavour: &str) -> Option<Vec<PinnedPac
     names.iter().map(|name| find(name).map(|offer| offer.pin.clone())).collect()
 }
 
-/// The part of a package's name that tells the kernel's build. Packages that only stand for the newest of a series, such as
-/// `linux-image-6.12-cloud-amd64`, have none: a build has three numbers.
+/// The part of a package's name that identifies the kernel's build, which has at least three numbers. Metapackages such as
+/// `linux-image-6.12-cloud-amd64`, which depend on the newest build of a series, have none.
 fn abi<'a>(package: &'a str, prefix: &str, flavour: &str) -> Option<&'a str> {
     let abi = package.strip_prefix(prefix)?.strip_suffix(flavour)?.strip_suffix('-')?;
     let mut numbers = abi.splitn(3, '.');
@@ -93,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_version_of_the_series_and_flavour_is_taken() {
+    fn the_newest_version_of_the_series_and_flavour_is_chosen() {
         let stanzas = [
             stanza("linux-image-6.12.9+deb13-cloud-amd64", "6.12.9-1", "kmod"),
             stanza("linux-image-6.12.10+deb13-cloud-amd64", "6.12.10-1", "kmod"),
@@ -108,14 +109,14 @@ mod tests {
     }
 
     #[test]
-    fn an_image_that_holds_everything_needs_no_base_package() {
+    fn an_image_with_everything_needs_no_base_package() {
         let image = "linux-image-6.18.15+deb13-cloud-amd64";
         let stanzas = [stanza(image, "6.18.15-1", "kmod, linux-base-6.18.15+deb13-cloud-amd64 (= 1)")];
         assert_eq!(newest(&stanzas, "6.18"), Some(("6.18.15-1".to_owned(), vec![image.to_owned()])));
     }
 
     #[test]
-    fn a_split_kernel_is_taken_only_if_all_its_parts_are_there() {
+    fn a_split_kernel_is_chosen_only_if_all_its_parts_exist() {
         let version = |abi: &str| {
             let depends = format!(
                 "dracut | initramfs-tools (>= 0.120), linux-base-{abi}-cloud-amd64 (= 1), \
@@ -137,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stanza_without_a_digest_is_left_out() {
+    fn a_stanza_without_a_digest_is_skipped() {
         let text = "Package: linux-x\nVersion: 1\nFilename: pool/x.deb\nSize: 1\n";
         assert!(offers(text, &|_| true).is_empty());
     }

@@ -1,10 +1,9 @@
-//! Libraries that QEMU is linked with and that none of rxpath's machines calls. Its loader need not load them, which for a run of
-//! a tenth of a second is a tenth of the whole.
+//! Unlinks QEMU from libraries that it never calls on rxpath's machines: loading them takes about 10 ms, a tenth of a run.
 //!
-//! Only what the loader reads is changed, in place: the dynamic section forgets the library (DT_NEEDED), the list of wanted versions
-//! does (DT_VERNEED), and what came from it becomes weak, so that it need not be found (elf(5), and the Linux Standard
-//! Base's "Symbol Versioning"). QEMU's own code stays as it is. Were such a function called after all, QEMU would end by a
-//! segmentation fault.
+//! It changes, in place, only what the loader reads: it removes the library from the dynamic section (DT_NEEDED) and from the
+//! list of required versions (DT_VERNEED), and makes the symbols from it weak, so that the loader does not require them
+//! (elf(5), and "Symbol Versioning" in the Linux Standard Base). QEMU's code stays as it is. If QEMU called such a function
+//! nevertheless, it would end with a segmentation fault.
 
 use object::elf::{
     self, FileHeader64, SectionHeader64, SectionType, Sym64, Vernaux, Verneed, VersionIndex, VersymIndex,
@@ -14,91 +13,90 @@ use object::{LittleEndian, U16};
 
 const LE: LittleEndian = LittleEndian;
 
-/// The libraries, by name up to `.so`.
+/// The names of the libraries, up to `.so`.
 pub(super) const NEVER_CALLED: [&str; 18] = [
-    "libcapstone", // disassembles, for the monitor and the log
-    "libpng16",    // screens: no machine has one
+    "libcapstone", // disassembly in the monitor and the log
+    "libpng16",    // screens, which no machine has
     "libjpeg",
     "libsasl2",
     "libgio-2.0", // screens over D-Bus
     "libgobject-2.0",
     "libgmodule-2.0",
-    "libudev",   // USB of the host
-    "libpmem",   // memory that outlives the machine
-    "libnuma",   // memory of a node of the host
+    "libudev",   // the host's USB devices
+    "libpmem",   // persistent memory
+    "libnuma",   // the host's NUMA nodes
     "libfdt",    // device trees
     "librdmacm", // migration by RDMA
     "libibverbs",
-    "libslirp", // networks beyond the machine
+    "libslirp", // networks outside the machine
     "libvdeplug",
     "libbpf",
     "libfuse3", // disks
     "libaio",
 ];
 
-/// Why a program's links could not be changed.
+/// Why a program cannot be unlinked from a library.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum LinkProblem {
-    #[error("it is no 64-bit ELF program that can be read: {0}")]
+pub enum LinkError {
+    #[error("expected a 64-bit ELF program")]
     Elf(#[from] object::read::Error),
-    #[error("its {0} ends before its end")]
-    CutOff(&'static str),
+    #[error("its {0} is truncated")]
+    Truncated(&'static str),
 }
 
-/// Makes the loader load none of these libraries for this program; those that it is not linked with are passed over. Gives the
-/// names of those that were.
-pub(super) fn remove_needed(program: &mut [u8], libraries: &[&str]) -> Result<Vec<String>, LinkProblem> {
+/// Unlinks a program from these libraries, and returns the file names of those that it was linked with.
+pub(super) fn remove_needed(program: &mut [u8], libraries: &[&str]) -> Result<Vec<String>, LinkError> {
     let header = FileHeader64::<LittleEndian>::parse(&*program)?;
     let sections = header.sections(LE, &*program)?;
-    let forgotten = |name: &[u8]| libraries.iter().any(|stem| is_library(name, stem));
-    let Some(needs) = Needs::of(program, &sections, &forgotten)? else {
+    let removed = |name: &[u8]| libraries.iter().any(|stem| is_library(name, stem));
+    let Some(needs) = Needs::of(program, &sections, &removed)? else {
         return Ok(Vec::new());
     };
     let mut edits = Vec::new();
     needs.relink(&mut edits);
     weaken(program, &sections, &needs, &mut edits)?;
-    let names = forget_needed(program, &sections, &needs, &forgotten, &mut edits)?;
+    let names = remove_entries(program, &sections, &needs, &removed, &mut edits)?;
     if names.is_empty() {
         return Ok(names);
     }
     for (at, bytes) in edits {
-        let place = program.get_mut(at..at + bytes.len()).ok_or(LinkProblem::CutOff("dynamic linking information"))?;
+        let place = program.get_mut(at..at + bytes.len()).ok_or(LinkError::Truncated("dynamic linking information"))?;
         place.copy_from_slice(&bytes);
     }
     Ok(names)
 }
 
-/// Where in the file, and what is to stand there.
+/// An offset in the file, and the bytes to write there.
 type Edit = (usize, Vec<u8>);
 
 fn is_library(name: &[u8], stem: &str) -> bool {
     name.strip_prefix(stem.as_bytes()).is_some_and(|rest| rest.starts_with(b".so"))
 }
 
-/// The libraries that versions are wanted of, in the order of the list.
+/// The list of required versions: an entry for each library.
 struct Needs {
-    /// Where an entry lies in the file, for those that stay.
+    /// The offsets in the file of the entries that stay, in order.
     kept: Vec<usize>,
-    /// The first entry's place.
+    /// The offset of the first entry, before any is removed.
     first: usize,
-    /// The versions of those that stay, as symbols name them.
+    /// The versions in the entries that stay, as the symbols refer to them.
     versions: Vec<VersionIndex>,
 }
 
 impl Needs {
-    /// `None` of a program without versions, or of whose libraries none stays.
+    /// Reads the list; `None` if there is none, or if no entry stays.
     fn of(
         program: &[u8],
         sections: &SectionTable<'_, FileHeader64<LittleEndian>>,
-        forgotten: &dyn Fn(&[u8]) -> bool,
-    ) -> Result<Option<Self>, LinkProblem> {
+        removed: &dyn Fn(&[u8]) -> bool,
+    ) -> Result<Option<Self>, LinkError> {
         let Some((section, first)) = section_of(sections, elf::SHT_GNU_VERNEED) else { return Ok(None) };
         let strings = sections.strings(LE, program, section.link(LE))?;
         let mut needs = Self { kept: Vec::new(), first, versions: Vec::new() };
         let mut at = first;
         loop {
             let need: &Verneed<LittleEndian> = read(program, at, "list of versions")?;
-            let stays = !forgotten(strings.get(need.vn_file.get(LE)).unwrap_or_default());
+            let stays = !removed(strings.get(need.vn_file.get(LE)).unwrap_or_default());
             if stays {
                 needs.kept.push(at);
                 let mut version_at = at + need.vn_aux.get(LE) as usize;
@@ -116,7 +114,7 @@ impl Needs {
         Ok((!needs.kept.is_empty()).then_some(needs))
     }
 
-    /// Each entry that stays leads to the next one that stays.
+    /// Links each entry that stays to the next one that stays.
     fn relink(&self, edits: &mut Vec<Edit>) {
         let next = self.kept.iter().skip(1).map(Some).chain([None]);
         for (at, next) in self.kept.iter().zip(next) {
@@ -126,20 +124,20 @@ impl Needs {
     }
 }
 
-/// Makes every undefined symbol weak that no version ties to a library that stays.
+/// Makes every undefined symbol weak, except those whose version belongs to a library that stays.
 fn weaken(
     program: &[u8],
     sections: &SectionTable<'_, FileHeader64<LittleEndian>>,
     needs: &Needs,
     edits: &mut Vec<Edit>,
-) -> Result<(), LinkProblem> {
+) -> Result<(), LinkError> {
     let (Some((_, versions_at)), Some((symbols, symbols_at))) =
         (section_of(sections, elf::SHT_GNU_VERSYM), section_of(sections, elf::SHT_DYNSYM))
     else {
         return Ok(());
     };
     let count = symbols.sh_size(LE) as usize / size_of::<Sym64<LittleEndian>>();
-    // The first one is no symbol.
+    // Entry 0 is reserved.
     for index in 1..count {
         let at = symbols_at + index * size_of::<Sym64<LittleEndian>>();
         let version_at = versions_at + index * size_of::<VersymIndex>();
@@ -156,14 +154,14 @@ fn weaken(
     Ok(())
 }
 
-/// Takes the libraries out of the dynamic section, whose end moves up by as many entries; gives their names.
-fn forget_needed(
+/// Removes the libraries from the dynamic section, which becomes shorter, and returns their names.
+fn remove_entries(
     program: &[u8],
     sections: &SectionTable<'_, FileHeader64<LittleEndian>>,
     needs: &Needs,
-    forgotten: &dyn Fn(&[u8]) -> bool,
+    removed: &dyn Fn(&[u8]) -> bool,
     edits: &mut Vec<Edit>,
-) -> Result<Vec<String>, LinkProblem> {
+) -> Result<Vec<String>, LinkError> {
     let Some((section, at)) = section_of(sections, elf::SHT_DYNAMIC) else { return Ok(Vec::new()) };
     let strings = sections.strings(LE, program, section.link(LE))?;
     let Some((entries, _)) = section.dynamic(LE, program)? else { return Ok(Vec::new()) };
@@ -172,7 +170,7 @@ fn forget_needed(
         let (tag, mut value) = (entry.d_tag(LE), entry.d_val(LE));
         if tag == elf::DT_NEEDED {
             let name = strings.get(value as u32).unwrap_or_default();
-            if forgotten(name) {
+            if removed(name) {
                 names.push(String::from_utf8_lossy(name).into_owned());
                 continue;
             }
@@ -191,7 +189,7 @@ fn forget_needed(
     Ok(names)
 }
 
-/// A section of this kind, and where in the file its content lies.
+/// The first section of this kind, and the offset of its content in the file.
 fn section_of<'a>(
     sections: &SectionTable<'a, FileHeader64<LittleEndian>>,
     kind: SectionType,
@@ -200,10 +198,10 @@ fn section_of<'a>(
     Some((section, usize::try_from(section.sh_offset(LE)).ok()?))
 }
 
-/// What stands at a place of the file.
-fn read<'a, T: object::Pod>(program: &'a [u8], at: usize, what: &'static str) -> Result<&'a T, LinkProblem> {
-    let rest = program.get(at..).ok_or(LinkProblem::CutOff(what))?;
-    object::from_bytes(rest).map(|(found, _)| found).map_err(|()| LinkProblem::CutOff(what))
+/// Reads a value at an offset of the file.
+fn read<'a, T: object::Pod>(program: &'a [u8], at: usize, what: &'static str) -> Result<&'a T, LinkError> {
+    let rest = program.get(at..).ok_or(LinkError::Truncated(what))?;
+    object::from_bytes(rest).map(|(found, _)| found).map_err(|()| LinkError::Truncated(what))
 }
 
 #[cfg(test)]
@@ -214,10 +212,10 @@ mod tests {
 
     use super::*;
 
-    /// Only unwinding a panic calls it, and it has versions.
+    /// A library with versions that is only called when a panic unwinds.
     const UNWINDER: &str = "libgcc_s";
 
-    /// This very program, which is linked with a handful of libraries.
+    /// The program of this test.
     fn this_program() -> Vec<u8> {
         std::fs::read(std::env::current_exe().unwrap()).unwrap()
     }
@@ -231,8 +229,8 @@ mod tests {
     fn a_program_runs_without_a_library_that_it_does_not_call() {
         let mut program = this_program();
         let before = program.len();
-        let forgotten = remove_needed(&mut program, &[UNWINDER, "libneverheardof"]).unwrap();
-        assert_eq!(forgotten, ["libgcc_s.so.1"]);
+        let removed = remove_needed(&mut program, &[UNWINDER, "libneverheardof"]).unwrap();
+        assert_eq!(removed, ["libgcc_s.so.1"]);
         assert_eq!(program.len(), before);
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("program");
@@ -241,28 +239,28 @@ mod tests {
         let loaded = run(&path, &[("LD_TRACE_LOADED_OBJECTS", "1")]);
         let loaded = String::from_utf8_lossy(&loaded.stdout).into_owned();
         assert!(loaded.contains("libc.so.6") && !loaded.contains(UNWINDER), "{loaded}");
-        // Everything else is still found, by the version that is wanted, before the program begins.
+        // LD_BIND_NOW makes the loader look up every other symbol, with its version, before the program starts.
         let listed = run(&path, &[("LD_BIND_NOW", "1")]);
         assert!(listed.status.success(), "{listed:?}");
         assert!(String::from_utf8_lossy(&listed.stdout).contains("does_not_call: test"));
     }
 
     #[test]
-    fn a_program_that_is_not_linked_with_a_library_stays_as_it_is() {
+    fn a_program_without_the_library_stays_as_it_is() {
         let mut program = this_program();
         assert_eq!(remove_needed(&mut program, &["libneverheardof"]).unwrap(), [""; 0]);
         assert!(program == this_program());
     }
 
     #[test]
-    fn what_is_no_program_is_told() {
-        assert!(matches!(remove_needed(&mut [0; 100], &NEVER_CALLED), Err(LinkProblem::Elf(_))));
+    fn a_file_that_is_not_a_program_is_reported() {
+        assert!(matches!(remove_needed(&mut [0; 100], &NEVER_CALLED), Err(LinkError::Elf(_))));
     }
 
     proptest::proptest! {
         #![proptest_config(proptest::prelude::ProptestConfig::with_cases(16))]
         #[test]
-        fn a_damaged_program_is_survived(places in proptest::collection::vec((0_usize..20_000, proptest::num::u8::ANY), 1..40)) {
+        fn a_damaged_program_does_not_cause_a_panic(places in proptest::collection::vec((0_usize..20_000, proptest::num::u8::ANY), 1..40)) {
             let mut program = this_program();
             for (at, value) in places {
                 program[at] = value;

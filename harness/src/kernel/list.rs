@@ -1,4 +1,4 @@
-//! `kernels list`: what is pinned, and what of it is in the cache.
+//! `kernels list`: the pinned kernels and QEMU, and whether they are in the cache.
 
 use serde::Serialize;
 
@@ -11,59 +11,49 @@ use super::qemu::Qemu;
 use super::series::Series;
 use super::store::Kernel;
 
-/// One pinned kernel. A list of these, as JSON, makes the matrix of a CI job.
+/// A pinned kernel. `kernels list --json` prints these; CI makes its matrix from them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ListedKernel {
-    /// The series.
     pub series: Series,
-    /// The version of its packages.
     pub version: String,
-    /// The suite they come from.
     pub suite: String,
-    /// Their names.
     pub packages: Vec<String>,
-    /// Their size in all, in bytes: what has to be downloaded.
+    /// The bytes to download.
     pub size: u64,
-    /// Stands for all of them.
+    /// The digest of its packages.
     pub digest: Sha256,
-    /// Whether it is in the cache, ready to boot.
     pub cached: bool,
-    /// What `uname -r` says in it; known once it is in the cache.
+    /// What `uname -r` prints in it; known once it is in the cache.
     pub release: Option<String>,
 }
 
 /// The pinned QEMU.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ListedQemu {
-    /// Its version.
     pub version: String,
-    /// The suite it and all it needs come from.
     pub suite: String,
-    /// How many packages these are.
+    /// The number of packages.
     pub packages: usize,
-    /// Their size in all, in bytes.
+    /// The bytes to download.
     pub size: u64,
-    /// Stands for all of them.
+    /// The digest of its packages.
     pub digest: Sha256,
-    /// Whether it is in the cache, ready to run.
     pub cached: bool,
 }
 
-/// All that is pinned.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Listed {
-    /// The kernels, in the order of `kernels.yaml`.
+    /// In the order of `kernels.yaml`.
     pub kernels: Vec<ListedKernel>,
-    /// The QEMU.
     pub qemu: ListedQemu,
 }
 
-/// What is pinned, and what of it is in the cache. Nothing is fetched or written.
+/// Lists what is pinned, and whether it is in the cache. Fetches and writes nothing.
 ///
 /// # Errors
 ///
 /// When a wanted kernel is not in the lock.
-pub fn list(pins: &Pins, lock: &Lock, cache: &Cache) -> Result<Listed, KernelError> {
+pub(crate) fn list(pins: &Pins, lock: &Lock, cache: &Cache) -> Result<Listed, KernelError> {
     let mut kernels = Vec::new();
     for series in pins.series() {
         let locked = lock.kernel(pins, series)?;

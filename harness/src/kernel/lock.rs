@@ -1,4 +1,4 @@
-//! `kernels/kernels.lock.yaml`: exactly which packages the kernels and QEMU are made of.
+//! `kernels/kernels.lock.yaml`: the exact packages of the kernels and of QEMU.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -10,79 +10,73 @@ use super::error::KernelError;
 use super::pins::{Pins, is_plain_name};
 use super::series::Series;
 use super::yaml;
+use crate::replace_file::replace_file;
 
-/// Where the file lies in a project.
+/// The path of the file in a project.
 const FILE: &str = "kernels/kernels.lock.yaml";
 
-/// The only format of the file there is.
-pub(super) const FORMAT: u32 = 1;
+const FORMAT: u32 = 1;
 
-/// The largest package that is believed, in bytes: the largest kernel package so far has 50 MB.
+const HEADER: &str = "\
+# The exact packages of the kernels and the QEMU in kernels.yaml.
+#
+# Written by `rxpath kernels update [SERIES…]`. Paths are relative to the archive's address, which comes from the machine's
+# own apt. A package whose digest differs is refused.
+";
+
+/// The largest plausible package in bytes: the largest kernel package so far has 50 MB.
 const LARGEST: u64 = 1 << 30;
 
-/// What the lock file says.
+/// The content of the lock file.
 #[derive(Debug, Clone)]
 pub struct Lock {
-    /// The file this was read from.
-    pub path: PathBuf,
-    /// The kernels, in the file's order.
-    pub kernels: Vec<LockedKernel>,
-    /// The QEMU with everything it needs.
-    pub qemu: LockedQemu,
-    /// The file's text, to find the lines of pins in.
-    pub(super) text: String,
+    pub(super) path: PathBuf,
+    /// In the order of the file.
+    pub(super) kernels: Vec<LockedKernel>,
+    pub(super) qemu: LockedQemu,
+    /// The file's text, for the lines of pins.
+    text: String,
 }
 
 /// The packages of one kernel.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct LockedKernel {
-    /// Its series.
-    pub series: Series,
-    /// The version of its packages.
-    pub version: String,
-    /// The suite they came from.
-    pub suite: String,
-    /// The archive that holds this suite.
-    pub archive: Archive,
-    /// The packages.
-    pub packages: Vec<PinnedPackage>,
+pub(super) struct LockedKernel {
+    pub(super) series: Series,
+    pub(super) version: String,
+    pub(super) suite: String,
+    pub(super) archive: Archive,
+    pub(super) packages: Vec<PinnedPackage>,
 }
 
-/// The packages of QEMU: itself and all it needs, down to the C library.
+/// QEMU's package and all its dependencies, down to the C library.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct LockedQemu {
-    /// The version of the package that was asked for.
-    pub version: String,
-    /// The suite they came from.
-    pub suite: String,
-    /// The archive that holds this suite.
-    pub archive: Archive,
-    /// The packages.
-    pub packages: Vec<PinnedPackage>,
+pub(super) struct LockedQemu {
+    /// The version of QEMU's own package.
+    pub(super) version: String,
+    pub(super) suite: String,
+    pub(super) archive: Archive,
+    pub(super) packages: Vec<PinnedPackage>,
 }
 
-/// One package, exactly.
+/// The exact version and content of one package.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct PinnedPackage {
-    /// Its name.
-    pub package: String,
-    /// Its version.
-    pub version: String,
-    /// Where it is in the archive, relative to the archive's address.
-    pub path: String,
-    /// Its size in bytes.
-    pub size: u64,
-    /// The digest of the package file.
-    pub sha256: Sha256,
+pub(super) struct PinnedPackage {
+    pub(super) package: String,
+    pub(super) version: String,
+    /// Relative to the archive's address.
+    pub(super) path: String,
+    /// In bytes.
+    pub(super) size: u64,
+    pub(super) sha256: Sha256,
 }
 
-/// Which of Debian's two archives.
+/// One of Debian's two archives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Archive {
+pub(super) enum Archive {
     /// The main archive, with stable suites and backports.
     Debian,
     /// The archive of the security suites.
@@ -90,13 +84,13 @@ pub enum Archive {
 }
 
 impl Archive {
-    /// The archive that holds a suite.
-    pub fn of_suite(suite: &str) -> Self {
+    /// The archive that has a suite.
+    pub(super) fn of_suite(suite: &str) -> Self {
         if suite.ends_with("-security") { Self::DebianSecurity } else { Self::Debian }
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct LockFile {
     format: u32,
@@ -109,20 +103,25 @@ impl Lock {
     ///
     /// # Errors
     ///
-    /// When the file is missing, is not the YAML that is expected, or holds a pin that cannot be meant.
-    pub fn load(root: &Path) -> Result<Self, KernelError> {
-        let path = Self::path_in(root);
+    /// When the file is missing, is not the expected YAML, or contains an invalid pin.
+    pub(crate) fn load(root: &Path) -> Result<Self, KernelError> {
+        let path = root.join(FILE);
         let (text, file) = yaml::read(&path, "`rxpath kernels update` writes it from kernels.yaml")?;
         Self::check(path, text, file)
     }
 
-    /// Where the lock file of the project at `root` lies.
-    pub fn path_in(root: &Path) -> PathBuf {
-        root.join(FILE)
+    /// Writes the file of the project at `root`.
+    ///
+    /// # Errors
+    ///
+    /// When a pin is invalid, which an archive's index can cause, or the file cannot be written.
+    pub(super) fn write(root: &Path, kernels: Vec<LockedKernel>, qemu: LockedQemu) -> Result<(), KernelError> {
+        let Self { path, text, .. } = Self::parse(root.join(FILE), to_text(kernels, qemu))?;
+        replace_file(&path, text.as_bytes()).map_err(|error| KernelError::io("write", &path, error))
     }
 
-    /// The lock that `text` holds, as if it had been read from `path`.
-    pub(super) fn parse(path: PathBuf, text: String) -> Result<Self, KernelError> {
+    /// Parses `text`, the content of `path`.
+    fn parse(path: PathBuf, text: String) -> Result<Self, KernelError> {
         let file = yaml::parse(&path, &text)?;
         Self::check(path, text, file)
     }
@@ -132,7 +131,6 @@ impl Lock {
         yaml::place_of(&self.text, &pin.sha256.to_string(), 0).map(|(line, _)| line)
     }
 
-    /// The packages of a wanted series.
     pub(super) fn kernel(&self, pins: &Pins, series: Series) -> Result<&LockedKernel, KernelError> {
         self.kernels.iter().find(|kernel| kernel.series == series).ok_or_else(|| KernelError::NotLocked {
             series,
@@ -153,7 +151,7 @@ impl Lock {
             if lock.kernels[..index].iter().any(|earlier| earlier.series == kernel.series) {
                 return Err(lock.wrong("series:", index, format!("series {} is locked twice", kernel.series)));
             }
-            if !kernel.series.holds(&kernel.version) {
+            if !kernel.series.contains(&kernel.version) {
                 let message = format!("version `{}` is not of series {}", kernel.version, kernel.series);
                 return Err(lock.wrong("series:", index, message));
             }
@@ -174,7 +172,7 @@ impl Lock {
         digests: &mut HashSet<Sha256>,
     ) -> Result<(), KernelError> {
         if !is_plain_name(suite) || archive != Archive::of_suite(suite) {
-            let message = format!("{owner}: suite `{suite}` is not one that the archive named below it holds");
+            let message = format!("{owner}: suite `{suite}` is not in the archive below it");
             return Err(self.wrong(key, nth, message));
         }
         if packages.is_empty() {
@@ -198,29 +196,34 @@ impl Lock {
     }
 }
 
+/// The content of a lock file.
+fn to_text(kernels: Vec<LockedKernel>, qemu: LockedQemu) -> String {
+    let yaml = serde_yaml::to_string(&LockFile { format: FORMAT, kernels, qemu });
+    HEADER.to_owned() + &yaml.expect("a lock has only strings and numbers")
+}
+
 impl PinnedPackage {
-    /// What makes this pin one that nobody can mean: its fields become addresses, file names and arguments.
+    /// Checks the fields, which become addresses, file names and arguments, and returns what is wrong with them.
     fn problem(&self) -> Option<String> {
         let version_byte = |byte: u8| byte.is_ascii_alphanumeric() || b".+-~:".contains(&byte);
         let path_byte = |byte: u8| byte.is_ascii_alphanumeric() || b".+-~_/%:".contains(&byte);
         if !is_plain_name(&self.package) {
-            return Some("the name is not one that Debian allows".to_owned());
+            return Some("invalid package name".to_owned());
         }
         if self.version.is_empty() || !self.version.bytes().all(version_byte) {
-            return Some(format!("version `{}` is not one that Debian allows", self.version));
+            return Some(format!("invalid version `{}`", self.version));
         }
         let parts_fine = self.path.split('/').all(|part| !part.is_empty() && !part.starts_with('.'));
         let fine = self.path.starts_with("pool/") && self.path.ends_with(".deb") && parts_fine;
         if !fine || !self.path.bytes().all(path_byte) {
-            return Some(format!("path `{}` is not like pool/…/NAME_VERSION_ARCHITECTURE.deb", self.path));
+            return Some(format!("invalid path `{}`: expected pool/…/NAME_VERSION_ARCHITECTURE.deb", self.path));
         }
         if self.size == 0 || self.size > LARGEST {
-            return Some(format!("a size of {} bytes: expected 1 to {LARGEST}", self.size));
+            return Some(format!("invalid size {}: expected 1 to {LARGEST} bytes", self.size));
         }
         None
     }
 
-    /// The package's file name in the archive.
     pub(super) fn file_name(&self) -> &str {
         self.path.rsplit('/').next().unwrap_or(&self.path)
     }
@@ -230,8 +233,8 @@ impl PinnedPackage {
 pub(super) mod tests {
     use super::*;
 
-    pub const GOOD: &str = "\
-# kept
+    pub(crate) const GOOD: &str = "\
+# A comment.
 format: 1
 kernels:
   - series: \"6.1\"
@@ -256,7 +259,7 @@ qemu:
       sha256: bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb
 ";
 
-    pub fn lock(text: &str) -> Result<Lock, KernelError> {
+    pub(crate) fn lock(text: &str) -> Result<Lock, KernelError> {
         Lock::parse(PathBuf::from("lock.yaml"), text.to_owned())
     }
 
@@ -275,7 +278,24 @@ qemu:
     }
 
     #[test]
-    fn a_wrong_field_is_told_with_its_line() {
+    fn a_written_lock_reads_back_and_writes_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("kernels")).unwrap();
+        let good = lock(GOOD).unwrap();
+        Lock::write(folder.path(), good.kernels.clone(), good.qemu.clone()).unwrap();
+        let again = Lock::load(folder.path()).unwrap();
+        assert_eq!((&again.kernels, &again.qemu), (&good.kernels, &good.qemu));
+        assert_eq!(to_text(again.kernels, again.qemu), again.text);
+    }
+
+    #[test]
+    fn the_lock_of_this_project_is_as_update_writes_it() {
+        let lock = Lock::load(Path::new(env!("CARGO_MANIFEST_DIR"))).unwrap();
+        assert_eq!(to_text(lock.kernels, lock.qemu), lock.text);
+    }
+
+    #[test]
+    fn an_invalid_field_is_reported_with_its_line() {
         assert!(error("format: 1", "format: 2").starts_with("lock.yaml:2:1: this is lock format 2"));
         assert!(error("aaaa", "AAAA").starts_with("lock.yaml:13:"), "{}", error("aaaa", "AAAA"));
         assert!(error("bbbb\n", "bbb\n").starts_with("lock.yaml:23:"));
@@ -285,18 +305,18 @@ qemu:
     }
 
     #[test]
-    fn a_version_of_another_series_is_refused() {
-        let told = error("version: 6.1.192-2", "version: 6.12.1-1");
-        assert_eq!(told, "lock.yaml:4:5: version `6.12.1-1` is not of series 6.1");
+    fn a_version_of_a_different_series_is_refused() {
+        let message = error("version: 6.1.192-2", "version: 6.12.1-1");
+        assert_eq!(message, "lock.yaml:4:5: version `6.12.1-1` is not of series 6.1");
     }
 
     #[test]
-    fn a_series_or_digest_that_stands_twice_is_refused_at_its_second_line() {
+    fn a_duplicate_series_or_digest_is_refused_at_its_second_line() {
         let kernel = GOOD.find("  - series").unwrap()..GOOD.find("qemu:").unwrap();
         let twice = GOOD.replacen("qemu:", &format!("{}qemu:", &GOOD[kernel]), 1);
         assert_eq!(lock(&twice).unwrap_err().to_string(), "lock.yaml:14:5: series 6.1 is locked twice");
-        let told = error(&"b".repeat(64), &"a".repeat(64));
-        assert_eq!(told, "lock.yaml:23:15: qemu: a second package with this sha256");
+        let message = error(&"b".repeat(64), &"a".repeat(64));
+        assert_eq!(message, "lock.yaml:23:15: qemu: a second package with this sha256");
     }
 
     #[test]
@@ -312,11 +332,14 @@ qemu:
             "\"pool/a\\nb.deb\"",
             "pool/x.tar",
         ] {
-            let told = error(path, hostile);
-            assert!(told.starts_with("lock.yaml:23:15: qemu: package `qemu-system-x86`: path `"), "{told}");
+            let message = error(path, hostile);
+            assert!(
+                message.starts_with("lock.yaml:23:15: qemu: package `qemu-system-x86`: invalid path `"),
+                "{message}"
+            );
         }
-        assert!(error("package: qemu-system-x86", "package: -o=Dir=x").contains("name is not one"));
-        assert!(error("size: 10", "size: 0").contains("a size of 0 bytes"));
+        assert!(error("package: qemu-system-x86", "package: -o=Dir=x").contains("invalid package name"));
+        assert!(error("size: 10", "size: 0").contains("invalid size 0"));
         assert!(error("size: 10", "size: 99999999999999").contains("expected 1 to"));
     }
 

@@ -1,4 +1,4 @@
-//! Pinned kernels and QEMU: pins and lock, archive, unpacking, images. Only this folder knows packages.
+//! Pinned kernels and QEMU: pins, lock, download, unpacking. Only this folder knows about packages.
 
 mod apt;
 mod cache;
@@ -6,17 +6,16 @@ mod digest;
 mod download;
 mod error;
 mod fetch;
+mod from_text;
 mod index;
 mod links;
 mod list;
 mod lock;
 mod modules;
 mod name;
-mod nearest;
 mod pinning;
 mod pins;
 mod qemu;
-mod rewrite;
 mod series;
 mod store;
 mod unpack;
@@ -25,16 +24,20 @@ mod version;
 mod vmlinux;
 mod yaml;
 
-pub use cache::{Cache, CacheLock, write_best_effort};
+pub use cache::{Cache, CacheError};
 pub use digest::Sha256;
-pub use error::{KernelError, LeftArchive, Mismatch, PinPlace};
-pub use fetch::{FetchOptions, Fetched, Progress, QemuSource, fetch};
-pub use list::{Listed, ListedKernel, ListedQemu, list};
-pub use lock::{Archive, Lock, LockedKernel, LockedQemu, PinnedPackage};
-pub use modules::Module;
+pub use error::{ContentError, KernelError, LeftArchive, Mismatch};
+pub use fetch::{FetchOptions, Fetched, Progress};
+pub use list::{Listed, ListedKernel, ListedQemu};
+pub use lock::Lock;
 pub use name::KernelName;
-pub use pins::{Pins, WantedKernel, WantedQemu};
-pub use qemu::{Qemu, QemuTree};
+pub use pins::Pins;
+pub use qemu::Qemu;
 pub use series::Series;
 pub use store::Kernel;
-pub use update::{Change, PackageChange, update};
+pub use update::{Change, PackageChange};
+
+pub(crate) use cache::{CacheLock, write_best_effort};
+pub(crate) use fetch::fetch;
+pub(crate) use list::list;
+pub(crate) use update::update;

@@ -1,92 +1,94 @@
-//! Kernel modules: what each needs, and in which order to load them.
+//! Kernel modules: their dependencies, and the order in which to load them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
 
+use object::LittleEndian;
+use object::elf::FileHeader64;
+use object::read::elf::{FileHeader, SectionHeader};
 use serde::{Deserialize, Serialize};
 
-use super::error::KernelError;
-use super::nearest;
+use super::error::{ContentError, KernelError};
+use crate::nearest::nearest;
 
-/// The largest module that is believed, unpacked, in bytes.
+/// The largest plausible module, unpacked, in bytes.
 const LARGEST: u64 = 256 << 20;
 
-/// One module, as the kernel takes it (init_module(2)).
+/// A module, ready for init_module(2).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Module {
-    /// Its name, with `_` and never `-`, as in /proc/modules.
-    pub name: String,
+pub(crate) struct Module {
+    /// With `_` instead of `-`, as in /proc/modules.
+    pub(crate) name: String,
     /// The ELF file.
-    pub bytes: Vec<u8>,
+    pub(crate) bytes: Vec<u8>,
 }
 
-/// Which modules a kernel has: stored ones and built-in ones.
+/// The modules of a kernel.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct ModuleIndex {
-    /// The stored modules' file names, by module name.
-    pub files: BTreeMap<String, String>,
+pub(super) struct ModuleIndex {
+    /// The file names of the modules that can be loaded, by module name.
+    pub(super) files: BTreeMap<String, String>,
     /// The names of the built-in modules.
-    pub built_in: BTreeSet<String>,
+    pub(super) built_in: BTreeSet<String>,
 }
 
 impl ModuleIndex {
-    /// Adds the built-in modules that a `modules.builtin` file lists (Documentation/kbuild/kbuild.rst).
-    pub fn add_built_in(&mut self, list: &str) {
+    /// Adds the modules in a `modules.builtin` file (Documentation/kbuild/kbuild.rst).
+    pub(super) fn add_built_in(&mut self, list: &str) {
         self.built_in.extend(list.lines().filter_map(module_name));
     }
 
-    /// The named modules and all they need, each once, in an order in which they load. A built-in module needs no loading.
-    ///
-    /// `read` gives a stored file's content; `kernel` is the release, for errors.
-    pub fn closure(
+    /// Returns the named modules and all their dependencies, each once, in the order in which to load them, without
+    /// built-in ones. `read` reads a module's file; `release` is the kernel's, for errors.
+    pub(super) fn closure(
         &self,
-        kernel: &str,
+        release: &str,
         names: &[&str],
         read: &dyn Fn(&str) -> Result<Vec<u8>, KernelError>,
     ) -> Result<Vec<Module>, KernelError> {
-        let mut loading = Loading { index: self, kernel, read, seen: BTreeSet::new(), ordered: Vec::new() };
+        let mut loading = Loading { index: self, release, read, seen: BTreeSet::new(), ordered: Vec::new() };
         for name in names {
             loading.add(&plain(name), None)?;
         }
         Ok(loading.ordered)
     }
 
-    fn unknown(&self, kernel: &str, name: &str, needed_by: Option<&str>) -> KernelError {
+    fn unknown(&self, release: &str, name: &str, dependent: Option<&str>) -> KernelError {
         let names = self.files.keys().chain(&self.built_in).map(String::as_str);
         KernelError::UnknownModule {
-            kernel: kernel.to_owned(),
+            release: release.to_owned(),
             name: name.to_owned(),
-            needed_by_module: needed_by.map(str::to_owned),
-            nearest: nearest::nearest_names(name, names),
+            dependent: dependent.map(str::to_owned),
+            nearest: nearest(name, names).into_iter().map(str::to_owned).collect(),
         }
     }
 }
 
 struct Loading<'a> {
     index: &'a ModuleIndex,
-    kernel: &'a str,
+    release: &'a str,
     read: &'a dyn Fn(&str) -> Result<Vec<u8>, KernelError>,
     seen: BTreeSet<String>,
     ordered: Vec<Module>,
 }
 
 impl Loading<'_> {
-    fn add(&mut self, name: &str, needed_by: Option<&str>) -> Result<(), KernelError> {
-        // Seen before its dependencies are, so that a circle (which no kernel has) ends.
+    fn add(&mut self, name: &str, dependent: Option<&str>) -> Result<(), KernelError> {
+        // Marked as seen before its dependencies, so that a cycle (which no kernel has) ends.
         if self.index.built_in.contains(name) || !self.seen.insert(name.to_owned()) {
             return Ok(());
         }
-        let file = self.index.files.get(name).ok_or_else(|| self.index.unknown(self.kernel, name, needed_by))?;
+        let file = self.index.files.get(name).ok_or_else(|| self.index.unknown(self.release, name, dependent))?;
         let damaged =
-            |problem: String| KernelError::content(format!("module {name} of kernel {}", self.kernel), problem);
-        let bytes = unpack(file, (self.read)(file)?).map_err(|error| damaged(error.to_string()))?;
-        let needs = needs(&bytes).ok_or_else(|| damaged("expected an ELF file with a .modinfo section".to_owned()))?;
+            |error: ContentError| KernelError::content(format!("module {name} of kernel {}", self.release), error);
+        let bytes = unpack(file, (self.read)(file)?).map_err(|error| damaged(error.into()))?;
+        let needs = needs(&bytes).map_err(damaged)?;
         for needed in needs.hard {
             self.add(&needed, Some(name))?;
         }
         for wished in needs.soft {
-            // modprobe goes on without a soft dependency that is not there (modprobe.d(5)).
+            // Like modprobe, ignore a missing soft dependency (modprobe.d(5)).
             if self.index.files.contains_key(&wished) {
                 self.add(&wished, Some(name))?;
             }
@@ -96,14 +98,14 @@ impl Loading<'_> {
     }
 }
 
-/// The module name that a path such as `kernel/net/9p/9pnet-x.ko.xz` stands for, if it is a module's.
-pub fn module_name(path: &str) -> Option<String> {
+/// The name of the module at a path such as `kernel/net/9p/9pnet-x.ko.xz`; `None` if it is not a module.
+pub(super) fn module_name(path: &str) -> Option<String> {
     let file = path.trim().rsplit('/').next()?;
     let stem = [".ko", ".ko.xz", ".ko.zst"].iter().find_map(|extension| file.strip_suffix(extension))?;
     (!stem.is_empty()).then(|| plain(stem))
 }
 
-/// The name as the kernel has it: modprobe takes `-` and `_` for the same.
+/// The name as the kernel spells it: modprobe treats `-` and `_` as the same.
 fn plain(name: &str) -> String {
     name.replace('-', "_")
 }
@@ -121,19 +123,22 @@ fn unpack(file: &str, bytes: Vec<u8>) -> io::Result<Vec<u8>> {
     Ok(unpacked)
 }
 
-/// What a module says it needs.
+/// The dependencies of a module.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Needs {
     /// Modules whose symbols it uses (`depends=`).
     hard: Vec<String>,
-    /// Modules that it wants loaded before it (`softdep=pre: …`).
+    /// Modules to load before it, if they exist (`softdep=pre: …`).
     soft: Vec<String>,
 }
 
 /// Reads a module's `.modinfo` section: texts `key=value`, each ended by a zero byte (include/linux/moduleparam.h).
-fn needs(elf: &[u8]) -> Option<Needs> {
+fn needs(elf: &[u8]) -> Result<Needs, ContentError> {
+    let sections = FileHeader64::<LittleEndian>::parse(elf)?.sections(LittleEndian, elf)?;
+    let section = sections.section_by_name(LittleEndian, b".modinfo");
+    let (_, modinfo) = section.ok_or(ContentError::NoModuleInfo)?;
     let mut needs = Needs::default();
-    for text in section(elf, b".modinfo")?.split(|byte| *byte == 0) {
+    for text in modinfo.data(LittleEndian, elf)?.split(|byte| *byte == 0) {
         let text = String::from_utf8_lossy(text);
         if let Some(list) = text.strip_prefix("depends=") {
             needs.hard.extend(list.split(',').filter(|name| !name.is_empty()).map(plain));
@@ -143,57 +148,36 @@ fn needs(elf: &[u8]) -> Option<Needs> {
             needs.soft.extend(before.split_whitespace().map(plain));
         }
     }
-    Some(needs)
-}
-
-/// The content of a section of a 64-bit little-endian ELF file (elf(5)).
-fn section<'a>(elf: &'a [u8], wanted: &[u8]) -> Option<&'a [u8]> {
-    let number = |at: usize, size: usize| -> Option<usize> {
-        let bytes = elf.get(at..at.checked_add(size)?)?;
-        let value = bytes.iter().rev().fold(0_u64, |value, byte| value << 8 | u64::from(*byte));
-        usize::try_from(value).ok()
-    };
-    if elf.get(..6) != Some(b"\x7fELF\x02\x01") {
-        return None;
-    }
-    let (table, size, count, names) = (number(40, 8)?, number(58, 2)?, number(60, 2)?, number(62, 2)?);
-    let header = |index: usize| table.checked_add(index.checked_mul(size)?);
-    let content = |index: usize| {
-        let start = number(header(index)?.checked_add(24)?, 8)?;
-        elf.get(start..start.checked_add(number(header(index)?.checked_add(32)?, 8)?)?)
-    };
-    let name_table = content(names)?;
-    let found = (0..count).find(|index| {
-        let name = header(*index).and_then(|at| number(at, 4)).and_then(|start| name_table.get(start..));
-        name.is_some_and(|name| name.split(|byte| *byte == 0).next() == Some(wanted))
-    })?;
-    content(found)
+    Ok(needs)
 }
 
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
 
-    /// An ELF file with nothing but a `.modinfo` section.
-    pub fn module_with(modinfo: &[u8]) -> Vec<u8> {
+    /// An ELF file with only a `.modinfo` section.
+    pub(crate) fn module_with(modinfo: &[u8]) -> Vec<u8> {
         let names = b"\0.modinfo\0";
         let mut elf = vec![0; 64];
-        elf[..6].copy_from_slice(b"\x7fELF\x02\x01");
+        elf[..7].copy_from_slice(b"\x7fELF\x02\x01\x01");
         elf.extend_from_slice(names);
         elf.extend_from_slice(modinfo);
         let table = elf.len();
         let mut header = |name: u32, start: usize, size: usize| {
             let mut header = [0; 64];
             header[..4].copy_from_slice(&name.to_le_bytes());
+            header[4] = 1; // SHT_PROGBITS
             header[24..32].copy_from_slice(&(start as u64).to_le_bytes());
             header[32..40].copy_from_slice(&(size as u64).to_le_bytes());
             elf.extend_from_slice(&header);
         };
+        header(0, 0, 0);
         header(0, 64, names.len());
         header(1, 64 + names.len(), modinfo.len());
         elf[40..48].copy_from_slice(&(table as u64).to_le_bytes());
         elf[58] = 64;
-        elf[60] = 2;
+        elf[60] = 3;
+        elf[62] = 1;
         elf
     }
 
@@ -225,7 +209,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn modules_come_after_what_they_need_and_once() {
+    fn modules_come_once_and_after_their_dependencies() {
         let index =
             index(&["virtio_net.ko", "net_failover.ko", "failover.ko", "veth.ko"], "kernel/drivers/virtio/virtio.ko\n");
         let order = names(&index, &["virtio-net", "failover", "veth", "virtio_net"]);
@@ -238,32 +222,32 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_soft_dependency_is_loaded_first_if_it_is_there() {
+    fn a_soft_dependency_is_loaded_first_if_it_exists() {
         let index = index(&["sctp.ko", "crc32c.ko", "libcrc32c.ko", "veth.ko"], "");
         let order = names(&index, &["sctp"]);
         assert_eq!(order, Ok(["libcrc32c", "crc32c", "sctp"].map(str::to_owned).into()));
     }
 
     #[test]
-    fn an_unknown_module_is_told_with_similar_names() {
+    fn an_unknown_module_is_reported_with_similar_names() {
         let index = index(&["vsock.ko", "veth.ko"], "");
         assert_eq!(names(&index, &["vsok"]), Err("kernel 6.1.0-x has no module `vsok`; nearest are vsock".to_owned()));
     }
 
     #[test]
-    fn a_dependency_that_is_not_there_is_told_with_who_needs_it() {
-        let told = names(&index(&["lost.ko"], ""), &["lost"]).unwrap_err();
-        assert!(told.starts_with("kernel 6.1.0-x has no module `gone` (needed by `lost`)"), "{told}");
+    fn a_missing_dependency_is_reported_with_the_module_that_needs_it() {
+        let message = names(&index(&["lost.ko"], ""), &["lost"]).unwrap_err();
+        assert!(message.starts_with("kernel 6.1.0-x has no module `gone` (needed by `lost`)"), "{message}");
     }
 
     #[test]
-    fn modules_that_need_each_other_end() {
+    fn a_cycle_of_dependencies_ends() {
         let order = names(&index(&["loop-a.ko", "loop-b.ko"], ""), &["loop-a"]).unwrap();
         assert_eq!(order, ["loop_b", "loop_a"]);
     }
 
     #[test]
-    fn module_files_are_told_from_others() {
+    fn modules_are_recognized_by_their_file_names() {
         assert_eq!(module_name("kernel/net/vmw_vsock/vsock-diag.ko.xz").as_deref(), Some("vsock_diag"));
         assert_eq!(module_name("kernel/net/x.ko.zst").as_deref(), Some("x"));
         assert_eq!(module_name("modules.order"), None);
@@ -272,9 +256,9 @@ pub(super) mod tests {
 
     proptest::proptest! {
         #[test]
-        fn a_damaged_module_is_refused_or_read_without_panic(
-            flips in proptest::collection::vec((0_usize..240, proptest::num::u8::ANY), 1..8),
-            cut in 0_usize..260,
+        fn a_damaged_module_does_not_cause_a_panic(
+            flips in proptest::collection::vec((0_usize..280, proptest::num::u8::ANY), 1..8),
+            cut in 0_usize..300,
         ) {
             let mut elf = module_with(b"depends=a,b\0");
             for (at, value) in flips {

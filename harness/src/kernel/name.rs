@@ -82,7 +82,7 @@ impl PartialOrd for KernelName {
 
 impl fmt::Display for KernelName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // pad(), so that a width in a format string works.
+        // pad() applies the width of a format string.
         f.pad(&self.0)
     }
 }
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_a_plain_string_in_files_and_keeps_a_formats_width() {
+    fn a_name_is_a_plain_string_in_files_and_respects_the_width_of_a_format() {
         let name = KernelName::from(Series::new(6, 12));
         assert_eq!(serde_json::to_string(&name).unwrap(), "\"6.12\"");
         assert_eq!(serde_json::from_str::<KernelName>("\"6.12\"").unwrap(), name);

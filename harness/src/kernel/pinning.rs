@@ -1,30 +1,35 @@
-//! Asks the archive, through apt in directories of its own, what the newest packages are.
+//! Finds the newest packages in the archive, with apt in private directories.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
 use super::apt::{Apt, Mirrors};
-use super::cache::{Cache, CacheLock};
+use super::cache::{Cache, CacheError, CacheLock};
 use super::error::KernelError;
 use super::index::{self, Offer};
 use super::lock::{Archive, LockedKernel, LockedQemu, PinnedPackage};
 use super::pins::{Pins, WantedKernel, WantedQemu};
 
-/// The archive's indexes, fetched now.
+/// The archive's current indexes.
 #[derive(Debug)]
-pub struct Resolver {
+pub(super) struct Resolver {
     apt: Apt,
     /// The `Packages` file of each suite.
     indexes: BTreeMap<String, String>,
     flavour: String,
-    /// The directories are in the cache; nobody else may use them meanwhile.
+    /// Keeps other processes from using apt's directories, which are in the cache.
     _held: CacheLock,
 }
 
 impl Resolver {
-    /// Fetches the indexes of the given suites. `waiting` is called before waiting for another process.
-    pub fn open(cache: &Cache, pins: &Pins, suites: &BTreeSet<&str>, waiting: &dyn Fn()) -> Result<Self, KernelError> {
+    /// Fetches the indexes of the given suites. Calls `waiting` before it waits for another process.
+    pub(super) fn open(
+        cache: &Cache,
+        pins: &Pins,
+        suites: &BTreeSet<&str>,
+        waiting: &dyn Fn(),
+    ) -> Result<Self, KernelError> {
         let held = cache.lock("apt", waiting)?;
         let folder = cache.root().join("apt");
         let apt = Apt::private(&folder)?;
@@ -37,33 +42,33 @@ impl Resolver {
         for (suite, line) in &lines {
             write(&folder.join(format!("{suite}.list")), line)?;
         }
-        // Without it, apt takes an index it cannot fetch for a warning, and goes on with an old one.
+        // Otherwise an index that cannot be fetched is only a warning, and apt uses an old one.
         apt.read("apt-get", &["update", "-q", "-o", "APT::Update::Error-Mode=any"])?;
         let format = "$(RELEASE) $(FILENAME)";
         let listed = apt.read("apt-get", &["indextargets", "--format", format, "Created-By: Packages"])?;
         let mut indexes = BTreeMap::new();
         for (suite, file) in listed.lines().filter_map(|line| line.split_once(' ')) {
-            // cat-file unpacks whatever way apt has packed the file.
+            // cat-file unpacks every compression that apt knows.
             indexes.insert(suite.to_owned(), apt.read("apt-helper", &["cat-file", file])?);
         }
         Ok(Self { apt, indexes, flavour: pins.flavour.clone(), _held: held })
     }
 
-    /// The newest kernel that answers a wish.
-    pub fn kernel(&self, wanted: &WantedKernel) -> Result<LockedKernel, KernelError> {
+    /// Finds the newest kernel of a wanted series.
+    pub(super) fn kernel(&self, wanted: &WantedKernel) -> Result<LockedKernel, KernelError> {
         let offers = self.offers(&wanted.suite, &|name| name.starts_with("linux-"));
         let found = index::newest_kernel(&offers, wanted.series, &self.flavour);
         let (version, packages) = found.ok_or_else(|| KernelError::NothingFits {
             suite: wanted.suite.clone(),
             what: format!("complete linux-image of series {} and flavour {}", wanted.series, self.flavour),
-            advice: "name another suite or series in kernels.yaml".to_owned(),
+            advice: "name a different suite or series in kernels.yaml",
         })?;
         let archive = Archive::of_suite(&wanted.suite);
         Ok(LockedKernel { series: wanted.series, version, suite: wanted.suite.clone(), archive, packages })
     }
 
-    /// The QEMU that answers a wish, with all it needs: what apt would install on a machine that has nothing.
-    pub fn qemu(&self, wanted: &WantedQemu) -> Result<LockedQemu, KernelError> {
+    /// Finds the wanted QEMU with all its dependencies: what apt would install on an empty machine.
+    pub(super) fn qemu(&self, wanted: &WantedQemu) -> Result<LockedQemu, KernelError> {
         let list =
             format!("Dir::Etc::SourceList={}", self.apt.folder().join(format!("{}.list", wanted.suite)).display());
         let arguments = ["install", "-s", "-y", "--no-install-recommends", "-o", &list, &wanted.package];
@@ -78,12 +83,13 @@ impl Resolver {
         let nothing = |what: String| KernelError::NothingFits {
             suite: wanted.suite.clone(),
             what,
-            advice: "name another suite, package or series for QEMU in kernels.yaml".to_owned(),
+            advice: "name a different suite, package or series for QEMU in kernels.yaml",
         };
         let packages: Option<Vec<PinnedPackage>> = chosen.iter().map(find).collect();
-        let packages = packages.ok_or_else(|| nothing(format!("index of what {} needs", wanted.package)))?;
+        let packages =
+            packages.ok_or_else(|| nothing(format!("complete index of the dependencies of {}", wanted.package)))?;
         let version = packages.iter().find(|pin| pin.package == wanted.package).map(|pin| pin.version.clone());
-        let version = version.filter(|version| wanted.series.holds(version));
+        let version = version.filter(|version| wanted.series.contains(version));
         let version = version.ok_or_else(|| nothing(format!("{} of series {}", wanted.package, wanted.series)))?;
         let archive = Archive::of_suite(&wanted.suite);
         Ok(LockedQemu { version, suite: wanted.suite.clone(), archive, packages })
@@ -94,8 +100,8 @@ impl Resolver {
     }
 }
 
-/// The line of sources.list(5) for a suite. Its signature is checked with Debian's keyring where the host has that apart
-/// from the keys that apt trusts anyway.
+/// The line of sources.list(5) for a suite. Its signature is checked with Debian's keyring if the host has one, otherwise
+/// with the keys that apt trusts.
 fn source_line(suite: &str, mirrors: &Mirrors) -> Result<String, KernelError> {
     const KEYRINGS: [&str; 2] =
         ["/usr/share/keyrings/debian-archive-keyring.pgp", "/usr/share/keyrings/debian-archive-keyring.gpg"];
@@ -113,7 +119,7 @@ fn installed(line: &str) -> Option<(&str, &str)> {
 }
 
 fn write(path: &Path, text: &str) -> Result<(), KernelError> {
-    fs::write(path, text).map_err(|error| KernelError::cache("write", path, error))
+    fs::write(path, text).map_err(|error| CacheError::io("write", path)(error).into())
 }
 
 #[cfg(test)]
@@ -121,7 +127,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn name_and_version_are_read_of_what_apt_would_install() {
+    fn name_and_version_are_read_from_apts_simulation() {
         assert_eq!(
             installed("Inst libc6 (2.41-12+deb13u5 Debian:13.8/stable [amd64]) []"),
             Some(("libc6", "2.41-12+deb13u5"))

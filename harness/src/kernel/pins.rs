@@ -1,50 +1,46 @@
-//! `kernels/kernels.yaml`: which kernels and which QEMU are wanted.
+//! `kernels/kernels.yaml`: the wanted kernels and QEMU.
 
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use super::error::KernelError;
-use super::nearest;
 use super::series::Series;
 use super::yaml;
+use crate::nearest::nearest;
 
-/// Where the file lies in a project.
+/// The path of the file in a project.
 const FILE: &str = "kernels/kernels.yaml";
 
-/// What `kernels.yaml` asks for.
+/// The content of `kernels.yaml`.
 #[derive(Debug, Clone)]
 pub struct Pins {
-    /// The file this was read from.
-    pub path: PathBuf,
-    /// Debian's flavour of all the kernels, such as `cloud-amd64`.
-    pub flavour: String,
-    /// The kernels, in the file's order.
-    pub kernels: Vec<WantedKernel>,
-    /// The QEMU.
-    pub qemu: WantedQemu,
+    pub(super) path: PathBuf,
+    /// Debian's flavour of all kernels, such as `cloud-amd64`.
+    pub(super) flavour: String,
+    /// In the order of the file.
+    pub(super) kernels: Vec<WantedKernel>,
+    pub(super) qemu: WantedQemu,
 }
 
-/// One kernel that is wanted.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct WantedKernel {
-    /// Its series; the newest version of it that the suite has is what gets pinned.
-    pub series: Series,
-    /// The Debian suite to take it from.
-    pub suite: String,
+pub(super) struct WantedKernel {
+    /// The newest version of this series in the suite gets pinned.
+    pub(super) series: Series,
+    /// A Debian suite.
+    pub(super) suite: String,
 }
 
-/// The QEMU that is wanted.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct WantedQemu {
-    /// The Debian package to install with all it needs.
-    pub package: String,
-    /// The series its version must be of.
-    pub series: Series,
-    /// The Debian suite to take it and all it needs from.
-    pub suite: String,
+pub(super) struct WantedQemu {
+    /// The Debian package with QEMU's program.
+    pub(super) package: String,
+    /// The version of the package must belong to this series.
+    pub(super) series: Series,
+    /// The Debian suite of the package and all its dependencies.
+    pub(super) suite: String,
 }
 
 #[derive(Deserialize)]
@@ -60,10 +56,10 @@ impl Pins {
     ///
     /// # Errors
     ///
-    /// When the file is missing, is not the YAML that is expected, or names a series twice.
-    pub fn load(root: &Path) -> Result<Self, KernelError> {
+    /// When the file is missing, is not the expected YAML, or names a series twice.
+    pub(crate) fn load(root: &Path) -> Result<Self, KernelError> {
         let path = root.join(FILE);
-        let (text, file) = yaml::read(&path, "it says which kernels are wanted, and belongs to the project")?;
+        let (text, file) = yaml::read(&path, "every project has this file, which lists the wanted kernels")?;
         Self::check(path, &text, file)
     }
 
@@ -84,28 +80,28 @@ impl Pins {
         let suites = kernels.iter().map(|kernel| &kernel.suite).chain([&qemu.suite]);
         for (index, suite) in suites.enumerate() {
             if !is_plain_name(suite) {
-                let message = format!("`{suite}` is no suite: expected a name such as trixie or bookworm-security");
+                let message = format!("invalid suite `{suite}`: expected a name such as trixie or bookworm-security");
                 return wrong("suite:", index, message);
             }
         }
         for (key, name) in [("flavour:", &flavour), ("package:", &qemu.package)] {
             if !is_plain_name(name) {
-                return wrong(key, 0, format!("`{name}` is no name of Debian's: expected a-z, 0-9, `.`, `+` and `-`"));
+                return wrong(key, 0, format!("invalid Debian name `{name}`: expected a-z, 0-9, `.`, `+` and `-`"));
             }
         }
         Ok(Self { path, flavour, kernels, qemu })
     }
 
-    /// All wanted series, in the file's order.
+    /// All wanted series, in the order of the file.
     pub fn series(&self) -> Vec<Series> {
         self.kernels.iter().map(|kernel| kernel.series).collect()
     }
 
-    /// The series that names from a command line stand for, in the file's order, each once; all of them for no name.
+    /// Selects the series with these names, in the order of the file, each once; all of them if no name is given.
     ///
     /// # Errors
     ///
-    /// When a name is not the name of a wanted series; the error tells the nearest.
+    /// When a name is not a wanted series; the error has the nearest one.
     pub fn select(&self, names: &[impl AsRef<str>]) -> Result<Vec<Series>, KernelError> {
         let pinned = self.series();
         if names.is_empty() {
@@ -120,7 +116,7 @@ impl Pins {
                     return Err(KernelError::UnknownSeries {
                         name: name.to_owned(),
                         pinned: names.join(", "),
-                        nearest: nearest::nearest_series(name, &pinned),
+                        nearest: nearest_series(name, &pinned),
                     });
                 }
             }
@@ -128,14 +124,27 @@ impl Pins {
         Ok(pinned.into_iter().filter(|series| chosen.contains(series)).collect())
     }
 
-    /// What is said about a series, if it is wanted.
-    pub fn kernel(&self, series: Series) -> Option<&WantedKernel> {
+    pub(super) fn kernel(&self, series: Series) -> Option<&WantedKernel> {
         self.kernels.iter().find(|kernel| kernel.series == series)
     }
 }
 
-/// Whether a text can be the name of a Debian suite, flavour or package.
-/// Debian Policy 5.6.1: lower case letters, digits, `+`, `-` and `.`, beginning with a letter or digit.
+/// The pinned series closest to `wanted`: by number if that is a series, by spelling otherwise.
+fn nearest_series(wanted: &str, pinned: &[Series]) -> Option<Series> {
+    match wanted.trim_start_matches('v').parse::<Series>() {
+        Ok(wanted) => pinned
+            .iter()
+            .copied()
+            .min_by_key(|series| (series.major.abs_diff(wanted.major), series.minor.abs_diff(wanted.minor))),
+        Err(_) => {
+            let names: Vec<String> = pinned.iter().map(Series::to_string).collect();
+            nearest(wanted, names.iter().map(String::as_str)).first()?.parse().ok()
+        }
+    }
+}
+
+/// Whether a text is a valid name of a Debian suite, flavour or package (Debian Policy 5.6.1: lower case letters, digits,
+/// `+`, `-` and `.`, starting with a letter or digit).
 pub(super) fn is_plain_name(text: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     text.bytes().next().is_some_and(plain) && text.bytes().all(|byte| plain(byte) || b"+-.".contains(&byte))
@@ -172,7 +181,7 @@ qemu:
     }
 
     #[test]
-    fn names_are_selected_in_the_files_order_and_once() {
+    fn names_are_selected_once_and_in_the_order_of_the_file() {
         let pins = pins(GOOD).unwrap();
         let all = [Series::new(5, 10), Series::new(6, 12)];
         assert_eq!(pins.select(&[] as &[&str]).unwrap(), all);
@@ -180,27 +189,37 @@ qemu:
     }
 
     #[test]
-    fn an_unknown_series_is_told_with_the_pinned_and_the_nearest() {
+    fn an_unknown_series_is_reported_with_the_pinned_and_the_nearest() {
         let error = pins(GOOD).unwrap().select(&["6.11"]).unwrap_err();
         assert!(error.is_request());
         assert_eq!(error.to_string(), "unknown series `6.11`: pinned are 5.10, 6.12; nearest is 6.12");
     }
 
     #[test]
-    fn a_series_wanted_twice_is_told_with_its_second_line() {
+    fn the_nearest_series_is_near_by_number() {
+        let pinned = [Series::new(5, 10), Series::new(6, 1), Series::new(6, 12), Series::new(7, 2)];
+        assert_eq!(nearest_series("6.13", &pinned), Some(Series::new(6, 12)));
+        assert_eq!(nearest_series("v6.1", &pinned), Some(Series::new(6, 1)));
+        assert_eq!(nearest_series("6.12.117", &pinned), Some(Series::new(6, 12)));
+        assert_eq!(nearest_series("./bzImage", &pinned), None);
+        assert_eq!(nearest_series("x", &[]), None);
+    }
+
+    #[test]
+    fn a_series_wanted_twice_is_reported_with_its_second_line() {
         let text = GOOD.replace("\"6.12\"", "\"5.10\"");
         assert_eq!(error(&text), "kernels.yaml:6:5: series 5.10 is wanted twice");
     }
 
     #[test]
-    fn an_unknown_field_and_a_syntax_error_are_told_with_their_line() {
+    fn an_unknown_field_and_a_syntax_error_are_reported_with_their_line() {
         assert!(error(&GOOD.replace("    suite: trixie", "    suit: trixie")).starts_with("kernels.yaml:7:5: "));
         assert!(error(&GOOD.replace("kernels:", "kernels: [")).starts_with("kernels.yaml:"));
     }
 
     #[test]
-    fn a_suite_that_would_break_out_of_a_sources_list_is_refused() {
+    fn a_suite_that_would_add_lines_to_a_sources_list_is_refused() {
         let text = GOOD.replace("suite: trixie\nqemu", "suite: \"trixie main\\ndeb http://evil x\"\nqemu");
-        assert!(error(&text).starts_with("kernels.yaml:7:5: `trixie main"), "{}", error(&text));
+        assert!(error(&text).starts_with("kernels.yaml:7:5: invalid suite `trixie main"), "{}", error(&text));
     }
 }

@@ -1,4 +1,4 @@
-//! QEMU: the pinned one, unpacked in the cache and run through its own loader, or one of the host's.
+//! QEMU: the pinned one, which is unpacked in the cache and run through its own loader, or one of the host.
 
 use std::ffi::OsString;
 use std::fs;
@@ -8,87 +8,78 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::apt;
-use super::cache::{Cache, CacheLock};
+use super::cache::{Cache, CacheError, CacheLock};
 use super::digest::Sha256;
-use super::error::KernelError;
+use super::error::{ContentError, KernelError};
 use super::links;
 use super::lock::LockedQemu;
 use super::unpack::{self, Entry};
 
-/// Counts changes of what is kept of QEMU's packages: trees kept in another way are not found, and made anew.
+/// Part of the folder's name in the cache. Increase it when the unpacked files change, so that they are unpacked again.
 const LAYOUT: u32 = 2;
 
-/// The program, below the tree's root.
+/// QEMU's program, relative to the root of the tree.
 const BINARY: &str = "usr/bin/qemu-system-x86_64";
 /// The loader of the tree's C library.
 const LOADER: &str = "usr/lib64/ld-linux-x86-64.so.2";
-/// Where the tree's libraries are.
 const LIBRARIES: &str = "usr/lib/x86_64-linux-gnu";
-/// The file, in the tree's root, that says how much there is.
+/// The file with the [`Extent`] of the tree.
 const EXTENT: &str = "extent.json";
-/// Where QEMU looks for firmware and option ROMs; not every version's packages fill all of them.
+/// The folders with firmware and option ROMs; some versions lack some of them.
 const DATA: [&str; 3] = ["usr/share/qemu", "usr/share/seabios", "usr/lib/ipxe/qemu"];
 
-/// Has the tree's C library take its heap in pages of 2 MiB, several at a time (The GNU C Library, "Memory Allocation
-/// Tunables"): QEMU touches 10 MiB of heap before a guest's first instruction, page after page, and a run is that much longer.
+/// Makes the tree's C library allocate its heap in pages of 2 MiB, several at a time (The GNU C Library, "Memory Allocation
+/// Tunables"). QEMU touches 10 MiB of heap before the guest's first instruction: pages of 4 KiB prolong every run.
 const HEAP_IN_LARGE_PAGES: &str = "glibc.malloc.hugetlb=1:glibc.malloc.top_pad=4194304";
 
 /// A QEMU that is ready to run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Qemu {
-    /// Its version: that of the package, or what a QEMU of the host says of itself.
+    /// The version of its package, or what `--version` prints for a QEMU of the host.
     pub version: String,
-    /// Stands for its content: the packages', or a host QEMU's program and version.
+    /// The digest of its packages, or of the program and version of a QEMU of the host.
     pub digest: Sha256,
-    /// Whether it is the newest of its suite rather than what the lock says (`--unlocked`), or the host's.
+    /// Whether it differs from the lock: the newest of its suite (`--unlocked`), or one of the host.
     pub unlocked: bool,
-    /// The program.
     #[serde(skip)]
-    pub binary: PathBuf,
-    /// What only an unpacked QEMU needs to be told; none for a QEMU of the host, which finds its own.
+    binary: PathBuf,
+    /// `None` for a QEMU of the host, which finds its files itself.
     #[serde(skip)]
-    pub tree: Option<QemuTree>,
+    tree: Option<QemuTree>,
 }
 
-/// How an unpacked QEMU finds what belongs to it, so that it needs nothing of the host.
+/// The paths that make an unpacked QEMU independent of the host.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct QemuTree {
-    /// The root of the unpacked packages.
-    pub root: PathBuf,
-    /// The loader to start the program with.
-    pub loader: PathBuf,
-    /// The folders with its libraries.
-    pub library_path: Vec<PathBuf>,
+struct QemuTree {
+    root: PathBuf,
+    /// The loader of its C library, which starts the program.
+    loader: PathBuf,
+    /// The folder with its libraries.
+    libraries: PathBuf,
     /// The folders with firmware, for `-L`.
-    pub data_dirs: Vec<PathBuf>,
-    /// The folder with QEMU's own modules, for `QEMU_MODULE_DIR`.
-    pub module_dir: PathBuf,
+    data: Vec<PathBuf>,
+    /// The folder with QEMU's modules, for `QEMU_MODULE_DIR`.
+    modules: PathBuf,
 }
 
 impl Qemu {
-    /// The program and its first arguments; what QEMU is to do follows them. `QEMU_MODULE_DIR` belongs to it: see
+    /// The program and its first arguments; the arguments for the machine follow. The command also needs
     /// [`Self::environment`].
-    pub fn command_prefix(&self) -> Vec<OsString> {
+    pub(crate) fn command_prefix(&self) -> Vec<OsString> {
         let Some(tree) = &self.tree else {
             return vec![self.binary.clone().into()];
         };
-        let mut libraries = OsString::new();
-        for (index, folder) in tree.library_path.iter().enumerate() {
-            if index > 0 {
-                libraries.push(":");
-            }
-            libraries.push(folder);
-        }
-        let mut prefix: Vec<OsString> = vec![tree.loader.clone().into(), "--library-path".into(), libraries];
+        let mut prefix: Vec<OsString> =
+            vec![tree.loader.clone().into(), "--library-path".into(), tree.libraries.clone().into()];
         prefix.extend(["--argv0".into(), "qemu-system-x86_64".into(), self.binary.clone().into()]);
-        prefix.extend(tree.data_dirs.iter().flat_map(|folder| ["-L".into(), folder.clone().into()]));
+        prefix.extend(tree.data.iter().flat_map(|folder| ["-L".into(), folder.clone().into()]));
         prefix
     }
 
-    /// What must be set in the environment of that command.
-    pub fn environment(&self) -> Vec<(&'static str, OsString)> {
+    /// The environment variables to set for the command.
+    pub(crate) fn environment(&self) -> Vec<(&'static str, OsString)> {
         let of_tree = |tree: &QemuTree| {
-            [("QEMU_MODULE_DIR", tree.module_dir.clone().into()), ("GLIBC_TUNABLES", HEAP_IN_LARGE_PAGES.into())]
+            [("QEMU_MODULE_DIR", tree.modules.clone().into()), ("GLIBC_TUNABLES", HEAP_IN_LARGE_PAGES.into())]
         };
         self.tree.iter().flat_map(of_tree).collect()
     }
@@ -97,26 +88,32 @@ impl Qemu {
     ///
     /// # Errors
     ///
-    /// When the file is not there, cannot be run, or does not say its version as QEMU does.
-    pub fn of_host(path: &Path) -> Result<Self, KernelError> {
-        let refused =
-            |message: String| KernelError::Setting { setting: "--qemu", value: path.display().to_string(), message };
-        let (content, _size) = Sha256::of_file(path).map_err(|error| refused(format!("could not read it: {error}")))?;
-        // A path without a slash would be looked for in PATH.
-        let binary = std::path::absolute(path).map_err(|error| refused(error.to_string()))?;
+    /// When the file is missing, cannot be run, or does not print a version of QEMU.
+    pub(super) fn of_host(path: &Path) -> Result<Self, KernelError> {
+        let refused = |problem: String, source| KernelError::Setting {
+            setting: "--qemu",
+            value: path.display().to_string(),
+            problem,
+            source,
+        };
+        let cannot = |action: &'static str| move |error| refused(format!("cannot {action} it"), Some(error));
+        let (content, _size) = Sha256::of_file(path).map_err(cannot("read"))?;
+        // duct looks up a path without a slash in PATH.
+        let binary = std::path::absolute(path).map_err(cannot("find"))?;
         let output = duct::cmd!(&binary, "--version").stdin_null().stdout_capture().stderr_capture().unchecked().run();
-        let output = output.map_err(|error| refused(format!("could not run it: {error}")))?;
+        let output = output.map_err(cannot("run"))?;
         let text = String::from_utf8_lossy(&output.stdout);
         let version = text.lines().next().and_then(|line| line.strip_prefix("QEMU emulator version "));
         let version = version.map(str::trim).filter(|_| output.status.success()).ok_or_else(|| {
-            let said = format!("{text}{}", String::from_utf8_lossy(&output.stderr));
-            refused(format!("expected `QEMU emulator version …` of --version, found: {}", apt::tail(&said)))
+            let printed = format!("{text}{}", String::from_utf8_lossy(&output.stderr));
+            let problem = format!("expected `QEMU emulator version …` from --version, found: {}", apt::tail(&printed));
+            refused(problem, None)
         })?;
         let digest = Sha256::of_all(&format!("host qemu {version}"), [content]);
         Ok(Self { version: version.to_owned(), digest, unlocked: true, binary, tree: None })
     }
 
-    /// The digest that stands for QEMU's packages.
+    /// The combined digest of QEMU's packages.
     pub(super) fn digest_of(locked: &LockedQemu) -> Sha256 {
         Sha256::of_all("rxpath qemu", locked.packages.iter().map(|pin| pin.sha256))
     }
@@ -125,24 +122,24 @@ impl Qemu {
         cache.root().join("qemu").join(format!("{digest}-{LAYOUT}"))
     }
 
-    /// The unpacked QEMU, if it is there.
+    /// The unpacked QEMU, if it is in the cache and complete.
     pub(super) fn open(cache: &Cache, locked: &LockedQemu, unlocked: bool) -> Option<Self> {
         let digest = Self::digest_of(locked);
         let root = Self::place(cache, digest);
         let tree = QemuTree {
             loader: root.join(LOADER),
-            library_path: vec![root.join(LIBRARIES)],
-            data_dirs: DATA.iter().map(|folder| root.join(folder)).filter(|folder| folder.is_dir()).collect(),
-            module_dir: root.join(LIBRARIES).join("qemu"),
+            libraries: root.join(LIBRARIES),
+            data: DATA.iter().map(|folder| root.join(folder)).filter(|folder| folder.is_dir()).collect(),
+            modules: root.join(LIBRARIES).join("qemu"),
             root,
         };
         let noted: Extent = serde_json::from_slice(&fs::read(tree.root.join(EXTENT)).ok()?).ok()?;
-        let whole = Extent::of(&tree.root).is_ok_and(|extent| extent == noted);
+        let complete = Extent::of(&tree.root).is_ok_and(|extent| extent == noted);
         let (version, binary) = (locked.version.clone(), tree.root.join(BINARY));
-        whole.then_some(Self { version, digest, unlocked, binary, tree: Some(tree) })
+        complete.then_some(Self { version, digest, unlocked, binary, tree: Some(tree) })
     }
 
-    /// Unpacks QEMU's package files below `staging` and stores what is needed to run it.
+    /// Unpacks what running QEMU needs from its package files, in `staging`, and stores it in the cache.
     pub(super) fn make(
         cache: &Cache,
         held: &CacheLock,
@@ -151,14 +148,13 @@ impl Qemu {
         packages: &[PathBuf],
     ) -> Result<(), KernelError> {
         let root = staging.join("qemu");
-        fs::create_dir_all(&root).map_err(|error| KernelError::cache("create", &root, error))?;
+        fs::create_dir_all(&root).map_err(CacheError::io("create", &root))?;
         for package in packages {
             unpack::each_entry(package, staging, &mut |path, entry| take(&root, path, entry))?;
         }
         for needed in [BINARY, LOADER] {
             if !root.join(needed).is_file() {
-                let problem = format!("expected {needed} in its packages, found none");
-                return Err(KernelError::content(format!("QEMU {}", locked.version), problem));
+                return Err(KernelError::content(format!("QEMU {}", locked.version), ContentError::Missing(needed)));
             }
         }
         drop_unused_libraries(&root.join(BINARY), &locked.version)?;
@@ -166,20 +162,20 @@ impl Qemu {
             let json = serde_json::to_vec(&extent).map_err(io::Error::other)?;
             fs::write(root.join(EXTENT), json)
         });
-        noted.map_err(|error| KernelError::cache("write", &root, error))?;
-        held.publish(&root, &Self::place(cache, Self::digest_of(locked)))
+        noted.map_err(CacheError::io("write", &root))?;
+        Ok(held.publish(&root, &Self::place(cache, Self::digest_of(locked)))?)
     }
 }
 
-/// Has the program's loader load none of the libraries that no machine calls.
+/// Unlinks QEMU's program from the libraries that no machine calls.
 fn drop_unused_libraries(binary: &Path, version: &str) -> Result<(), KernelError> {
-    let mut program = fs::read(binary).map_err(|error| KernelError::cache("read", binary, error))?;
+    let mut program = fs::read(binary).map_err(CacheError::io("read", binary))?;
     links::remove_needed(&mut program, &links::NEVER_CALLED)
-        .map_err(|problem| KernelError::content(format!("the program of QEMU {version}"), problem.to_string()))?;
-    fs::write(binary, program).map_err(|error| KernelError::cache("write", binary, error))
+        .map_err(|error| KernelError::content(format!("the program of QEMU {version}"), error))?;
+    Ok(fs::write(binary, program).map_err(CacheError::io("write", binary))?)
 }
 
-/// How much an unpacked QEMU is: a cheap check that nothing of it went missing or was cut off.
+/// The number and size of an unpacked QEMU's files: a cheap check that none is missing or truncated.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Extent {
@@ -188,7 +184,7 @@ struct Extent {
 }
 
 impl Extent {
-    /// What is in the folder `usr` of an unpacked QEMU.
+    /// Counts the files in the folder `usr` of an unpacked QEMU.
     fn of(root: &Path) -> io::Result<Self> {
         let mut extent = Self::default();
         let mut folders = vec![root.join("usr")];
@@ -207,27 +203,27 @@ impl Extent {
     }
 }
 
-/// Unpacks an entry of a package if running QEMU can need it.
+/// Unpacks an entry of a package if QEMU may need it.
 fn take(root: &Path, path: &str, entry: &mut Entry<'_, '_>) -> io::Result<()> {
     let kind = entry.header().entry_type();
     if !is_needed(path) || !(kind.is_file() || kind.is_symlink() || kind.is_hard_link()) {
         return Ok(());
     }
     if kind.is_symlink() && entry.link_name()?.is_some_and(|target| target.is_absolute()) {
-        return Ok(()); // it would lead to the host's files
+        return Ok(()); // it would point to the host's files
     }
-    // No set-user-id, no set-group-id, nothing that others may write.
+    // Removes set-user-ID, set-group-ID, sticky, and write permission for group and others.
     entry.set_mask(0o7022);
-    // Refuses every path that leads out of the root, through links too.
+    // Refuses every path that leaves the root, also through links.
     entry.unpack_in(root).map(drop)
 }
 
 fn is_needed(path: &str) -> bool {
     const KEPT: [&str; 5] =
         ["usr/lib/x86_64-linux-gnu/", "usr/lib64/", "usr/lib/ipxe/", "usr/share/qemu/", "usr/share/seabios/"];
-    // Character sets and login modules, 10 MB that QEMU loads nothing of.
+    // Character sets and login modules: 10 MB that QEMU never loads.
     const DROPPED: [&str; 2] = ["usr/lib/x86_64-linux-gnu/gconv/", "usr/lib/x86_64-linux-gnu/security/"];
-    // Debian ships the program under two names, one a hard link to the other.
+    // Debian has the program under two names, one a hard link to the other.
     let programs = [BINARY, "usr/bin/qemu-system-amd64"];
     programs.contains(&path)
         || KEPT.iter().any(|folder| path.starts_with(folder)) && !DROPPED.iter().any(|folder| path.starts_with(folder))
@@ -242,26 +238,25 @@ mod tests {
         let root = PathBuf::from("/c");
         let tree = QemuTree {
             loader: root.join("ld.so"),
-            library_path: vec![root.join("a"), root.join("b")],
-            data_dirs: vec![root.join("d")],
-            module_dir: root.join("m"),
+            libraries: root.join("a"),
+            data: vec![root.join("d")],
+            modules: root.join("m"),
             root,
         };
         let digest = Sha256::of(b"");
         let qemu = Qemu { version: "10".into(), digest, unlocked: false, binary: "/c/q".into(), tree: Some(tree) };
         let prefix = qemu.command_prefix();
-        let expected =
-            ["/c/ld.so", "--library-path", "/c/a:/c/b", "--argv0", "qemu-system-x86_64", "/c/q", "-L", "/c/d"];
+        let expected = ["/c/ld.so", "--library-path", "/c/a", "--argv0", "qemu-system-x86_64", "/c/q", "-L", "/c/d"];
         assert_eq!(prefix, expected);
         let set = |name| qemu.environment().into_iter().find_map(|(set, value)| (set == name).then_some(value));
         assert_eq!(set("QEMU_MODULE_DIR"), Some("/c/m".into()));
         assert!(set("GLIBC_TUNABLES").is_some(), "its C library is known");
         let host = Qemu { tree: None, ..qemu };
-        assert_eq!(host.environment(), [], "a QEMU of the host has the host's");
+        assert_eq!(host.environment(), [], "a QEMU of the host uses the host's files");
     }
 
     #[test]
-    fn a_hostile_package_writes_nothing_outside_and_makes_nothing_privileged() {
+    fn a_hostile_package_cannot_write_outside_or_create_privileged_files() {
         use std::os::unix::fs::PermissionsExt;
         use tar::EntryType::{Block, Link, Regular, Symlink};
         let folder = tempfile::tempdir().unwrap();
@@ -282,7 +277,7 @@ mod tests {
         ];
         for file in files {
             let take = &mut |path: &str, entry: &mut Entry<'_, '_>| take(&root, path, entry);
-            let _ = unpack::tests::visit_files(&[file], take); // refused loudly or left out, either will do
+            let _ = unpack::tests::visit_files(&[file], take); // refusing it and skipping it are both fine
         }
         let mut beside: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         beside.sort();
@@ -295,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tree_that_lost_a_file_or_a_byte_is_noticed() {
+    fn a_missing_file_or_byte_is_noticed() {
         let folder = tempfile::tempdir().unwrap();
         let inside = folder.path().join("usr/lib");
         fs::create_dir_all(&inside).unwrap();
@@ -321,10 +316,10 @@ mod tests {
     }
 
     #[test]
-    fn a_host_program_that_is_no_qemu_is_refused_with_what_it_said() {
+    fn a_host_program_that_is_not_qemu_is_refused_with_its_output() {
         let error = Qemu::of_host(Path::new("/bin/true")).unwrap_err();
         assert!(error.is_request() && error.to_string().starts_with("--qemu is `/bin/true`: expected"), "{error}");
         let error = Qemu::of_host(Path::new("/nowhere/qemu")).unwrap_err();
-        assert!(error.is_request() && error.to_string().contains("could not read it"), "{error}");
+        assert!(error.is_request() && error.to_string().contains("cannot read it"), "{error}");
     }
 }

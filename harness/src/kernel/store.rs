@@ -1,4 +1,4 @@
-//! An unpacked kernel in the cache: its vmlinux, its configuration and its modules.
+//! Unpacked kernels in the cache: vmlinux, configuration and modules.
 
 use std::fs;
 use std::io::{self, Read};
@@ -6,53 +6,55 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::cache::{Cache, CacheLock};
+use super::cache::{Cache, CacheError, CacheLock};
 use super::digest::Sha256;
-use super::error::KernelError;
+use super::error::{ContentError, KernelError};
 use super::lock::LockedKernel;
 use super::modules::{Module, ModuleIndex, module_name};
+use super::name::KernelName;
 use super::series::Series;
 use super::unpack::{self, Entry};
 use super::vmlinux;
 
-/// Counts changes of what a stored kernel consists of: kernels stored in another way are not found, and made anew.
+/// Part of the folder's name in the cache. Increase it when the stored files change, so that kernels are unpacked again.
 const LAYOUT: u32 = 1;
 
 /// A kernel that is ready to boot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Kernel {
-    /// Its series.
     pub series: Series,
-    /// The exact version: that of its packages.
+    /// The version of its packages.
     pub version: String,
-    /// What `uname -r` says in it.
+    /// What `uname -r` prints in it.
     pub release: String,
-    /// Stands for all its packages: the same digest, the same kernel, on any machine.
+    /// The combined digest of its packages, which identifies the kernel on any machine.
     pub digest: Sha256,
-    /// Whether it is the newest of its series rather than what the lock says (`--unlocked`): reports must say so.
+    /// Whether it is the newest of its series instead of the locked one (`--unlocked`). Reports must say so.
     pub unlocked: bool,
-    /// The kernel proper, an ELF file with a PVH note.
+    /// An ELF file with a PVH note.
     #[serde(skip)]
-    pub vmlinux: PathBuf,
-    /// The kernel's build configuration (`CONFIG_…=y` lines).
-    #[serde(skip)]
-    pub config: PathBuf,
-    /// The folder with all this.
+    pub(crate) vmlinux: PathBuf,
+    /// The folder with all its files.
     #[serde(skip)]
     folder: PathBuf,
 }
 
-/// What a stored kernel says of itself.
+/// The content of `kernel.json`.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Manifest {
     release: String,
-    /// The size of vmlinux in bytes: a cheap check that the file is whole.
+    /// In bytes: a cheap check that the file is complete.
     vmlinux_size: u64,
 }
 
 impl Kernel {
-    /// The digest that stands for a kernel's packages.
+    /// The name of this kernel in results, snapshots and reports.
+    pub fn name(&self) -> KernelName {
+        self.series.into()
+    }
+
+    /// The combined digest of a kernel's packages.
     pub(super) fn digest_of(locked: &LockedKernel) -> Sha256 {
         Sha256::of_all("rxpath kernel", locked.packages.iter().map(|pin| pin.sha256))
     }
@@ -61,26 +63,26 @@ impl Kernel {
         cache.root().join("kernels").join(format!("{digest}-{LAYOUT}"))
     }
 
-    /// The stored kernel, if it is there and whole.
+    /// The stored kernel, if it is in the cache and complete.
     pub(super) fn open(cache: &Cache, locked: &LockedKernel, unlocked: bool) -> Option<Self> {
         let digest = Self::digest_of(locked);
         let folder = Self::place(cache, digest);
         let manifest: Manifest = serde_json::from_slice(&fs::read(folder.join("kernel.json")).ok()?).ok()?;
-        let (vmlinux, config) = (folder.join("vmlinux"), folder.join("config"));
-        let whole = fs::metadata(&vmlinux).is_ok_and(|file| file.len() == manifest.vmlinux_size) && config.is_file();
-        whole.then(|| Self {
+        let vmlinux = folder.join("vmlinux");
+        let complete = fs::metadata(&vmlinux).is_ok_and(|file| file.len() == manifest.vmlinux_size)
+            && folder.join("config").is_file();
+        complete.then(|| Self {
             series: locked.series,
             version: locked.version.clone(),
             release: manifest.release,
             digest,
             unlocked,
             vmlinux,
-            config,
             folder,
         })
     }
 
-    /// Unpacks a kernel's package files below `staging` and stores what is needed of them.
+    /// Unpacks a kernel from its package files, in `staging`, and stores it in the cache.
     pub(super) fn make(
         cache: &Cache,
         held: &CacheLock,
@@ -93,29 +95,26 @@ impl Kernel {
             unpack::each_entry(package, staging, &mut |path, entry| parts.take(path, entry))?;
         }
         let folder = parts.finish(locked)?;
-        held.publish(&folder, &Self::place(cache, Self::digest_of(locked)))
+        Ok(held.publish(&folder, &Self::place(cache, Self::digest_of(locked)))?)
     }
 
-    /// The named modules and all that they need, in an order in which they load; built-in ones are left out.
+    /// Returns the named modules and all their dependencies in the order in which to load them, without built-in ones.
     ///
     /// # Errors
     ///
-    /// When the kernel has no such module (the error tells similar names), or a stored module is damaged.
-    pub fn module_closure(&self, names: &[&str]) -> Result<Vec<Module>, KernelError> {
-        let read = |name: &Path| {
-            let damaged = |problem: String| {
-                let whole = format!("the cache is damaged ({problem}): delete this folder, it is fetched anew");
-                KernelError::content(self.folder.display().to_string(), whole)
-            };
-            fs::read(self.folder.join(name)).map_err(|error| damaged(format!("{}: {error}", name.display())))
+    /// When the kernel does not have a module (the error has similar names), or a stored module is damaged.
+    pub(crate) fn module_closure(&self, names: &[&str]) -> Result<Vec<Module>, KernelError> {
+        let damaged = |error: ContentError| KernelError::content(self.folder.display().to_string(), error);
+        let read = |name: &str| {
+            fs::read(self.folder.join(name)).map_err(|error| damaged(ContentError::Damaged(name.to_owned(), error)))
         };
-        let index: ModuleIndex = serde_json::from_slice(&read(Path::new("modules.json"))?)
-            .map_err(|error| KernelError::content(self.folder.display().to_string(), error.to_string()))?;
-        index.closure(&self.release, names, &|file| read(&Path::new("modules").join(file)))
+        let index: ModuleIndex =
+            serde_json::from_slice(&read("modules.json")?).map_err(|error| damaged(error.into()))?;
+        index.closure(&self.release, names, &|file| read(&format!("modules/{file}")))
     }
 }
 
-/// The parts of a kernel while its packages are read.
+/// The parts of a kernel found so far in its packages.
 struct Parts {
     folder: PathBuf,
     image: Option<Vec<u8>>,
@@ -127,11 +126,12 @@ struct Parts {
 impl Parts {
     fn new(folder: PathBuf) -> Result<Self, KernelError> {
         let modules = folder.join("modules");
-        fs::create_dir_all(&modules).map_err(|error| KernelError::cache("create", &modules, error))?;
+        fs::create_dir_all(&modules).map_err(CacheError::io("create", &modules))?;
         Ok(Self { folder, image: None, config: false, built_in: false, modules: ModuleIndex::default() })
     }
 
-    /// Keeps an entry of a package if it is a part of the kernel. Only regular files count, and none chooses where it goes.
+    /// Keeps an entry of a package if it is a part of the kernel. Takes only regular files, and only their names from the
+    /// package, not their paths.
     fn take(&mut self, path: &str, entry: &mut Entry<'_, '_>) -> io::Result<()> {
         if !entry.header().entry_type().is_file() {
             return Ok(());
@@ -165,51 +165,52 @@ impl Parts {
         io::copy(entry, &mut fs::File::create(self.folder.join(name))?).map(drop)
     }
 
-    /// Checks that no part is missing, unpacks the image, and gives the folder with everything.
+    /// Checks that no part is missing, unpacks the image, and returns the folder of the kernel.
     fn finish(self, locked: &LockedKernel) -> Result<PathBuf, KernelError> {
-        let content =
-            |problem: String| KernelError::content(format!("kernel {} {}", locked.series, locked.version), problem);
-        let missing = |part: &str| content(format!("expected {part} in its packages, found none"));
-        let image = self.image.ok_or_else(|| missing("a vmlinuz"))?;
-        for (there, part) in [
+        let unusable = |error| KernelError::content(format!("kernel {} {}", locked.series, locked.version), error);
+        for (name, bytes) in self.files().map_err(unusable)? {
+            let path = self.folder.join(name);
+            fs::write(&path, bytes).map_err(CacheError::io("write", &path))?;
+        }
+        Ok(self.folder)
+    }
+
+    /// The files that are made from the parts.
+    fn files(&self) -> Result<[(&'static str, Vec<u8>); 3], ContentError> {
+        let image = self.image.as_ref().ok_or(ContentError::Missing("a vmlinuz"))?;
+        for (found, part) in [
             (self.config, "a config"),
             (self.built_in, "a modules.builtin"),
             (!self.modules.files.is_empty(), "kernel modules"),
         ] {
-            if !there {
-                return Err(missing(part));
+            if !found {
+                return Err(ContentError::Missing(part));
             }
         }
-        let release =
-            vmlinux::release(&image).ok_or_else(|| content("its image does not name its release".to_owned()))?;
-        let kernel = vmlinux::extract(&image).map_err(|problem| content(problem.to_string()))?;
+        let release = vmlinux::release(image).ok_or(ContentError::NoRelease)?;
+        let kernel = vmlinux::extract(image)?;
         let manifest = Manifest { release: release.to_owned(), vmlinux_size: kernel.len() as u64 };
-        let as_json = |value: serde_json::Result<Vec<u8>>| value.map_err(|error| content(error.to_string()));
-        for (name, bytes) in [
+        Ok([
             ("vmlinux", kernel),
-            ("modules.json", as_json(serde_json::to_vec(&self.modules))?),
-            ("kernel.json", as_json(serde_json::to_vec(&manifest))?),
-        ] {
-            let path = self.folder.join(name);
-            fs::write(&path, bytes).map_err(|error| KernelError::cache("write", &path, error))?;
-        }
-        Ok(self.folder)
+            ("modules.json", serde_json::to_vec(&self.modules)?),
+            ("kernel.json", serde_json::to_vec(&manifest)?),
+        ])
     }
 }
 
-/// What a file of a kernel's packages is to the kernel.
+/// The role of a file in a kernel's packages.
 #[derive(Debug, PartialEq, Eq)]
 enum Part {
     Image,
     Config,
     BuiltIn,
-    /// A module: its name and its file's name.
+    /// With the names of the module and of its file.
     Module(String, String),
     None,
 }
 
-/// Debian's layout: everything in `usr/lib/modules/RELEASE/` from 6.19.14 on; before, the image and the configuration in
-/// `boot/`, and until 6.1 the modules in `lib/modules/RELEASE/`.
+/// The role of the file at this path. From 6.19.14 on, Debian has everything in `usr/lib/modules/RELEASE/`; before, the image
+/// and the configuration in `boot/`; up to 6.1, the modules in `lib/modules/RELEASE/`.
 fn part_of(path: &str) -> Part {
     let path = path.strip_prefix("usr/").unwrap_or(path);
     let (rest, in_boot) = match (path.strip_prefix("boot/"), path.strip_prefix("lib/modules/")) {
@@ -252,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn no_module_chooses_where_its_file_goes() {
+    fn a_module_cannot_choose_its_folder() {
         for path in ["lib/modules/x/kernel/../../../../../etc/evil.ko", "lib/modules/x/kernel/.."] {
             match part_of(path) {
                 Part::Module(_, file) => {

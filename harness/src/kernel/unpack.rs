@@ -1,37 +1,37 @@
-//! Reads Debian package files: dpkg-deb writes their content as a tar stream, which is taken apart here.
+//! Reads Debian package files, whose content dpkg-deb writes as a tar stream.
 
 use std::io::ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
 use std::io::{self, Read};
 use std::path::Path;
 
 use super::apt;
-use super::error::KernelError;
+use super::cache::CacheError;
+use super::error::{ContentError, KernelError};
 
-/// One file, link or folder of a package.
-pub type Entry<'entry, 'stream> = tar::Entry<'entry, &'stream mut dyn Read>;
+/// A file, link or folder of a package.
+pub(super) type Entry<'entry, 'stream> = tar::Entry<'entry, &'stream mut dyn Read>;
 
-/// Calls `visit` with each entry of a package and its path, relative and without `./`.
-///
-/// An error of `visit` ends the reading. `into` is the folder that `visit` writes to.
-pub fn each_entry(
+/// Calls `visit` with each entry of a package and its path, which is relative and has no leading `./`. Stops at the first error
+/// of `visit`. `into` is the folder that `visit` writes to, for errors.
+pub(super) fn each_entry(
     package: &Path,
     into: &Path,
     visit: &mut dyn FnMut(&str, &mut Entry<'_, '_>) -> io::Result<()>,
 ) -> Result<(), KernelError> {
-    let problem = |problem: String| KernelError::content(package.display().to_string(), problem);
+    let unusable = |error: ContentError| KernelError::content(package.display().to_string(), error);
     let command = duct::cmd!("dpkg-deb", "--fsys-tarfile", package).env("LC_ALL", "C");
     let reading = command.stdin_null().stderr_capture().unchecked().reader();
-    let mut reader = reading.map_err(|error| apt::not_started("dpkg-deb", &error))?;
+    let mut reader = reading.map_err(apt::not_started("dpkg-deb"))?;
     each_entry_of_tar(&mut reader, visit).map_err(|error| match error.kind() {
         StorageFull | QuotaExceeded | ReadOnlyFilesystem | PermissionDenied => {
-            KernelError::cache("unpack packages into", into, error)
+            CacheError::io("unpack packages into", into)(error).into()
         }
-        _ => problem(error.to_string()),
+        _ => unusable(error.into()),
     })?;
     match reader.try_wait() {
         Ok(Some(output)) if !output.status.success() => {
-            let complaint = apt::tail(&String::from_utf8_lossy(&output.stderr));
-            Err(problem(format!("dpkg-deb failed ({}): {complaint}", output.status)))
+            let stderr = apt::tail(&String::from_utf8_lossy(&output.stderr));
+            Err(unusable(ContentError::Dpkg { status: output.status, stderr }))
         }
         _ => Ok(()),
     }
@@ -49,7 +49,7 @@ fn each_entry_of_tar(
         let path = entry.path()?.to_string_lossy().trim_start_matches("./").to_owned();
         visit(&path, &mut entry)?;
     }
-    // To the very end (the stream is padded): the writer would complain of a broken pipe.
+    // Read the padding at the end too, so that dpkg-deb does not fail with a broken pipe.
     io::copy(&mut archive.into_inner(), &mut io::sink()).map(drop)
 }
 
@@ -57,11 +57,11 @@ fn each_entry_of_tar(
 pub(super) mod tests {
     use super::*;
 
-    /// A file of a made-up package: its path, kind, link target, mode and content.
-    pub type File<'a> = (&'a str, tar::EntryType, &'a str, u32, &'a [u8]);
+    /// A file of a test package: path, kind, link target, mode and content.
+    pub(crate) type File<'a> = (&'a str, tar::EntryType, &'a str, u32, &'a [u8]);
 
-    /// Calls `visit` with the entries of a made-up package. Paths are written as they are, hostile ones too.
-    pub fn visit_files(
+    /// Calls `visit` with the entries of a test package. Paths are kept as they are, even hostile ones.
+    pub(crate) fn visit_files(
         files: &[File<'_>],
         visit: &mut dyn FnMut(&str, &mut Entry<'_, '_>) -> io::Result<()>,
     ) -> io::Result<()> {
@@ -81,7 +81,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn entries_are_told_with_relative_paths() {
+    fn entries_have_relative_paths() {
         let kind = tar::EntryType::Regular;
         let files: [File<'_>; 2] = [("./usr/a", kind, "", 0o644, b"A"), ("b", kind, "", 0o644, b"")];
         let mut seen = Vec::new();
@@ -96,11 +96,11 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_file_that_is_no_package_is_told_with_what_dpkg_says() {
+    fn a_file_that_is_not_a_package_is_reported_with_the_message_of_dpkg() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("x.deb");
         std::fs::write(&file, "no package").unwrap();
-        let told = each_entry(&file, folder.path(), &mut |_, _| Ok(())).unwrap_err().to_string();
-        assert!(told.contains("x.deb") && told.contains("dpkg-deb"), "{told}");
+        let error = each_entry(&file, folder.path(), &mut |_, _| Ok(())).unwrap_err();
+        assert!(error.to_string().contains("x.deb"), "{error}");
     }
 }

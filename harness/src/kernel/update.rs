@@ -1,49 +1,46 @@
-//! `kernels update`: pins what is newest now, and says what changed.
+//! `kernels update`: pins the newest packages and reports the changes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use serde::Serialize;
 
-use super::cache::{self, Cache};
+use super::cache::Cache;
 use super::error::KernelError;
 use super::fetch::Progress;
 use super::lock::{Lock, LockedKernel, LockedQemu, PinnedPackage};
 use super::pinning::Resolver;
 use super::pins::Pins;
-use super::rewrite;
 
-/// What the lock says now of a kernel or of QEMU that it did not say before.
+/// A change of the pins of a kernel or of QEMU.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Change {
     /// The series, or `qemu`.
     pub name: String,
-    /// The version that was pinned; none if nothing was.
+    /// The version pinned before, if any.
     pub old: Option<String>,
-    /// The version that is pinned now; none if it is not wanted any more.
+    /// The version pinned now; `None` if it is no longer wanted.
     pub new: Option<String>,
-    /// The packages that differ.
     pub packages: Vec<PackageChange>,
 }
 
-/// A package whose pin differs.
+/// A change of the pin of one package.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PackageChange {
-    /// Its name.
     pub package: String,
-    /// The version that was pinned; none if it was not there.
+    /// The version pinned before, if any.
     pub old: Option<String>,
-    /// The version that is pinned now; none if it is not there any more.
+    /// The version pinned now; `None` if it is no longer needed.
     pub new: Option<String>,
 }
 
-/// Pins the newest packages of the named series, `qemu` for QEMU; of everything for no name. Only the lock file of the
-/// project at `root` is written, at once, and only if something changed.
+/// Pins the newest packages of the named series (`qemu` for QEMU), or of everything if no name is given. Writes the lock
+/// file of the project at `root`, atomically, if something changed.
 ///
 /// # Errors
 ///
-/// When a name is unknown, the archive cannot be asked or offers nothing that fits, or a file cannot be read or written.
-pub fn update(
+/// When a name is unknown, the archive cannot be reached or has no matching packages, or a file cannot be read or written.
+pub(crate) fn update(
     root: &Path,
     names: &[String],
     cache: &Cache,
@@ -62,11 +59,11 @@ pub fn update(
         Err(KernelError::NoFile { .. }) => None,
         Err(error) => return Err(error),
     };
-    let qemu_is_due = with_qemu || old.is_none();
+    let update_qemu = with_qemu || old.is_none();
 
     let mut suites: BTreeSet<&str> = BTreeSet::new();
     suites.extend(chosen.iter().filter_map(|series| pins.kernel(*series)).map(|kernel| kernel.suite.as_str()));
-    suites.extend(qemu_is_due.then_some(pins.qemu.suite.as_str()));
+    suites.extend(update_qemu.then_some(pins.qemu.suite.as_str()));
     let waiting = || progress(Progress::Waiting { name: "the package indexes" });
     progress(Progress::Resolving);
     let resolver = Resolver::open(cache, &pins, &suites, &waiting)?;
@@ -81,17 +78,13 @@ pub fn update(
         }
     }
     let qemu = match &old {
-        Some(lock) if !qemu_is_due => lock.qemu.clone(),
+        Some(lock) if !update_qemu => lock.qemu.clone(),
         _ => resolver.qemu(&pins.qemu)?,
     };
 
     let changes = changes(old.as_ref(), &kernels, &qemu);
     if !changes.is_empty() {
-        let path = Lock::path_in(root);
-        let text = rewrite::rewrite(old.as_ref().map(|lock| lock.text.as_str()), &kernels, &qemu);
-        // What an archive's index says is not trusted more than what a lock file says.
-        Lock::parse(path.clone(), text.clone())?;
-        cache::replace_file(&path, &text)?;
+        Lock::write(root, kernels, qemu)?;
     }
     Ok(changes)
 }
@@ -148,37 +141,37 @@ mod tests {
     use crate::kernel::series::Series;
 
     #[test]
-    fn only_what_changed_is_told() {
+    fn only_changes_are_reported() {
         let old = lock(GOOD).unwrap();
         assert!(changes(Some(&old), &old.kernels, &old.qemu).is_empty());
 
         let mut kernels = old.kernels.clone();
         kernels[0].version = "6.1.193-1".to_owned();
         kernels[0].packages[0].package = "linux-image-6.1.0-57-cloud-amd64".to_owned();
-        let told = changes(Some(&old), &kernels, &old.qemu);
-        assert_eq!(told.len(), 1);
-        assert_eq!((told[0].old.as_deref(), told[0].new.as_deref()), (Some("6.1.192-2"), Some("6.1.193-1")));
-        assert_eq!(told[0].packages.len(), 2);
+        let changed = changes(Some(&old), &kernels, &old.qemu);
+        assert_eq!(changed.len(), 1);
+        assert_eq!((changed[0].old.as_deref(), changed[0].new.as_deref()), (Some("6.1.192-2"), Some("6.1.193-1")));
+        assert_eq!(changed[0].packages.len(), 2);
     }
 
     #[test]
-    fn new_and_dropped_series_are_told() {
+    fn new_and_dropped_series_are_reported() {
         let old = lock(GOOD).unwrap();
         let mut other = old.kernels[0].clone();
         other.series = Series::new(5, 10);
-        let told = changes(Some(&old), &[other], &old.qemu);
-        let told: Vec<_> =
-            told.iter().map(|change| (&*change.name, change.old.is_some(), change.new.is_some())).collect();
-        assert_eq!(told, [("5.10", false, true), ("6.1", true, false)]);
+        let changed = changes(Some(&old), &[other], &old.qemu);
+        let changed: Vec<_> =
+            changed.iter().map(|change| (&*change.name, change.old.is_some(), change.new.is_some())).collect();
+        assert_eq!(changed, [("5.10", false, true), ("6.1", true, false)]);
         assert_eq!(changes(None, &old.kernels, &old.qemu).len(), 2);
     }
 
     #[test]
-    fn a_package_rebuilt_under_the_same_version_is_told() {
+    fn a_package_rebuilt_under_the_same_version_is_reported() {
         let old = lock(GOOD).unwrap();
         let mut qemu = old.qemu.clone();
         qemu.packages[0].sha256 = Sha256::of(b"rebuilt");
-        let told = changes(Some(&old), &old.kernels, &qemu);
-        assert_eq!(told[0].packages[0].old, told[0].packages[0].new);
+        let changed = changes(Some(&old), &old.kernels, &qemu);
+        assert_eq!(changed[0].packages[0].old, changed[0].packages[0].new);
     }
 }

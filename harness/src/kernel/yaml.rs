@@ -1,19 +1,15 @@
-//! Reads the two YAML files of `kernels/`, so that every error has a file and a line.
+//! Reads the two YAML files of `kernels/`. Every error names the file, the line and the column.
 
-use std::fmt;
 use std::fs;
 use std::io;
-use std::marker::PhantomData;
 use std::path::Path;
-use std::str::FromStr;
 
-use serde::Deserializer;
-use serde::de::{self, DeserializeOwned, Visitor};
+use serde::de::DeserializeOwned;
 
 use super::error::KernelError;
 
-/// The text of a file, and the value it holds.
-pub fn read<T: DeserializeOwned>(path: &Path, advice: &'static str) -> Result<(String, T), KernelError> {
+/// Reads a file. Returns its text and the value parsed from it; `advice` says what to do if the file is missing.
+pub(super) fn read<T: DeserializeOwned>(path: &Path, advice: &'static str) -> Result<(String, T), KernelError> {
     let text = fs::read_to_string(path).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => KernelError::NoFile { path: path.to_owned(), advice },
         io::ErrorKind::InvalidData => at(path, 1, 1, "expected YAML in UTF-8, found other bytes"),
@@ -23,49 +19,28 @@ pub fn read<T: DeserializeOwned>(path: &Path, advice: &'static str) -> Result<(S
     Ok((text, value))
 }
 
-/// The value that `text`, the content of `path`, holds.
-pub fn parse<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T, KernelError> {
+/// Parses `text`, the content of `path`.
+pub(super) fn parse<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T, KernelError> {
     serde_yaml::from_str(text).map_err(|error| {
-        let full = error.to_string();
+        let message = error.to_string();
         match error.location() {
             Some(place) => {
-                // The place is told before the message, as compilers do.
-                let told = format!(" at line {} column {}", place.line(), place.column());
-                at(path, place.line(), place.column(), full.replacen(&told, "", 1))
+                // The place comes before the message, as in a compiler's errors.
+                let suffix = format!(" at line {} column {}", place.line(), place.column());
+                at(path, place.line(), place.column(), message.replacen(&suffix, "", 1))
             }
-            None => at(path, 1, 1, full),
+            None => at(path, 1, 1, message),
         }
     })
 }
 
-/// Reads a value from its text. Unlike a `String` that is parsed afterwards, this puts an error at the text's own line.
-pub fn from_text<'de, D, T>(deserializer: D) -> Result<T, D::Error>
-where
-    D: Deserializer<'de>,
-    T: FromStr<Err: fmt::Display>,
-{
-    struct Text<T>(PhantomData<T>);
-    impl<T: FromStr<Err: fmt::Display>> Visitor<'_> for Text<T> {
-        type Value = T;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a text")
-        }
-
-        fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
-            text.parse().map_err(E::custom)
-        }
-    }
-    deserializer.deserialize_str(Text(PhantomData))
-}
-
-/// An error at a place in a file.
-pub fn at(path: &Path, line: usize, column: usize, message: impl Into<String>) -> KernelError {
+/// An error at a line and column, both from 1.
+pub(super) fn at(path: &Path, line: usize, column: usize, message: impl Into<String>) -> KernelError {
     KernelError::File { path: path.to_owned(), line, column, message: message.into() }
 }
 
-/// The line (from 1) and column (from 1) of the `nth` (from 0) place where `needle` stands in `text`, outside comments.
-pub fn place_of(text: &str, needle: &str, nth: usize) -> Option<(usize, usize)> {
+/// The line and column, both from 1, of the `nth` line (from 0) that contains `needle` and is not a comment.
+pub(super) fn place_of(text: &str, needle: &str, nth: usize) -> Option<(usize, usize)> {
     text.lines()
         .enumerate()
         .filter(|(_, line)| !line.trim_start().starts_with('#'))

@@ -4,10 +4,10 @@ use proptest::prelude::*;
 
 use super::{CallPath, PathEntry, PathNode};
 
-/// Well-formed paths of up to some hundred nodes, from few names so that repeats are common, with odd names among them.
+/// Well-formed paths of up to 120 nodes: few names, so that repeats are common, and some odd ones.
 pub fn paths() -> impl Strategy<Value = CallPath> {
     let name = prop_oneof![20 => "[a-d]", 1 => "(?s).{0,4}", 1 => Just("~ sleeps ×2".to_owned())];
-    let what = (0..20u8, name).prop_map(|(kind, name)| match kind {
+    let entry = (0..20u8, name).prop_map(|(kind, name)| match kind {
         0 => PathEntry::Sleeps,
         1 => PathEntry::Preempted,
         2 => PathEntry::Wakes(name.into()),
@@ -16,27 +16,27 @@ pub fn paths() -> impl Strategy<Value = CallPath> {
         _ => PathEntry::Call(name.into()),
     });
     let times = prop_oneof![12 => Just(1u32), 2 => 2..4u32];
-    let node = (what, times, 0..1000u32);
+    let node = (entry, times, 0..1000u32);
     prop::collection::vec(node, 0..120).prop_map(|nodes| well_formed(nodes.into_iter()))
 }
 
-/// Nodes at depths that are possible: the number picks among the possible ones, deeper ones more often.
+/// Gives each node a valid depth: `pick` selects it, deeper ones more often.
 fn well_formed(nodes: impl Iterator<Item = (PathEntry, u32, u32)>) -> CallPath {
     let mut path = CallPath::default();
     let mut deepest = 0u32;
-    for (what, times, pick) in nodes {
+    for (entry, times, pick) in nodes {
         let shallowest = match path.nodes.last() {
-            Some(PathNode { what: PathEntry::Repeat, depth, .. }) => depth + 1,
+            Some(PathNode { entry: PathEntry::Repeat, depth, .. }) => depth + 1,
             _ => 0,
         };
         let depth = if pick % 3 == 0 { deepest } else { shallowest + pick % (deepest - shallowest + 1) };
-        deepest = depth + u32::from(what.can_have_children());
-        path.nodes.push(PathNode { depth, what, times });
+        deepest = depth + u32::from(entry.can_have_children());
+        path.nodes.push(PathNode { depth, entry, times });
     }
     if let Some(last) = path.nodes.last_mut()
-        && last.what == PathEntry::Repeat
+        && last.entry == PathEntry::Repeat
     {
-        last.what = PathEntry::Sleeps;
+        last.entry = PathEntry::Sleeps;
     }
     path
 }

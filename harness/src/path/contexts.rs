@@ -1,22 +1,20 @@
-//! Who ran it: takes interrupts and softirqs out of what they interrupted, as trees of their own.
+//! Separates contexts: takes interrupts and softirqs out of what they interrupted, as trees of their own.
+
+use std::sync::Arc;
 
 use serde::Deserialize;
-use std::sync::Arc;
-use thiserror::Error;
 
+use super::data_file::{self, DataFileError};
 use super::{NameTable, Patterns};
 use crate::trace::{Interrupted, Node, NodeKind};
 
-/// The context of a call, from the one that everything may interrupt to the one that nothing may.
+/// The context of a call. A greater one may interrupt a lesser one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Context {
-    /// A task's own work: a system call, or what a kernel thread does.
+    /// A task's own work: a system call, or the work of a kernel thread.
     Process,
-    /// Serving a softirq.
     Softirq,
-    /// Serving a hard interrupt.
     HardIrq,
-    /// In a non-maskable interrupt.
     Nmi,
 }
 
@@ -31,14 +29,14 @@ impl From<Interrupted> for Context {
     }
 }
 
-/// A node at the depth that is left once its context is on its own.
+/// A node with its depth within its own context.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Kept<'a> {
-    /// Nesting within its own context, from 0.
+    /// The nesting level within its own context, from 0.
     pub depth: u32,
-    /// The node as it was recorded (its own `depth` is that of the whole stack).
+    /// The recorded node. Its own `depth` is that within the whole stack.
     pub node: &'a Node,
-    /// What it took by itself (see [`super::cost::Costing::own_times`]); 0 where that is not known.
+    /// Its own time ([`Costing::own_times`](super::cost::Costing::own_times)); 0 if unknown.
     pub own: u64,
 }
 
@@ -47,24 +45,23 @@ pub struct Kept<'a> {
 pub struct CutTree<'a> {
     /// Never [`Context::Process`].
     pub context: Context,
-    /// Whether it ran beneath a hard interrupt's entry or exit, rather than by a call of whom it was found in.
+    /// Whether it ran in a hard interrupt's entry or exit rather than because the interrupted task called it.
     pub by_interrupt: bool,
-    /// The trace clock at its beginning, in nanoseconds.
+    /// The trace clock at its start, in nanoseconds.
     pub at: u64,
-    /// One root with everything beneath it that belongs to the same context.
+    /// One root with its descendants in the same context.
     pub nodes: Vec<Kept<'a>>,
 }
 
-/// A stretch of a forest, taken apart.
+/// A range of a forest, separated by context.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Separated<'a> {
-    /// What the task itself did.
+    /// The task's own calls.
     pub own: Vec<Kept<'a>>,
-    /// What interrupted it, in the order it began.
+    /// What interrupted the task, in order of start.
     pub cut: Vec<CutTree<'a>>,
 }
 
-/// The lists of `contexts.yaml`.
 #[derive(Clone, Debug)]
 pub struct ContextRules {
     pub(crate) interrupt_glue: Patterns,
@@ -74,16 +71,6 @@ pub struct ContextRules {
     pub(crate) tasks_of_concern: Patterns,
     pub(crate) everywhere: Patterns,
     task_classes: Vec<Arc<str>>,
-}
-
-/// A data file of the path part that does not say what it must.
-#[derive(Debug, Error)]
-#[error("{file} cannot be used: {reason}")]
-pub struct DataFileError {
-    /// The file's name.
-    pub file: &'static str,
-    /// What is wrong with it.
-    pub reason: String,
 }
 
 #[derive(Deserialize)]
@@ -99,15 +86,9 @@ struct ContextsFile {
 }
 
 impl ContextRules {
-    /// The rules that rxpath was built with.
+    /// The rules in the binary.
     pub fn embedded() -> Result<Self, DataFileError> {
-        Self::from_yaml(include_str!("contexts.yaml"))
-    }
-
-    /// Rules from the text of a file like `contexts.yaml`.
-    pub fn from_yaml(text: &str) -> Result<Self, DataFileError> {
-        let file: ContextsFile = serde_yaml::from_str(text)
-            .map_err(|error| DataFileError { file: "contexts.yaml", reason: error.to_string() })?;
+        let file: ContextsFile = data_file::parse("contexts.yaml", include_str!("contexts.yaml"))?;
         Ok(Self {
             interrupt_glue: Patterns::new(file.interrupt_glue),
             softirq_glue: Patterns::new(file.softirq_glue),
@@ -119,12 +100,12 @@ impl ContextRules {
         })
     }
 
-    /// The classes of tasks that are no actors, but for `other`.
+    /// The classes of tasks that are not actors, except `other`.
     pub fn task_classes(&self) -> impl Iterator<Item = &str> {
         self.task_classes.iter().map(|class| &**class)
     }
 
-    /// The class of a task that is no actor, by its `comm`: `ksoftirqd`, `kworker`, …, or `other`.
+    /// The class of a task that is not an actor, by its `comm`: `ksoftirqd`, `kworker`, …, or `other`.
     pub fn class_of(&self, comm: &str) -> Arc<str> {
         let longest =
             self.task_classes.iter().filter(|class| comm.starts_with(&***class)).max_by_key(|class| class.len());
@@ -132,25 +113,25 @@ impl ContextRules {
     }
 }
 
-/// Takes a stretch of one task's forest apart by context. Linear.
+/// Separates a range of one task's forest by context. Linear.
 ///
-/// The ring buffer's flags tell a call's context; the rules name what the flags cannot: functions that only enter or leave
-/// an interrupt, or only lead to the softirqs' actions. Those are left out, and with them what they call in the context
-/// they were called from. A context switch beneath them stays with the task.
+/// The ring buffer's flags give a call's context. The rules name what the flags cannot show: functions that only enter
+/// or leave an interrupt, or only lead to the softirqs' actions. Those are left out with everything they call in the
+/// same context, except context switches of the task.
 ///
-/// `own` says what each node took by itself; it is empty where that is not known.
+/// `own` holds each node's own time; it is empty if that is unknown.
 pub fn separate<'a>(nodes: &'a [Node], own: &[u64], names: &mut NameTable, rules: &ContextRules) -> Separated<'a> {
     let mut out = Separated::default();
-    let mut frames: Vec<Frame> = Vec::new();
-    let base = Frame { raw_depth: 0, context: Context::Process, to: To::Own, depth: 0, ..Frame::default() };
+    let mut frames: Vec<ContextFrame> = Vec::new();
+
     for (at, node) in nodes.iter().enumerate() {
         let own = own.get(at).copied().unwrap_or(0);
         while frames.last().is_some_and(|frame| frame.raw_depth >= node.depth) {
             frames.pop();
         }
-        let parent = frames.last().copied().unwrap_or(base);
-        let NodeKind::Call { func, .. } = node.what else {
-            let is_switch = matches!(node.what, NodeKind::SwitchOut { .. } | NodeKind::SwitchIn { .. });
+        let parent = frames.last().copied().unwrap_or(ROOT);
+        let NodeKind::Call { func, .. } = node.kind else {
+            let is_switch = matches!(node.kind, NodeKind::SwitchOut { .. } | NodeKind::SwitchIn { .. });
             if !parent.glue || is_switch && parent.to == To::Own {
                 out.keep(parent.to, Kept { depth: parent.depth, node, own });
             }
@@ -165,17 +146,16 @@ pub fn separate<'a>(nodes: &'a [Node], own: &[u64], names: &mut NameTable, rules
     out
 }
 
-/// Where nodes go: to the task itself, or to one of the trees cut out.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+/// The destination of nodes: the task itself, or one of the trees cut out of it.
+#[derive(Clone, Copy, PartialEq)]
 enum To {
-    #[default]
     Own,
     Cut(usize),
 }
 
-/// A call that is open while its children are looked at.
+/// A call whose children are being visited.
 #[derive(Clone, Copy)]
-struct Frame {
+struct ContextFrame {
     raw_depth: u32,
     context: Context,
     to: To,
@@ -187,22 +167,19 @@ struct Frame {
     beneath_softirq: bool,
 }
 
-impl Default for Frame {
-    fn default() -> Self {
-        Self {
-            raw_depth: 0,
-            context: Context::Process,
-            to: To::Own,
-            depth: 0,
-            glue: false,
-            beneath_interrupt: false,
-            beneath_softirq: false,
-        }
-    }
-}
+/// The frame around roots.
+const ROOT: ContextFrame = ContextFrame {
+    raw_depth: 0,
+    context: Context::Process,
+    to: To::Own,
+    depth: 0,
+    glue: false,
+    beneath_interrupt: false,
+    beneath_softirq: false,
+};
 
-fn enter(parent: Frame, node: &Node, name: &str, rules: &ContextRules, out: &mut Separated) -> Frame {
-    let mut frame = Frame { raw_depth: node.depth, ..parent };
+fn enter(parent: ContextFrame, node: &Node, name: &str, rules: &ContextRules, out: &mut Separated) -> ContextFrame {
+    let mut frame = ContextFrame { raw_depth: node.depth, ..parent };
     let enters_interrupt = rules.interrupt_glue.matches(name);
     if enters_interrupt || rules.softirq_glue.matches(name) {
         frame.glue = true;
@@ -210,9 +187,9 @@ fn enter(parent: Frame, node: &Node, name: &str, rules: &ContextRules, out: &mut
         return frame;
     }
     let context = Context::from(node.interrupted);
-    let softirq_on_the_way_out =
+    let softirq_at_interrupt_exit =
         context == Context::Softirq && context < parent.context && !parent.beneath_softirq && parent.beneath_interrupt;
-    if context > parent.context || softirq_on_the_way_out {
+    if context > parent.context || softirq_at_interrupt_exit {
         let by_interrupt = parent.beneath_interrupt;
         out.cut.push(CutTree { context, by_interrupt, at: node.start, nodes: Vec::new() });
         frame.to = To::Cut(out.cut.len() - 1);
@@ -262,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hard_interrupt_goes_with_its_entry_and_exit() {
+    fn a_hard_interrupt_is_cut_out_with_its_entry_and_exit() {
         check(
             "\
 tcp_recvmsg
@@ -302,7 +279,7 @@ __dev_queue_xmit
     }
 
     #[test]
-    fn softirqs_on_the_way_out_of_an_interrupt_are_told_from_those_of_a_call() {
+    fn softirqs_at_the_end_of_an_interrupt_differ_from_those_of_a_call() {
         check(
             "\
 do_idle
@@ -318,7 +295,7 @@ do_idle
     }
 
     #[test]
-    fn an_interrupt_within_a_softirq_leaves_the_softirq_whole() {
+    fn an_interrupt_within_a_softirq_leaves_the_softirq_in_one_tree() {
         check(
             "\
 net_rx_action !s
@@ -335,7 +312,7 @@ net_rx_action !s
     }
 
     #[test]
-    fn a_preemption_on_the_way_out_of_an_interrupt_stays_with_the_task() {
+    fn a_preemption_at_the_end_of_an_interrupt_stays_with_the_task() {
         check(
             "\
 tcp_ack
@@ -351,7 +328,7 @@ tcp_ack
     }
 
     #[test]
-    fn an_nmi_in_a_hard_interrupt_is_its_own() {
+    fn an_nmi_in_a_hard_interrupt_is_a_tree_of_its_own() {
         check(
             "f\n  hard !h\n    nmi_handle !hn\n      perf !hn\n    more !h\n",
             "f\n-- HardIrq\nhard\n  more\n-- Nmi by interrupt\nnmi_handle\n  perf\n",
@@ -359,7 +336,7 @@ tcp_ack
     }
 
     #[test]
-    fn classes_of_tasks_go_by_their_names() {
+    fn the_class_of_a_task_is_the_start_of_its_name() {
         let rules = ContextRules::embedded().unwrap();
         for (comm, class) in [
             ("ksoftirqd/0", "ksoftirqd"),

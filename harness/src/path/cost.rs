@@ -1,7 +1,8 @@
-//! What calls cost: from the trace clock's stamps, with the tracer's own share, sleeps and interrupts taken off.
+//! Measures what calls cost, from the trace clock's stamps, without the tracer's own share, sleeps and interrupts.
 //!
-//! In exact mode the stamps count instructions, so what is left is the number of instructions that the function and what it
-//! called ran, to within a few for every traced call: the tracer does not take the very same number each time.
+//! In exact mode the stamps count instructions, so a cost is the number of instructions that the function and what it
+//! called ran. It is exact to within a few instructions per traced call, because the tracer's own share varies a
+//! little.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -13,58 +14,58 @@ use super::timing::Summary;
 use super::{FunctionNames, NameTable, subtree_ends};
 use crate::trace::{CallForests, FuncAddr, Node, NodeKind};
 
-/// What the tracer adds to a traced call, in nanoseconds (exact mode: instructions).
+/// What the tracer adds to a traced call, in nanoseconds (instructions in exact mode).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct TracerCost {
-    /// The part that falls between a call's own entry and exit stamps.
+    /// The part between the call's own entry and exit stamps.
     pub inside: u64,
-    /// All of it: what a traced call adds to the one around it, on average.
+    /// All of it: what a traced call adds to its caller, on average.
     pub whole: f64,
-    /// What it takes beside that to begin a page of the ring buffer, between a record and the page's first one.
+    /// The additional cost of starting a page of the ring buffer, which falls between a record and the page's first
+    /// one.
     pub page: u64,
 }
 
-/// Functions by which the kernel records an event (include/linux/tracepoint.h, `__DO_TRACE_CALL`): what they take is the
-/// tracer's, and so is what they call.
+/// The prefix of functions with which the kernel records an event (include/linux/tracepoint.h, `__DO_TRACE_CALL`).
+/// Their time, with everything they call, is the tracer's.
 const RECORDS_EVENTS: &str = "__traceiter_";
 
-/// The one that records a context switch, between two tasks.
+/// The function that records a context switch, which happens between two tasks.
 pub const RECORDS_SWITCHES: &str = "__traceiter_sched_switch";
 
-/// Takes the tracer off what a capture's calls took.
+/// Computes what the calls of a capture took, without the tracer.
 pub struct Costing {
     cost: TracerCost,
     recorders: Recorders,
-    /// For each context switch, by CPU and stamp: when the task that left had done its last.
+    /// By CPU and stamp of each context switch: when the task that left finished its last call.
     left: HashMap<(u16, u64), u64>,
     clocks: OwnClocks,
 }
 
 impl Costing {
-    /// For the calls of these forests.
     pub fn new(forests: &CallForests, names: &dyn FunctionNames, cost: TracerCost) -> Self {
         let recorders = Recorders::among(forests, names);
         let left = forests.by_task.values().flat_map(|forest| departures(&forest.nodes, &recorders)).collect();
         Self { cost, recorders, left, clocks: OwnClocks::of(forests, cost.page) }
     }
 
-    /// What each node took on the CPU by itself: a call without the calls beneath it, without the time that its task was
-    /// switched away and without the tracer. 0 for marks, and for calls that were not seen to end. Linear, but for a
-    /// search for each switch.
+    /// The time that each node itself took on the CPU: a call's time without that of the calls beneath it, the time
+    /// that its task was switched away, and the tracer's. 0 for marks and for calls without a recorded end. Linear,
+    /// apart from binary searches.
     ///
-    /// The nodes are whole trees, in preorder. Whatever ran on top of a call (an interrupt) stands beneath it and is taken
-    /// off as any other call is.
+    /// The nodes are whole trees in preorder. An interrupt on top of a call is beneath it, and is subtracted like any
+    /// other call.
     pub fn own_times(&self, nodes: &[Node]) -> Vec<u64> {
         let TracerCost { inside, whole, .. } = self.cost;
         let around = (whole - inside as f64).max(0.0);
         let mut own = vec![0; nodes.len()];
-        let mut open: Vec<Open> = Vec::new();
+        let mut open: Vec<CostFrame> = Vec::new();
         for (at, node) in nodes.iter().enumerate() {
             close_down_to(node.depth, around, &mut open, &mut own);
             let clock = |time: u64| self.clocks.read(node.cpu, time);
             let start = clock(node.start);
             let parent = open.last_mut();
-            match (&node.what, parent) {
+            match (&node.kind, parent) {
                 (NodeKind::Call { func, end }, parent) => {
                     let end = end.map(clock);
                     let mut of_tracer = self.recorders.of_events.contains(func);
@@ -77,7 +78,7 @@ impl Costing {
                         }
                     }
                     let took = end.filter(|_| !of_tracer).map(|end| end.saturating_sub(start));
-                    open.push(Open {
+                    open.push(CostFrame {
                         at,
                         depth: node.depth,
                         took,
@@ -100,20 +101,20 @@ impl Costing {
         own
     }
 
-    /// Whether another CPU had turns between this call's entry and exit. What it ran is taken off, but a turn is only known from its
-    /// first record to its last, and some hundreds of instructions on either side of them are left.
+    /// Whether another CPU had turns between this call's entry and exit. What it ran is subtracted, but a turn is only
+    /// known from its first record to its last, so some hundreds of instructions on either side remain.
     fn shared(&self, call: &Node) -> bool {
-        let NodeKind::Call { end: Some(end), .. } = call.what else { return false };
+        let NodeKind::Call { end: Some(end), .. } = call.kind else { return false };
         self.clocks.others(call.cpu, end) > self.clocks.others(call.cpu, call.start)
     }
 
-    /// When the task was back on the CPU: the one before went on for a while after the event was stamped.
+    /// When the task was back on the CPU: the task before it still ran for a while after the switch was stamped.
     fn back_at(&self, switch: &Node) -> u64 {
         self.left.get(&(switch.cpu, switch.start)).copied().unwrap_or(switch.start).max(switch.start)
     }
 }
 
-/// The functions among those called that record events: looked for once, for a name is dearer to find than an address.
+/// The called functions that record events. They are found once, because looking up a name costs more than an address.
 struct Recorders {
     of_events: HashSet<FuncAddr>,
     of_switches: HashSet<FuncAddr>,
@@ -122,7 +123,7 @@ struct Recorders {
 impl Recorders {
     fn among(forests: &CallForests, names: &dyn FunctionNames) -> Self {
         let nodes = forests.by_task.values().flat_map(|forest| &forest.nodes);
-        let called = nodes.filter_map(|node| match node.what {
+        let called = nodes.filter_map(|node| match node.kind {
             NodeKind::Call { func, .. } => Some(func),
             _ => None,
         });
@@ -134,16 +135,17 @@ impl Recorders {
     }
 }
 
-/// What each CPU had run by when, beside beginning pages of its ring buffer. In exact mode the CPUs of a machine take turns,
-/// and one clock counts what all of them run: what another CPU ran in between is nothing that a call took.
+/// How much each CPU had run at any time, without starting pages of its ring buffer. In exact mode the CPUs of a
+/// machine take turns, and one clock counts what all of them run, so what another CPU ran during a call is not part of
+/// that call.
 ///
-/// A turn is known from its first record to its last; what lies between two turns stays with the call it is found in.
+/// A turn is known from its first record to its last; what is between two turns counts for the call around it.
 struct OwnClocks {
-    /// By CPU, the turns of others: begin, end, and the sum of all before it.
+    /// By CPU, the turns of the other CPUs: start, end, and the sum of all turns before it.
     of_others: BTreeMap<u16, Vec<(u64, u64, u64)>>,
-    /// By CPU, when it had begun a page; in order.
+    /// By CPU, when it started each page, in ascending order.
     page_starts: BTreeMap<u16, Vec<u64>>,
-    /// What beginning a page takes.
+    /// The cost of starting a page.
     page: u64,
 }
 
@@ -152,7 +154,7 @@ impl OwnClocks {
         let mut stamps: Vec<(u64, u16)> = Vec::new();
         for node in forests.by_task.values().flat_map(|forest| &forest.nodes) {
             stamps.push((node.start, node.cpu));
-            if let NodeKind::Call { end: Some(end), .. } = node.what {
+            if let NodeKind::Call { end: Some(end), .. } = node.kind {
                 stamps.push((end, node.cpu));
             }
         }
@@ -164,40 +166,42 @@ impl OwnClocks {
         Self { of_others, page_starts, page }
     }
 
-    /// How much a CPU had run by then.
+    /// How much this CPU had run at a time.
     fn read(&self, cpu: u16, time: u64) -> u64 {
         let pages = self.page_starts.get(&cpu).map_or(0, |starts| starts.partition_point(|start| *start <= time));
         (time - self.others(cpu, time)).saturating_sub(self.page * pages as u64)
     }
 
-    /// How much the others had run by then.
+    /// How much the other CPUs had run at a time.
     fn others(&self, cpu: u16, time: u64) -> u64 {
         let turns = self.of_others.get(&cpu).map(Vec::as_slice).unwrap_or_default();
-        let behind = turns.partition_point(|(begin, ..)| *begin < time);
-        turns[..behind].last().map_or(0, |(begin, end, before)| before + (time.min(*end) - begin))
+        let earlier = turns.partition_point(|(start, ..)| *start < time);
+        turns[..earlier].last().map_or(0, |(start, end, before)| before + (time.min(*end) - start))
     }
 }
 
-/// Of all stamps in order, with their CPUs, the turns of all CPUs but one: begin, end, and the sum of all before it.
+/// The turns of all CPUs but one, from the stamps of all CPUs in ascending order: start, end, and the sum of all turns
+/// before it.
 fn turns_of_others(stamps: &[(u64, u16)], cpu: u16) -> Vec<(u64, u64, u64)> {
     let runs = stamps.chunk_by(|one, next| (one.1 == cpu) == (next.1 == cpu)).filter(|run| run[0].1 != cpu);
     let mut before = 0;
     let turn = |run: &[(u64, u16)]| {
-        let (begin, end) = (run[0].0, run[run.len() - 1].0);
-        before += end - begin;
-        (begin, end, before - (end - begin))
+        let (start, end) = (run[0].0, run[run.len() - 1].0);
+        before += end - start;
+        (start, end, before - (end - start))
     };
-    runs.map(turn).filter(|(begin, end, _)| end > begin).collect()
+    runs.map(turn).filter(|(start, end, _)| end > start).collect()
 }
 
-/// Each switch away from a task, with the end of the last call that it finished before it was really gone: of the one that
-/// recorded the switch, or of what came after (the address space and the FPU are switched later).
+/// For each switch away from a task, by CPU and stamp, the end of the last call that the task finished before it was
+/// really gone: the call that recorded the switch, or a later one (the address space and the FPU are switched
+/// afterwards).
 fn departures(nodes: &[Node], recorders: &Recorders) -> Vec<((u16, u64), u64)> {
     let mut out: Vec<((u16, u64), u64)> = Vec::new();
     let mut going = false;
     let mut recorded_until = 0;
     for node in nodes {
-        match node.what {
+        match node.kind {
             NodeKind::Call { func, end: Some(end) } => {
                 if recorders.of_switches.contains(&func) {
                     recorded_until = end;
@@ -217,29 +221,29 @@ fn departures(nodes: &[Node], recorders: &Recorders) -> Vec<((u16, u64), u64)> {
     out
 }
 
-/// A call whose children are looked at.
-struct Open {
+/// A call whose children are being visited.
+struct CostFrame {
     at: usize,
     depth: u32,
-    /// From entry to exit; `None` if the exit was not recorded, or it is all the tracer's.
+    /// From entry to exit; `None` if the exit was not recorded or the call belongs to the tracer.
     took: Option<u64>,
     of_tracer: bool,
-    /// What of that was not its own.
+    /// The part of it that is not the call's own.
     elsewhere: u64,
-    /// Finished calls right beneath it.
+    /// The number of finished calls directly beneath it.
     traced_beneath: u32,
-    /// The end of the last thing that happened in it.
+    /// When the last event in it ended.
     last: u64,
 }
 
-fn close_down_to(depth: u32, around: f64, open: &mut Vec<Open>, own: &mut [u64]) {
+fn close_down_to(depth: u32, around: f64, open: &mut Vec<CostFrame>, own: &mut [u64]) {
     while let Some(call) = open.pop_if(|call| call.depth >= depth) {
         let of_tracer = (around * f64::from(call.traced_beneath)).round() as u64;
         own[call.at] = call.took.map_or(0, |took| took.saturating_sub(call.elsewhere + of_tracer));
     }
 }
 
-/// For each call of a preorder list of depths with their own times, its time with everything beneath it.
+/// Sums each node's own time and that of its descendants, for a preorder list with these subtree ends.
 pub fn with_all_beneath(ends: &[usize], own: impl Iterator<Item = u64>) -> Vec<u64> {
     let mut before = vec![0u64];
     before.extend(own.scan(0u64, |sum, own| {
@@ -249,35 +253,34 @@ pub fn with_all_beneath(ends: &[usize], own: impl Iterator<Item = u64>) -> Vec<u
     ends.iter().enumerate().map(|(at, end)| before[*end] - before[at]).collect()
 }
 
-/// What a call of each function takes with everything that it calls: median, by canonical name.
+/// What a call of each function takes with everything it calls: the median, by canonical name.
 pub type Costs = BTreeMap<String, u64>;
 
-/// What calls took, by function.
+/// Samples of what calls took, by function.
 #[derive(Default)]
 pub struct CallSamples(HashMap<Arc<str>, Samples>);
 
-/// What calls of one function took.
 #[derive(Default)]
 struct Samples {
-    /// Those that kept their CPU and in which another CPU had turns: a little too much.
+    /// Of calls that kept their CPU and during which another CPU had turns: slightly too high.
     shared: Vec<u64>,
-    /// All others.
+    /// Of all other calls.
     sound: Vec<u64>,
 }
 
 impl CallSamples {
-    /// Adds the finished calls of one context's trees, which these costs were told of.
+    /// Adds the finished calls of one context's trees. `costing` must be that of the same capture.
     pub fn add(&mut self, kept: &[Kept], costing: &Costing, names: &mut NameTable) {
         let ends = subtree_ends(kept.iter().map(|kept| kept.depth));
         let took = with_all_beneath(&ends, kept.iter().map(|kept| kept.own));
-        let leaves = |kept: &Kept| u64::from(matches!(kept.node.what, NodeKind::SwitchOut { .. }));
+        let leaves = |kept: &Kept| u64::from(matches!(kept.node.kind, NodeKind::SwitchOut { .. }));
         let left = with_all_beneath(&ends, kept.iter().map(leaves));
         let mut callers: Vec<Arc<str>> = Vec::new();
         for (at, kept) in kept.iter().enumerate() {
-            let NodeKind::Call { func, end } = kept.node.what else { continue };
+            let NodeKind::Call { func, end } = kept.node.kind else { continue };
             let name = names.canonical(func);
             callers.truncate(kept.depth as usize);
-            // To a reader a part that the compiler cut out of a function (`f.part.0`) is that function's own work.
+            // A part that the compiler split off a function (`f.part.0`) counts as that function's own work.
             let is_part = callers.last() == Some(&name);
             callers.push(name.clone());
             if end.is_some() && !is_part {
@@ -288,7 +291,7 @@ impl CallSamples {
         }
     }
 
-    /// The median of each function; of shared calls only where there is no other.
+    /// The median of each function. Shared calls count only for functions without others.
     pub fn medians(self) -> Costs {
         let median = |(name, samples): (Arc<str>, Samples)| {
             let best = if samples.sound.is_empty() { samples.shared } else { samples.sound };
@@ -313,8 +316,8 @@ mod tests {
         }
     }
 
-    fn node(depth: u32, start: u64, what: NodeKind) -> Node {
-        Node { depth, cpu: 0, start, interrupted: Interrupted::default(), what }
+    fn node(depth: u32, start: u64, kind: NodeKind) -> Node {
+        Node { depth, cpu: 0, start, interrupted: Interrupted::default(), kind }
     }
 
     fn call(depth: u32, start: u64, end: u64) -> Node {
@@ -333,7 +336,7 @@ mod tests {
         NodeKind::SwitchIn { previous: 2 }
     }
 
-    /// What the first of these tasks' nodes took.
+    /// What the nodes of the first of these tasks took.
     fn own(tasks: &[&[Node]], cost: TracerCost) -> Vec<u64> {
         let forest = |(pid, nodes): (i32, &&[Node])| {
             let task = TaskKey::Task(pid);
@@ -344,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn the_tracer_is_taken_off_the_call_itself_and_once_for_each_call_beneath() {
+    fn the_tracer_s_cost_is_subtracted_for_the_call_and_for_each_call_beneath_it() {
         let nodes = [call(0, 0, 1000), call(1, 100, 300), call(2, 150, 200), call(1, 400, 500)];
         let own = own(&[&nodes], TracerCost { inside: 10, whole: 50.0, page: 0 });
         assert_eq!(own, [1000 - 200 - 100 - 2 * 40 - 10, 200 - 50 - 40 - 10, 50 - 10, 100 - 10]);
@@ -353,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sleep_is_no_work_wherever_its_task_went_away() {
+    fn a_sleep_costs_nothing_wherever_its_task_was_switched_away() {
         let direct = [call(0, 0, 1000), node(1, 100, away()), node(1, 900, back())];
         assert_eq!(own(&[&direct], TracerCost::default()), [200, 0, 0]);
         let beneath = [call(0, 0, 1000), call(1, 90, 110), node(2, 100, away()), node(1, 900, back())];
@@ -361,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn recording_a_switch_is_nobody_s_work_on_either_side_of_it() {
+    fn recording_a_switch_costs_neither_of_the_two_tasks_anything() {
         let sleeper = [call(0, 0, 1000), records(1, 90, 130), node(2, 100, away()), node(1, 900, back())];
         let other =
             [call(0, 140, 2000), records(1, 880, 950), call(2, 890, 895), node(1, 900, away()), call(1, 955, 960)];
@@ -370,7 +373,7 @@ mod tests {
     }
 
     #[test]
-    fn what_another_cpu_ran_in_between_is_not_what_a_call_took() {
+    fn what_another_cpu_ran_during_a_call_is_not_its_cost() {
         let on_other = |depth, start, end| Node { cpu: 1, ..call(depth, start, end) };
         let nodes = [call(0, 0, 1000), call(1, 100, 900)];
         let other = [on_other(0, 200, 400), on_other(1, 250, 300), on_other(0, 500, 700)];
@@ -379,7 +382,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_that_no_other_cpu_ran_in_between_counts_before_those_that_one_did() {
+    fn calls_during_which_another_cpu_ran_count_only_if_there_are_no_others() {
         let on_other = |start, end| Node { cpu: 1, ..call(0, start, end) };
         let nodes =
             [call(0, 0, 100), call(0, 200, 1200), call(0, 2000, 3000), node(1, 2100, away()), node(1, 2900, back())];
@@ -401,16 +404,16 @@ mod tests {
         };
         assert_eq!(median(&kept[..2]), [100]);
         assert_eq!(median(&kept[1..2]), [700]);
-        // One that leaves its CPU is always beside others.
+        // A call that leaves its CPU always runs beside others.
         assert_eq!(median(&kept[1..]), [200]);
     }
 
     #[test]
-    fn beginning_a_page_of_the_ring_buffer_is_no_work_of_the_call_it_falls_into() {
+    fn starting_a_page_of_the_ring_buffer_does_not_count_for_the_call_around_it() {
         let nodes = [call(0, 100, 1000), call(1, 200, 400), call(1, 600, 700)];
         let forest = Forest { task: TaskKey::Task(1), nodes: nodes.to_vec() };
-        // The first was begun before anything, the second by the inner call's exit, the third by the other's entry; the
-        // last is another CPU's.
+        // The first page was started before everything else, the second at the exit of the first inner call, the third
+        // at the entry of the second; the last is another CPU's.
         let page_starts = BTreeMap::from([(0, vec![50, 400, 600]), (1, vec![650])]);
         let forests =
             CallForests { by_task: BTreeMap::from([(forest.task, forest)]), page_starts, ..CallForests::default() };
@@ -419,7 +422,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_without_an_end_and_one_cheaper_than_its_tracer_cost_nothing() {
+    fn a_call_without_an_end_or_cheaper_than_the_tracer_costs_nothing() {
         let nodes = [node(0, 0, NodeKind::Call { func: 1, end: None }), call(1, 5, 10)];
         assert_eq!(own(&[&nodes], TracerCost { inside: 7, whole: 9.0, page: 0 }), [0, 0]);
     }

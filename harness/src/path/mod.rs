@@ -1,30 +1,35 @@
-//! From call trees to paths: who ran it, under which names, folded and agreed on by the iterations. Pure.
+//! Turns call trees into paths: one tree per context, with canonical names, hidden functions left out and repeats
+//! folded, on which the iterations agree. Pure.
 
 #[cfg(test)]
 pub(crate) mod arbitrary;
-mod capture;
+mod call_path;
+mod capture_paths;
 pub mod contexts;
-pub mod cost;
+pub(crate) mod cost;
+pub(crate) mod data_file;
 mod fold;
-mod model;
 mod names;
 mod patterns;
-pub mod profiles;
+pub(crate) mod profiles;
 #[cfg(test)]
 pub(crate) mod recorded;
 mod recorded_operations;
 #[cfg(test)]
 pub(crate) mod sample;
-pub mod shape;
+mod shape;
 pub mod steady;
 pub mod text;
-pub mod timing;
+pub(crate) mod timing;
 
-pub use capture::{CapturePaths, CaptureSettings, Role, Stream, capture_paths};
-pub use contexts::{Context, ContextRules, DataFileError};
-pub use fold::{LONGEST_PERIOD, fold, unfold};
-pub use model::*;
-pub use names::{FunctionNames, NameTable, canonical};
-pub use patterns::Patterns;
-pub use profiles::{Filter, Profiles};
+pub(crate) use call_path::subtree_ends;
+pub use call_path::{CallPath, MalformedPath, PathEntry, PathNode};
+pub(crate) use capture_paths::{CapturePaths, CaptureSettings, Role, Stream, capture_paths};
+pub use contexts::ContextRules;
+pub use data_file::DataFileError;
+pub(crate) use fold::fold;
+pub(crate) use names::canonical;
+pub use names::{FunctionNames, NameTable};
+pub(crate) use patterns::Patterns;
+pub(crate) use profiles::{Filter, Profiles};
 pub use recorded_operations::{Operation, Operations, operations};

@@ -1,13 +1,13 @@
-//! Canonical names: one name for what every compiler and kernel calls a little differently.
+//! Canonical names: a function's name without the suffixes that compilers append.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::trace::{FuncAddr, Symbols};
 
-/// Where the raw name of a traced function comes from: the traced kernel's symbol table.
+/// Looks up raw names: the traced kernel's symbol table.
 pub trait FunctionNames {
-    /// The symbol at this address, with whatever suffix the compiler gave it.
+    /// The symbol at this address, including compiler suffixes.
     fn raw_name(&self, func: FuncAddr) -> Option<&str>;
 }
 
@@ -23,13 +23,13 @@ impl FunctionNames for HashMap<FuncAddr, String> {
     }
 }
 
-/// Suffixes that a compiler appends with a number: `.isra.0`, `.constprop.1`, `.part.2`.
+/// Compiler suffixes that a number follows: `.isra.0`, `.constprop.1`, `.part.2`.
 const NUMBERED: [&str; 3] = ["isra", "constprop", "part"];
 
-/// A symbol's name without what a compiler appended: `.isra.N`, `.constprop.N`, `.part.N`, `.cold`, `.cold.N` and
-/// `.llvm.HASH`, repeatedly, in any order.
+/// Removes compiler suffixes from a symbol's name: `.isra.N`, `.constprop.N`, `.part.N`, `.cold`, `.cold.N` and
+/// `.llvm.HASH`, any number of them, in any order.
 ///
-/// Only a suffix goes: a name that is nothing else stays as it is.
+/// A name that is only a suffix stays as it is.
 pub fn canonical(raw: &str) -> &str {
     let mut name = raw;
     while let Some(shorter) = without_one_suffix(name) {
@@ -55,7 +55,7 @@ fn without_one_suffix(name: &str) -> Option<&str> {
     (fits && !shorter.is_empty()).then_some(shorter)
 }
 
-/// Canonical names by address, each made once and shared.
+/// Canonical names by address. Equal names share one allocation.
 pub struct NameTable<'a> {
     symbols: &'a dyn FunctionNames,
     by_address: HashMap<FuncAddr, Arc<str>>,
@@ -63,12 +63,11 @@ pub struct NameTable<'a> {
 }
 
 impl<'a> NameTable<'a> {
-    /// An empty table over one kernel's symbols.
     pub fn new(symbols: &'a dyn FunctionNames) -> Self {
         Self { symbols, by_address: HashMap::new(), by_name: HashSet::new() }
     }
 
-    /// The canonical name of the function at this address; its address in hexadecimal if no symbol is known.
+    /// The canonical name of the function at this address, or the address in hexadecimal if it has no symbol.
     pub fn canonical(&mut self, func: FuncAddr) -> Arc<str> {
         if let Some(name) = self.by_address.get(&func) {
             return name.clone();
@@ -82,15 +81,6 @@ impl<'a> NameTable<'a> {
         self.by_address.insert(func, name.clone());
         name
     }
-
-    /// The raw names behind a canonical one, of the functions asked for so far; sorted, each once.
-    pub fn raw_names(&self, canonical: &str) -> Vec<&'a str> {
-        let functions = self.by_address.iter().filter(|(_, name)| &***name == canonical);
-        let mut raw: Vec<&str> = functions.filter_map(|(func, _)| self.symbols.raw_name(*func)).collect();
-        raw.sort_unstable();
-        raw.dedup();
-        raw
-    }
 }
 
 #[cfg(test)]
@@ -98,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn compiler_suffixes_go_however_many_there_are() {
+    fn any_number_of_compiler_suffixes_is_removed() {
         for (raw, name) in [
             ("tcp_v4_rcv", "tcp_v4_rcv"),
             ("ip_rcv_finish_core.constprop.0", "ip_rcv_finish_core"),
@@ -116,18 +106,16 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_suffix_stays() {
+    fn a_dot_that_does_not_begin_a_compiler_suffix_stays() {
         for raw in ["", ".", ".cold", "a.b", "a.0", "foo.bar.0", ".isra.0", "foo.part.x", "init.rodata", "x.."] {
             assert_eq!(canonical(raw), raw);
         }
     }
 
     #[test]
-    fn raw_names_stay_available() {
+    fn an_address_without_a_symbol_is_its_own_name() {
         let symbols = HashMap::from([(1, "f.isra.0".to_owned()), (2, "f.part.0".to_owned()), (3, "g".to_owned())]);
         let mut table = NameTable::new(&symbols);
         assert_eq!([1, 2, 3, 4].map(|func| table.canonical(func).to_string()), ["f", "f", "g", "0x4"]);
-        assert_eq!(table.raw_names("f"), ["f.isra.0", "f.part.0"]);
-        assert_eq!(table.raw_names("h"), Vec::<&str>::new());
     }
 }

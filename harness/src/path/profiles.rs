@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 use thiserror::Error;
 
-use super::contexts::DataFileError;
+use super::data_file::{self, DataFileError};
 use super::{Patterns, canonical};
 
 /// The profile of a case that names none.
 pub const DEFAULT_PROFILE: &str = "default";
 
-/// All groups and profiles of `profiles.yaml`.
+/// The contents of `profiles.yaml`.
 #[derive(Clone, Debug)]
 pub struct Profiles {
     groups: BTreeMap<String, Group>,
@@ -19,21 +19,22 @@ pub struct Profiles {
     milestones: Vec<String>,
 }
 
-/// One group of functions that can be left out.
+/// A group of functions that can be left out.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Group {
-    /// What the functions have in common.
-    pub description: String,
-    /// Patterns of functions that go with everything they call.
+struct Group {
+    /// What the functions have in common, for the reader of the file.
+    #[serde(rename = "description")]
+    _description: String,
+    /// Patterns of functions that are hidden with everything they call.
     #[serde(default)]
-    pub subtree: Vec<String>,
-    /// Patterns of functions whose callees move up into their place.
+    subtree: Vec<String>,
+    /// Patterns of functions that are hidden, while what they call moves up one level.
     #[serde(default)]
-    pub splice: Vec<String>,
-    /// Patterns of functions that go with everything they call, unless the task slept in them.
+    splice: Vec<String>,
+    /// Patterns of functions that are hidden with everything they call, unless the task slept in them.
     #[serde(default)]
-    pub preempted: Vec<String>,
+    preempted: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -44,20 +45,18 @@ struct ProfilesFile {
     milestones: Vec<String>,
 }
 
-/// A case asked for a profile or group that does not exist.
+/// A case chose a profile or group that does not exist.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("no profile or group of functions is called {asked:?}: expected one of {known}")]
 pub struct UnknownProfile {
-    /// What was asked for.
     pub asked: String,
-    /// What there is, separated by commas.
+    /// The names of all profiles and groups, separated by commas.
     pub known: String,
 }
 
-/// What one case's paths leave out.
+/// What the paths of one case leave out.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
-    groups: BTreeSet<String>,
     subtree: Patterns,
     splice: Patterns,
     preempted: Patterns,
@@ -66,51 +65,37 @@ pub struct Filter {
     expected: Patterns,
 }
 
-/// What becomes of a function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Visibility {
-    /// It is a line of the path.
     Shown,
-    /// It is a line of the path even where everything around it is left out, because the case expects it.
+    /// It is shown even beneath hidden functions, because the case expects it.
     Expected,
-    /// What it calls takes its place.
+    /// Only what it calls is shown, one level higher.
     Inlined,
-    /// It goes with everything it calls.
+    /// It is hidden with everything it calls.
     Hidden,
 }
 
 impl Profiles {
-    /// The profiles that rxpath was built with.
+    /// The profiles in the binary.
     pub fn embedded() -> Result<Self, DataFileError> {
         Self::from_yaml(include_str!("profiles.yaml"))
     }
 
-    /// Profiles from the text of a file like `profiles.yaml`.
     pub fn from_yaml(text: &str) -> Result<Self, DataFileError> {
-        let fail = |reason| DataFileError { file: "profiles.yaml", reason };
-        let file: ProfilesFile = serde_yaml::from_str(text).map_err(|error| fail(error.to_string()))?;
+        let file: ProfilesFile = data_file::parse("profiles.yaml", text)?;
         for (profile, groups) in &file.profiles {
             if file.groups.contains_key(profile) {
-                return Err(fail(format!("{profile:?} is the name of a group and of a profile")));
+                return Err(DataFileError::AmbiguousProfile(profile.clone()));
             }
             if let Some(unknown) = groups.iter().find(|group| !file.groups.contains_key(*group)) {
-                return Err(fail(format!("profile {profile:?} names {unknown:?}, which is no group")));
+                return Err(DataFileError::UnknownGroup { profile: profile.clone(), group: unknown.clone() });
             }
         }
         if !file.profiles.contains_key(DEFAULT_PROFILE) {
-            return Err(fail(format!("it has no profile {DEFAULT_PROFILE:?}")));
+            return Err(DataFileError::NoProfile(DEFAULT_PROFILE));
         }
         Ok(Self { groups: file.groups, profiles: file.profiles, milestones: file.milestones })
-    }
-
-    /// The groups by name.
-    pub fn groups(&self) -> &BTreeMap<String, Group> {
-        &self.groups
-    }
-
-    /// The profiles by name, each with its groups.
-    pub fn profiles(&self) -> &BTreeMap<String, Vec<String>> {
-        &self.profiles
     }
 
     /// The names that a case can choose: profiles, then groups.
@@ -120,9 +105,9 @@ impl Profiles {
 
     /// Resolves what a case chose and expects.
     ///
-    /// `chosen` holds names of profiles and groups, taken in order; a `-` before a name takes its groups out again. If none
-    /// is chosen, or the first one is taken out, [`DEFAULT_PROFILE`] comes before them. `expected` holds the functions that
-    /// the case expects (names or prefixes with a `*`): they are shown in any case.
+    /// `chosen` contains names of profiles and groups, applied in order; a `-` before a name removes its groups. If it
+    /// is empty, or its first name has a `-`, [`DEFAULT_PROFILE`] is applied first. `expected` contains the functions
+    /// that the case expects (names, or prefixes with a `*`): they are always shown.
     pub fn select<C: AsRef<str>, E: AsRef<str>>(&self, chosen: &[C], expected: &[E]) -> Result<Filter, UnknownProfile> {
         let mut groups: BTreeSet<&String> = BTreeSet::new();
         if chosen.first().is_none_or(|first| first.as_ref().starts_with('-')) {
@@ -135,7 +120,6 @@ impl Profiles {
             }
         }
         let mut filter = Filter {
-            groups: groups.iter().map(|group| (*group).clone()).collect(),
             milestones: Patterns::new(&self.milestones),
             expected: Patterns::new(expected.iter().map(|name| canonical(name.as_ref()))),
             ..Filter::default()
@@ -162,7 +146,7 @@ impl Profiles {
 }
 
 impl Filter {
-    /// What becomes of the function with this canonical name.
+    /// How paths show the function with this canonical name.
     pub fn visibility(&self, name: &str) -> Visibility {
         if self.expected.matches(name) {
             Visibility::Expected
@@ -177,24 +161,17 @@ impl Filter {
         }
     }
 
-    /// Whether the function goes with everything it calls unless the task slept in it.
-    pub fn goes_unless_slept(&self, name: &str) -> bool {
+    /// Whether the function is hidden with everything it calls unless the task slept in it.
+    pub fn hides_unless_slept(&self, name: &str) -> bool {
         self.preempted.matches(name)
     }
 
-    /// Whether preemptions are left out.
     pub fn hides_preemption(&self) -> bool {
         self.hides_preemption
     }
 
-    /// Whether the case expects the function.
     pub fn is_expected(&self, name: &str) -> bool {
         self.expected.matches(name)
-    }
-
-    /// The groups that are left out, sorted and separated by commas. Paths with different ones cannot be compared.
-    pub fn label(&self) -> String {
-        self.groups.iter().map(String::as_str).collect::<Vec<_>>().join(",")
     }
 }
 
@@ -212,19 +189,20 @@ mod tests {
         assert_eq!(filter.visibility("_raw_spin_lock_bh"), Visibility::Hidden);
         assert_eq!(filter.visibility("x64_sys_call"), Visibility::Inlined);
         assert_eq!(filter.visibility("__x64_sys_recvfrom"), Visibility::Shown);
-        assert_eq!(filter.label(), select(&["default"], &[]).label());
     }
 
     #[test]
-    fn groups_are_added_and_taken_out_in_order() {
+    fn groups_are_added_and_removed_in_order() {
         assert_eq!(select(&["-locks"], &[]).visibility("_raw_spin_lock_bh"), Visibility::Shown);
         assert_eq!(select(&["-locks"], &[]).visibility("rcu_read_lock"), Visibility::Hidden);
-        assert_eq!(select(&["everything", "locks"], &[]).label(), "locks,tracing");
-        assert_eq!(select(&["default", "-default", "rcu"], &[]).label(), "rcu");
+        assert_eq!(select(&["everything", "locks"], &[]).visibility("_raw_spin_lock_bh"), Visibility::Hidden);
+        assert_eq!(select(&["everything", "locks"], &[]).visibility("rcu_read_lock"), Visibility::Shown);
+        assert_eq!(select(&["default", "-default", "rcu"], &[]).visibility("_raw_spin_lock_bh"), Visibility::Shown);
+        assert_eq!(select(&["default", "-default", "rcu"], &[]).visibility("rcu_read_lock"), Visibility::Hidden);
     }
 
     #[test]
-    fn what_a_case_expects_is_shown_whatever_hides_it() {
+    fn an_expected_function_is_shown_whatever_hides_it() {
         assert_eq!(select(&[], &["kfree"]).visibility("kfree"), Visibility::Expected);
         assert_eq!(select(&[], &["ip_rcv_core.isra.0"]).visibility("ip_rcv_core"), Visibility::Expected);
     }
@@ -232,7 +210,7 @@ mod tests {
     #[test]
     fn milestones_are_never_hidden_by_any_group() {
         let profiles = Profiles::embedded().unwrap();
-        let all: Vec<&String> = profiles.groups().keys().collect();
+        let all: Vec<&String> = profiles.groups.keys().collect();
         let filter = profiles.select(&all, &[] as &[&str]).unwrap();
         for milestone in &profiles.milestones {
             assert_eq!(filter.visibility(milestone.trim_end_matches('*')), Visibility::Shown, "{milestone}");
@@ -240,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_names_are_refused_with_what_there_is() {
+    fn an_unknown_name_is_refused_with_the_known_ones() {
         let error = Profiles::embedded().unwrap().select(&["lokcs"], &[] as &[&str]).unwrap_err().to_string();
         assert!(
             error.contains("\"lokcs\"") && error.contains("default, everything") && error.contains("locks"),
@@ -252,6 +230,6 @@ mod tests {
     fn a_profile_of_unknown_groups_is_refused() {
         let text = "groups: {}\nprofiles: {default: [x]}\nmilestones: []\n";
         let error = Profiles::from_yaml(text).unwrap_err().to_string();
-        assert_eq!(error, "profiles.yaml cannot be used: profile \"default\" names \"x\", which is no group");
+        assert_eq!(error, "profiles.yaml: profile \"default\" contains \"x\", which is not a group");
     }
 }

@@ -1,4 +1,4 @@
-//! Paths of what real kernels recorded: see harness/tests/data/paths.
+//! Paths of recordings of real kernels: see harness/tests/data/paths.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -9,17 +9,16 @@ use super::sample::Sample;
 use super::steady::{Steadiness, SteadyPath, steady};
 use super::{CapturePaths, CaptureSettings, ContextRules, Profiles, Role, Stream, capture_paths, text};
 
-/// The kernels there is a recording of.
+/// The recorded kernels.
 pub const KERNELS: [&str; 3] = ["5.10", "6.12", "7.3"];
 
-/// Receives over TCP and blocks.
+/// A receive over TCP that blocks.
 pub const RECV_TCP: Stream = Stream::Operation { actor: 0, step: 0 };
 const RECV_UDP: Stream = Stream::Operation { actor: 0, step: 1 };
 const RECV_EMPTY: Stream = Stream::Operation { actor: 0, step: 2 };
 const SOCKET: Stream = Stream::Operation { actor: 0, step: 3 };
 const SEND_TCP: Stream = Stream::Operation { actor: 1, step: 0 };
 
-/// The paths of this kernel's recording.
 pub fn recorded(kernel: &str, profiles: &[&str], expected: &[&str]) -> CapturePaths {
     let packed: &[u8] = match kernel {
         "5.10" => include_bytes!("../../tests/data/paths/5.10.txt.xz"),
@@ -46,7 +45,6 @@ pub fn recorded(kernel: &str, profiles: &[&str], expected: &[&str]) -> CapturePa
     capture_paths(&sample.forests, &report, &sample.symbols, &settings)
 }
 
-/// The steady path of one stream.
 pub fn steady_of(paths: &CapturePaths, stream: &Stream) -> SteadyPath {
     match steady(&paths.streams[stream]) {
         Steadiness::Steady(steady) => steady,
@@ -59,7 +57,7 @@ fn all() -> BTreeMap<&'static str, CapturePaths> {
 }
 
 #[test]
-fn every_operation_is_found_whole_in_every_iteration() {
+fn every_operation_is_complete_in_every_iteration() {
     for (kernel, paths) in all() {
         assert!(paths.problems.is_empty(), "{kernel}: {:?}", paths.problems);
         for stream in [RECV_TCP, RECV_UDP, RECV_EMPTY, SOCKET, SEND_TCP, Stream::Softirq] {
@@ -74,22 +72,22 @@ fn all_iterations_agree_where_nothing_races() {
     for (kernel, paths) in all() {
         for stream in [RECV_UDP, RECV_EMPTY, SOCKET] {
             let steady = steady_of(&paths, &stream);
-            assert!(steady.variants.is_empty(), "{kernel} {stream:?}: {:?}", steady.first_to_differ());
+            assert!(steady.variants.is_empty(), "{kernel} {stream:?}: {:?}", steady.variants);
         }
     }
 }
 
 #[test]
-fn a_variant_names_where_the_iterations_part() {
-    // 7.3 may preempt the sender before it has dropped its own reference to the data: then the receiver does not free it.
+fn a_variant_says_where_it_differs() {
+    // 7.3 may preempt the sender before it drops its reference to the data. Then the receiver does not free the data.
     let steady = steady_of(&recorded("7.3", &[], &[]), &RECV_TCP);
-    let (iteration, place) = steady.first_to_differ().unwrap();
-    assert_eq!((steady.agreeing, steady.iterations, iteration), (3, 5, 4));
-    assert_eq!(place.to_string(), "line 29, in skb_release_data: skb_free_head instead of kfree_skbmem");
+    let first = steady.variants.iter().min_by_key(|variant| variant.seen_in[0]).unwrap();
+    assert_eq!((steady.agreeing, steady.iterations, first.seen_in[0]), (3, 5, 4));
+    assert_eq!(first.place.to_string(), "line 29, in skb_release_data: skb_free_head instead of kfree_skbmem");
 }
 
 #[test]
-fn a_blocking_receive_reads_in_tens_of_lines() {
+fn a_blocking_receive_takes_tens_of_lines() {
     let path = steady_of(&recorded("7.3", &[], &[]), &RECV_TCP).path;
     assert_eq!(text::write(&path), include_str!("../../tests/data/paths/recv-tcp-7.3.path"));
     for (kernel, paths) in all() {
@@ -98,7 +96,7 @@ fn a_blocking_receive_reads_in_tens_of_lines() {
 }
 
 #[test]
-fn the_receive_path_s_own_functions_are_always_there() {
+fn the_functions_of_the_receive_path_are_always_shown() {
     let socket = ["__sys_socket", "__sock_create", "sock_alloc", "inet_create", "sk_alloc", "sock_init_data"];
     let recv = [
         "__sys_recvfrom",
@@ -138,7 +136,7 @@ fn the_receive_path_s_own_functions_are_always_there() {
 }
 
 #[test]
-fn the_softirq_is_told_from_the_send_that_ran_it_and_names_whom_it_woke() {
+fn a_softirq_is_separate_from_the_send_that_ran_it_and_names_the_task_that_it_woke() {
     for (kernel, paths) in all() {
         let softirq = text::write(&steady_of(&paths, &Stream::Softirq).path);
         assert!(softirq.starts_with("~ in sender.send-tcp\n  net_rx_action\n"), "{kernel}:\n{softirq}");
@@ -149,9 +147,9 @@ fn the_softirq_is_told_from_the_send_that_ran_it_and_names_whom_it_woke() {
 }
 
 #[test]
-fn nothing_of_a_timer_interrupt_is_left_in_any_path() {
+fn no_path_contains_a_part_of_a_timer_interrupt() {
     for (kernel, paths) in all() {
-        assert!(!paths.interrupts.is_empty(), "{kernel} was never interrupted: the test shows nothing");
+        assert!(!paths.interrupts.is_empty(), "{kernel} was never interrupted, so the test proves nothing");
         for path in paths.streams.values().flat_map(BTreeMap::values) {
             let odd = path
                 .functions()
@@ -162,7 +160,7 @@ fn nothing_of_a_timer_interrupt_is_left_in_any_path() {
 }
 
 #[test]
-fn what_a_case_expects_appears_though_its_group_is_hidden() {
+fn an_expected_function_is_shown_though_its_group_is_hidden() {
     let hidden = recorded("7.3", &[], &[]);
     let shown = recorded("7.3", &[], &["security_socket_recvmsg", "simple_copy_to_iter"]);
     let has = |paths: &CapturePaths| {

@@ -1,43 +1,42 @@
 //! Finds the operations in a capture: what each actor's task did between an operation's two markers.
 //!
-//! A marker is written with write(2), so it lies somewhere inside that call's own tree. The operation is what stands at
-//! depth 0 between the tree of its begin marker and the tree of its end marker.
+//! A marker is written with write(2), so it is inside that call's tree. The operation is everything between the tree of
+//! its begin marker and the tree of its end marker.
+
+use std::collections::HashSet;
 
 use rxpath_guest::{ActorIndex, Marker, RunReport, StepIndex};
 
 use crate::trace::{CallForests, Node, NodeKind, TaskKey};
 
-/// One operation of one actor in one iteration, as a stretch of its task's forest.
+/// One operation of one actor in one iteration, as a range of its task's forest.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Operation<'a> {
-    /// Who ran it.
     pub actor: ActorIndex,
-    /// Which of the actor's steps.
     pub step: StepIndex,
     /// 0 is the first iteration after the warm-up.
     pub iteration: u32,
-    /// Whose forest the stretch belongs to.
     pub task: TaskKey,
-    /// Where in the forest it begins: index of its first node.
+    /// Index of its first node in the task's forest.
     pub first: usize,
-    /// Its nodes, roots at depth 0.
+    /// The roots are at depth 0.
     pub nodes: &'a [Node],
     /// The trace clock at the begin marker, in nanoseconds.
-    pub began: u64,
+    pub start: u64,
     /// The trace clock at the end marker, in nanoseconds.
-    pub ended: u64,
+    pub end: u64,
 }
 
-/// Everything that was found, and what was expected and not found.
+/// The operations of a capture, and what is missing.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Operations<'a> {
     /// By actor, then in the order they ran.
     pub found: Vec<Operation<'a>>,
-    /// Markers without their counterpart, actors without a forest: in words. A capture with any of these is incomplete.
+    /// Sentences about markers without a counterpart and actors without a forest. A capture with any of these is
+    /// incomplete.
     pub problems: Vec<String>,
 }
 
-/// Cuts the operations out of the actors' forests.
 pub fn operations<'a>(forests: &'a CallForests, report: &RunReport) -> Operations<'a> {
     let mut out = Operations::default();
     for (actor, tid) in (0..).zip(&report.actor_tids) {
@@ -48,60 +47,62 @@ pub fn operations<'a>(forests: &'a CallForests, report: &RunReport) -> Operation
         }
     }
     let expected = report.results.iter().map(|result| (result.actor, result.step, result.iteration));
-    let found: std::collections::HashSet<_> = out.found.iter().map(|op| (op.actor, op.step, op.iteration)).collect();
+    let found: HashSet<_> = out.found.iter().map(|op| (op.actor, op.step, op.iteration)).collect();
     for (actor, step, iteration) in expected.filter(|key| !found.contains(key)) {
         out.problems.push(format!("step {step} of actor {actor} ran in iteration {iteration} but is not in the trace"));
     }
     out
 }
 
-/// A marker of ours, with the tree it lies in.
-struct Marked {
+/// One of rxpath's markers, with the position of the tree that contains it.
+struct PlacedMarker {
     marker: Marker,
     time: u64,
+    /// Index of the tree's root.
     root: usize,
-    behind: usize,
+    /// Index just past the tree.
+    tree_end: usize,
 }
 
 fn cut_task<'a>(actor: ActorIndex, task: TaskKey, nodes: &'a [Node], out: &mut Operations<'a>) {
-    let mut open: Option<Marked> = None;
+    let mut open: Option<PlacedMarker> = None;
     for marked in markers(nodes).filter(|marked| marked.marker.actor == actor) {
         let Marker { step, iteration, begin, .. } = marked.marker;
-        let Some(begun) = open.take() else {
+        let Some(opened) = open.take() else {
             if !begin {
-                let problem = format!("step {step} of actor {actor} ends in iteration {iteration} without a beginning");
+                let problem = format!("step {step} of actor {actor} ends in iteration {iteration} without a start");
                 out.problems.push(problem);
             }
             open = begin.then_some(marked);
             continue;
         };
-        if begin || (begun.marker.step, begun.marker.iteration) != (step, iteration) {
-            let Marker { step, iteration, .. } = begun.marker;
+        if begin || (opened.marker.step, opened.marker.iteration) != (step, iteration) {
+            let Marker { step, iteration, .. } = opened.marker;
             out.problems.push(format!("step {step} of actor {actor} has no end in iteration {iteration}"));
             open = begin.then_some(marked);
             continue;
         }
-        let first = begun.behind.min(marked.root);
+        let first = opened.tree_end.min(marked.root);
         let nodes = &nodes[first..marked.root];
-        let (began, ended) = (begun.time, marked.time);
-        out.found.push(Operation { actor, step, iteration, task, first, nodes, began, ended });
+        let (start, end) = (opened.time, marked.time);
+        out.found.push(Operation { actor, step, iteration, task, first, nodes, start, end });
     }
-    if let Some(Marked { marker: Marker { step, iteration, .. }, .. }) = open {
+    if let Some(PlacedMarker { marker: Marker { step, iteration, .. }, .. }) = open {
         out.problems.push(format!("step {step} of actor {actor} has no end in iteration {iteration}"));
     }
 }
 
-fn markers(nodes: &[Node]) -> impl Iterator<Item = Marked> {
+fn markers(nodes: &[Node]) -> impl Iterator<Item = PlacedMarker> {
     let mut root = 0;
     nodes.iter().enumerate().filter_map(move |(index, node)| {
         if node.depth == 0 {
             root = index;
         }
-        let NodeKind::Marker { bytes } = &node.what else { return None };
+        let NodeKind::Marker { bytes } = &node.kind else { return None };
         let marker = Marker::from_bytes(bytes)?;
         let rest = nodes[index + 1..].iter().position(|later| later.depth == 0);
-        let behind = rest.map_or(nodes.len(), |rest| index + 1 + rest);
-        Some(Marked { marker, time: node.start, root, behind })
+        let tree_end = rest.map_or(nodes.len(), |rest| index + 1 + rest);
+        Some(PlacedMarker { marker, time: node.start, root, tree_end })
     })
 }
 
@@ -126,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn an_operation_is_what_lies_between_the_trees_of_its_markers() {
+    fn an_operation_is_everything_between_the_trees_of_its_markers() {
         let text = "\
 task 10 receiver
   before
@@ -151,7 +152,7 @@ after
     }
 
     #[test]
-    fn markers_without_their_counterpart_are_told() {
+    fn a_marker_without_a_counterpart_is_a_problem() {
         let write = |begin, iteration| format!("w\n  @marker {begin} 0 0 {iteration}\nrecv\n");
         let text = ["task 10 r\n".to_owned(), write(0, 0), write(1, 1), write(1, 2), write(0, 2), write(1, 3)].concat();
         let (found, problems) = texts(&text, &report());
@@ -160,7 +161,7 @@ after
     }
 
     #[test]
-    fn operations_the_agent_reports_but_the_trace_lacks_are_told() {
+    fn an_operation_that_the_agent_reports_but_the_trace_lacks_is_a_problem() {
         let result = OpResult {
             actor: 0,
             step: 1,

@@ -1,29 +1,30 @@
-//! Forests from text, for tests: hand-made ones and recorded captures.
+//! Parses forests from text, for tests: hand-written ones and recorded captures.
 //!
-//! A task begins with `task PID COMM` or `idle CPU`. Every other line is a node, two spaces a level: a function's name or
-//! a mark (`@out STATE NEXT`, `@in PREVIOUS`, `@waking PID`, `@woken PID`, `@irq EVENT NUMBER`,
-//! `@marker BEGIN ACTOR STEP ITERATION`), then perhaps ` !` with `h`, `s`, `n` for hard interrupt, softirq, NMI.
+//! A task starts with `task PID COMM` or `idle CPU`. Every other line is a node, indented by two spaces per level: a
+//! function's name or a mark (`@out STATE NEXT`, `@in PREVIOUS`, `@waking PID`, `@woken PID`, `@irq EVENT NUMBER`,
+//! `@marker BEGIN ACTOR STEP ITERATION`), optionally followed by ` !` and `h`, `s`, `n` for hard interrupt, softirq,
+//! NMI.
 
 use std::collections::HashMap;
 
 use crate::trace::{CallForests, Forest, FuncAddr, Interrupted, Node, NodeKind, TaskKey};
 use rxpath_guest::Marker;
 
-/// Forests with the symbols they need.
+/// Forests and their symbols.
 pub struct Sample {
     pub forests: CallForests,
     pub symbols: HashMap<FuncAddr, String>,
 }
 
 impl Sample {
-    /// Reads hand-made text: the time of every node is its line's number, the CPU is 0.
+    /// Parses hand-written text. The time of every node is its line number, its CPU is 0.
     pub fn parse(text: &str) -> Self {
         let lines = text.lines().zip(1..).map(|(line, time)| (time, 0, line));
         Self::from_lines(lines)
     }
 
-    /// Reads a recorded capture: before each node stand the microseconds since the node before it (for a
-    /// task's first, since the recording began), its CPU and its depth; lines beginning with `#` are comments.
+    /// Parses a recorded capture. Before each node are the microseconds since the node before it (for a task's first
+    /// node, since the start of the recording), its CPU and its depth; lines that start with `#` are comments.
     pub fn parse_recorded(text: &str) -> Self {
         let mut now = 0;
         let lines = text.lines().filter(|line| !line.starts_with('#')).map(|line| {
@@ -54,8 +55,8 @@ impl Sample {
             let (text, flags) = text.split_once(" !").unwrap_or((text, ""));
             let interrupted =
                 Interrupted { hardirq: flags.contains('h'), softirq: flags.contains('s'), nmi: flags.contains('n') };
-            let what = match text.strip_prefix('@') {
-                Some(mark) => what_of(mark),
+            let kind = match text.strip_prefix('@') {
+                Some(mark) => kind_of(mark),
                 None => {
                     let next = 0x1000 + addresses.len() as u64;
                     let func = *addresses.entry(text.to_owned()).or_insert(next);
@@ -64,7 +65,7 @@ impl Sample {
                 }
             };
             let forest = sample.forests.by_task.get_mut(&task).expect("a task before the first node");
-            forest.nodes.push(Node { depth, cpu, start, interrupted, what });
+            forest.nodes.push(Node { depth, cpu, start, interrupted, kind });
         }
         sample
     }
@@ -79,9 +80,9 @@ impl Sample {
         Some(TaskKey::Task(pid))
     }
 
-    /// A node in one word or a few.
+    /// Describes a node in a few words.
     pub fn describe(&self, node: &Node) -> String {
-        match &node.what {
+        match &node.kind {
             NodeKind::Call { func, .. } => self.symbols[func].clone(),
             NodeKind::SwitchOut { state, .. } => format!("@out {state}"),
             NodeKind::SwitchIn { .. } => "@in".to_owned(),
@@ -90,7 +91,7 @@ impl Sample {
     }
 }
 
-fn what_of(mark: &str) -> NodeKind {
+fn kind_of(mark: &str) -> NodeKind {
     let words: Vec<&str> = mark.split(' ').collect();
     let number = |at: usize| words[at].parse::<i64>().unwrap();
     match words[0] {

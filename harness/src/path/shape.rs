@@ -1,4 +1,5 @@
-//! Shapes what one context did into a path: canonical names, hidden functions left out, marks put where they belong.
+//! Turns one context's calls into a path: renames functions to canonical names, leaves hidden ones out and places
+//! marks.
 
 use std::sync::Arc;
 
@@ -7,78 +8,75 @@ use super::profiles::{Filter, Visibility};
 use super::{CallPath, NameTable, PathEntry, PathNode, fold, subtree_ends};
 use crate::trace::{FuncAddr, NodeKind};
 
-/// Whom a wake-up woke.
+/// The task that a wake-up woke.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Woken {
-    /// An actor, by name: always shown.
+    /// An actor, by name. Always shown.
     Actor(Arc<str>),
-    /// Another task, by class: shown unless the function that woke it is hidden.
+    /// Any other task, by class. Not shown if the function that woke it is hidden.
     Other(Arc<str>),
 }
 
-/// What the shaping needs to know besides the nodes.
 pub struct Shaper<'s, 'a> {
-    /// Names of the traced kernel's functions.
     pub names: &'s mut NameTable<'a>,
-    /// What is left out.
     pub filter: &'s Filter,
-    /// Who a pid is.
+    /// Identifies the task with a pid.
     pub woken: &'s dyn Fn(i32) -> Woken,
-    /// Whether context switches were recorded: without them, no call can be said to have slept.
+    /// Whether context switches were recorded. If not, no call is known to have slept.
     pub switches_recorded: bool,
 }
 
 impl Shaper<'_, '_> {
-    /// The path of one context's nodes, folded.
+    /// The folded path of one context's nodes.
     pub fn path(&mut self, kept: &[Kept]) -> CallPath {
         let mut path = CallPath::default();
         self.append(kept, 0, &mut path);
         fold(&path)
     }
 
-    /// Appends the nodes' path beneath `depth`, not folded.
+    /// Appends the path of the nodes at `depth`, without folding it.
     pub fn append(&mut self, kept: &[Kept], depth: u32, path: &mut CallPath) {
         let ends = subtree_ends(kept.iter().map(|kept| kept.depth));
-        let mut frames: Vec<Open> = Vec::new();
+        let mut frames: Vec<PathFrame> = Vec::new();
         let mut at = 0;
         while at < kept.len() {
             let Kept { depth: raw_depth, node, .. } = kept[at];
-            while frames.last().is_some_and(|open| open.raw_depth >= raw_depth) {
+            while frames.last().is_some_and(|frame| frame.raw_depth >= raw_depth) {
                 frames.pop();
             }
             let parent =
-                frames.last().copied().unwrap_or(Open { raw_depth: 0, func: None, inner: depth, hidden: false });
-            let NodeKind::Call { func, .. } = node.what else {
-                if let Some(step) = self.mark(&node.what, parent.hidden) {
-                    path.nodes.push(PathNode::once(parent.inner, step));
+                frames.last().copied().unwrap_or(PathFrame { raw_depth: 0, func: None, inner: depth, hidden: false });
+            let NodeKind::Call { func, .. } = node.kind else {
+                if let Some(entry) = self.mark(&node.kind, parent.hidden) {
+                    path.nodes.push(PathNode::once(parent.inner, entry));
                 }
                 at += 1;
                 continue;
             };
             let name = self.names.canonical(func);
-            if self.goes_for_preemption(&name, &kept[at..ends[at]]) {
+            if self.is_unslept_preemption(&name, &kept[at..ends[at]]) {
                 at = ends[at];
                 continue;
             }
-            let mut open = Open { raw_depth, func: Some(func), ..parent };
+            let mut frame = PathFrame { raw_depth, func: Some(func), ..parent };
             match self.filter.visibility(&name) {
                 _ if self.is_part_of(&parent, func, &name) => {}
                 Visibility::Shown if parent.hidden => {}
                 Visibility::Shown | Visibility::Expected => {
                     path.nodes.push(PathNode::once(parent.inner, PathEntry::Call(name)));
-                    open.inner += 1;
-                    open.hidden = false;
+                    frame.inner += 1;
+                    frame.hidden = false;
                 }
                 Visibility::Inlined => {}
-                Visibility::Hidden => open.hidden = true,
+                Visibility::Hidden => frame.hidden = true,
             }
-            frames.push(open);
+            frames.push(frame);
             at += 1;
         }
     }
 
-    fn mark(&self, what: &NodeKind, hidden: bool) -> Option<PathEntry> {
-        match what {
+    fn mark(&self, kind: &NodeKind, hidden: bool) -> Option<PathEntry> {
+        match kind {
             NodeKind::Waking { pid } => match (self.woken)(*pid) {
                 Woken::Actor(name) => Some(PathEntry::Wakes(name)),
                 Woken::Other(class) => (!hidden).then_some(PathEntry::Wakes(class)),
@@ -89,24 +87,25 @@ impl Shaper<'_, '_> {
         }
     }
 
-    /// Whether the compiler cut this function out of its caller (`f` calls `f.part.0`): to a reader they are one.
-    fn is_part_of(&mut self, caller: &Open, func: FuncAddr, name: &str) -> bool {
+    /// Whether the compiler split this function off its caller (`f` calls `f.part.0`). Readers see them as one
+    /// function.
+    fn is_part_of(&mut self, caller: &PathFrame, func: FuncAddr, name: &str) -> bool {
         caller.func.is_some_and(|caller| caller != func && *self.names.canonical(caller) == *name)
     }
 
-    fn goes_for_preemption(&self, name: &str, subtree: &[Kept]) -> bool {
-        let is_sleep = |kept: &Kept| matches!(kept.node.what, NodeKind::SwitchOut { state, .. } if state != 'R');
-        self.switches_recorded && self.filter.goes_unless_slept(name) && !subtree.iter().any(is_sleep)
+    fn is_unslept_preemption(&self, name: &str, subtree: &[Kept]) -> bool {
+        let is_sleep = |kept: &Kept| matches!(kept.node.kind, NodeKind::SwitchOut { state, .. } if state != 'R');
+        self.switches_recorded && self.filter.hides_unless_slept(name) && !subtree.iter().any(is_sleep)
     }
 }
 
 #[derive(Clone, Copy)]
-struct Open {
+struct PathFrame {
     raw_depth: u32,
     func: Option<FuncAddr>,
-    /// The depth of a child's line.
+    /// The depth of lines beneath it.
     inner: u32,
-    /// Nothing beneath is shown, except marks and what is expected.
+    /// Only marks and expected functions are shown beneath it.
     hidden: bool,
 }
 
@@ -134,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn hidden_functions_go_and_wrappers_leave_their_callees() {
+    fn a_hidden_function_takes_its_callees_with_it_and_an_inlined_one_leaves_them() {
         check(
             "x64_sys_call\n  __x64_sys_recvfrom\n    _raw_spin_lock_bh\n      inner\n    tcp_recvmsg.isra.0\n",
             &[],
@@ -143,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sleep_stays_though_the_scheduler_is_hidden() {
+    fn a_sleep_is_shown_though_the_scheduler_is_hidden() {
         check(
             "wait_woken\n  schedule\n    update_rq_clock\n    __traceiter_sched_switch\n      @out S 2\n    @in 2\n    finish_task_switch\n",
             &[],
@@ -152,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn a_part_that_the_compiler_cut_out_is_no_level_but_recursion_is() {
+    fn a_part_that_the_compiler_split_off_is_not_a_level_but_recursion_is() {
         check("f\n  f.part.0\n    g\n      g\n", &[], "f\n  g\n    g\n");
     }
 
@@ -162,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn an_actor_woken_by_a_hidden_function_shows_and_another_task_does_not() {
+    fn a_hidden_function_still_shows_that_it_woke_an_actor_but_not_another_task() {
         check(
             "f\n  rcu_core\n    g\n      @waking 10\n      @waking 11\n  @waking 11\n",
             &[],
@@ -171,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_case_expects_shows_beneath_what_is_hidden_with_what_it_calls() {
+    fn an_expected_function_is_shown_with_its_callees_even_beneath_a_hidden_one() {
         check(
             "f\n  kfree_skb_list\n  security_x\n    y\n      bpf_prog\n        z\n        kfree\n    w\n",
             &["bpf_prog"],

@@ -1,32 +1,27 @@
-//! The steady path: what the iterations of one stream agree on.
+//! Finds the steady path: the one on which the iterations of a stream agree.
 //!
-//! The threshold is a strict majority: more than half of all iterations must show the very same path. It is the weakest
-//! rule under which at most one path can be the steady one, whatever the number of variants; a plurality could change with
-//! one iteration more, and a stricter share would make a case inconclusive for the odd timer or allocation that any
-//! long run meets. How far the iterations agree is told with the path, so a caller can ask for more.
+//! The threshold is a strict majority: more than half of all iterations must have the same path. This is the weakest
+//! rule under which at most one path can be steady, however many variants there are. With a plurality, one more
+//! iteration could change the result; a stricter rule would make a case inconclusive because of the occasional timer or
+//! allocation that any long run meets. The result says how many iterations agree, so that a caller can ask for more.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
 use super::{CallPath, PathEntry, text};
 
-/// What came of comparing the iterations of one stream.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Steadiness {
-    /// More than half of the iterations agree.
     Steady(SteadyPath),
-    /// They do not.
     Inconclusive(Unstable),
 }
 
-/// The path that the iterations agree on, and the others.
+/// The path that most iterations agree on, and the others.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SteadyPath {
-    /// What they agree on.
     pub path: CallPath,
-    /// How many iterations show it.
     pub agreeing: usize,
-    /// How many iterations there were.
     pub iterations: usize,
     /// The other paths, most frequent first, then by first iteration.
     pub variants: Vec<Variant>,
@@ -35,41 +30,37 @@ pub struct SteadyPath {
 /// A path that some iterations took instead of the steady one.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Variant {
-    /// The path.
     pub path: CallPath,
-    /// The iterations that show it, in order.
+    /// In order.
     pub seen_in: Vec<u32>,
-    /// Where it first differs.
-    pub place: Place,
+    pub place: Divergence,
 }
 
-/// Why there is no steady path.
+/// The result of iterations that do not agree.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Unstable {
-    /// How many iterations there were.
     pub iterations: usize,
-    /// The most frequent path (the earliest of equals), which the places refer to; `None` if there was no iteration.
+    /// The most frequent path (the earliest of equals), with which `places` compares; `None` if there was no iteration.
     pub most_frequent: Option<CallPath>,
-    /// How many iterations show it.
     pub agreeing: usize,
-    /// Where the others first differ from it, most frequent first, with the number of iterations that differ there.
-    pub places: Vec<(Place, usize)>,
+    /// Where the other paths first differ, most frequent first, with the number of iterations that differ there.
+    pub places: Vec<(Divergence, usize)>,
 }
 
-/// A place where two paths part.
+/// The place where two paths start to differ.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Place {
-    /// Index of the first node that differs, in both paths.
+pub struct Divergence {
+    /// Index, in both paths, of the first node that differs.
     pub node: usize,
     /// The functions around that node, outermost first.
     pub beneath: Vec<String>,
-    /// The line that stands in the path referred to; `None` if that one ends here.
+    /// The line of the first path; `None` if it has no more.
     pub expected: Option<String>,
-    /// The line that stands in the other path; `None` if that one ends here.
+    /// The line of the second path; `None` if it has no more.
     pub found: Option<String>,
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Divergence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let line = |line: &Option<String>| line.clone().unwrap_or_else(|| "nothing more".to_owned());
         write!(f, "line {}", self.node + 1)?;
@@ -80,14 +71,14 @@ impl fmt::Display for Place {
     }
 }
 
-/// Finds the path that more than half of the iterations agree on.
+/// Finds the path on which more than half of the iterations agree.
 pub fn steady(paths: &BTreeMap<u32, CallPath>) -> Steadiness {
     let mut seen: HashMap<&CallPath, Vec<u32>> = HashMap::new();
     for (iteration, path) in paths {
         seen.entry(path).or_default().push(*iteration);
     }
     let mut seen: Vec<(&CallPath, Vec<u32>)> = seen.into_iter().collect();
-    seen.sort_by_key(|(_, iterations)| (std::cmp::Reverse(iterations.len()), iterations.first().copied()));
+    seen.sort_by_key(|(_, iterations)| (Reverse(iterations.len()), iterations.first().copied()));
     let total = paths.len();
     let Some((most_frequent, agreeing)) = seen.first().map(|(path, iterations)| (*path, iterations.len())) else {
         return Steadiness::Inconclusive(Unstable {
@@ -105,34 +96,31 @@ pub fn steady(paths: &BTreeMap<u32, CallPath>) -> Steadiness {
         let variants = others.collect();
         return Steadiness::Steady(SteadyPath { path, agreeing, iterations: total, variants });
     }
-    let mut places: BTreeMap<Place, usize> = BTreeMap::new();
+    let mut places: BTreeMap<Divergence, usize> = BTreeMap::new();
     for variant in others {
         *places.entry(variant.place).or_default() += variant.seen_in.len();
     }
-    let mut places: Vec<(Place, usize)> = places.into_iter().collect();
-    places.sort_by_key(|(_, iterations)| std::cmp::Reverse(*iterations));
+    let mut places: Vec<(Divergence, usize)> = places.into_iter().collect();
+    places.sort_by_key(|(_, iterations)| Reverse(*iterations));
     Steadiness::Inconclusive(Unstable { iterations: total, most_frequent: Some(path), agreeing, places })
 }
 
-impl SteadyPath {
-    /// The first iteration that took another path, and where; `None` if all agree.
-    pub fn first_to_differ(&self) -> Option<(u32, &Place)> {
-        let firsts = self.variants.iter().filter_map(|variant| Some((*variant.seen_in.first()?, &variant.place)));
-        firsts.min_by_key(|(iteration, _)| *iteration)
-    }
-}
-
-/// Where two paths part, if they do.
-pub fn first_difference(expected: &CallPath, found: &CallPath) -> Option<Place> {
+/// Finds where two paths start to differ; `None` if they are equal.
+pub fn first_difference(expected: &CallPath, found: &CallPath) -> Option<Divergence> {
     let same = expected.nodes.iter().zip(&found.nodes).take_while(|(one, other)| one == other).count();
     if same == expected.nodes.len() && same == found.nodes.len() {
         return None;
     }
     let line = |path: &CallPath| path.nodes.get(same).map(text::line);
-    Some(Place { node: same, beneath: beneath(expected, found, same), expected: line(expected), found: line(found) })
+    Some(Divergence {
+        node: same,
+        beneath: beneath(expected, found, same),
+        expected: line(expected),
+        found: line(found),
+    })
 }
 
-/// The functions around both sides' node: those around the deeper one, as far as they have come by then.
+/// The functions around the deeper one of both paths' nodes, as far as the paths are still equal.
 fn beneath(expected: &CallPath, found: &CallPath, node: usize) -> Vec<String> {
     let depth = |path: &CallPath| path.nodes.get(node).map_or(0, |node| node.depth);
     let mut below = depth(expected).max(depth(found));
@@ -140,7 +128,7 @@ fn beneath(expected: &CallPath, found: &CallPath, node: usize) -> Vec<String> {
     for earlier in expected.nodes[..node].iter().rev() {
         if earlier.depth < below {
             below = earlier.depth;
-            if let PathEntry::Call(name) | PathEntry::In(name) = &earlier.what {
+            if let PathEntry::Call(name) | PathEntry::In(name) = &earlier.entry {
                 names.push(name.to_string());
             }
         }
@@ -164,7 +152,7 @@ mod tests {
     const C: &str = "f\n  g\n";
 
     #[test]
-    fn more_than_half_is_steady_and_the_others_are_variants_with_their_place() {
+    fn a_majority_is_steady_and_the_others_are_variants_with_their_place() {
         let Steadiness::Steady(steady) = check(&[B, A, A, C, A, B, A]) else { panic!("not steady") };
         assert_eq!((steady.agreeing, steady.iterations), (4, 7));
         assert_eq!(steady.path, parse(A).unwrap());
@@ -176,11 +164,10 @@ mod tests {
                 (vec![3], "line 3, in f: nothing more instead of h".to_owned())
             ]
         );
-        assert_eq!(steady.first_to_differ().unwrap().0, 0);
     }
 
     #[test]
-    fn exactly_half_is_not_enough() {
+    fn half_of_the_iterations_are_not_enough() {
         let Steadiness::Inconclusive(unstable) = check(&[A, B, A, C]) else { panic!("steady") };
         assert_eq!((unstable.agreeing, unstable.iterations), (2, 4));
         assert_eq!(unstable.most_frequent, Some(parse(A).unwrap()));
@@ -188,13 +175,13 @@ mod tests {
     }
 
     #[test]
-    fn no_iteration_at_all_is_inconclusive() {
+    fn no_iterations_are_inconclusive() {
         assert!(matches!(check(&[]), Steadiness::Inconclusive(Unstable { iterations: 0, .. })));
     }
 
     #[test]
     fn one_iteration_agrees_with_itself() {
         let Steadiness::Steady(steady) = check(&[A]) else { panic!("not steady") };
-        assert!(steady.variants.is_empty() && steady.first_to_differ().is_none());
+        assert!(steady.variants.is_empty());
     }
 }

@@ -1,6 +1,6 @@
-//! The readable, stable text of a path, and its parser: snapshots are compared from their text too.
+//! The readable, stable text of a path, and its parser. Snapshots are also compared after they are parsed.
 //!
-//! One node is one line, two spaces a level, so one changed function is one changed line:
+//! Each node is one line, indented by two spaces per level, so a changed function is a changed line:
 //!
 //! ```text
 //! __x64_sys_recvfrom
@@ -12,9 +12,9 @@
 //!       tcp_update_recv_tstamps
 //! ```
 //!
-//! Lines that are no function begin with `~ `: `~ sleeps`, `~ preempted`, `~ wakes NAME`, `~ in NAME`, `~ repeats`.
-//! A name's white space, control characters, backslashes and a leading `~` are written as `\u{HEX}`, and an empty name as
-//! `\e`, so any name survives.
+//! Lines that are not functions start with `~ `: `~ sleeps`, `~ preempted`, `~ wakes NAME`, `~ in NAME`, `~ repeats`.
+//! White space, control characters, backslashes and a leading `~` in a name are written as `\u{HEX}`, and an empty name
+//! as `\e`, so any name survives.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use thiserror::Error;
 
 use super::{CallPath, PathEntry, PathNode};
 
-/// Writes a path as text, a line a node, each line ended by a newline. [`parse`] reads it back.
+/// Writes a path as text. Every line ends with a newline. [`parse`] reads it back.
 pub fn write(path: &CallPath) -> String {
     let mut out = String::new();
     for node in &path.nodes {
@@ -36,18 +36,18 @@ pub fn write(path: &CallPath) -> String {
     out
 }
 
-/// One node as its line, without indentation and newline.
+/// The line of a node, without indentation and newline.
 pub fn line(node: &PathNode) -> String {
-    let mut out = step(&node.what);
+    let mut out = entry(&node.entry);
     if node.times != 1 {
         let _ = write!(out, " ×{}", node.times);
     }
     out
 }
 
-/// What a node stands for, as its line says it, without the count.
-pub fn step(what: &PathEntry) -> String {
-    match what {
+/// The text of an entry: a node's line without its count.
+pub fn entry(entry: &PathEntry) -> String {
+    match entry {
         PathEntry::Call(name) => escape(name),
         PathEntry::Repeat => "~ repeats".to_owned(),
         PathEntry::In(name) => format!("~ in {}", escape(name)),
@@ -57,21 +57,19 @@ pub fn step(what: &PathEntry) -> String {
     }
 }
 
-/// A line that is not a path's: which (from 1), what was expected, what was found.
+/// A line of the text is invalid.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("line {line} of the path: expected {expected}, found {found}")]
 pub struct TextError {
-    /// The line, from 1.
+    /// From 1.
     pub line: usize,
-    /// What could have stood there.
     pub expected: String,
-    /// What stands there.
     pub found: String,
 }
 
-/// Reads what [`write()`] wrote. Lines may end in `\r\n`; the last one needs no newline.
+/// Parses what [`write()`] wrote. Lines may end in `\r\n`; the last one needs no newline.
 ///
-/// The text comes from files that people edit: any text gives a path or an error that names the line.
+/// People edit these texts, so any text gives a path or an error with the line.
 pub fn parse(text: &str) -> Result<CallPath, TextError> {
     let mut nodes: Vec<PathNode> = Vec::new();
     let mut interned = std::collections::HashSet::new();
@@ -79,28 +77,28 @@ pub fn parse(text: &str) -> Result<CallPath, TextError> {
     for (index, line) in text.lines().enumerate() {
         let fail = |expected: &str, found: String| TextError { line: index + 1, expected: expected.to_owned(), found };
         if let (Some(period), true) = (nodes.last(), index > 0)
-            && period.what == PathEntry::Repeat
+            && period.entry == PathEntry::Repeat
             && !line.starts_with(&"  ".repeat(period.depth as usize + 1))
         {
-            return Err(fail("what is repeated, one level deeper than `~ repeats`", quoted(line)));
+            return Err(fail("the repeated lines, one level deeper than `~ repeats`", quoted(line)));
         }
         let content = line.trim_start_matches(' ');
         let spaces = line.len() - content.len();
         if content.is_empty() {
-            return Err(fail("a function or a line beginning with `~ `", "an empty line".to_owned()));
+            return Err(fail("a function or a line that starts with `~ `", "an empty line".to_owned()));
         }
         let depth = u32::try_from(spaces / 2).unwrap_or(u32::MAX);
         if spaces % 2 != 0 || depth > deepest {
             let expected = format!("an even number of spaces, at most {}", u64::from(deepest) * 2);
             return Err(fail(&expected, format!("{spaces}")));
         }
-        let (what, times) = split_times(content).map_err(|found| fail("a count of at least 2 behind ` ×`", found))?;
-        let what = parse_step(what, &mut interned).map_err(|(expected, found)| fail(expected, found))?;
-        deepest = depth + u32::from(what.can_have_children());
-        nodes.push(PathNode { depth, what, times });
+        let (entry, times) = split_times(content).map_err(|found| fail("a count of at least 2 after ` ×`", found))?;
+        let entry = parse_entry(entry, &mut interned).map_err(|(expected, found)| fail(expected, found))?;
+        deepest = depth + u32::from(entry.can_have_children());
+        nodes.push(PathNode { depth, entry, times });
     }
-    if nodes.last().is_some_and(|last| last.what == PathEntry::Repeat) {
-        let expected = "what is repeated, one level deeper than `~ repeats`".to_owned();
+    if nodes.last().is_some_and(|last| last.entry == PathEntry::Repeat) {
+        let expected = "the repeated lines, one level deeper than `~ repeats`".to_owned();
         return Err(TextError { line: nodes.len() + 1, expected, found: "the end".to_owned() });
     }
     Ok(CallPath { nodes })
@@ -115,21 +113,21 @@ fn quoted(text: &str) -> String {
 }
 
 fn split_times(content: &str) -> Result<(&str, u32), String> {
-    let Some((what, count)) = content.rsplit_once(" ×") else {
+    let Some((entry, count)) = content.rsplit_once(" ×") else {
         return Ok((content, 1));
     };
     let digits = !count.is_empty() && count.bytes().all(|byte| byte.is_ascii_digit()) && !count.starts_with('0');
     match count.parse() {
-        Ok(times) if digits && times > 1 => Ok((what, times)),
+        Ok(times) if digits && times > 1 => Ok((entry, times)),
         _ => Err(quoted(count)),
     }
 }
 
 type Names = std::collections::HashSet<Arc<str>>;
 
-fn parse_step(what: &str, names: &mut Names) -> Result<PathEntry, (&'static str, String)> {
-    let Some(mark) = what.strip_prefix('~') else {
-        return Ok(PathEntry::Call(name(what, names)?));
+fn parse_entry(text: &str, names: &mut Names) -> Result<PathEntry, (&'static str, String)> {
+    let Some(mark) = text.strip_prefix('~') else {
+        return Ok(PathEntry::Call(name(text, names)?));
     };
     match mark {
         " sleeps" => return Ok(PathEntry::Sleeps),
@@ -140,13 +138,13 @@ fn parse_step(what: &str, names: &mut Names) -> Result<PathEntry, (&'static str,
     match (mark.strip_prefix(" wakes "), mark.strip_prefix(" in ")) {
         (Some(who), _) => Ok(PathEntry::Wakes(name(who, names)?)),
         (_, Some(who)) => Ok(PathEntry::In(name(who, names)?)),
-        _ => Err(("`~ sleeps`, `~ preempted`, `~ repeats`, `~ wakes NAME` or `~ in NAME`", quoted(what))),
+        _ => Err(("`~ sleeps`, `~ preempted`, `~ repeats`, `~ wakes NAME` or `~ in NAME`", quoted(text))),
     }
 }
 
 fn name(escaped: &str, names: &mut Names) -> Result<Arc<str>, (&'static str, String)> {
     let name =
-        unescape(escaped).ok_or(("a name without spaces, odd characters written as `\\u{HEX}`", quoted(escaped)))?;
+        unescape(escaped).ok_or(("a name without spaces, with special characters as `\\u{HEX}`", quoted(escaped)))?;
     if let Some(known) = names.get(name.as_str()) {
         return Ok(known.clone());
     }
@@ -155,8 +153,9 @@ fn name(escaped: &str, names: &mut Names) -> Result<Arc<str>, (&'static str, Str
     Ok(name)
 }
 
-/// What a name cannot begin with as it is: a mark does, and behind a blank (`~ wakes ×2`) a count.
-const LOOKS_LIKE_MORE: [char; 2] = ['~', '×'];
+/// Characters that a name's text cannot start with: a mark starts with `~`, and after a space (`~ wakes ×2`) `×` starts
+/// a count.
+const AMBIGUOUS_STARTS: [char; 2] = ['~', '×'];
 
 fn needs_escape(c: char) -> bool {
     c.is_whitespace() || c.is_control() || c == '\\'
@@ -166,12 +165,12 @@ fn escape(name: &str) -> String {
     if name.is_empty() {
         return "\\e".to_owned();
     }
-    if !name.starts_with(LOOKS_LIKE_MORE) && !name.contains(needs_escape) {
+    if !name.starts_with(AMBIGUOUS_STARTS) && !name.contains(needs_escape) {
         return name.to_owned();
     }
     let mut out = String::new();
     for (index, c) in name.char_indices() {
-        if needs_escape(c) || (index == 0 && LOOKS_LIKE_MORE.contains(&c)) {
+        if needs_escape(c) || (index == 0 && AMBIGUOUS_STARTS.contains(&c)) {
             let _ = write!(out, "\\u{{{:x}}}", c as u32);
         } else {
             out.push(c);
@@ -180,7 +179,7 @@ fn escape(name: &str) -> String {
     out
 }
 
-/// `None` for what [`escape`] never writes, so that a name has one spelling only.
+/// Returns `None` for text that [`escape`] never writes, so that every name has exactly one spelling.
 fn unescape(escaped: &str) -> Option<String> {
     if escaped == "\\e" {
         return Some(String::new());
@@ -221,7 +220,7 @@ __x64_sys_recvfrom
 ";
 
     #[test]
-    fn a_text_read_and_written_is_the_same_text() {
+    fn a_text_that_is_parsed_and_written_is_unchanged() {
         assert_eq!(write(&parse(SAMPLE).unwrap()), SAMPLE);
         assert_eq!(write(&parse(&SAMPLE.replace('\n', "\r\n")).unwrap()), SAMPLE);
         assert_eq!(parse("").unwrap(), CallPath::default());
@@ -244,8 +243,8 @@ __x64_sys_recvfrom
             ("a\\u{61}\n", 1, "a name without spaces"),
             ("~ sleeps\n  a\n", 2, "at most 0"),
             ("~ dreams\n", 1, "`~ sleeps`"),
-            ("~ repeats ×2\n", 2, "what is repeated"),
-            ("~ repeats ×2\na\n", 2, "what is repeated"),
+            ("~ repeats ×2\n", 2, "the repeated lines"),
+            ("~ repeats ×2\na\n", 2, "the repeated lines"),
             ("~ wakes \n", 1, "a name without spaces"),
         ] {
             let error = error(text);

@@ -15,7 +15,7 @@ pub(crate) fn call_trees(forests: &CallForests, symbols: &Symbols) -> String {
     }
     let first = forests.by_task.values().filter_map(|forest| forest.nodes.first()).map(|node| node.start).min();
     for forest in forests.by_task.values().filter(|forest| !forest.nodes.is_empty()) {
-        let calls = forest.nodes.iter().filter(|node| matches!(node.what, NodeKind::Call { .. })).count();
+        let calls = forest.nodes.iter().filter(|node| matches!(node.kind, NodeKind::Call { .. })).count();
         let _ = writeln!(out, "\n{} ({calls} calls)", task(forest, forests));
         let _ = writeln!(out, "{:>12} {:>3}     {:>10}", "µs", "CPU", "ns");
         for node in &forest.nodes {
@@ -41,7 +41,7 @@ fn who(pid: i32, forests: &CallForests) -> String {
 }
 
 fn write_node(node: &Node, first: u64, forests: &CallForests, symbols: &Symbols, out: &mut String) {
-    let (took, text) = match &node.what {
+    let (took, text) = match &node.kind {
         NodeKind::Call { func, end } => {
             let name = symbols.name(*func).map_or_else(|| format!("{func:#x}"), printable);
             (end.map_or_else(|| "-".to_owned(), |end| end.saturating_sub(node.start).to_string()), name)

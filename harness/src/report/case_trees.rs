@@ -58,12 +58,12 @@ const COSTS_UNTIL: usize = 72;
 
 /// Formats a path with the costs of its functions, where they are known.
 fn costed(path: &CallPath, costs: &Costs) -> String {
-    let line = |(text, node): (&str, &PathNode)| match node.what.function().and_then(|name| costs.get(name)) {
+    let line = |(text, node): (&str, &PathNode)| match node.entry.function().and_then(|name| costs.get(name)) {
         Some(cost) => {
             let room = COSTS_UNTIL.saturating_sub(text.chars().count());
             format!("  {text} {:>room$}", change_words::grouped(*cost))
         }
-        None if node.what.function().is_none() => format!("{MARK}  {text}{MARK:#}"),
+        None if node.entry.function().is_none() => format!("{MARK}  {text}{MARK:#}"),
         None => format!("  {text}"),
     };
     text::write(path).lines().zip(&path.nodes).map(line).collect::<Vec<_>>().join("\n")

@@ -55,7 +55,7 @@ pub(crate) fn cost(line: &DiffLine, cost: Cost) -> Option<String> {
 /// Explains the numbers beside a path's calls; `None` if there are none.
 pub(crate) fn about_costs(path: &CallPath, costs: &Costs) -> Option<&'static str> {
     let is_switch =
-        |node: &PathNode| matches!(node.what, PathEntry::Sleeps | PathEntry::Wakes(_) | PathEntry::Preempted);
+        |node: &PathNode| matches!(node.entry, PathEntry::Sleeps | PathEntry::Wakes(_) | PathEntry::Preempted);
     match (costs.is_empty(), path.nodes.iter().any(is_switch)) {
         (true, _) => None,
         (false, false) => Some("median instructions of a call, including its callees"),

@@ -62,14 +62,14 @@ pub(crate) fn matrix(section: &str, matrix: &Matrix) -> String {
     let classes: Vec<String> = matrix
         .classes
         .iter()
-        .map(|class| class.iter().map(|index| matrix.kernels[*index].kernel.as_str()).collect::<Vec<_>>().join(" "))
+        .map(|class| class.iter().map(|index| matrix.kernels[*index].as_str()).collect::<Vec<_>>().join(" "))
         .collect();
     let _ = writeln!(out, "  {section}: {} ({})", count(classes.len(), "path"), classes.join(" | "));
     for change in &matrix.changes {
         let first: Vec<String> =
             change.first_changed.iter().map(|(change, name)| diff_words::brief(change, name)).collect();
         let lines = count(change.diff.changes().count(), "line");
-        let (before, after) = (&matrix.kernels[change.before].kernel, &matrix.kernels[change.after].kernel);
+        let (before, after) = (&matrix.kernels[change.before], &matrix.kernels[change.after]);
         let _ = writeln!(out, "    since {after} (not yet in {before}): {lines}, first {}", first.join(", "));
     }
     out

@@ -28,7 +28,7 @@ pub(super) fn line(explained: &ExplainedDiff, at: usize) -> Option<Words> {
         sign: change_words::sign(line),
         line: format!("{}{}", "  ".repeat(line.depth() as usize), text::line(node)),
         why,
-        is_mark: node.what.function().is_none(),
+        is_mark: node.entry.function().is_none(),
     })
 }
 

@@ -41,9 +41,7 @@ pub(crate) fn fetched(fetched: &Fetched) -> String {
         let unlocked = if kernel.unlocked { " (not the locked version)" } else { "" };
         let _ = writeln!(out, "{:<8} {}{unlocked}", kernel.series, kernel.version);
     }
-    if let Some(qemu) = &fetched.qemu {
-        let _ = writeln!(out, "QEMU     {}", qemu.version);
-    }
+    let _ = writeln!(out, "QEMU     {}", fetched.qemu.version);
     out
 }
 

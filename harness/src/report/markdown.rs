@@ -134,7 +134,7 @@ fn summary(first: &Changed, decision: &Decision) -> String {
         let line = &explained.diff.lines[at];
         let Some(node) = line.node() else { continue };
         all += 1;
-        let words = format!("{} {}", code(&text::step(&node.what)), plain(&kind(line)));
+        let words = format!("{} {}", code(&text::entry(&node.entry)), plain(&kind(line)));
         if named.len() < NAMED && !named.contains(&words) {
             named.push(words);
         }

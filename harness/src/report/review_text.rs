@@ -93,7 +93,7 @@ fn write_lines(one: &Pending, differences: &[SectionDiff], decision: Option<&Dec
                     sign: sign(line),
                     line: format!("{}{}", "  ".repeat(line.depth() as usize), text::line(node)),
                     why: kind_and_reason(explained, at),
-                    is_mark: node.what.function().is_none(),
+                    is_mark: node.entry.function().is_none(),
                 };
                 write_line(&words, out);
             }

@@ -108,14 +108,14 @@ fn samples(runs: usize, mut one: impl FnMut() -> Result<Duration, VmError>) -> R
 
 fn boots(kernel: &Kernel, fetched: &Fetched, images: &Images, boots: usize) -> Result<(Vec<u64>, Vec<u64>), VmError> {
     let guest = prepare::plain_kernel(kernel)?;
-    let Some(qemu) = fetched.qemu.as_ref().map(prepare::program) else { return Ok((Vec::new(), Vec::new())) };
+    let qemu = prepare::program(&fetched.qemu);
     let times = (0..boots).map(|_| images.measure_boot(&guest, &Machine::default(), &qemu));
     let times = times.collect::<Result<Vec<_>, _>>()?;
     Ok(times.iter().map(|boot| (boot.ready_ms, boot.arming_ms)).unzip())
 }
 
 fn run_nothing(image: &WarmImage) -> Result<Duration, VmError> {
-    let plan = Plan::of_nobody(Pass::Timing { milestones: None });
+    let plan = Plan::empty(Pass::Timing { milestones: None });
     let started = Instant::now();
     run_plan(image, ImageKind::Untraced, plan, &RunLimits::default())?;
     Ok(started.elapsed())

@@ -58,7 +58,7 @@ impl Project {
         let root = find_root(options.root.as_deref())?;
         let pins = Pins::load(&root)?;
         let lock = Lock::load(&root)?;
-        Ok(Self { pins, lock, cache: Cache::locate()?, root, fetch: options.fetch.clone() })
+        Ok(Self { pins, lock, cache: Cache::locate().map_err(KernelError::from)?, root, fetch: options.fetch.clone() })
     }
 
     /// All cases, checked.

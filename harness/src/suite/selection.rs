@@ -2,6 +2,7 @@
 
 use crate::case::{Case, CaseName};
 use crate::kernel::Series;
+use crate::nearest::nearest;
 
 /// What was chosen.
 #[derive(Clone, Debug)]
@@ -16,7 +17,7 @@ pub struct Selection<'a> {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SelectionError {
     /// A case.
-    #[error("no case is called {name:?}{}; `rxpath cases list` shows all", nearest(.near))]
+    #[error("no case is called {name:?}{}; `rxpath cases list` shows all", did_you_mean(.near))]
     UnknownCase {
         /// As written.
         name: String,
@@ -25,7 +26,7 @@ pub enum SelectionError {
     },
 }
 
-fn nearest(near: &[String]) -> String {
+fn did_you_mean(near: &[String]) -> String {
     if near.is_empty() { String::new() } else { format!("; did you mean {}?", near.join(" or ")) }
 }
 
@@ -39,11 +40,8 @@ pub fn choose<'a>(cases: &'a [Case], names: &[String]) -> Result<Vec<&'a Case>, 
     }
     for name in names {
         if !cases.iter().any(|case| chooses(name, &case.name)) {
-            let mut by_likeness: Vec<(f64, &str)> =
-                cases.iter().map(|case| (strsim::jaro_winkler(name, &case.name), case.name.as_str())).collect();
-            by_likeness.sort_by(|a, b| b.0.total_cmp(&a.0));
-            let near = by_likeness.iter().filter(|(likeness, _)| *likeness > 0.8).take(3);
-            let near = near.map(|(_, name)| (*name).to_owned()).collect();
+            let near = nearest(name, cases.iter().map(|case| case.name.as_str()));
+            let near = near.into_iter().map(str::to_owned).collect();
             return Err(SelectionError::UnknownCase { name: name.clone(), near });
         }
     }

@@ -1,35 +1,30 @@
-//! From a record's bytes to an event, by the layouts that the kernel's own `format` files give.
+//! Decodes a record's bytes into an event, by the layouts in the kernel's own `format` files.
 //!
-//! The formats are resolved once, into offsets; decoding a record then allocates nothing.
+//! The formats are resolved into offsets once; decoding a record then allocates nothing.
 
 use super::{
     format::{Field, Format, FormatError},
-    page::Endian,
+    ring_page::Endian,
 };
 use std::ops::RangeInclusive;
 
-/// `TRACE_FLAG_HARDIRQ` of `include/linux/trace_events.h`.
+/// Flags of `enum trace_flag_type` (`include/linux/trace_events.h`).
 const FLAG_HARDIRQ: u8 = 0x08;
-/// `TRACE_FLAG_SOFTIRQ`.
 const FLAG_SOFTIRQ: u8 = 0x10;
-/// `TRACE_FLAG_NMI`.
 const FLAG_NMI: u8 = 0x40;
 
-/// What every record begins with.
+/// The fields that every record begins with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Common {
-    /// The event's number.
     pub id: u16,
     /// `enum trace_flag_type` of `include/linux/trace_events.h`.
     pub flags: u8,
-    /// Depth of preemption being disabled (newer kernels: of migration being disabled too, in the upper half).
-    pub preempt_count: u8,
-    /// The task that was current.
+    /// The current task.
     pub pid: i32,
 }
 
 impl Common {
-    /// The flags, as far as they say which kind of interrupt was being served.
+    /// Which kinds of interrupt the flags say were being served.
     #[inline]
     pub fn interrupted(&self) -> super::Interrupted {
         super::Interrupted {
@@ -43,11 +38,11 @@ impl Common {
 /// A function was entered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Entry<'a> {
-    /// The function's address, a few bytes into it where it starts with a landing instruction (`endbr64`).
+    /// The function's address; a few bytes past its start if it begins with a landing instruction (`endbr64`).
     pub func: u64,
     /// Depth on the task's shadow stack; negative where the kernel marks a function of `set_graph_notrace`.
     pub depth: i64,
-    /// Where it was called from (option `funcgraph-retaddr`).
+    /// The caller's address (option `funcgraph-retaddr`).
     pub retaddr: Option<u64>,
     /// The raw argument registers, machine words in the traced machine's byte order (option `funcgraph-args`).
     pub args: &'a [u8],
@@ -60,30 +55,24 @@ pub struct Exit {
     pub func: u64,
     /// Depth on the task's shadow stack, as at its entry.
     pub depth: i64,
-    /// Calls of this task that were not recorded so far because its shadow stack was full.
+    /// How many calls of this task were not recorded so far because its shadow stack was full.
     pub overrun: u64,
-    /// The clock of function_graph at entry and exit, where the kernel records it.
-    pub times: Option<(u64, u64)>,
-    /// What it returned (option `funcgraph-retval`).
-    pub retval: Option<u64>,
 }
 
 /// `sched:sched_switch`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Switch<'a> {
-    /// Who ran.
     pub prev_pid: i32,
-    /// That task's name, padded with zeroes.
+    /// Padded with zeroes.
     pub prev_comm: &'a [u8],
     /// The state it left in, as the kernel's letter.
     pub prev_state: char,
-    /// Who runs next.
     pub next_pid: i32,
-    /// That task's name, padded with zeroes.
+    /// Padded with zeroes.
     pub next_comm: &'a [u8],
 }
 
-/// What a record says.
+/// What a record reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event<'a> {
     /// `ftrace:funcgraph_entry` or `ftrace:fgraph_retaddr_entry`.
@@ -94,48 +83,37 @@ pub enum Event<'a> {
     Switch(Switch<'a>),
     /// `sched:sched_waking`.
     Waking {
-        /// Who is being woken.
         pid: i32,
-        /// That task's name, padded with zeroes.
+        /// Padded with zeroes.
         comm: &'a [u8],
     },
     /// `sched:sched_wakeup`, `sched:sched_wakeup_new`.
     Woken {
-        /// Who was woken.
         pid: i32,
-        /// That task's name, padded with zeroes.
+        /// Padded with zeroes.
         comm: &'a [u8],
     },
     /// `irq:irq_handler_entry` and its like.
     Irq {
-        /// The event's name.
         event: &'static str,
-        /// Vector (softirq) or line (irq).
+        /// The vector of a softirq, the line of an interrupt.
         number: i64,
     },
     /// `ftrace:raw_data`: what was written to `trace_marker_raw`.
     Marker {
-        /// Id and payload. The kernel does not keep the payload's length: up to three bytes of padding follow it.
+        /// Id and payload. The kernel does not record the payload's length: up to three bytes of padding follow it.
         bytes: &'a [u8],
     },
-    /// `ftrace:print`: what was written to `trace_marker`, without the newline that ends it.
-    Print {
-        /// The text.
-        text: &'a [u8],
-    },
-    /// An event that rxpath has no use for.
-    Other {
-        /// Its number.
-        id: u16,
-    },
+    /// An event that rxpath does not use.
+    Other { id: u16 },
 }
 
-/// A record too short for the fields that its format names.
+/// A record that is too short for the fields of its format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooShort {
-    /// The event's number, if even that could be read.
+    /// `None` if the record is too short even for the event's number.
     pub id: Option<u16>,
-    /// Bytes in the record.
+    /// In bytes.
     pub length: usize,
 }
 
@@ -144,12 +122,12 @@ pub struct TooShort {
 pub struct EventDecoder {
     endian: Endian,
     common: CommonAt,
-    /// By event number.
+    /// Indexed by event number.
     kinds: Vec<Kind>,
     has_function_graph: bool,
 }
 
-/// A number's place in a record.
+/// Where a number is in a record.
 #[derive(Clone, Copy, Debug)]
 struct Number {
     at: u16,
@@ -157,7 +135,7 @@ struct Number {
     signed: bool,
 }
 
-/// The place of a name, always `TASK_COMM_LEN` bytes or so: it has a size in the format.
+/// Where a task's name is in a record: `TASK_COMM_LEN` bytes, as the format says.
 #[derive(Clone, Copy, Debug)]
 struct Bytes {
     at: u16,
@@ -168,7 +146,6 @@ struct Bytes {
 struct CommonAt {
     id: Number,
     flags: Number,
-    preempt_count: Number,
     pid: Number,
 }
 
@@ -176,12 +153,11 @@ struct CommonAt {
 enum Kind {
     Other,
     Entry { func: Number, depth: Number, retaddr: Option<Number>, args_at: Option<u16> },
-    Exit { func: Number, depth: Number, overrun: Number, times: Option<(Number, Number)>, retval: Option<Number> },
+    Exit { func: Number, depth: Number, overrun: Number },
     Switch(Box<SwitchAt>),
     Wake { pid: Number, comm: Bytes, done: bool },
     Irq { event: &'static str, number: Number },
     Marker { at: u16 },
-    Print { at: u16 },
 }
 
 #[derive(Clone, Debug)]
@@ -195,7 +171,7 @@ struct SwitchAt {
 }
 
 impl EventDecoder {
-    /// Resolves the formats of a kernel. Events it does not know are fine, and become [`Event::Other`].
+    /// Resolves the formats of a kernel. Unknown events are allowed and become [`Event::Other`].
     pub fn new(formats: &[Format], endian: Endian) -> Result<Self, FormatError> {
         let Some(first) = formats.first() else {
             return Err(FormatError::Missing { file: "the capture".into(), what: "event format".into() });
@@ -203,7 +179,6 @@ impl EventDecoder {
         let common = CommonAt {
             id: number(first, "common_type", 2..=2)?,
             flags: number(first, "common_flags", 1..=1)?,
-            preempt_count: number(first, "common_preempt_count", 1..=1)?,
             pid: number(first, "common_pid", 4..=4)?,
         };
         let last = formats.iter().map(|format| format.id).max().unwrap_or(0);
@@ -218,12 +193,11 @@ impl EventDecoder {
         Ok(Self { endian, common, kinds, has_function_graph: seen.0 && seen.1 })
     }
 
-    /// Whether the formats of function_graph's own records are among those given.
+    /// Whether the formats of function_graph's own records were given.
     pub fn has_function_graph(&self) -> bool {
         self.has_function_graph
     }
 
-    /// Decodes one record.
     #[inline(always)]
     pub fn decode<'a>(&self, data: &'a [u8]) -> Result<(Common, Event<'a>), TooShort> {
         let Some(common) = self.common(data) else {
@@ -242,7 +216,6 @@ impl EventDecoder {
         Some(Common {
             id: self.endian.u16(data, usize::from(at.id.at))?,
             flags: *data.get(usize::from(at.flags.at))?,
-            preempt_count: *data.get(usize::from(at.preempt_count.at))?,
             pid: self.endian.u32(data, usize::from(at.pid.at))? as i32,
         })
     }
@@ -250,27 +223,19 @@ impl EventDecoder {
     #[inline(always)]
     fn event<'a>(&self, kind: &Kind, id: u16, data: &'a [u8]) -> Option<Event<'a>> {
         let read = |number: &Number| self.read(number, data);
-        let optional = |number: &Option<Number>| match number {
-            Some(number) => read(number).map(Some),
-            None => Some(None),
-        };
         Some(match kind {
             Kind::Entry { func, depth, retaddr, args_at } => Event::Entry(Entry {
                 func: read(func)?,
                 depth: read(depth)? as i64,
-                retaddr: optional(retaddr)?,
-                args: args_at.and_then(|at| data.get(usize::from(at)..)).unwrap_or(&[]),
-            }),
-            Kind::Exit { func, depth, overrun, times, retval } => Event::Exit(Exit {
-                func: read(func)?,
-                depth: read(depth)? as i64,
-                overrun: read(overrun)?,
-                times: match times {
-                    Some((called, returned)) => Some((read(called)?, read(returned)?)),
+                retaddr: match retaddr {
+                    Some(retaddr) => Some(read(retaddr)?),
                     None => None,
                 },
-                retval: optional(retval)?,
+                args: args_at.and_then(|at| data.get(usize::from(at)..)).unwrap_or(&[]),
             }),
+            Kind::Exit { func, depth, overrun } => {
+                Event::Exit(Exit { func: read(func)?, depth: read(depth)? as i64, overrun: read(overrun)? })
+            }
             Kind::Switch(at) => Event::Switch(Switch {
                 prev_pid: read(&at.prev_pid)? as i32,
                 prev_comm: slice(&at.prev_comm, data)?,
@@ -282,7 +247,6 @@ impl EventDecoder {
             Kind::Wake { pid, comm, done: true } => Event::Woken { pid: read(pid)? as i32, comm: slice(comm, data)? },
             Kind::Irq { event, number } => Event::Irq { event, number: read(number)? as i64 },
             Kind::Marker { at } => Event::Marker { bytes: data.get(usize::from(*at)..)? },
-            Kind::Print { at } => Event::Print { text: text(data.get(usize::from(*at)..)?) },
             Kind::Other => Event::Other { id },
         })
     }
@@ -307,13 +271,6 @@ fn slice<'a>(bytes: &Bytes, data: &'a [u8]) -> Option<&'a [u8]> {
     data.get(usize::from(bytes.at)..)?.get(..usize::from(bytes.size))
 }
 
-/// A C string's bytes, without the newline that `trace_marker` adds.
-fn text(bytes: &[u8]) -> &[u8] {
-    let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
-    bytes[..end].strip_suffix(b"\n").unwrap_or(&bytes[..end])
-}
-
-/// Resolves the fields of an event that rxpath uses.
 fn resolve(format: &Format) -> Result<Kind, FormatError> {
     let long = |name| number(format, name, 4..=8);
     let int = |name| number(format, name, 4..=4);
@@ -322,18 +279,9 @@ fn resolve(format: &Format) -> Result<Kind, FormatError> {
             func: long("func")?,
             depth: long("depth")?,
             retaddr: format.field("retaddr").map(|_| long("retaddr")).transpose()?,
-            args_at: format.field("args").map(|field| place(format, field, "the end of the record")).transpose()?,
+            args_at: format.field("args").map(|field| offset(format, field, "the end of the record")).transpose()?,
         },
-        "funcgraph_exit" => Kind::Exit {
-            func: long("func")?,
-            depth: long("depth")?,
-            overrun: long("overrun")?,
-            times: match (format.field("calltime"), format.field("rettime")) {
-                (Some(_), Some(_)) => Some((long("calltime")?, long("rettime")?)),
-                _ => None,
-            },
-            retval: format.field("retval").map(|_| long("retval")).transpose()?,
-        },
+        "funcgraph_exit" => Kind::Exit { func: long("func")?, depth: long("depth")?, overrun: long("overrun")? },
         "sched_switch" => Kind::Switch(Box::new(SwitchAt {
             prev_pid: int("prev_pid")?,
             prev_comm: bytes(format, "prev_comm")?,
@@ -353,11 +301,7 @@ fn resolve(format: &Format) -> Result<Kind, FormatError> {
         "softirq_raise" => Kind::Irq { event: "softirq_raise", number: int("vec")? },
         "raw_data" => {
             let id = format.field("id").ok_or_else(|| format.missing("field id"))?;
-            Kind::Marker { at: place(format, id, "4 bytes")? }
-        }
-        "print" => {
-            let text = format.field("buf").ok_or_else(|| format.missing("field buf"))?;
-            Kind::Print { at: place(format, text, "the end of the record")? }
+            Kind::Marker { at: offset(format, id, "4 bytes")? }
         }
         _ => Kind::Other,
     })
@@ -366,7 +310,7 @@ fn resolve(format: &Format) -> Result<Kind, FormatError> {
 fn number(format: &Format, name: &str, sizes: RangeInclusive<u32>) -> Result<Number, FormatError> {
     let field = format.field(name).ok_or_else(|| format.missing(&format!("field {name}")))?;
     let usable = matches!(field.size, 1 | 2 | 4 | 8) && sizes.contains(&field.size);
-    let at = place(format, field, "an integer of 1, 2, 4 or 8 bytes")?;
+    let at = offset(format, field, "an integer of 1, 2, 4 or 8 bytes")?;
     if !usable {
         return Err(unusable(format, field, "an integer of the kernel's usual size"));
     }
@@ -376,10 +320,10 @@ fn number(format: &Format, name: &str, sizes: RangeInclusive<u32>) -> Result<Num
 fn bytes(format: &Format, name: &str) -> Result<Bytes, FormatError> {
     let field = format.field(name).ok_or_else(|| format.missing(&format!("field {name}")))?;
     let size = u16::try_from(field.size).map_err(|_| unusable(format, field, "a short name"))?;
-    Ok(Bytes { at: place(format, field, "a short name")?, size })
+    Ok(Bytes { at: offset(format, field, "a short name")?, size })
 }
 
-fn place(format: &Format, field: &Field, expected: &'static str) -> Result<u16, FormatError> {
+fn offset(format: &Format, field: &Field, expected: &'static str) -> Result<u16, FormatError> {
     u16::try_from(field.offset).map_err(|_| unusable(format, field, expected))
 }
 
@@ -393,7 +337,7 @@ fn unusable(format: &Format, field: &Field, expected: &'static str) -> FormatErr
     }
 }
 
-/// The kernel's own table of task states, out of sched_switch's `print fmt`: `{ 0x00000001, "S" }, …`.
+/// Parses the kernel's table of task states in sched_switch's `print fmt`: `{ 0x00000001, "S" }, …`.
 fn state_letters(print: &str) -> Vec<(u64, char)> {
     let mut letters = Vec::new();
     for pair in print.split('{').skip(1) {
@@ -408,7 +352,8 @@ fn state_letters(print: &str) -> Vec<(u64, char)> {
     letters
 }
 
-/// `R` if no state of the table is set: also when only the bit for "preempted" (`TASK_REPORT_MAX`) is.
+/// The letter of a task state: `R` if no bit of the table is set, as when only the bit for "preempted"
+/// (`TASK_REPORT_MAX`) is.
 fn letter(letters: &[(u64, char)], state: u64) -> char {
     letters.iter().find(|(bits, _)| state & bits != 0).map_or('R', |(_, letter)| *letter)
 }
@@ -466,7 +411,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_whose_fields_are_gone_is_refused_by_name() {
+    fn an_event_that_lacks_a_field_is_refused_by_name() {
         let error = EventDecoder::new(&[format("funcgraph_exit", 10, "", "\"\"")], Endian::Little).unwrap_err();
         assert!(error.to_string().contains("funcgraph_exit"), "{error}");
     }

@@ -1,63 +1,43 @@
-//! The text in which a kernel describes its own records: `events/header_page` and `events/*/*/format`
-//! (kernel: `kernel/trace/trace_events.c`, `f_show` and `ring_buffer_print_page_header`).
+//! Parses the texts in which a kernel describes its own records: `events/header_page` and `events/*/*/format` (kernel:
+//! `kernel/trace/trace_events.c`, `f_show` and `ring_buffer_print_page_header`).
 
 use thiserror::Error;
 
-/// How the value of a field is found in a record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Placement {
-    /// It stands at the field's offset.
-    Inline,
-    /// At the offset stands a word: length in bytes in its upper half, offset from the record's start in its lower half.
-    DataLoc,
-    /// As [`Placement::DataLoc`], but the offset counts from the end of the word (kernels from 5.17 on).
-    RelLoc,
-}
-
 /// One `field:` line of a format.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Field {
-    /// The C type without name and array bounds, for example `unsigned long`.
-    pub kind: String,
-    /// The name, for example `common_pid`.
-    pub name: String,
-    /// Offset from the record's start, in bytes.
-    pub offset: u32,
-    /// Size in bytes; 0 for an array that runs to the record's end.
-    pub size: u32,
-    /// Whether the value is to be sign-extended.
-    pub signed: bool,
-    /// What stands between the brackets of an array (`16`, or nothing for an array without a bound).
-    pub array: Option<String>,
-    /// Where the value is.
-    pub placement: Placement,
+pub(crate) struct Field {
+    pub(crate) name: String,
+    /// In bytes from the record's start.
+    pub(crate) offset: u32,
+    /// In bytes; 0 for an array that extends to the record's end.
+    pub(crate) size: u32,
+    /// Whether to sign-extend the value.
+    pub(crate) signed: bool,
 }
 
 /// One event's `format` file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Format {
-    /// The event's name, without its system.
+    /// Without its system.
     pub name: String,
-    /// The number that stands in every record's `common_type`.
+    /// The value of `common_type` in every record of this event.
     pub id: u16,
-    /// Every field, the common ones first.
+    /// The common fields come first.
     pub fields: Vec<Field>,
-    /// What follows `print fmt:`.
+    /// The text after `print fmt:`.
     pub print: String,
 }
 
-/// The layout of a ring-buffer page: `events/header_page`.
+/// The layout of a ring-buffer page, from `events/header_page`. All values are in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HeaderPage {
-    /// Offset of the page's time stamp (8 bytes), in bytes.
+    /// Offset of the page's time stamp (8 bytes).
     pub timestamp_at: u32,
-    /// Offset of the commit word, in bytes.
     pub commit_at: u32,
-    /// Size of the commit word, the kernel's `long`: 4 or 8 bytes.
+    /// Size of the commit word, the kernel's `long`: 4 or 8.
     pub commit_size: u32,
-    /// Offset of the first record, in bytes.
     pub data_at: u32,
-    /// Room for records, in bytes.
+    /// Room for records.
     pub data_size: u32,
 }
 
@@ -68,50 +48,36 @@ impl HeaderPage {
     }
 }
 
-/// Why a description could not be understood.
+/// Why a kernel's description could not be understood.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum FormatError {
-    /// A line is not of the form that ftrace writes.
     #[error("line {line} of {file}: expected {expected}, found `{found}`")]
     Line {
         /// `header_page`, or the event's name as far as it is known.
         file: String,
         /// Counted from 1.
         line: usize,
-        /// What should have been there.
         expected: &'static str,
-        /// What was, shortened.
+        /// Shortened.
         found: String,
     },
-    /// Something that every such file has is not there.
+    /// A line or field that every such file has is missing.
     #[error("{file} has no {what}: is it the whole text of the kernel's own file?")]
     Missing {
         /// `header_page`, or the event's name as far as it is known.
         file: String,
-        /// What was looked for.
         what: String,
     },
-    /// A field has a size or place that the decoder cannot use.
+    /// A field has a size or offset that the decoder cannot use.
     #[error("field {field} of {file} is {size} bytes at offset {offset}; expected {expected}")]
-    Unusable {
-        /// The event's name.
-        file: String,
-        /// The field's name.
-        field: String,
-        /// As the kernel said.
-        offset: u32,
-        /// As the kernel said.
-        size: u32,
-        /// What the decoder can use.
-        expected: &'static str,
-    },
+    Unusable { file: String, field: String, offset: u32, size: u32, expected: &'static str },
 }
 
-/// A field at an offset beyond this cannot be in a record: a ring-buffer page is at most 64 KiB of data by far.
+/// No field is farther from the start of a record, in bytes: a ring-buffer page holds far less.
 const FARTHEST_FIELD: u32 = 1 << 20;
 
 impl Format {
-    /// Reads one `format` file.
+    /// Parses one `format` file.
     pub fn parse(text: &str) -> Result<Self, FormatError> {
         let mut format = Self { name: String::new(), id: 0, fields: Vec::new(), print: String::new() };
         let mut id = None;
@@ -148,7 +114,7 @@ impl Format {
 }
 
 impl HeaderPage {
-    /// Reads `events/header_page`.
+    /// Parses `events/header_page`.
     pub fn parse(text: &str) -> Result<Self, FormatError> {
         let mut fields = Vec::new();
         for (index, line) in text.lines().enumerate() {
@@ -196,7 +162,7 @@ fn bad_line(file: &str, index: usize, expected: &'static str, found: &str) -> Fo
     FormatError::Line { file: file.to_owned(), line: index + 1, expected, found }
 }
 
-/// Reads what follows `field:`. `signed` may be missing, as kernels before 2.6.33 wrote it.
+/// Parses the text after `field:`. `signed` may be missing, as in kernels before 2.6.33.
 fn parse_field(text: &str) -> Option<Field> {
     let mut parts = text.split(';').map(str::trim);
     let declaration = parts.next()?;
@@ -215,31 +181,18 @@ fn parse_field(text: &str) -> Option<Field> {
     if offset > FARTHEST_FIELD || size > FARTHEST_FIELD {
         return None;
     }
-    let (kind, name, array, placement) = parse_declaration(declaration)?;
-    Some(Field { kind, name, offset, size, signed, array, placement })
+    let name = declared_name(declaration)?.to_owned();
+    Some(Field { name, offset, size, signed })
 }
 
-/// Splits `unsigned long args[6]`, `char * name`, `__data_loc char[] comm` into type, name, bound and placement.
-fn parse_declaration(text: &str) -> Option<(String, String, Option<String>, Placement)> {
-    let (placement, text) = match text.split_once(' ') {
-        Some(("__data_loc", rest)) => (Placement::DataLoc, rest.trim()),
-        Some(("__rel_loc", rest)) => (Placement::RelLoc, rest.trim()),
-        _ => (Placement::Inline, text),
+/// The name in a declaration: `args` in `unsigned long args[6]`, `name` in `char * name`, `comm` in `__data_loc char[] comm`.
+fn declared_name(declaration: &str) -> Option<&str> {
+    let (_, name) = declaration.rsplit_once([' ', '*'])?;
+    let name = match name.split_once('[') {
+        Some((name, bound)) => bound.ends_with(']').then_some(name)?,
+        None => name,
     };
-    let (kind, rest) = text.rsplit_once([' ', '*'])?;
-    let pointer = text[kind.len()..].starts_with('*');
-    let mut kind = if pointer { format!("{kind}*") } else { kind.to_owned() };
-    let (name, mut array) = match rest.split_once('[') {
-        Some((name, bound)) => (name, Some(bound.strip_suffix(']')?.to_owned())),
-        None => (rest, None),
-    };
-    if placement != Placement::Inline
-        && let Some((element, bound)) = kind.clone().split_once('[')
-    {
-        array = Some(bound.trim_end_matches(']').to_owned());
-        kind = element.to_owned();
-    }
-    (!name.is_empty()).then(|| (kind.trim().to_owned(), name.to_owned(), array, placement))
+    (!name.is_empty()).then_some(name)
 }
 
 #[cfg(test)]
@@ -264,22 +217,18 @@ mod tests {
     }
 
     #[test]
-    fn fields_keep_type_bounds_and_placement() {
+    fn a_field_has_the_name_that_its_declaration_ends_with() {
         let text = "name: x\nID: 7\nformat:\n\
             \tfield:unsigned short common_type;\toffset:0;\tsize:2;\tsigned:0;\n\
             \tfield:char comm[16];\toffset:8;\tsize:16;\tsigned:0;\n\
-            \tfield:const char * name;\toffset:24;\tsize:8;\tsigned:0;\n\
+            \tfield:const char *name;\toffset:24;\tsize:8;\tsigned:0;\n\
             \tfield:__data_loc char[] text;\toffset:32;\tsize:4;\tsigned:0;\n\
-            \tfield:__rel_loc u8[] more;\toffset:36;\tsize:4;\tsigned:0;\n\
             \tfield:unsigned long args[];\toffset:40;\tsize:0;\tsigned:0;\n\nprint fmt: \"%s\", REC->text\n";
         let format = Format::parse(text).unwrap();
-        assert_eq!((format.name.as_str(), format.id, format.fields.len()), ("x", 7, 6));
-        assert_eq!(format.field("comm").unwrap().array.as_deref(), Some("16"));
-        assert_eq!(format.field("name").unwrap().kind, "const char *");
-        let text = format.field("text").unwrap();
-        assert_eq!((text.placement, text.kind.as_str()), (Placement::DataLoc, "char"));
-        assert_eq!(format.field("more").unwrap().placement, Placement::RelLoc);
-        assert_eq!(format.field("args").unwrap().array.as_deref(), Some(""));
+        assert_eq!((format.name.as_str(), format.id, format.print.as_str()), ("x", 7, "\"%s\", REC->text"));
+        let names: Vec<&str> = format.fields.iter().map(|field| field.name.as_str()).collect();
+        assert_eq!(names, ["common_type", "comm", "name", "text", "args"]);
+        assert_eq!(format.field("name").map(|field| (field.offset, field.size)), Some((24, 8)));
     }
 
     #[test]

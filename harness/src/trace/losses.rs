@@ -1,10 +1,10 @@
-//! The three faces of loss, told in words: overwritten or dropped records by the page, by the CPU's own statistics, and
-//! calls that did not fit on a task's shadow stack.
+//! Describes the three kinds of loss: records overwritten or dropped according to the pages, the same according to the
+//! CPU's statistics, and calls that did not fit on a task's shadow stack.
 
-use super::{TaskKey, TooDeep, page::Missed};
+use super::{TaskKey, TooDeep, ring_page::Missed};
 use std::collections::BTreeMap;
 
-/// What the tasks' own counts (the exit record's `overrun`) say, in words.
+/// Describes the calls that the tasks' own counts (`overrun` in exit records) say are missing.
 pub fn shadow_stack_losses<'a>(too_deep: impl IntoIterator<Item = &'a TooDeep>) -> Vec<String> {
     let mut words = Vec::new();
     let mut tasks: BTreeMap<TaskKey, u64> = BTreeMap::new();
@@ -22,8 +22,8 @@ pub fn shadow_stack_losses<'a>(too_deep: impl IntoIterator<Item = &'a TooDeep>) 
     words
 }
 
-/// Adds what the pages of one CPU say was missed before them.
-pub(super) fn of_pages(words: &mut Vec<String>, cpu: u16, pages: usize, missed: &[(usize, Missed)]) {
+/// Adds the records that were lost before one CPU's pages, according to the pages.
+pub(crate) fn add_page_losses(words: &mut Vec<String>, cpu: u16, pages: usize, missed: &[(usize, Missed)]) {
     let Some((first, _)) = missed.first() else { return };
     let counts = missed.iter().map(|(_, missed)| match missed {
         Missed::Records(count) => Some(*count),
@@ -41,8 +41,8 @@ pub(super) fn of_pages(words: &mut Vec<String>, cpu: u16, pages: usize, missed: 
     ));
 }
 
-/// Adds what `per_cpu/cpuN/stats` counts (kernel: `tracing_stats_read` in `kernel/trace/trace.c`).
-pub(super) fn of_stats(words: &mut Vec<String>, cpu: u16, stats: &str) {
+/// Adds the losses that `per_cpu/cpuN/stats` counts (kernel: `tracing_stats_read` in `kernel/trace/trace.c`).
+pub(crate) fn add_stats_losses(words: &mut Vec<String>, cpu: u16, stats: &str) {
     for line in stats.lines() {
         let Some((name, count)) = line.split_once(':') else { continue };
         let Ok(count) = count.trim().parse::<u64>() else { continue };

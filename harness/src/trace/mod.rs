@@ -1,25 +1,25 @@
-//! From ring-buffer pages to call trees. Pure: bytes in, values out.
+//! Turns ring-buffer pages into call trees. Pure: bytes in, values out.
 //!
 //! Architecture invariant: nothing outside this folder knows ftrace's formats, and nothing in it does I/O.
 
-mod build;
-mod decode;
+mod cpu_events;
 mod event;
+mod forest;
+mod forest_builder;
 mod format;
 mod losses;
-mod page;
+mod ring_page;
 mod symbols;
 mod tracedat;
 mod tracedat_write;
-mod tree;
 
-pub use build::*;
-pub use decode::*;
-pub use event::*;
-pub use format::*;
+pub use cpu_events::{CaptureText, CpuEvents, CpuPages, DecodeError, Layout, Stamped};
+pub use event::{Common, Entry, Event, Exit, Switch};
+pub use forest::{CallForests, Forest, FuncAddr, Interrupted, Node, NodeKind, TaskKey, TooDeep};
+pub use forest_builder::{build, decode};
+pub use format::{Format, FormatError, HeaderPage};
 pub use losses::shadow_stack_losses;
-pub use page::*;
-pub use symbols::*;
-pub use tracedat::*;
-pub use tracedat_write::*;
-pub use tree::*;
+pub use ring_page::{Endian, Malformed, Missed, Page, PageError};
+pub use symbols::{Presence, Symbols, SymbolsError};
+pub use tracedat::{TraceDat, TraceDatCpu, TraceDatError};
+pub use tracedat_write::write_tracedat;

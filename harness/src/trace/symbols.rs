@@ -1,71 +1,52 @@
-//! The functions of one kernel: their addresses and names (`/proc/kallsyms`), and which of them function_graph can trace
-//! (`available_filter_functions`).
+//! The functions of one kernel: their addresses and names (`/proc/kallsyms`), and which of them function_graph can
+//! trace (`available_filter_functions`).
 
 use super::FuncAddr;
-use std::{
-    collections::{HashMap, HashSet},
-    ops::Range,
-    sync::OnceLock,
-};
+use std::{collections::HashSet, ops::Range, sync::OnceLock};
 use thiserror::Error;
 
 /// Why a symbol table could not be read.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum SymbolsError {
-    /// A line of `/proc/kallsyms` is not of its form.
     #[error("line {line} of kallsyms: expected `ADDRESS TYPE NAME [MODULE]`, found `{found}`")]
     Line {
         /// Counted from 1.
         line: usize,
-        /// What was there, shortened.
+        /// Shortened.
         found: String,
     },
-    /// Every address is zero.
     #[error("kallsyms hides all its addresses: read it as root, with kernel.kptr_restrict at 0 or 1")]
     Hidden,
-    /// No function at all.
     #[error("kallsyms names no function: is it the whole file?")]
     Empty,
-    /// More than the compact form can hold.
     #[error("kallsyms is too large: {what} beyond {most}")]
-    TooLarge {
-        /// What there is too much of.
-        what: &'static str,
-        /// The most there can be.
-        most: usize,
-    },
-    /// Bytes that [`Symbols::to_bytes`] did not write.
-    #[error("not a stored symbol table of this version, or a damaged one: {why}; make it again from kallsyms")]
-    Stored {
-        /// What is wrong.
-        why: &'static str,
-    },
+    TooLarge { what: &'static str, most: usize },
+    #[error("not a stored symbol table of this version, or a damaged one ({problem}); make it again from kallsyms")]
+    Stored { problem: &'static str },
 }
 
-/// What a kernel has under a name.
+/// Whether a kernel has a function, and whether function_graph can trace it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Presence {
-    /// No such function, under this name or with a compiler's suffix: gone, or inlined everywhere.
+    /// No symbol of this name, with or without a compiler's suffix: the function is gone, or inlined everywhere.
     Absent,
-    /// There, but function_graph cannot see it.
+    /// The function exists, but function_graph cannot trace it.
     NotTraceable,
-    /// There; whether it can be traced is not known, because `available_filter_functions` was not recorded.
+    /// The function exists; `available_filter_functions` was not recorded, so it may or may not be traceable.
     Present,
-    /// There, and function_graph records it when it is called.
+    /// The function exists, and function_graph records its calls.
     Traceable,
 }
 
 /// The functions of one kernel, by address.
 #[derive(Clone, Debug)]
 pub struct Symbols {
-    /// Ascending. Of several at one address the first is the one that stands for it.
+    /// Ascending by address. Of several at one address, the first one names it.
     functions: Vec<Function>,
-    /// All names, one after another.
+    /// All names, concatenated.
     names: String,
-    /// Module names; a function's `module` counts from 1 in here, 0 is the kernel itself.
-    modules: Vec<String>,
     traceable_known: bool,
-    /// Functions by name, made when first asked for.
+    /// Indices into `functions`, sorted by name. Made on first use.
     by_name: OnceLock<Vec<u32>>,
 }
 
@@ -74,22 +55,20 @@ struct Function {
     address: u64,
     name_from: u32,
     name_length: u16,
-    module: u16,
     traceable: bool,
 }
 
-/// A function as the two files give it.
+/// A function, from both files.
 struct Line<'a> {
     address: u64,
     name: &'a str,
-    module: &'a str,
     traceable: bool,
 }
 
 impl Symbols {
-    /// Reads the two files. `traceable` may be empty if it was not recorded.
+    /// Parses the two files. `traceable` may be empty if it was not recorded.
     ///
-    /// Kept are functions only (types t and w, either case), without the `__pfx_` symbols that name the padding before
+    /// Only functions are kept (types t and w, either case), without the `__pfx_` symbols that name the padding before
     /// each function.
     pub fn parse(kallsyms: &str, traceable: &str) -> Result<Self, SymbolsError> {
         let set = parse_traceable(traceable);
@@ -105,7 +84,7 @@ impl Symbols {
             hidden |= address == 0;
             if address != 0 {
                 let traceable = set.contains(&(name, module));
-                lines.push(Line { address, name, module, traceable });
+                lines.push(Line { address, name, traceable });
             }
         }
         match (lines.is_empty(), hidden) {
@@ -116,67 +95,37 @@ impl Symbols {
     }
 
     fn from_lines(mut lines: Vec<Line<'_>>, traceable_known: bool) -> Result<Self, SymbolsError> {
-        let rank = |line: &Line<'_>| (line.address, !line.traceable, bounds_section(line.name));
-        lines.sort_by(|a, b| rank(a).cmp(&rank(b)).then_with(|| (a.name, a.module).cmp(&(b.name, b.module))));
+        lines.sort_by_key(|line| (line.address, !line.traceable, bounds_section(line.name), line.name));
+        let large = |what, most| SymbolsError::TooLarge { what, most };
         let mut functions = Vec::with_capacity(lines.len());
         let mut names = String::with_capacity(lines.iter().map(|line| line.name.len()).sum());
-        let mut modules: Vec<String> = Vec::new();
-        let mut numbers: HashMap<&str, u16> = HashMap::new();
         for line in &lines {
-            let large = |what, most| SymbolsError::TooLarge { what, most };
-            let module = match numbers.get(line.module) {
-                _ if line.module.is_empty() => 0,
-                Some(number) => *number,
-                None => {
-                    modules.push(line.module.to_owned());
-                    let number = u16::try_from(modules.len()).map_err(|_| large("modules", u16::MAX.into()))?;
-                    numbers.insert(line.module, number);
-                    number
-                }
-            };
             functions.push(Function {
                 address: line.address,
                 name_from: u32::try_from(names.len()).map_err(|_| large("bytes of names", u32::MAX as usize))?,
                 name_length: u16::try_from(line.name.len()).map_err(|_| large("bytes in a name", u16::MAX.into()))?,
-                module,
                 traceable: line.traceable,
             });
             names.push_str(line.name);
         }
-        Ok(Self { functions, names, modules, traceable_known, by_name: OnceLock::new() })
+        Ok(Self { functions, names, traceable_known, by_name: OnceLock::new() })
     }
 
-    /// How many functions are known.
-    pub fn len(&self) -> usize {
-        self.functions.len()
-    }
-
-    /// Whether none is known.
-    pub fn is_empty(&self) -> bool {
-        self.functions.is_empty()
-    }
-
-    /// The raw name of the function that this address lies in.
+    /// The raw name of the function that contains this address.
     ///
-    /// The addresses that function_graph records lie a few bytes into a function that begins with a landing instruction.
-    /// Of several names for one function it is a traceable one, then one that does not mark a section's bounds, then
-    /// the first by spelling.
+    /// The addresses that function_graph records are a few bytes into a function that starts with a landing
+    /// instruction. If a function has several names, a traceable one comes first, then one that does not mark a
+    /// section's bounds, then the first in alphabetical order.
     pub fn name(&self, address: FuncAddr) -> Option<&str> {
         self.containing(address).map(|function| self.name_of(function))
     }
 
-    /// Where the function that this address lies in begins.
+    /// The start of the function that contains this address.
     pub fn start(&self, address: FuncAddr) -> Option<FuncAddr> {
         self.containing(address).map(|function| function.address)
     }
 
-    /// The module that the function at this address belongs to; `None` for the kernel itself.
-    pub fn module(&self, address: FuncAddr) -> Option<&str> {
-        let module = usize::from(self.containing(address)?.module).checked_sub(1)?;
-        self.modules.get(module).map(String::as_str)
-    }
-
-    /// What this kernel has under this name, with or without a compiler's suffix (`.isra.0` and its like).
+    /// Whether this kernel has a function of this name, with or without a compiler's suffix (such as `.isra.0`).
     pub fn presence(&self, name: &str) -> Presence {
         let mut found = Presence::Absent;
         for function in self.with_name(name) {
@@ -189,36 +138,8 @@ impl Symbols {
         found
     }
 
-    /// The raw names under which this kernel has the function: its own, and those with a compiler's suffix. Sorted.
-    pub fn variants<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        let mut last = None;
-        self.with_name(name).map(|function| self.name_of(function)).filter(move |raw| last.replace(*raw) != Some(*raw))
-    }
-
-    /// The raw names of all functions that can be traced.
     pub fn traceable(&self) -> impl Iterator<Item = &str> {
         self.functions.iter().filter(|function| function.traceable).map(|function| self.name_of(function))
-    }
-
-    /// The same table with only the functions that `keep` accepts, by name and address.
-    ///
-    /// Addresses in a function that was left out then seem to lie in the one before it.
-    pub fn only(&self, mut keep: impl FnMut(&str, FuncAddr) -> bool) -> Self {
-        let mut kept = Self {
-            functions: Vec::new(),
-            names: String::new(),
-            modules: self.modules.clone(),
-            traceable_known: self.traceable_known,
-            by_name: OnceLock::new(),
-        };
-        for function in &self.functions {
-            let name = self.name_of(function);
-            if keep(name, function.address) {
-                kept.functions.push(Function { name_from: kept.names.len() as u32, ..*function });
-                kept.names.push_str(name);
-            }
-        }
-        kept
     }
 
     fn containing(&self, address: FuncAddr) -> Option<&Function> {
@@ -240,7 +161,7 @@ impl Symbols {
             .filter(move |function| is_variant(self.name_of(function), name))
     }
 
-    /// Sorts the functions by name now rather than at the first question by name.
+    /// Builds the index of names now rather than at the first lookup by name.
     pub fn index(&self) {
         self.by_name();
     }
@@ -253,7 +174,7 @@ impl Symbols {
         })
     }
 
-    /// Where, among the functions by name, those are whose names begin with this.
+    /// The range of `by_name` whose names start with `prefix`.
     fn range_of_prefix(&self, prefix: &str) -> Range<usize> {
         let order = self.by_name();
         let name = |index: &u32| self.name_of(&self.functions[*index as usize]);
@@ -263,8 +184,8 @@ impl Symbols {
     }
 }
 
-/// Whether this names where a section of the kernel begins or ends, as `__cpuidle_text_start` does, which has the address
-/// of the first function in it.
+/// Whether this symbol marks a section's start or end: `__cpuidle_text_start` has the address of the first function in
+/// its section.
 fn bounds_section(name: &str) -> bool {
     name.ends_with("_start") || name.ends_with("_end")
 }
@@ -276,7 +197,7 @@ fn split_line(text: &str) -> Option<(u64, &str, &str)> {
     Some((u64::from_str_radix(address, 16).ok()?, kind, rest))
 }
 
-/// Splits `NAME [MODULE]` (or with a tab), giving an empty module if there is none.
+/// Splits `NAME [MODULE]`, separated by a space or tab. The module is empty if there is none.
 fn split_module(text: &str) -> Option<(&str, &str)> {
     let text = text.trim_ascii();
     let Some(end) = text.bytes().position(|byte| byte == b'\t' || byte == b' ') else {
@@ -286,13 +207,13 @@ fn split_module(text: &str) -> Option<(&str, &str)> {
     Some((name, module.trim_ascii_start().strip_prefix('[')?.strip_suffix(']')?))
 }
 
-/// `available_filter_functions`: `NAME` or `NAME [MODULE]` a line. Weak functions that were overridden stand there under
-/// a made-up name (`__ftrace_invalid_address___123`), which no symbol has.
+/// Parses `available_filter_functions`: each line is `NAME` or `NAME [MODULE]`. Weak functions that were overridden
+/// have made-up names there (`__ftrace_invalid_address___123`), which no symbol has.
 fn parse_traceable(text: &str) -> HashSet<(&str, &str)> {
     text.lines().filter_map(split_module).collect()
 }
 
-/// Whether `raw` is `name`, or `name` with nothing but compilers' suffixes after it.
+/// Whether `raw` is `name`, or `name` followed only by compiler suffixes.
 fn is_variant(raw: &str, name: &str) -> bool {
     let Some(rest) = raw.strip_prefix(name) else { return false };
     if rest.is_empty() {
@@ -308,58 +229,42 @@ fn is_variant(raw: &str, name: &str) -> bool {
     })
 }
 
-/// First bytes of a stored table; the last one counts its versions.
-const STORED_MAGIC: [u8; 8] = *b"rxsyms\0\x01";
-/// Bytes of a stored function: address (8), name's length (2), module (2), traceable (1).
-const STORED_FUNCTION: usize = 13;
+/// The first bytes of a stored table; the last of them is its version.
+const STORED_MAGIC: [u8; 8] = *b"rxsyms\0\x02";
+/// Bytes of a stored function: address (8), length of its name (2), traceable (1).
+const STORED_FUNCTION: usize = 11;
 
 impl Symbols {
-    /// The table in a compact form that loads in a millisecond or two: magic (8), whether traceability is known (1), counts of
-    /// modules (2), functions (4) and name bytes (4); module names, each with its length (1) before it; functions
-    /// by address; names in the functions' order. All little endian.
+    /// Returns the table in a compact form that loads in a millisecond or two: magic (8), whether traceability is known
+    /// (1), numbers of functions (4) and of name bytes (4); functions by address; names in the order of the functions.
+    /// Little endian.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(32 + self.functions.len() * STORED_FUNCTION + self.names.len());
         bytes.extend(STORED_MAGIC);
         bytes.push(self.traceable_known.into());
-        bytes.extend((self.modules.len() as u16).to_le_bytes());
         bytes.extend((self.functions.len() as u32).to_le_bytes());
         bytes.extend((self.names.len() as u32).to_le_bytes());
-        for module in &self.modules {
-            // MODULE_NAME_LEN (include/linux/module.h) is 64 less a word.
-            let name = &module.as_bytes()[..module.len().min(255)];
-            bytes.push(name.len() as u8);
-            bytes.extend(name);
-        }
         for function in &self.functions {
             bytes.extend(function.address.to_le_bytes());
             bytes.extend(function.name_length.to_le_bytes());
-            bytes.extend(function.module.to_le_bytes());
             bytes.push(function.traceable.into());
         }
         bytes.extend(self.names.as_bytes());
         bytes
     }
 
-    /// Reads what [`Symbols::to_bytes`] wrote, and checks all of it.
+    /// Reads and validates what [`Symbols::to_bytes`] wrote.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, SymbolsError> {
-        let stored = |why| SymbolsError::Stored { why };
-        let mut rest = bytes.strip_prefix(&STORED_MAGIC).ok_or(stored("its first bytes are others"))?;
+        let stored = |problem| SymbolsError::Stored { problem };
+        let mut rest = bytes.strip_prefix(&STORED_MAGIC).ok_or(stored("its first bytes differ"))?;
         let short = || stored("it is cut short");
         let [known] = take(&mut rest).ok_or_else(short)?;
-        let module_count = u16::from_le_bytes(take(&mut rest).ok_or_else(short)?);
         let function_count = u32::from_le_bytes(take(&mut rest).ok_or_else(short)?) as usize;
         let name_bytes = u32::from_le_bytes(take(&mut rest).ok_or_else(short)?) as usize;
-        let mut modules = Vec::new();
-        for _ in 0..module_count {
-            let [length] = take(&mut rest).ok_or_else(short)?;
-            let (name, after) = rest.split_at_checked(length.into()).ok_or_else(short)?;
-            modules.push(String::from_utf8(name.to_vec()).map_err(|_| stored("a module's name is not UTF-8"))?);
-            rest = after;
-        }
         let table = function_count.checked_mul(STORED_FUNCTION).ok_or_else(short)?;
         let (table, names) = rest.split_at_checked(table).ok_or_else(short)?;
         if names.len() != name_bytes {
-            return Err(stored("its names have another length than it says"));
+            return Err(stored("its names do not have the length it declares"));
         }
         let names = String::from_utf8(names.to_vec()).map_err(|_| stored("a name is not UTF-8"))?;
         let mut functions = Vec::with_capacity(function_count);
@@ -367,25 +272,18 @@ impl Symbols {
         for mut row in table.chunks_exact(STORED_FUNCTION) {
             let address = u64::from_le_bytes(take(&mut row).ok_or_else(short)?);
             let name_length = u16::from_le_bytes(take(&mut row).ok_or_else(short)?);
-            let module = u16::from_le_bytes(take(&mut row).ok_or_else(short)?);
             let [traceable] = take(&mut row).ok_or_else(short)?;
             let to = from + usize::from(name_length);
-            if address < before || module > module_count || names.get(from..to).is_none() {
-                return Err(stored("a function's address, module or name is out of order"));
+            if address < before || names.get(from..to).is_none() {
+                return Err(stored("a function's address or name is out of order"));
             }
-            functions.push(Function {
-                address,
-                name_from: from as u32,
-                name_length,
-                module,
-                traceable: traceable != 0,
-            });
+            functions.push(Function { address, name_from: from as u32, name_length, traceable: traceable != 0 });
             (from, before) = (to, address);
         }
         if from != names.len() {
             return Err(stored("some of its names belong to no function"));
         }
-        Ok(Self { functions, names, modules, traceable_known: known != 0, by_name: OnceLock::new() })
+        Ok(Self { functions, names, traceable_known: known != 0, by_name: OnceLock::new() })
     }
 }
 
@@ -431,16 +329,8 @@ mod tests {
     }
 
     #[test]
-    fn a_function_of_a_module_keeps_its_module() {
-        assert_eq!(symbols().module(0xffff_ffff_c000_0014), Some("veth"));
-        assert_eq!(symbols().module(0xffff_ffff_8100_0104), None);
-    }
-
-    #[test]
     fn a_name_is_found_with_a_compilers_suffix_and_not_as_part_of_another() {
         let symbols = symbols();
-        assert_eq!(symbols.variants("foo").collect::<Vec<_>>(), ["foo.constprop.0.cold", "foo.isra.0"]);
-        assert_eq!(symbols.variants("tcp_recvmsg").collect::<Vec<_>>(), ["tcp_recvmsg"]);
         assert_eq!(symbols.presence("foo"), Presence::NotTraceable);
         assert_eq!(symbols.presence("tcp_recvmsg"), Presence::Traceable);
         assert_eq!(symbols.presence("foot"), Presence::Absent);
@@ -454,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn hidden_addresses_are_told_apart_from_an_empty_file() {
+    fn hidden_addresses_and_an_empty_file_are_different_errors() {
         let hidden = Symbols::parse("0000000000000000 T a\n0000000000000000 t b\n", "").unwrap_err();
         assert_eq!(hidden, SymbolsError::Hidden);
         assert_eq!(Symbols::parse("", "").unwrap_err(), SymbolsError::Empty);
@@ -482,13 +372,5 @@ mod tests {
                 symbols.presence("foo");
             }
         }
-    }
-
-    #[test]
-    fn a_restricted_table_keeps_names_and_traceability() {
-        let few = symbols().only(|name, _| name.starts_with("foo") || name == "startup");
-        assert_eq!(few.len(), 4);
-        assert_eq!((few.presence("startup"), few.presence("tcp_recvmsg")), (Presence::Traceable, Presence::Absent));
-        assert_eq!(few.name(0xffff_ffff_8100_0201), Some("foo.isra.0"));
     }
 }

@@ -1,62 +1,55 @@
-//! Reads a `trace.dat` as trace-cmd writes it (trace-cmd.dat.v6(5), trace-cmd.dat.v7(5)): the same kernel texts and pages
-//! as in a capture of rxpath's own.
+//! Reads a `trace.dat` that trace-cmd wrote (trace-cmd.dat.v6(5), trace-cmd.dat.v7(5)). It contains the same kernel
+//! texts and pages as a capture that rxpath records.
 
 use super::{
-    decode::{CaptureText, CpuPages},
-    page::Endian,
+    cpu_events::{CaptureText, CpuPages},
+    ring_page::Endian,
 };
 use std::borrow::Cow;
 use thiserror::Error;
 
-/// Why a file could not be read as a `trace.dat`.
+/// Why a file is not a readable `trace.dat`.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum TraceDatError {
-    /// Its first bytes are others.
     #[error("not a trace.dat: expected the bytes 17 08 44 and `tracing` at its start")]
     NotTraceDat,
-    /// A version that is neither 6 nor 7.
-    #[error("trace.dat version {found:?}: expected 6 or 7; `trace-cmd convert --file-version 6` can make one")]
+    #[error("trace.dat version {found:?}: expected 6 or 7; `trace-cmd convert --file-version 6` converts it")]
     Version {
-        /// As the file says, shortened.
+        /// Shortened.
         found: String,
     },
-    /// Something at this place is not what the format asks for.
     #[error("byte {at} of {part}: expected {expected}")]
     Malformed {
-        /// Offset in the part, in bytes.
+        /// In bytes, within the part.
         at: usize,
-        /// The file, or a section of it that was compressed.
+        /// The file, or a section that was compressed.
         part: &'static str,
-        /// What should be there.
         expected: &'static str,
     },
-    /// A compression that is not known here.
     #[error("compressed with {found:?}: expected none, zlib or zstd; `trace-cmd convert --compression none` undoes it")]
     Compression {
-        /// As the file says, shortened.
+        /// Shortened.
         found: String,
     },
-    /// The compressed bytes are damaged, or grow beyond what they say or beyond belief.
-    #[error("byte {at} of the file: {length} compressed bytes do not give the {expected} bytes they should")]
+    /// The compressed bytes are damaged, or would expand to more than they declare or than is plausible.
+    #[error("byte {at} of the file: {length} compressed bytes do not expand to {expected} bytes")]
     Compressed {
-        /// Where they begin, in bytes.
+        /// In bytes, within the file.
         at: usize,
-        /// How many there are.
         length: usize,
-        /// How many they should give.
         expected: usize,
     },
-    /// Written with `-l` or from a `trace` file: text, not pages.
-    #[error("holds latency text instead of ring-buffer pages: record it with `trace-cmd record`")]
+    /// The file was recorded with `-l` or from a `trace` file, so it contains text.
+    #[error("contains latency text instead of ring-buffer pages: record it with `trace-cmd record`")]
     Latency,
 }
 
-/// What a `trace.dat` holds, as far as call trees need it.
+/// The parts of a `trace.dat` that call trees need.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TraceDat<'a> {
     /// 6 or 7.
     pub version: u32,
-    /// The byte order of the machine that traced.
+    /// The byte order of the traced machine.
     pub endian: Endian,
     /// `events/header_page`.
     pub header_page: Cow<'a, str>,
@@ -70,19 +63,18 @@ pub struct TraceDat<'a> {
     pub cpus: Vec<TraceDatCpu<'a>>,
 }
 
-/// What one CPU recorded.
+/// The recording of one CPU.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TraceDatCpu<'a> {
-    /// Which CPU.
     pub cpu: u16,
-    /// Whole pages one after another.
+    /// Whole pages, concatenated.
     pub pages: Cow<'a, [u8]>,
-    /// `per_cpu/cpuN/stats` after the recording; empty if the file does not have it.
+    /// `per_cpu/cpuN/stats` after the recording; empty if the file lacks it.
     pub stats: Cow<'a, str>,
 }
 
 impl<'a> TraceDat<'a> {
-    /// Reads a whole file.
+    /// Parses a whole file.
     pub fn parse(file: &'a [u8]) -> Result<Self, TraceDatError> {
         let rest = file.strip_prefix(b"\x17\x08\x44tracing").ok_or(TraceDatError::NotTraceDat)?;
         let end = rest.iter().take(16).position(|byte| *byte == 0);
@@ -108,7 +100,6 @@ impl<'a> TraceDat<'a> {
         Ok(dat)
     }
 
-    /// The kernel's descriptions, to decode with.
     pub fn text(&self) -> CaptureText<'_> {
         CaptureText {
             header_page: &self.header_page,
@@ -118,7 +109,6 @@ impl<'a> TraceDat<'a> {
         }
     }
 
-    /// The pages, to decode.
     pub fn cpu_pages(&self) -> Vec<CpuPages<'_>> {
         self.cpus.iter().map(|cpu| CpuPages { cpu: cpu.cpu, pages: &cpu.pages, stats: &cpu.stats }).collect()
     }
@@ -158,18 +148,18 @@ impl<'a> TraceDat<'a> {
         let mut next = reader.u64()?;
         let mut stats = Vec::new();
         while next != 0 {
-            let section = Section::open(file, next, self.endian, compression)?;
+            let section = FileSection::open(file, next, self.endian, compression)?;
             next = self.read_v7_options(file, &section, compression, &mut stats)?;
         }
         self.attach(&stats);
         Ok(())
     }
 
-    /// Reads one options section; the offset of the next, 0 after the last.
+    /// Reads one options section. Returns the offset of the next, or 0 after the last.
     fn read_v7_options(
         &mut self,
         file: &mut File<'a>,
-        section: &Section<'a>,
+        section: &FileSection<'a>,
         compression: Compression,
         stats: &mut Vec<String>,
     ) -> Result<u64, TraceDatError> {
@@ -182,7 +172,7 @@ impl<'a> TraceDat<'a> {
                 OPTION_CPUSTAT => stats.push(text(option.bytes).into_owned()),
                 OPTION_BUFFER => self.read_v7_buffer(file, &mut option, compression)?,
                 OPTION_HEADER_INFO..=OPTION_EVENT_FORMATS | OPTION_KALLSYMS | OPTION_CMDLINES => {
-                    let section = Section::open(file, option.u64()?, self.endian, compression)?;
+                    let section = FileSection::open(file, option.u64()?, self.endian, compression)?;
                     self.read_v7_section(id, &section)?;
                 }
                 _ => {}
@@ -190,7 +180,7 @@ impl<'a> TraceDat<'a> {
         }
     }
 
-    fn read_v7_section(&mut self, id: u16, section: &Section<'a>) -> Result<(), TraceDatError> {
+    fn read_v7_section(&mut self, id: u16, section: &FileSection<'a>) -> Result<(), TraceDatError> {
         let mut reader = section.reader(self.endian);
         match id {
             OPTION_HEADER_INFO => self.header_page = owned(read_header_info(&mut reader)?),
@@ -227,7 +217,7 @@ impl<'a> TraceDat<'a> {
         let _page_size = option.u32()?;
         for _ in 0..option.u32()? {
             let (cpu, from, length) = (option.u32()?, option.u64()?, option.u64()?);
-            // trace-cmd (3.1.6) does not count the word that counts the chunks.
+            // trace-cmd (3.1.6) does not include the word with the number of chunks.
             let counted = if compression == Compression::None || length == 0 { 0 } else { 4 };
             let bytes =
                 file.claim(from, length.saturating_add(counted)).ok_or_else(|| option.malformed(PAGES_EXPECTED))?;
@@ -247,14 +237,14 @@ impl<'a> TraceDat<'a> {
         Ok(())
     }
 
-    /// Gives each CPU its statistics, which begin with `CPU: N`.
+    /// Assigns each CPU its statistics, which start with `CPU: N`.
     fn attach(&mut self, stats: &[String]) {
         for text in stats {
             let Some(number) = text.trim_start().strip_prefix("CPU:").and_then(|rest| rest.lines().next()) else {
                 continue;
             };
             let Ok(number) = number.trim().parse::<u16>() else { continue };
-            // A buffer of another instance has statistics of its own after those of the top instance.
+            // The statistics of other instances' buffers come after those of the top instance.
             let cpu = self.cpus.iter_mut().find(|cpu| cpu.cpu == number && cpu.stats.is_empty());
             if let Some(cpu) = cpu {
                 cpu.stats = Cow::Owned(text.clone());
@@ -298,7 +288,7 @@ fn read_ftrace_formats<'a>(reader: &mut Reader<'a>) -> Result<Vec<Cow<'a, str>>,
     Ok(formats)
 }
 
-/// The formats of the systems whose events call trees are made from: names are unique only within a system.
+/// Reads the formats of the systems that call trees need, because names are unique only within a system.
 fn read_event_formats<'a>(reader: &mut Reader<'a>) -> Result<Vec<Cow<'a, str>>, TraceDatError> {
     let mut formats = Vec::new();
     for _ in 0..reader.u32()? {
@@ -328,7 +318,7 @@ fn read_v6_options(reader: &mut Reader<'_>, stats: &mut Vec<String>) -> Result<(
     }
 }
 
-/// Text from the file, without the zero that may end it.
+/// Decodes a text of the file, without the zero that may end it.
 fn text(bytes: &[u8]) -> Cow<'_, str> {
     String::from_utf8_lossy(bytes.strip_suffix(b"\0").unwrap_or(bytes))
 }
@@ -341,10 +331,10 @@ fn slice(file: &[u8], from: u64, length: u64) -> Option<&[u8]> {
     file.get(usize::try_from(from).ok()?..)?.get(..usize::try_from(length).ok()?)
 }
 
-const PAGES_EXPECTED: &str = "a CPU's pages within the file, shared with nothing else, before this";
+const PAGES_EXPECTED: &str = "a CPU's pages inside the file, which nothing else uses, before this";
 
-/// A file whose parts are read at most once: what points to the same bytes again and again is hostile, and would take
-/// time and memory without end.
+/// A file whose bytes may be read only once: a hostile file that refers to the same bytes again and again would take
+/// endless time and memory.
 struct File<'a> {
     bytes: &'a [u8],
     unclaimed: usize,
@@ -358,20 +348,20 @@ impl<'a> File<'a> {
     }
 }
 
-/// A section of a version 7 file, unpacked.
-struct Section<'a> {
+/// An unpacked section of a version 7 file.
+struct FileSection<'a> {
     bytes: Cow<'a, [u8]>,
     part: &'static str,
 }
 
-impl<'a> Section<'a> {
+impl<'a> FileSection<'a> {
     fn open(file: &mut File<'a>, at: u64, endian: Endian, compression: Compression) -> Result<Self, TraceDatError> {
         let mut reader = Reader::new(file.bytes, endian, "the file");
         reader.seek(at)?;
         let (_id, flags, _description) = (reader.u16()?, reader.u16()?, reader.u32()?);
         let length = reader.u64()?;
         if file.claim(at, length.saturating_add(SECTION_HEADER as u64)).is_none() {
-            return Err(reader.malformed("a section within the file, shared with nothing else, before this"));
+            return Err(reader.malformed("a section inside the file, which nothing else uses, before this"));
         }
         if flags & SECTION_COMPRESSED == 0 {
             return Ok(Self { bytes: Cow::Borrowed(reader.take(length)?), part: "a section" });
@@ -395,7 +385,7 @@ enum Compression {
     Zstd,
 }
 
-/// No more than this many bytes come out of one: kernel text and pages shrink to a fifth or so.
+/// The most bytes that one compressed byte may expand to: kernel text and pages shrink to about a fifth.
 const MOST_EXPANSION: usize = 1024;
 
 impl Compression {
@@ -408,7 +398,7 @@ impl Compression {
         }
     }
 
-    /// Unpacks bytes that stand at `at` in the file and must give `expected` bytes.
+    /// Unpacks bytes that are at offset `at` in the file and must expand to `expected` bytes.
     fn unpack(self, packed: &[u8], expected: usize, at: usize) -> Result<Vec<u8>, TraceDatError> {
         let broken = || TraceDatError::Compressed { at, length: packed.len(), expected };
         if expected > packed.len().saturating_mul(MOST_EXPANSION) {
@@ -431,7 +421,7 @@ impl Compression {
     }
 }
 
-/// Unpacks a CPU's pages: a count of chunks, then each with its packed and unpacked size.
+/// Unpacks a CPU's pages: the number of chunks, then each chunk after its packed and unpacked size.
 fn unpack_chunks(
     bytes: &[u8],
     from: usize,
@@ -448,7 +438,6 @@ fn unpack_chunks(
     Ok(pages)
 }
 
-/// Reads numbers and bytes one after another.
 #[derive(Clone, Copy)]
 struct Reader<'a> {
     bytes: &'a [u8],
@@ -472,13 +461,13 @@ impl<'a> Reader<'a> {
                 self.at = at;
                 Ok(())
             }
-            None => Err(self.malformed("an offset within the file before this")),
+            None => Err(self.malformed("an offset inside the file before this")),
         }
     }
 
     fn take(&mut self, length: u64) -> Result<&'a [u8], TraceDatError> {
         let taken =
-            slice(self.bytes, self.at as u64, length).ok_or_else(|| self.malformed("more bytes than there are"))?;
+            slice(self.bytes, self.at as u64, length).ok_or_else(|| self.malformed("more bytes than the part has"))?;
         self.at += taken.len();
         Ok(taken)
     }
@@ -502,10 +491,11 @@ impl<'a> Reader<'a> {
         self.endian.u64(bytes, 0).ok_or_else(|| self.malformed("a 64-bit number"))
     }
 
-    /// Bytes up to a zero, which is read too.
+    /// Reads bytes up to a zero, and the zero.
     fn string(&mut self) -> Result<&'a [u8], TraceDatError> {
         let rest = self.bytes.get(self.at..).unwrap_or(&[]);
-        let length = rest.iter().position(|byte| *byte == 0).ok_or_else(|| self.malformed("a string that ends"))?;
+        let length =
+            rest.iter().position(|byte| *byte == 0).ok_or_else(|| self.malformed("a zero-terminated string"))?;
         self.at += length + 1;
         Ok(&rest[..length])
     }

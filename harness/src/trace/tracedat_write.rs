@@ -1,9 +1,9 @@
 //! Writes a capture as a `trace.dat` of version 6 (trace-cmd.dat.v6(5)), for trace-cmd and KernelShark.
 
 use super::{
-    decode::{CaptureText, CpuPages},
+    cpu_events::{CaptureText, CpuPages},
     format::{Format, FormatError, HeaderPage},
-    page::Endian,
+    ring_page::Endian,
 };
 use std::collections::BTreeMap;
 
@@ -19,18 +19,19 @@ const HEADER_EVENT: &str = "# compressed entry header\n\
     \ttime_stamp : type == 31\n\
     \tdata max type_len  == 28\n";
 
-/// The least that the pages of a CPU are aligned to, in bytes.
+/// The least alignment of a CPU's pages, in bytes.
 const LEAST_ALIGN: usize = 4096;
-/// The option that holds a CPU's statistics.
+/// The option with a CPU's statistics.
 const OPTION_CPUSTAT: u16 = 2;
 
-/// A capture as the bytes of a `trace.dat`.
+/// Returns a capture as the bytes of a `trace.dat`.
 ///
-/// `kallsyms` is the text of `/proc/kallsyms`, or as many of its lines as the pages need; `comms` are task names by pid.
-/// The CPUs must be numbered from 0 on without gaps for trace-cmd to number them right; missing ones are written empty.
+/// `kallsyms` is the text of `/proc/kallsyms`, or those of its lines that the pages need; `comms` are task names by
+/// pid. CPUs that are missing between 0 and the highest number are written without pages, because trace-cmd numbers
+/// CPUs by position.
 ///
 /// # Errors
-/// When `header_page` or one of the formats cannot be understood (an event's system follows from its name).
+/// If `header_page` or one of the formats cannot be understood (an event's system follows from its name).
 pub fn write_tracedat(
     text: &CaptureText<'_>,
     cpus: &[CpuPages<'_>],
@@ -38,7 +39,7 @@ pub fn write_tracedat(
     comms: &BTreeMap<i32, String>,
 ) -> Result<Vec<u8>, FormatError> {
     let header_page = HeaderPage::parse(text.header_page)?;
-    // trace-cmd takes this for the size of the ring buffer's pages too.
+    // trace-cmd also takes this for the size of the ring buffer's pages.
     let align = text.page_size.unwrap_or(header_page.page_size()).next_multiple_of(LEAST_ALIGN);
     let mut out = Writer { bytes: Vec::new(), endian: text.endian };
     out.bytes.extend(b"\x17\x08\x44tracing6\0");
@@ -81,7 +82,7 @@ fn write_formats(out: &mut Writer, formats: &[&str]) -> Result<(), FormatError> 
     Ok(())
 }
 
-/// The system of an event that rxpath records: a format's text does not say.
+/// The system of an event that rxpath records; its format does not name it.
 fn system_of(event: &str) -> &'static str {
     match event {
         event if event.starts_with("sched_") => "sched",
@@ -149,7 +150,7 @@ impl Writer {
         }
     }
 
-    /// A text with its length, eight bytes, before it.
+    /// Writes a text after its length in eight bytes.
     fn sized(&mut self, text: &str) {
         self.u64(text.len() as u64);
         self.bytes.extend(text.as_bytes());

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use rexpect::ReadUntil;
 use rexpect::session::PtySession;
+use rxpath_guest::{AGENT_PREFIX, ARMED, READY};
 
 use super::console;
 use super::cores::Core;
@@ -25,9 +26,6 @@ use super::trim;
 /// How long the guest may take from one line on its console to the next that matters. An exact boot takes under 20 s of
 /// one core; five times that, with every core busy, is a hang.
 const BOOT_PATIENCE: Duration = Duration::from_secs(100);
-
-/// How every line of the agent's on the console begins.
-const AGENT_SAYS: &str = "rxpath-agent: ";
 
 /// What a boot took, in host time.
 #[derive(Clone, Copy, Debug, serde::Serialize, serde::Deserialize)]
@@ -56,11 +54,11 @@ pub(super) fn boot_and_save(
     let initramfs = place.initramfs(kernel)?;
     let boot = Purpose::Boot { initramfs: &initramfs, monitor: &place.monitor };
     let arguments = machine.arguments(kernel, &place.region, &boot);
-    let ready = live(host, arguments, &place, Start::OnRequest, "ready", "the guest's getting ready", &quiet)?;
+    let ready = live(host, arguments, &place, Start::OnRequest, READY, "the guest's getting ready", &quiet)?;
 
     let purpose = Purpose::EnableTracing { image: &quiet, monitor: &place.monitor };
     let arguments = machine.arguments(kernel, &place.region, &purpose);
-    let arming = live(host, arguments, &place, Start::ByItself, "armed", "switching function_graph on", &armed)?;
+    let arming = live(host, arguments, &place, Start::ByItself, ARMED, "switching function_graph on", &armed)?;
 
     for image in [&quiet, &armed] {
         if machine.accelerator == Accelerator::Exact {
@@ -157,7 +155,7 @@ pub(super) fn boot_only(
     let host = Host { qemu, core: None };
     let mut watch = Watch::start(host, machine.arguments(kernel, &place.region, &purpose), patience)?;
     let _monitor = watch.connect(&place.monitor, Start::OnRequest)?;
-    watch.wait_for("ready", "the guest's booting")?;
+    watch.wait_for(READY, "the guest's booting")?;
     Ok(started.elapsed())
 }
 
@@ -222,13 +220,13 @@ impl Watch {
     }
 
     fn watch_for(&mut self, words: &str, doing: &'static str) -> Result<(), VmError> {
-        let needles = vec![ReadUntil::String(AGENT_SAYS.to_owned()), ReadUntil::String("Kernel panic".to_owned())];
+        let needles = vec![ReadUntil::String(AGENT_PREFIX.to_owned()), ReadUntil::String("Kernel panic".to_owned())];
         match self.session.exp_any(needles) {
             Ok((before, found)) => {
                 // What follows on the line says what happened.
                 let rest = self.session.read_line().unwrap_or_default();
                 self.console.extend([before.as_str(), found.as_str(), rest.as_str(), "\n"]);
-                if found == AGENT_SAYS && rest.trim_end() == words {
+                if found == AGENT_PREFIX && rest.trim_end() == words {
                     return Ok(());
                 }
                 let kind = match console::find_splat(&self.console) {

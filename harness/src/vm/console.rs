@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use rxpath_guest::AGENT_PREFIX;
+
 /// A report of the kernel about itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Splat {
@@ -63,9 +65,9 @@ fn without_stamp(line: &str) -> &str {
     }
 }
 
-/// What the agent said last, if it said anything (`rxpath-agent: …`).
+/// The agent's last line, without its prefix, if there is one.
 pub(super) fn last_words(console: &str) -> Option<&str> {
-    console.lines().rev().find_map(|line| line.trim().split_once("rxpath-agent: ").map(|(_, words)| words))
+    console.lines().rev().find_map(|line| line.trim().split_once(AGENT_PREFIX).map(|(_, words)| words))
 }
 
 /// The last lines of a console, for a report.

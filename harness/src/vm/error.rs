@@ -90,9 +90,10 @@ pub enum VmError {
         /// The limit.
         most: usize,
     },
-    /// The cache's own errors.
     #[error(transparent)]
-    Cache(#[from] crate::kernel::KernelError),
+    Cache(#[from] crate::kernel::CacheError),
+    #[error(transparent)]
+    Kernel(#[from] crate::kernel::KernelError),
     /// The run was called off (Ctrl-C).
     #[error("interrupted")]
     Interrupted,

@@ -6,7 +6,7 @@ use std::io::{Cursor, Write};
 
 use cpio::newc;
 
-use rxpath_guest::{SETUPS_FILE, Setup};
+use rxpath_guest::{MODULES_FOLDER, SETUPS_FILE, Setup};
 
 use super::machine::GuestKernel;
 
@@ -38,7 +38,7 @@ pub(super) fn build(kernel: &GuestKernel) -> Vec<u8> {
         let _ = writer.write_all(bytes);
         let _ = writer.finish();
     };
-    for folder in ["dev", "proc", "sys", "tmp", "modules"] {
+    for folder in ["dev", "proc", "sys", "tmp", MODULES_FOLDER] {
         entry(&mut out, folder, DIRECTORY, (0, 0), &[]);
     }
     // Standard output of PID 1; devtmpfs is not mounted by then.
@@ -47,7 +47,7 @@ pub(super) fn build(kernel: &GuestKernel) -> Vec<u8> {
     entry(&mut out, SETUPS_FILE, EXECUTABLE, (0, 0), &encoded(&kernel.setups));
     for (at, module) in modules.iter().enumerate() {
         // The agent loads them in the order of their names.
-        entry(&mut out, &format!("modules/{at:03}-{}.ko", module.name), EXECUTABLE, (0, 0), &module.bytes);
+        entry(&mut out, &format!("{MODULES_FOLDER}/{at:03}-{}.ko", module.name), EXECUTABLE, (0, 0), &module.bytes);
     }
     let mut folders = BTreeSet::new();
     for file in files {

@@ -7,7 +7,9 @@
 use std::cell::OnceCell;
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
 use std::process::Command;
+use std::sync::OnceLock;
 
 use rustix::process::{Pid, Signal, getppid, kill_process, set_parent_process_death_signal};
 use rustix::thread::gettid;
@@ -110,6 +112,16 @@ pub fn run_launcher_if_requested() {
     std::process::exit(127);
 }
 
+/// The program that becomes QEMU, if it is not this one.
+static LAUNCHER: OnceLock<PathBuf> = OnceLock::new();
+
+/// Starts guests through this program, which must call [`run_launcher_if_requested`]. For programs whose `main` is not their
+/// own, such as tests.
+pub fn launch_through(program: PathBuf) {
+    // The first caller's choice stays.
+    let _ = LAUNCHER.set(program);
+}
+
 /// The program and its arguments, such that running them runs `program` as a process that dies with this one.
 pub(super) fn tied_to_this_process(
     program: OsString,
@@ -117,7 +129,7 @@ pub(super) fn tied_to_this_process(
     scheduling: Scheduling,
 ) -> (OsString, Vec<OsString>) {
     // The link, not the path behind it: the file may have been replaced by a newer build meanwhile.
-    let this = OsString::from("/proc/self/exe");
+    let this = LAUNCHER.get().map_or_else(|| "/proc/self/exe".into(), |program| program.clone().into_os_string());
     let mut all = vec![HIDDEN_NAME.into(), std::process::id().to_string().into(), scheduling.word().into(), program];
     all.extend(arguments);
     (this, all)

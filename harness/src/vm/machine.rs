@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use rxpath_guest::{Network, Op, Setup};
+use rxpath_guest::{EXIT_PORT, Network, ORDER_FW_CFG_NAME, Op, Setup};
 use sha2::{Digest, Sha256};
 
 use super::initramfs;
@@ -237,7 +237,7 @@ impl Machine {
         out.pair("-object", joined(&region_size, region));
         out.pair("-device", "ivshmem-plain,memdev=region,master=on");
         out.pair("-device", "ib700");
-        out.pair("-device", "isa-debug-exit,iobase=0xf4,iosize=1");
+        out.pair("-device", format!("isa-debug-exit,iobase={EXIT_PORT:#x},iosize=1"));
         out.pair("-action", "watchdog=pause");
         self.nic_arguments(&mut out);
         self.icount(purpose, &mut out);
@@ -255,7 +255,7 @@ impl Machine {
             }
             Purpose::Run { image, order, console, .. } => {
                 out.pair("-serial", joined("file:", console));
-                out.pair("-fw_cfg", joined("name=opt/rxpath/order,file=", order));
+                out.pair("-fw_cfg", joined(&format!("name={ORDER_FW_CFG_NAME},file="), order));
                 restored_from(image, &mut out);
             }
         }

@@ -25,7 +25,7 @@ pub use boot::BootTimes;
 pub use console::{Splat, SplatKind};
 pub use error::{FaultKind, GuestFault, VmError};
 pub use image::{ImageInfo, ImageKind, Images, WarmImage};
-pub use launcher::{children_of, run_launcher_if_requested};
+pub use launcher::{children_of, launch_through, run_launcher_if_requested};
 pub use machine::{Accelerator, GuestFile, GuestKernel, KernelModule, Machine, Nic, QemuProgram};
 pub use recording::timers_due;
 pub use run::{RunLimits, cancel_on_signals, is_cancelled, run_plan};

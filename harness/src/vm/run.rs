@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
-use rxpath_guest::{EXIT_DONE, EXIT_FAILED, MAX_ORDER, Order, Plan, SECTIONS_AT, WIRE_MAGIC};
+use rxpath_guest::{EXIT_DONE, EXIT_FAILED, MAX_ORDER, Order, Plan, SECTIONS_AT, qemu_exit_code, sections_length};
 
 use super::console;
 use super::cores::Core;
@@ -172,10 +172,9 @@ impl Supervision<'_> {
         if let Some(splat) = console::find_splat(&console) {
             return Err(self.fault(FaultKind::Kernel(splat)));
         }
-        let code_of = |code: u8| 2 * i32::from(code) + 1;
         match status.code() {
-            Some(code) if code == code_of(EXIT_DONE) => self.read_region(),
-            Some(code) if code == code_of(EXIT_FAILED) => {
+            Some(code) if code == qemu_exit_code(EXIT_DONE) => self.read_region(),
+            Some(code) if code == qemu_exit_code(EXIT_FAILED) => {
                 Err(self.fault(FaultKind::Agent(console::last_words(&console).unwrap_or("no words").to_owned())))
             }
             // Ending takes QEMU's devices apart under the CPUs' thread, which a NIC's timer in it does not always survive: seen
@@ -193,11 +192,11 @@ impl Supervision<'_> {
         String::from_utf8_lossy(&fs::read(self.place.console()).unwrap_or_default()).into_owned()
     }
 
-    /// Whether the agent has written the region's magic, which it does last.
+    /// Whether the agent has written the region's header, which it does last.
     fn has_finished(&self) -> bool {
-        let mut magic = [0; WIRE_MAGIC.len()];
+        let mut header = [0; SECTIONS_AT];
         let file = fs::File::open(self.place.region());
-        file.and_then(|mut file| file.read_exact(&mut magic)).is_ok() && magic == WIRE_MAGIC
+        file.and_then(|mut file| file.read_exact(&mut header)).is_ok() && sections_length(&header).is_ok()
     }
 
     /// As much of the region as the agent filled.
@@ -206,10 +205,7 @@ impl Supervision<'_> {
         let mut file = fs::File::open(&path).map_err(VmError::io("opening", &path))?;
         let mut out = vec![0; SECTIONS_AT];
         file.read_exact(&mut out).map_err(VmError::io("reading", &path))?;
-        if out[..8] != WIRE_MAGIC {
-            return Err(self.fault(FaultKind::Capture("it has no magic: the agent did not finish it".to_owned())));
-        }
-        let length = u64::from_le_bytes(out[16..24].try_into().unwrap_or_default());
+        let length = sections_length(&out).map_err(|error| self.fault(FaultKind::Capture(error.to_string())))? as u64;
         out.reserve_exact(length.min(file.metadata().map_or(0, |file| file.len())) as usize);
         file.take(length).read_to_end(&mut out).map_err(VmError::io("reading", &path))?;
         Ok(out)

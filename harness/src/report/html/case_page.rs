@@ -126,7 +126,7 @@ fn sleepers(case: &CaseView, column: usize) -> Vec<(String, String)> {
     let Some(kernel) = &case.kernels[column] else { return Vec::new() };
     let asleep = |name: &str| {
         let path = kernel.paths.iter().find(|(known, _)| known == name);
-        path.is_some_and(|(_, path)| path.nodes.iter().any(|node| node.what == PathEntry::Sleeps))
+        path.is_some_and(|(_, path)| path.nodes.iter().any(|node| node.entry == PathEntry::Sleeps))
     };
     case.sections
         .iter()
@@ -184,7 +184,7 @@ fn arrows(case: &CaseView) -> Markup {
             kernel
                 .paths
                 .iter()
-                .any(|(known, path)| known == name && path.nodes.iter().any(|node| node.what == PathEntry::Sleeps))
+                .any(|(known, path)| known == name && path.nodes.iter().any(|node| node.entry == PathEntry::Sleeps))
         };
         let is_woken = |name: &String| is_of(name, &wakeup.wakes);
         let to = boxes

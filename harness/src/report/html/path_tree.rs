@@ -61,12 +61,12 @@ impl Tree<'_> {
 
     fn line(&self, at: usize) -> Markup {
         let node = &self.path.nodes[at];
-        let words = shortened(&text::step(&node.what));
+        let words = shortened(&text::entry(&node.entry));
         html! {
-            @match &node.what {
+            @match &node.entry {
                 PathEntry::Call(_) => span.f { (words) },
                 PathEntry::Sleeps => {
-                    @let first = !self.path.nodes[..at].iter().any(|node| node.what == PathEntry::Sleeps);
+                    @let first = !self.path.nodes[..at].iter().any(|node| node.entry == PathEntry::Sleeps);
                     span.w id=[first.then(|| sleep_id(&self.id))] { "sleeps until woken" }
                 },
                 PathEntry::Preempted => span.w { "is preempted" },
@@ -80,7 +80,7 @@ impl Tree<'_> {
                 },
             }
             @if node.times > 1 { " " span.x { "×" (node.times) } }
-            @if let Some(cost) = node.what.function().and_then(|name| self.costs.get(name)) { " " span.c { (grouped(*cost)) } }
+            @if let Some(cost) = node.entry.function().and_then(|name| self.costs.get(name)) { " " span.c { (grouped(*cost)) } }
         }
     }
 }

@@ -133,7 +133,7 @@ pub fn facts_of(
     watcher: &dyn Watcher,
 ) -> Result<KernelMetadata, CompareError> {
     let found = || -> Result<KernelMetadata, Box<dyn std::error::Error>> {
-        Ok(KernelMetadata::load(&prepare::image(case, kernel, fetched.qemu.as_ref(), images, watcher)?)?)
+        Ok(KernelMetadata::load(&prepare::image(case, kernel, &fetched.qemu, images, watcher)?)?)
     };
     found().map_err(|why| CompareError::Facts { kernel: kernel.series.into(), why: why.to_string() })
 }
@@ -180,11 +180,7 @@ pub fn section_matrix(section: &str, kernels: &[Side<'_>]) -> Result<Matrix, Com
         .iter()
         .map(|side| {
             let found = side.sections.iter().find(|(name, _)| name == section).map(|(_, path)| path);
-            MatrixInput {
-                kernel: side.kernel.to_string(),
-                path: found.ok_or_else(|| "no such part".to_owned()),
-                timing: None,
-            }
+            MatrixInput { kernel: side.kernel.to_string(), path: found }
         })
         .collect();
     let symbols: Vec<NamedSymbols> = kernels

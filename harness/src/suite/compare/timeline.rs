@@ -95,11 +95,11 @@ fn thread(name: String, forest: &Forest, facts: &KernelMetadata) -> Thread {
             leave(&mut thread, &mut open, &mut written, node.start);
         }
         // The time away from the CPU is no call's.
-        match node.what {
+        match node.kind {
             NodeKind::SwitchIn { .. } => written = written.max(node.start),
             _ => slice(&mut thread, open.last(), &mut written, node.start),
         }
-        match &node.what {
+        match &node.kind {
             NodeKind::Call { func, end } => {
                 let name = facts.symbols.name(*func).map_or_else(|| format!("{func:#x}"), str::to_owned);
                 let parent = open.last().map(|(span, _)| *span);
@@ -145,7 +145,7 @@ fn wakes(forests: &CallForests, threads: &[Thread]) -> Vec<Wake> {
     let mut wakes = Vec::new();
     for (from, forest) in forests.by_task.values().enumerate() {
         for node in &forest.nodes {
-            let NodeKind::Waking { pid } = node.what else { continue };
+            let NodeKind::Waking { pid } = node.kind else { continue };
             let Some(to) = index(pid) else { continue };
             let ran = threads[to].away.iter().filter_map(|(_, back, _)| *back).find(|back| *back >= node.start);
             wakes.push(Wake { time: node.start, from, to, ran });

@@ -72,7 +72,7 @@ fn trees_of(path: &CallPath) -> impl Iterator<Item = (&str, CallPath)> {
     let mut at = 0;
     std::iter::from_fn(move || {
         while let Some(node) = path.nodes.get(at) {
-            match &node.what {
+            match &node.entry {
                 PathEntry::In(name) => {
                     host = name.split('.').next().unwrap_or(name);
                     at += 1;

@@ -78,7 +78,7 @@ fn calibrated(
     let by_agent = report.agent_tids.iter().filter_map(|tid| forests.by_task.get(&TaskKey::Task(*tid)));
     let took: Vec<u64> = by_agent
         .flat_map(|forest| &forest.nodes)
-        .filter_map(|node| match node.what {
+        .filter_map(|node| match node.kind {
             NodeKind::Call { func, end: Some(end) } if facts.symbols.name(func) == Some(CALIBRATION) => {
                 Some(end - node.start)
             }
@@ -111,7 +111,7 @@ pub(crate) fn timings(
     }
     let costing = Costing::new(&forests, facts, calibrated(recorded, &forests, facts)?);
     let windows: Vec<(u64, u64)> =
-        operations(&forests, &recorded.report).found.iter().map(|op| (op.began, op.ended)).collect();
+        operations(&forests, &recorded.report).found.iter().map(|op| (op.start, op.end)).collect();
     let mut calls: BTreeMap<&str, Vec<Call>> = BTreeMap::new();
     for forest in forests.by_task.values() {
         for (raw, call) in calls_in(forest, facts, &costing) {
@@ -140,8 +140,8 @@ fn calls_in<'a>(
     let nodes = &forest.nodes;
     let ends = subtree_ends(nodes.iter().map(|node| node.depth));
     let took = with_all_beneath(&ends, costing.own_times(nodes).into_iter());
-    let is_switch = |at: &usize| matches!(nodes[*at].what, NodeKind::SwitchOut { .. });
-    (0..nodes.len()).filter_map(move |at| match nodes[at].what {
+    let is_switch = |at: &usize| matches!(nodes[*at].kind, NodeKind::SwitchOut { .. });
+    (0..nodes.len()).filter_map(move |at| match nodes[at].kind {
         NodeKind::Call { func, end: Some(_) } => {
             let switches = (at..ends[at]).filter(is_switch).count() as u64;
             Some((facts.symbols.name(func)?, Call { at: nodes[at].start, took: took[at], switches }))

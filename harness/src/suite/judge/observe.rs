@@ -41,8 +41,6 @@ pub struct Observation {
     pub results: BTreeMap<StepRef, Vec<OpResult>>,
     /// What was lost or is missing, in words; if there is anything, the capture proves nothing.
     pub losses: Vec<String>,
-    /// Raw names behind the canonical ones, where they differ.
-    pub raw_names: BTreeMap<String, Vec<String>>,
 }
 
 /// Names of the contexts beside the operations.
@@ -81,16 +79,11 @@ impl Observation {
         for result in &recorded.report.results {
             results.entry(StepRef { actor: result.actor, step: result.step }).or_default().push(*result);
         }
-        Ok(Self { sections: sections(case, &paths), results, losses, raw_names: paths.raw_names })
+        Ok(Self { sections: sections(case, &paths), results, losses })
     }
 
     fn of_nothing(why: &str) -> Self {
-        Self {
-            sections: Vec::new(),
-            results: BTreeMap::new(),
-            losses: vec![why.to_owned()],
-            raw_names: BTreeMap::new(),
-        }
+        Self { sections: Vec::new(), results: BTreeMap::new(), losses: vec![why.to_owned()] }
     }
 
     /// The steady paths as text, section by section: what a snapshot holds.
@@ -123,17 +116,17 @@ impl Observation {
 fn is_seen(loss: &TooDeep, forests: &CallForests, facts: &KernelMetadata, filter: &Filter) -> bool {
     let Some(forest) = forests.by_task.get(&loss.task) else { return true };
     let is_it =
-        |node: &Node| matches!(node.what, NodeKind::Call { func, end } if func == loss.func && end == Some(loss.time));
+        |node: &Node| matches!(node.kind, NodeKind::Call { func, end } if func == loss.func && end == Some(loss.time));
     let Some(at) = forest.nodes.iter().position(is_it) else { return true };
     let mut depth = forest.nodes[at].depth + 1;
     let enclosing = forest.nodes[..=at].iter().rev().filter(|node| {
-        let encloses = node.depth < depth && matches!(node.what, NodeKind::Call { .. });
+        let encloses = node.depth < depth && matches!(node.kind, NodeKind::Call { .. });
         if encloses {
             depth = node.depth;
         }
         encloses
     });
-    let mut names = enclosing.filter_map(|node| match node.what {
+    let mut names = enclosing.filter_map(|node| match node.kind {
         NodeKind::Call { func, .. } => facts.symbols.name(func),
         _ => None,
     });

@@ -11,7 +11,7 @@ use rxpath_guest::{OpResult, RunReport};
 use crate::case::{Case, Failure, Measure, StepRef, evaluate_costs};
 use crate::case::{CostFailure, Expectation};
 use crate::kernel::KernelName;
-use crate::path::timing::{Exact, Summary, WIDEST_BAND, compare_exact, subtract};
+use crate::path::timing::{Exact, Summary, compare_exact, subtract};
 
 use crate::suite::store::results::CaseResult;
 use crate::suite::store::saved::OperationTiming;
@@ -30,7 +30,7 @@ pub struct Timings {
 pub enum TimingComparison {
     /// The same to the instruction.
     Same,
-    /// All within [`WIDEST_BAND`]; the ones that are not the same, in words.
+    /// All within `path::timing::WIDEST_BAND`; the ones that are not the same, in words.
     WithinBand(Vec<String>),
     /// At least one is beyond the band, or other things were measured.
     Different,
@@ -89,12 +89,12 @@ impl Timings {
         }
         let mut within = Vec::new();
         for (old, new) in stored.timings.iter().zip(&self.timings) {
-            match compare_exact(old.cost, new.cost, WIDEST_BAND) {
-                Ok(Exact::Same) => {}
-                Ok(Exact::WithinBand { difference, .. }) => {
+            match compare_exact(old.cost, new.cost) {
+                Exact::Same => {}
+                Exact::WithinBand { difference } => {
                     within.push(format!("{}: {} instead of {} ({difference:+})", new.name, new.cost, old.cost));
                 }
-                _ => return TimingComparison::Different,
+                Exact::Changed => return TimingComparison::Different,
             }
         }
         if within.is_empty() { TimingComparison::Same } else { TimingComparison::WithinBand(within) }
@@ -121,7 +121,7 @@ fn operation(case: &Case, report: &RunReport, step: StepRef) -> Option<Operation
         // The two readings of the other clock lie between those of the CPU clock.
         subtract(&on_cpu, report.cpu_overhead_ns + 2 * report.clock_overhead_ns)
     };
-    let summary = Summary::of(&net.samples)?;
+    let summary = Summary::of(&net)?;
     Some(OperationTiming::measured(case.step_name(step.actor, step.step), switches, summary))
 }
 
@@ -138,7 +138,7 @@ fn span(report: &RunReport, measure: &Measure) -> Option<OperationTiming> {
         })
         .collect();
     let net = subtract(&spans, report.clock_overhead_ns);
-    Some(OperationTiming::measured(measure.name.clone(), 0, Summary::of(&net.samples)?))
+    Some(OperationTiming::measured(measure.name.clone(), 0, Summary::of(&net)?))
 }
 
 /// What does not hold of a case's cost bounds on a kernel, and what could not be judged, given all results of that run.

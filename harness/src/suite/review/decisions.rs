@@ -120,7 +120,7 @@ pub fn runs(diff: &PathDiff) -> Vec<(String, std::ops::Range<usize>)> {
                 None => {
                     let beneath = above.iter().rev().find(|above| !diff.lines[**above].is_change());
                     let beneath =
-                        beneath.and_then(|above| diff.lines[*above].node()).map(|node| text::step(&node.what));
+                        beneath.and_then(|above| diff.lines[*above].node()).map(|node| text::entry(&node.entry));
                     outermost = line.depth();
                     let name = format!("{}: {words}", beneath.unwrap_or_default());
                     out.push((name, at..at + 1));

@@ -90,7 +90,7 @@ pub fn explain_saved(old: SavedSide<'_>, new: SavedSide<'_>) -> Vec<SectionDiff>
 /// A reason that rests on symbols that were not recorded is none.
 fn drop_guesses(explained: &mut ExplainedDiff, old: &Known<'_>, new: &Known<'_>) {
     for (line, reason) in explained.diff.lines.iter().zip(&mut explained.reasons) {
-        let function = |node: &Option<PathNode>| match node.as_ref().map(|node| &node.what) {
+        let function = |node: &Option<PathNode>| match node.as_ref().map(|node| &node.entry) {
             Some(PathEntry::Call(name)) => Some(name.clone()),
             _ => None,
         };

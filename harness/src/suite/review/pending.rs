@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::case::CaseName;
 use crate::kernel::KernelName;
 use crate::path::CallPath;
+use crate::replace_file::replace_file;
 use crate::suite::compare::sides::SectionDiff;
 use crate::suite::judge::observe::read_document;
 use crate::suite::review::decisions::changes_of;
@@ -140,12 +141,7 @@ impl Pending {
         let target = self.file.with_extension("");
         let fail = |why| PendingError::File { file: target.display().to_string(), why };
         let text = fs::read_to_string(&self.file).map_err(fail)?;
-        let folder = target.parent().unwrap_or(Path::new("."));
-        let mut half = tempfile::NamedTempFile::new_in(folder).map_err(fail)?;
-        std::io::Write::write_all(&mut half, without_place(&text).as_bytes()).map_err(fail)?;
-        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o644);
-        half.as_file().set_permissions(mode).map_err(fail)?;
-        half.persist(&target).map_err(|why| fail(why.error))?;
+        replace_file(&target, without_place(&text).as_bytes()).map_err(fail)?;
         self.reject()
     }
 

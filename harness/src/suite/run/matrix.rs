@@ -92,7 +92,7 @@ pub fn run_matrix(
     options: &MatrixOptions,
     watcher: &dyn Watcher,
 ) -> Result<Results, Diagnostics> {
-    let qemu = fetched.qemu.as_ref().map(prepare::program);
+    let qemu = prepare::program(&fetched.qemu);
     let mut jobs = Vec::new();
     for case in cases {
         for (index, kernel) in fetched.kernels.iter().enumerate() {
@@ -115,7 +115,7 @@ pub fn run_matrix(
             .iter()
             .map(|one| RunKernel { name: one.series.into(), version: one.version.clone(), unlocked: one.unlocked })
             .collect(),
-        qemu: fetched.qemu.as_ref().map(|qemu| qemu.version.clone()).unwrap_or_default(),
+        qemu: fetched.qemu.version.clone(),
         mode: options.accelerator.word().to_owned(),
         functions: suite.functions(&found),
         cases: found,
@@ -151,7 +151,7 @@ pub(super) struct Suite<'a> {
     pub(super) snapshots: &'a Snapshots,
     pub(super) options: &'a MatrixOptions,
     pub(super) watcher: &'a dyn Watcher,
-    pub(super) qemu: Option<QemuProgram>,
+    pub(super) qemu: QemuProgram,
     pub(super) test_beds: IndexMap<TestBedKey, OnceLock<Result<TestBed, TestBedError>>>,
 }
 
@@ -246,11 +246,8 @@ impl Suite<'_> {
     fn test_bed(&self, key: &TestBedKey) -> &Result<TestBed, TestBedError> {
         self.test_beds[key].get_or_init(|| {
             let kernel = prepare::guest_kernel(&self.fetched.kernels[key.0], &key.2, &key.3)?;
-            let Some(qemu) = &self.qemu else {
-                return Err(VmError::Start { command: "qemu".to_owned(), why: "no QEMU was fetched".to_owned() }.into());
-            };
             let booting = |reason: &str| self.watcher.booting(&kernel.series, &kernel.on(&key.1), reason);
-            let image = self.images.get(&kernel, &key.1, qemu, &booting)?;
+            let image = self.images.get(&kernel, &key.1, &self.qemu, &booting)?;
             let facts = KernelMetadata::load(&image)?;
             // Here, beside other benches: the check of the cases' functions asks one kernel after another.
             facts.symbols.index();

@@ -50,9 +50,9 @@ pub fn accelerator(
     if wanted == Wanted::Translator {
         return Ok((Accelerator::Translator, Some(format!("native mode on QEMU's translator: {MEANINGLESS}"))));
     }
-    let (Some(kernel), Some(qemu)) = (fetched.kernels.last(), &fetched.qemu) else { return Err(NativeError::NoKernel) };
+    let kernel = fetched.kernels.last().ok_or(NativeError::NoKernel)?;
     let guest = prepare::plain_kernel(kernel)?;
-    match (probe(&project.cache, &guest, &prepare::program(qemu))?, wanted) {
+    match (probe(&project.cache, &guest, &prepare::program(&fetched.qemu))?, wanted) {
         (Kvm::Works { .. }, _) => Ok((Accelerator::Kvm, None)),
         (Kvm::Broken(why), Wanted::Kvm) => Err(NativeError::NoKvm { why }),
         (Kvm::Broken(why), _) => {
@@ -63,6 +63,6 @@ pub fn accelerator(
 
 /// What there is to know of KVM here, by trying it if it was not tried before.
 pub fn find_out_about_kvm(project: &Project, fetched: &Fetched) -> Result<Kvm, NativeError> {
-    let (Some(kernel), Some(qemu)) = (fetched.kernels.last(), &fetched.qemu) else { return Err(NativeError::NoKernel) };
-    Ok(probe(&project.cache, &prepare::plain_kernel(kernel)?, &prepare::program(qemu))?)
+    let kernel = fetched.kernels.last().ok_or(NativeError::NoKernel)?;
+    Ok(probe(&project.cache, &prepare::plain_kernel(kernel)?, &prepare::program(&fetched.qemu))?)
 }

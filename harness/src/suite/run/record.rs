@@ -36,7 +36,7 @@ pub struct Capture {
 pub fn record_case(
     case: &Case,
     kernel: &Kernel,
-    qemu: Option<&Qemu>,
+    qemu: &Qemu,
     images: &Images,
     limits: &RunLimits,
     watcher: &dyn Watcher,

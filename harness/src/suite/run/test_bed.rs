@@ -83,14 +83,14 @@ pub(crate) fn guest_kernel(
 pub(crate) fn image(
     case: &Case,
     kernel: &Kernel,
-    qemu: Option<&Qemu>,
+    qemu: &Qemu,
     images: &Images,
     watcher: &dyn Watcher,
 ) -> Result<WarmImage, VmError> {
     let machine = machine(case);
     let guest = kernel_for(case, kernel)?;
     let booting = |reason: &str| watcher.booting(&guest.series, &guest.on(&machine), reason);
-    images.get(&guest, &machine, &wanted_program(qemu)?, &booting)
+    images.get(&guest, &machine, &program(qemu), &booting)
 }
 
 /// The warm image of a kernel on the machine that a case asks for, with these files in the guest beside the agent.
@@ -102,7 +102,7 @@ pub fn image_with_files(
     files: Vec<GuestFile>,
 ) -> Result<WarmImage, VmError> {
     let guest = GuestKernel { files, ..kernel_for(case, kernel)? };
-    images.get(&guest, &machine(case), &wanted_program(fetched.qemu.as_ref())?, &|_| {})
+    images.get(&guest, &machine(case), &program(&fetched.qemu), &|_| {})
 }
 
 /// The warm image of a kernel on a machine without further modules, booted first if there is none.
@@ -113,10 +113,5 @@ pub fn image_for_machine(
     images: &Images,
 ) -> Result<WarmImage, VmError> {
     let guest = plain_kernel(kernel)?;
-    images.get(&guest, machine, &wanted_program(fetched.qemu.as_ref())?, &|_| {})
-}
-
-fn wanted_program(qemu: Option<&Qemu>) -> Result<QemuProgram, VmError> {
-    qemu.map(program)
-        .ok_or_else(|| VmError::Start { command: "qemu".to_owned(), why: "no QEMU was fetched".to_owned() })
+    images.get(&guest, machine, &program(&fetched.qemu), &|_| {})
 }

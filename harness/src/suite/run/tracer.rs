@@ -108,7 +108,7 @@ fn calculate(untraced: &RunReport, forests: &CallForests, traced: &RunReport) ->
         let without_pages = |tree: &Traced| tree.took.saturating_sub(tree.pages * page);
         let shortest = traced.iter().min_by_key(|tree| without_pages(tree))?;
         Some(Measured {
-            untraced: *times.get(&(CALIBRATOR, step))?.samples.iter().min()?,
+            untraced: *times.get(&(CALIBRATOR, step))?.iter().min()?,
             traced: without_pages(shortest),
             calls: shortest.calls,
         })
@@ -148,7 +148,7 @@ fn longest_undisturbed_tree(nodes: &[Node]) -> Option<&[Node]> {
 }
 
 fn took(node: &Node) -> Option<u64> {
-    match node.what {
+    match node.kind {
         NodeKind::Call { end: Some(end), .. } => Some(end.saturating_sub(node.start)),
         _ => None,
     }

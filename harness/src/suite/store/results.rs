@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::case::{Case, CaseName};
 use crate::kernel::KernelName;
+use crate::replace_file::replace_file;
 use crate::suite::store::results_v1::ResultsV1;
 use crate::suite::store::saved::{OperationTiming, SavedFunctions, SavedPath, SavedWakeup};
 
@@ -245,15 +246,12 @@ impl Results {
 
     /// Writes the results as JSON, whole or not at all; makes the folder.
     pub fn save(&self, file: &Path) -> std::io::Result<()> {
-        let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        std::fs::create_dir_all(folder)?;
-        let mut half = tempfile::NamedTempFile::new_in(folder)?;
-        serde_json::to_writer_pretty(std::io::BufWriter::new(half.as_file_mut()), self)?;
-        std::io::Write::write_all(half.as_file_mut(), b"\n")?;
-        // A temporary file is its owner's alone; a report is for whoever may read the folder.
-        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o644);
-        half.as_file().set_permissions(mode)?;
-        half.persist(file).map(|_| ()).map_err(|why| why.error)
+        if let Some(folder) = file.parent() {
+            std::fs::create_dir_all(folder)?;
+        }
+        let mut json = serde_json::to_vec_pretty(self)?;
+        json.push(b'\n');
+        replace_file(file, &json)
     }
 
     /// The results of several runs as one: kernels by version, cases by name. What two runs both have is the later one's.

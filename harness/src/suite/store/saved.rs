@@ -136,7 +136,7 @@ pub fn wakeups<'p>(paths: impl IntoIterator<Item = (&'p str, &'p CallPath)>) -> 
         let mut above: Vec<&str> = Vec::new();
         for node in &path.nodes {
             above.truncate(node.depth as usize);
-            if let PathEntry::Wakes(who) = &node.what {
+            if let PathEntry::Wakes(who) = &node.entry {
                 let function = above.iter().rev().find(|function| !function.is_empty()).unwrap_or(&"");
                 found.insert(SavedWakeup {
                     path: name.to_owned(),
@@ -144,7 +144,7 @@ pub fn wakeups<'p>(paths: impl IntoIterator<Item = (&'p str, &'p CallPath)>) -> 
                     wakes: who.to_string(),
                 });
             }
-            above.push(node.what.function().unwrap_or(""));
+            above.push(node.entry.function().unwrap_or(""));
         }
     }
     found.into_iter().collect()

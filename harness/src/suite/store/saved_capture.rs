@@ -311,7 +311,7 @@ fn needed_symbols(forests: &CallForests, sections: &[Section<'_>]) -> Result<(St
     lines.sort_by_key(|(address, _)| *address);
     let mut starts = BTreeSet::new();
     for node in forests.by_task.values().flat_map(|forest| &forest.nodes) {
-        if let NodeKind::Call { func, .. } = node.what {
+        if let NodeKind::Call { func, .. } = node.kind {
             let after = lines.partition_point(|(address, _)| *address <= func);
             starts.extend(after.checked_sub(1).map(|at| lines[at].0));
             starts.extend(lines.get(after).map(|(address, _)| *address));

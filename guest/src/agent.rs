@@ -1,0 +1,38 @@
+//! What a run needs, made before the machine is saved: the QEMU that restores it has to translate every instruction again, so
+//! the less is left to do afterwards, the sooner a run is over.
+
+use crate::buffers::Buffers;
+use crate::devices::SharedRegion;
+use crate::ops::Scratch;
+use crate::ready;
+use crate::setup::{self, CompletedSetup};
+use crate::shared_state::SharedMemory;
+use crate::tick_clock::TickClock;
+use crate::tracing::Tracing;
+use crate::worker::{self, WorkerThread};
+
+pub struct Agent {
+    pub region: SharedRegion,
+    pub tracing: &'static Tracing,
+    pub workers: Vec<WorkerThread>,
+    pub memory: SharedMemory,
+    /// For the agent's own steps.
+    pub scratch: Scratch,
+    /// By the index that a plan names.
+    pub completed_setups: Vec<CompletedSetup>,
+    pub tick_clock: TickClock,
+    pub buffers: Buffers,
+}
+
+impl Agent {
+    /// Performs the setups and makes everything else; returns when the machine has come to rest.
+    pub fn prepare(region: SharedRegion) -> Result<Self, String> {
+        let tracing: &'static Tracing = Box::leak(Box::new(Tracing::prepare()?));
+        let (mut memory, mut scratch) = (SharedMemory::map()?, Scratch::new());
+        let completed_setups = setup::complete_all(&mut memory, &mut scratch)?;
+        let (workers, buffers) = (worker::spawn_all()?, Buffers::new());
+        ready::settle();
+        let tick_clock = TickClock::new()?;
+        Ok(Self { region, tracing, workers, memory, scratch, completed_setups, tick_clock, buffers })
+    }
+}

@@ -1,0 +1,114 @@
+//! Faults of a guest or a cache, each provoked for real, each with the verdict that it must get.
+
+use std::error::Error;
+use std::fs::File;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::time::Duration;
+
+use rxpath_guest::{Actor, ActorKind, Fault, Op, Pass, Plan, Policy, RunReport, Step, Tag};
+
+use rxpath::suite::image_for_machine;
+use rxpath::vm::{FaultKind, ImageKind, Machine, RunLimits, SplatKind, VmError, WarmImage, run_plan};
+
+use super::Tested;
+use super::common::project;
+
+const KERNEL: &str = "6.12";
+
+#[test]
+fn a_panic_is_reported_as_a_panic() -> Tested {
+    assert_splat(Fault::Panic, SplatKind::Panic)
+}
+
+#[test]
+fn a_warning_on_the_console_fails_a_run_that_ended_well() -> Tested {
+    assert_splat(Fault::Warn, SplatKind::Warning)
+}
+
+#[test]
+fn the_kernel_reports_an_agent_that_dies() -> Tested {
+    assert_splat(Fault::Die, SplatKind::Panic)
+}
+
+#[test]
+fn an_actor_that_spins_is_found_by_the_guests_own_deadline() -> Tested {
+    let region = run_plan(&image(&Machine::default())?, ImageKind::Untraced, plan(Fault::Spin), &RunLimits::default())?;
+    let sections = rxpath_guest::sections(&region)?;
+    let report = sections.iter().find(|section| section.tag == Tag::Report).ok_or("no report")?;
+    let report: RunReport = postcard::from_bytes(report.bytes)?;
+    assert_eq!(report.stuck, [(0, 0)]);
+    Ok(())
+}
+
+#[test]
+fn a_guest_without_progress_is_ended_by_the_hosts_deadline() -> Tested {
+    let mut plan = plan(Fault::Spin);
+    plan.deadline_ns = 1_000_000_000_000;
+    let limits = RunLimits { patience: Duration::from_secs(2), ..RunLimits::default() };
+    let fault = guest_fault(run_plan(&image(&Machine::default())?, ImageKind::Untraced, plan, &limits))?;
+    assert!(matches!(fault, FaultKind::HungHost { .. }), "{fault:?}");
+    Ok(())
+}
+
+/// On a machine of its own shape, so that no other test meets the damage.
+#[test]
+fn a_damaged_or_truncated_image_is_noticed_and_made_again() -> Tested {
+    let machine = Machine { memory_mib: 224, ..Machine::default() };
+    let whole = image(&machine)?;
+    let file = || File::options().read(true).write(true).open(whole.folder().join("untraced.image"));
+    let length = file()?.metadata()?.len();
+    let inode = || -> Result<u64, std::io::Error> { Ok(file()?.metadata()?.ino()) };
+    let first = inode()?;
+    let mut byte = [0];
+    // The last bytes are the devices' state, which every restore reads.
+    file()?.read_exact_at(&mut byte, length - 100)?;
+    file()?.write_all_at(&[byte[0] ^ 1], length - 100)?;
+    image(&machine)?;
+    let second = inode()?;
+    assert_ne!(second, first, "the image with the flipped byte was used");
+    file()?.set_len(length / 2)?;
+    image(&machine)?;
+    assert_ne!(inode()?, second, "the truncated image was used");
+    Ok(())
+}
+
+/// A plan with one actor that does nothing but this.
+fn plan(fault: Fault) -> Plan {
+    let step = Step { when: Vec::new(), op: Op::Fault(fault), into: None, recorded: true };
+    let actor = Actor {
+        name: "actor".to_owned(),
+        kind: ActorKind::Thread,
+        cpu: 0,
+        policy: Policy::Other,
+        netns: 0,
+        steps: vec![step],
+    };
+    Plan {
+        iterations: 1,
+        actors: vec![actor],
+        deadline_ns: 200_000_000,
+        ..Plan::empty(Pass::Timing { milestones: None })
+    }
+}
+
+fn image(machine: &Machine) -> Result<WarmImage, Box<dyn Error>> {
+    let project = project()?;
+    let series = project.pins.select(&[KERNEL])?;
+    let fetched = project.fetch(&series, &|_| {})?;
+    Ok(image_for_machine(machine, &fetched.kernels[0], &fetched, &project.images())?)
+}
+
+fn assert_splat(fault: Fault, expected: SplatKind) -> Tested {
+    let image = image(&Machine::default())?;
+    let found = guest_fault(run_plan(&image, ImageKind::Untraced, plan(fault), &RunLimits::default()))?;
+    assert!(matches!(&found, FaultKind::Kernel(splat) if splat.kind == expected), "{found:?}");
+    Ok(())
+}
+
+fn guest_fault(outcome: Result<Vec<u8>, VmError>) -> Result<FaultKind, Box<dyn Error>> {
+    match outcome {
+        Err(VmError::Guest(fault)) => Ok(fault.kind),
+        Err(other) => Err(format!("expected the guest's fault, found {other}").into()),
+        Ok(_) => Err("expected a fault, and the run ended well".into()),
+    }
+}

@@ -1,0 +1,15 @@
+//! Tests that boot or restore guests. They need the kernels, and an image for each machine that they use.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod commands;
+mod costs;
+mod exports;
+mod faults;
+mod mutations;
+mod process;
+mod review;
+
+/// What a test fails with.
+type Tested = Result<(), Box<dyn std::error::Error>>;

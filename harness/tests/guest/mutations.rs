@@ -1,0 +1,83 @@
+//! Every case fails when it should: the premise of what it expects is inverted or removed, and the run must say so.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use rxpath::suite::{Results, Verdict};
+
+use super::Tested;
+use super::process::{RXPATH, said};
+
+const KERNEL: &str = "6.12";
+
+/// A case, the text to replace, its replacement, and the verdict that must follow.
+const MUTATIONS: [(&str, &str, &str, Verdict); 20] = [
+    ("recv/tcp-blocking", "send: {socket: client, bytes: 64}", "send: {socket: client, bytes: 32}", Verdict::Failed),
+    ("recv/tcp-read", "send: {socket: client, bytes: 64}", "send: {socket: client, bytes: 63}", Verdict::Hung),
+    ("ipv6/udp-blocking", "send: {socket: client, bytes: 64}", "send: {socket: client, bytes: 63}", Verdict::Failed),
+    (
+        "unix/seqpacket-blocking",
+        "send: {socket: client, bytes: 64}",
+        "send: {socket: client, bytes: 8}",
+        Verdict::Failed,
+    ),
+    ("recv/tcp-nonblocking", ", argument: O_NONBLOCK", "", Verdict::Hung),
+    ("ready/poll-timeout", ", timeout: 3 ms", "", Verdict::Hung),
+    ("recv/tcp-peek", ", flags: MSG_PEEK", "", Verdict::Hung),
+    ("recv/tcp-waitall", ", flags: MSG_WAITALL", "", Verdict::Hung),
+    ("recv/tcp-trunc", ", flags: MSG_TRUNC", "", Verdict::Failed),
+    ("unix/peek", ", flags: MSG_PEEK", "", Verdict::Hung),
+    ("errors/bad-address", ", buffer: bad", "", Verdict::Hung),
+    ("recv/tcp-lowat", "option: SO_RCVLOWAT, value: 128", "option: SO_RCVLOWAT, value: 1", Verdict::Hung),
+    ("socket/tcp-create", "type: SOCK_STREAM", "type: SOCK_DGRAM", Verdict::Failed),
+    ("socket/udp6-create", "family: AF_INET6", "family: AF_INET", Verdict::Failed),
+    ("socket/bad-protocol", "protocol: IPPROTO_UDP", "protocol: IPPROTO_TCP", Verdict::Failed),
+    ("errors/not-connected", "type: SOCK_STREAM", "type: SOCK_DGRAM", Verdict::Hung),
+    ("unix/stream-blocking", "setup: unix-pair", "setup: unix-datagram-pair", Verdict::Failed),
+    ("ipv6/tcp-blocking", "setup: tcp6-pair", "setup: tcp-pair", Verdict::Failed),
+    ("udp/blocking", "when: receiver sleeps", "record: true", Verdict::Failed),
+    ("errors/interrupted", "- timer: {after: 5 ms}", "- fork: {}", Verdict::Hung),
+];
+
+#[test]
+fn a_case_whose_premise_is_taken_away_fails() -> Tested {
+    let folder = tempfile::tempdir()?;
+    let root = folder.path();
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
+    std::os::unix::fs::symlink(repository.join("kernels"), root.join("kernels"))?;
+    std::os::unix::fs::symlink(repository.join("snapshots"), root.join("snapshots"))?;
+    let mut expected = BTreeMap::new();
+    for (case, out, instead, verdict) in MUTATIONS {
+        let text = mutated(repository, case, out, instead)?;
+        let place = root.join("cases").join(format!("{case}.yaml"));
+        fs::create_dir_all(place.parent().ok_or("no folder")?)?;
+        fs::write(place, text)?;
+        expected.insert(case.to_owned(), verdict);
+    }
+    let json = root.join("results.json");
+    let paths = (root.to_str().ok_or("not UTF-8")?, json.to_str().ok_or("not UTF-8")?);
+    // Nothing is proposed: the snapshots are the repository's own.
+    let output = Command::new(RXPATH)
+        .args(["run", "-k", KERNEL, "--root", paths.0, "--json", paths.1])
+        .env("INSTA_FORCE_PASS", "1")
+        .env("INSTA_OUTPUT", "none")
+        .env("INSTA_UPDATE", "no")
+        .output()?;
+    let text = said(&output);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    let results: Results = serde_json::from_slice(&fs::read(&json)?)?;
+    let found: BTreeMap<String, Verdict> =
+        results.cases.iter().map(|one| (one.case.to_string(), one.verdict)).collect();
+    assert_eq!(found, expected, "{text}");
+    Ok(())
+}
+
+/// The case with `out` replaced. Bounds on costs name cases that are not there, and are left out too.
+fn mutated(repository: &Path, case: &str, out: &str, instead: &str) -> std::io::Result<String> {
+    let text = fs::read_to_string(repository.join("cases").join(format!("{case}.yaml")))?;
+    assert!(text.contains(out), "{case} has no `{out}` any more: let this test take something else out of it");
+    let text = text.replacen(out, instead, 1);
+    Ok(text.lines().filter(|line| !line.trim_start().starts_with("costs:")).map(|line| format!("{line}\n")).collect())
+}

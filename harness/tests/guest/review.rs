@@ -1,0 +1,48 @@
+//! What a run leaves for a reviewer.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use rxpath::report::{Overview, markdown};
+use rxpath::suite::{CaseResult, Results};
+
+use super::process::RXPATH;
+
+#[test]
+fn a_run_on_a_bumped_kernel_keeps_what_was_accepted_of_paths_and_of_timings_apart() {
+    // Of the first only the timings changed from 6.12 to 6.18, of the other its path did too.
+    let cases = ["errors/bad-address", "socket/netlink-create"];
+    let real = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["cases", "kernels"] {
+        std::os::unix::fs::symlink(real.join(name), folder.path().join(name)).unwrap();
+    }
+    for case in cases {
+        let to = folder.path().join("snapshots").join(case);
+        fs::create_dir_all(&to).unwrap();
+        for ending in ["snap", "timing.snap"] {
+            let old = real.join("snapshots").join(case).join(format!("6.12.{ending}"));
+            fs::copy(old, to.join(format!("6.18.{ending}"))).unwrap();
+        }
+    }
+    let json = folder.path().join("results.json");
+    let output = Command::new(RXPATH)
+        .args(["run", "-k", "6.18", "-c", cases[0], "-c", cases[1], "--root"])
+        .arg(folder.path())
+        .arg("--json")
+        .arg(&json)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
+    let results = Results::load(&json).unwrap();
+    let differs = |one: &CaseResult| (one.accepted_paths().is_some(), one.has_other_timings());
+    assert_eq!(results.cases.iter().map(differs).collect::<Vec<_>>(), [(false, true), (true, true)]);
+    let text = markdown::report(&Overview::of(&results), markdown::SUMMARY_LIMIT);
+    assert!(
+        text.contains("1 changed snapshot with 1 distinct change. Timings differ from the accepted ones in 2 cases."),
+        "{text}"
+    );
+    assert!(text.contains("| `errors/bad-address` `receiver.recv` | `6.18` |"), "{text}");
+    assert!(!text.contains("no snapshot was accepted yet"), "{text}");
+}
