@@ -14,7 +14,7 @@ use crate::trace::{DecodeError, Symbols, SymbolsError, TraceDat, TraceDatError, 
 #[error("{}", path.display())]
 pub(crate) struct DecodeFileError {
     path: PathBuf,
-    source: Problem,
+    source: Box<Problem>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -63,5 +63,5 @@ fn print_text(text: &str) -> bool {
 }
 
 fn at(path: &Path) -> impl FnOnce(Problem) -> DecodeFileError {
-    move |source| DecodeFileError { path: path.to_owned(), source }
+    move |problem| DecodeFileError { path: path.to_owned(), source: Box::new(problem) }
 }

@@ -56,7 +56,7 @@ fn names_of(one: &Changed) -> BTreeSet<String> {
 /// The cases whose paths changed or were never accepted. Cases with only different timings are in the table of timings.
 fn changed_paths<'r>(overview: &Overview<'r>) -> Vec<Changed<'r>> {
     let changed = overview.results.cases.iter().filter(|one| one.verdict == Verdict::Changed);
-    let changed = changed.map(|result| Changed { sections: overview.from_accepted(result), result });
+    let changed = changed.map(|result| Changed { sections: overview.accepted_diffs(result), result });
     changed.filter(|one| !one.sections.is_empty() || !one.result.has_other_timings()).collect()
 }
 

@@ -68,7 +68,7 @@ impl<'r> Overview<'r> {
     }
 
     /// Compares the paths of a result with the accepted ones.
-    pub(crate) fn from_accepted(&self, result: &CaseResult) -> Vec<SectionDiff> {
+    pub(crate) fn accepted_diffs(&self, result: &CaseResult) -> Vec<SectionDiff> {
         let Some(accepted) = result.accepted_paths() else { return Vec::new() };
         let old_name = format!("the accepted {}", result.kernel);
         let found = result.found_paths();

@@ -25,7 +25,7 @@ pub(super) fn pages(overview: &Overview, case: &CaseView) -> Vec<(String, String
         out.push((difference_file(case.name, old_name, new_name), text));
     }
     for kernel in case.kernels.iter().flatten().filter(|kernel| kernel.result.accepted.is_some()) {
-        let sections = overview.from_accepted(kernel.result);
+        let sections = overview.accepted_diffs(kernel.result);
         let new_name = &kernel.result.kernel;
         let text = page(case, (&format!("the accepted {new_name}"), None), (new_name, Some(kernel.result)), &sections);
         out.push((difference_file(case.name, "accepted", new_name), text));
