@@ -4,7 +4,7 @@
 const ALIKE: f64 = 0.85;
 
 /// Up to three of `candidates` that `found` could be a misspelling of, nearest first.
-pub fn nearest<'a>(found: &str, candidates: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
+pub(crate) fn nearest<'a>(found: &str, candidates: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
     let folded = found.to_lowercase();
     // Up to a third of the letters may be wrong, and at least one.
     let allowed = (found.chars().count() / 3).max(1);
@@ -31,7 +31,7 @@ pub fn nearest<'a>(found: &str, candidates: impl IntoIterator<Item = &'a str>) -
 }
 
 /// Joins names: `a`, `b` or `c`.
-pub fn any_of<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+pub(crate) fn any_of<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     let names: Vec<_> = names.into_iter().map(|name| format!("`{name}`")).collect();
     match names.split_last() {
         Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
@@ -40,7 +40,7 @@ pub fn any_of<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
 }
 
 /// The help for an unknown name: the nearest valid names, or all valid names if there are few and none is near.
-pub fn suggestion<'a>(found: &str, valid: impl IntoIterator<Item = &'a str>) -> Option<String> {
+pub(crate) fn suggestion<'a>(found: &str, valid: impl IntoIterator<Item = &'a str>) -> Option<String> {
     let valid: Vec<&str> = valid.into_iter().collect();
     let near = nearest(found, valid.iter().copied());
     if !near.is_empty() {

@@ -38,7 +38,7 @@ pub struct Observation {
     /// Its parts, operations first, in the order of the case.
     pub sections: Vec<Section>,
     /// The agent's results, by step.
-    pub results: BTreeMap<StepRef, Vec<OpResult>>,
+    pub(crate) results: BTreeMap<StepRef, Vec<OpResult>>,
     /// What was lost or is missing, in words; if there is anything, the capture proves nothing.
     pub losses: Vec<String>,
     /// Raw names behind the canonical ones, where they differ.
