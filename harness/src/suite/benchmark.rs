@@ -129,7 +129,7 @@ struct Watched {
 
 /// Runs `rxpath run` as a user would, looking at its and its guests' memory as it goes.
 fn watched(root: &Path, arguments: &[&str]) -> Result<Watched, VmError> {
-    let failed = |why: std::io::Error| VmError::Start { command: "rxpath run".to_owned(), why: why.to_string() };
+    let failed = |source: std::io::Error| VmError::Start { command: "rxpath run".to_owned(), source };
     let started = Instant::now();
     let mut command = Command::new("/proc/self/exe");
     command.arg("run").arg("--root").arg(root).args(arguments).stdout(Stdio::null()).stderr(Stdio::null());

@@ -52,10 +52,12 @@ pub(crate) fn record_test_bed_error(why: &TestBedError) -> (Verdict, Problem) {
 
 fn verdict_of(fault: &FaultKind) -> Verdict {
     match fault {
-        FaultKind::HungHost { .. } => Verdict::Hung,
-        FaultKind::Kernel(_) | FaultKind::QemuDied { .. } | FaultKind::Agent(_) | FaultKind::Capture(_) => {
-            Verdict::Crashed
-        }
+        FaultKind::Hung { .. } => Verdict::Hung,
+        FaultKind::Kernel(_)
+        | FaultKind::QemuDied { .. }
+        | FaultKind::Agent(_)
+        | FaultKind::Stopped { .. }
+        | FaultKind::Capture(_) => Verdict::Crashed,
     }
 }
 
