@@ -67,8 +67,8 @@ proptest! {
         stream in streams(),
     ) {
         let mut encoder = Encoder::new(machine.clone(), base);
-        let expected: Vec<_> =
-            stream.iter().map(|(timing, pid, contents)| (encoder.write(*timing, *pid, contents), *pid, contents)).collect();
+        let write = |(timing, pid, contents): &(Timing, i32, Contents)| encoder.write(*timing, *pid, contents);
+        let times: Vec<u64> = stream.iter().map(write).collect();
         let pages = encoder.finish();
         let (header_page, formats) = machine.describe();
         let text = CaptureText {
@@ -79,9 +79,9 @@ proptest! {
         };
         let layout = Layout::new(&text).unwrap();
         let mut events = layout.events(3, &pages);
-        for (time, pid, contents) in expected {
+        for (time, (_, pid, contents)) in times.into_iter().zip(&stream) {
             let event = events.step().unwrap().unwrap();
-            prop_assert_eq!((event.time, event.common.pid), (time, pid));
+            prop_assert_eq!((event.time, event.common.pid), (time, *pid));
             match (contents, event.event) {
                 (Contents::Entry { func, depth, args }, Event::Entry(entry)) => {
                     prop_assert_eq!((entry.func, entry.depth), (*func, i64::from(*depth)));

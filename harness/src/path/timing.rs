@@ -1,4 +1,5 @@
-//! Summarises timings and compares them. All samples are nanoseconds of guest time, which are instructions in exact mode.
+//! Summarises timings and compares them. All samples are nanoseconds of guest time, which in exact mode are
+//! instructions.
 
 use std::collections::BTreeMap;
 
