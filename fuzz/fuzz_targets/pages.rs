@@ -1,5 +1,5 @@
-//! Ring-buffer pages of two CPUs. The first three bytes of the input choose the formats, the page size and where the second
-//! CPU's pages begin.
+//! Decodes ring-buffer pages of two CPUs. The first three bytes of the input choose the formats, the page size and the
+//! start of the second CPU's pages.
 
 #![no_main]
 
@@ -24,7 +24,7 @@ macro_rules! recorded {
 
 const KERNELS: [[&str; 8]; 3] = [recorded!("5.10"), recorded!("6.12"), recorded!("7.3")];
 
-/// The 6.12 layout as a 32-bit machine has it.
+/// The layout of a 32-bit machine.
 fn of_32_bits(text: &str) -> String {
     text.replace("commit;\toffset:8;\tsize:8", "commit;\toffset:8;\tsize:4")
         .replace("data;\toffset:16;\tsize:4080", "data;\toffset:12;\tsize:4084")
@@ -61,7 +61,7 @@ fuzz_target!(|input: &[u8]| {
     let cpus = [CpuPages { cpu: 0, pages: first, stats: "" }, CpuPages { cpu: 1, pages: second, stats: "" }];
     if let Ok(forests) = build(layout, &cpus) {
         let nodes: usize = forests.by_task.values().map(|forest| forest.nodes.len()).sum();
-        // The shortest record that makes a node is 12 bytes long; the one that makes two is longer than 24.
+        // The shortest record that gives one node is 12 bytes long; one that gives two nodes is longer than 24.
         assert!(nodes <= pages.len() / 12, "{nodes} nodes out of {} bytes", pages.len());
         assert!(forests.by_task.len() <= pages.len() / 12 + 1);
     }

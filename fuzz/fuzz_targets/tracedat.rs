@@ -1,4 +1,4 @@
-//! Whole trace.dat files, and what is in them.
+//! Parses whole trace.dat files and decodes their contents.
 
 #![no_main]
 

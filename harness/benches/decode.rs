@@ -1,11 +1,12 @@
-//! How many records a second the decoder takes, on one core, from a real capture repeated until it is large.
+//! Measures how many records per second the decoder handles on one core, from a real capture repeated until it is
+//! large.
 //!
-//! `cargo bench --bench decode`, or `-- FILE.dat` to measure a trace.dat instead.
+//! `cargo bench --bench decode`, or `-- FILE.dat` to use a trace.dat instead.
 
 use rxpath::trace::{CaptureText, CpuPages, Layout, TraceDat, build};
 use std::{fs, path::Path};
 
-/// A large run's capture: some 200,000 records.
+/// A large capture: about 200,000 records.
 const LARGE: usize = 8 << 20;
 const PASSES: u32 = 20;
 const MEASUREMENTS: usize = 7;
@@ -75,7 +76,8 @@ fn count(layout: &Layout, cpus: &[CpuPages<'_>]) -> usize {
     records
 }
 
-/// Processor seconds that a pass takes: the median of several measurements, each long enough for the clock's coarse steps.
+/// The processor seconds that a pass takes: the median of several measurements, each long enough for the clock's
+/// resolution.
 fn median(mut pass: impl FnMut()) -> f64 {
     let mut seconds: Vec<f64> = (0..MEASUREMENTS)
         .map(|_| {
@@ -90,7 +92,7 @@ fn median(mut pass: impl FnMut()) -> f64 {
     seconds[MEASUREMENTS / 2]
 }
 
-/// Time this thread has been on a processor, so that a busy machine does not count (Documentation/scheduler/sched-stats.rst).
+/// The time that this thread has run, so that other load does not count (Documentation/scheduler/sched-stats.rst).
 fn processor_seconds() -> f64 {
     let text = fs::read_to_string("/proc/thread-self/schedstat").expect("a kernel with schedstat");
     let nanoseconds: f64 = text.split(' ').next().and_then(|word| word.parse().ok()).expect("a number");

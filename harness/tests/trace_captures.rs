@@ -1,4 +1,4 @@
-//! The decoder against what six kernels really recorded: see data/README.md for how.
+//! Tests the decoder with recordings of six kernels; data/README.md says how they were made.
 
 use rxpath::trace::{
     CallForests, CaptureText, CpuPages, Event, Forest, Layout, Node, NodeKind, Presence, Symbols, TaskKey, TraceDat,
@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, fs, path::PathBuf};
 
 const SERIES: [&str; 6] = ["5.10", "6.1", "6.12", "6.18", "7.2", "7.3"];
 
-/// One folder of data/, read.
+/// The contents of one folder of data/.
 struct Recorded {
     name: String,
     header_page: String,
@@ -66,7 +66,7 @@ fn data() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("harness/tests/data")
 }
 
-/// What lies between the two markers of the recorded recv, and whose forest it is.
+/// The nodes between the two markers of the recorded recv, and their task.
 fn recv(forests: &CallForests) -> (TaskKey, &[Node]) {
     let marks = |node: &Node, text: &[u8]| matches!(&node.kind, NodeKind::Marker { bytes } if bytes.starts_with(text));
     for (task, Forest { nodes, .. }) in &forests.by_task {
@@ -104,7 +104,7 @@ fn a_blocking_recv_nests_the_same_way_on_every_kernel() {
                     panic!("{series}: {next:?} never returned")
                 };
                 let within = |above: &&Node| matches!(above.kind, NodeKind::Call { end: Some(e), .. } if e >= end);
-                assert!(inside.iter().all(within), "{series}: {next:?} outlives what called it");
+                assert!(inside.iter().all(within), "{series}: {next:?} outlives its caller");
                 assert_eq!(inside.len(), 7 - 1 - expected.len(), "{series}: {next:?} is not nested in the one before");
                 inside.push(node);
                 next = expected.next();
@@ -118,7 +118,7 @@ fn a_blocking_recv_nests_the_same_way_on_every_kernel() {
 }
 
 #[test]
-fn a_page_of_the_ring_buffer_begins_with_the_record_it_was_begun_for() {
+fn each_page_start_is_the_time_of_a_record() {
     for series in SERIES {
         let recorded = Recorded::read(series);
         let layout = Layout::new(&recorded.text()).unwrap();
@@ -136,7 +136,7 @@ fn a_page_of_the_ring_buffer_begins_with_the_record_it_was_begun_for() {
 fn the_receiver_is_woken_from_a_softirq_on_the_senders_cpu() {
     for series in SERIES {
         let forests = Recorded::read(series).forests();
-        let (TaskKey::Task(receiver), _) = recv(&forests) else { panic!("{series}: the receiver is no task") };
+        let (TaskKey::Task(receiver), _) = recv(&forests) else { panic!("{series}: the receiver is not a task") };
         let waking = |node: &&Node| node.kind == NodeKind::Waking { pid: receiver };
         let wakings: Vec<_> = forests.by_task.values().flat_map(|forest| &forest.nodes).filter(waking).collect();
         assert!(wakings.iter().any(|node| node.cpu == 0 && node.interrupted.softirq), "{series}: {wakings:?}");
@@ -167,11 +167,11 @@ fn every_forest_is_a_preorder_with_times_that_nest() {
 }
 
 #[test]
-fn call_trees_equal_those_of_trace_cmd_report() {
+fn call_trees_are_those_of_trace_cmd_report() {
     for series in SERIES {
         let recorded = Recorded::read(series);
         let report = fs::read_to_string(data().join(series).join("trace-cmd-report")).unwrap();
-        let theirs = nest(&report);
+        let theirs = nested_calls(&report);
         let mut ours: BTreeMap<TaskKey, Vec<(u32, u64)>> = BTreeMap::new();
         for (task, forest) in recorded.forests().by_task {
             for node in forest.nodes {
@@ -180,7 +180,10 @@ fn call_trees_equal_those_of_trace_cmd_report() {
                 }
             }
         }
-        assert!(theirs.values().map(Vec::len).sum::<usize>() > 400, "{series}: a report too small to mean anything");
+        assert!(
+            theirs.values().map(Vec::len).sum::<usize>() > 400,
+            "{series}: the report is too small to prove anything"
+        );
         assert_eq!(theirs.keys().collect::<Vec<_>>(), ours.keys().collect::<Vec<_>>(), "{series}");
         for (task, theirs) in theirs {
             let theirs: Vec<_> = theirs.iter().map(|(depth, name)| (*depth, address(&recorded, name))).collect();
@@ -189,7 +192,8 @@ fn call_trees_equal_those_of_trace_cmd_report() {
     }
 }
 
-/// Where trace-cmd's name for a function lies: it may prefer another name of several, or give the bare address.
+/// The address of the function that trace-cmd names: it may prefer a different name of the same function, or print the
+/// bare address.
 fn address(recorded: &Recorded, name: &str) -> u64 {
     if let Some(hex) = name.strip_prefix("0x") {
         return recorded.symbols.start(u64::from_str_radix(hex, 16).unwrap()).unwrap();
@@ -198,8 +202,8 @@ fn address(recorded: &Recorded, name: &str) -> u64 {
     u64::from_str_radix(&line.unwrap_or_else(|| panic!("{}: no symbol {name}", recorded.name))[..16], 16).unwrap()
 }
 
-/// The report's calls by task, nested by the depth that it gives.
-fn nest(report: &str) -> BTreeMap<TaskKey, Vec<(u32, &str)>> {
+/// The report's calls by task, with nesting levels from the depths that it gives.
+fn nested_calls(report: &str) -> BTreeMap<TaskKey, Vec<(u32, &str)>> {
     let mut calls: BTreeMap<TaskKey, Vec<(u32, &str)>> = BTreeMap::new();
     let mut stacks: BTreeMap<TaskKey, Vec<u32>> = BTreeMap::new();
     for line in report.lines() {
@@ -251,7 +255,7 @@ fn arguments_follow_an_entry_where_the_kernel_recorded_them() {
 }
 
 #[test]
-fn a_buffer_that_overflowed_tells_so_in_words() {
+fn a_buffer_that_overflowed_is_reported() {
     let losses = Recorded::read("6.12-lossy").forests().losses;
     for expected in ["cpu 0: 4168 records were overwritten", "cpu 1: 3780 records were overwritten"] {
         assert!(losses.iter().any(|loss| loss.starts_with(expected)), "{losses:?}");
@@ -261,7 +265,7 @@ fn a_buffer_that_overflowed_tells_so_in_words() {
 }
 
 #[test]
-fn calls_beyond_the_shadow_stack_of_an_older_kernel_are_placed() {
+fn calls_too_deep_for_an_older_kernel_s_shadow_stack_are_located() {
     let forests = Recorded::read("6.1").forests();
     let [lost] = forests.too_deep[..] else { panic!("{:?}", forests.too_deep) };
     let nodes = &forests.by_task[&lost.task].nodes;
@@ -295,7 +299,7 @@ fn a_trace_dat_of_either_version_gives_the_same_forests_as_the_raw_pages() {
 }
 
 #[test]
-fn a_written_trace_dat_reads_back_as_what_was_written() {
+fn a_written_trace_dat_reads_back_unchanged() {
     for name in SERIES.into_iter().chain(["7.2-16k", "6.12-lossy"]) {
         let recorded = Recorded::read(name);
         let forests = recorded.forests();
@@ -307,12 +311,11 @@ fn a_written_trace_dat_reads_back_as_what_was_written() {
 }
 
 #[test]
-fn a_trace_dat_cut_anywhere_is_an_error_or_loses_only_its_tail() {
+fn a_trace_dat_that_is_cut_short_is_an_error_unless_only_padding_is_missing() {
     for file in ["6.12-v6.dat", "6.12-v7-zstd.dat"] {
         let bytes = fs::read(data().join("trace-cmd").join(file)).unwrap();
         for cut in (0..bytes.len()).step_by(97) {
             if let Ok(dat) = TraceDat::parse(&bytes[..cut]) {
-                // Only padding after the last page may be missing.
                 assert!(bytes.len() - cut < 8192, "{file} cut at {cut} still reads: {} CPUs", dat.cpus.len());
             }
         }

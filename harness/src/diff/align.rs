@@ -19,7 +19,7 @@ pub struct Knowledge<'k> {
     pub plausible: &'k dyn Fn(&str, &str) -> bool,
 }
 
-/// Aligns two well-formed paths ([`CallPath::check`]).
+/// Aligns two well-formed paths.
 pub fn align(old: &CallPath, new: &CallPath, knowledge: &Knowledge) -> PathDiff {
     let (old, new) = mark(old, new);
     let siblings = Siblings { old: &old, new: &new, renames: knowledge.renames, plausible: knowledge.plausible };

@@ -134,7 +134,7 @@ impl Reason {
                 format!("the old name is not in {new_kernel}, the new name not in {old_kernel}")
             }
             Self::BothNames { kernel } => format!("{kernel} has both names"),
-            Self::Elsewhere => "the same calls, in another place".to_owned(),
+            Self::Elsewhere => "the same calls, in a different place".to_owned(),
         }
     }
 }

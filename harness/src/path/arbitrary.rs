@@ -1,4 +1,4 @@
-//! Random paths for the property tests.
+//! Random paths for the property tests, and what every path must be.
 
 use proptest::prelude::*;
 
@@ -39,4 +39,16 @@ fn well_formed(nodes: impl Iterator<Item = (PathEntry, u32, u32)>) -> CallPath {
         last.entry = PathEntry::Sleeps;
     }
     path
+}
+
+/// Whether the nodes are in preorder (the first at depth 0), only entries that can have children have some, all counts
+/// are at least 1 and every [`PathEntry::Repeat`] has children.
+pub(crate) fn is_well_formed(path: &CallPath) -> bool {
+    let mut deepest = 0;
+    path.nodes.iter().enumerate().all(|(index, node)| {
+        let fits = node.depth <= deepest && node.times > 0;
+        let has_children = path.nodes.get(index + 1).is_some_and(|next| next.depth > node.depth);
+        deepest = node.depth + u32::from(node.entry.can_have_children());
+        fits && (node.entry != PathEntry::Repeat || has_children)
+    })
 }

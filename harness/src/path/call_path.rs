@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use thiserror::Error;
-
 /// A comparable call tree: canonical names, repeats folded, interrupts taken out.
 ///
 /// Preorder: a node's children follow it, with a `depth` greater by one. A path may have several roots (depth 0).
@@ -64,38 +62,7 @@ impl PathNode {
     }
 }
 
-/// Why a list of nodes is not a path.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum MalformedPath {
-    /// A node is more than one level deeper than the one before it (the first must be at 0).
-    #[error("node {node} is at depth {found}, where {most} is the deepest possible")]
-    TooDeep { node: usize, found: u32, most: u32 },
-    #[error("node {node} ran 0 times: expected at least 1")]
-    Never { node: usize },
-    #[error("node {node} repeats, but has no children to repeat")]
-    EmptyPeriod { node: usize },
-}
-
 impl CallPath {
-    /// Checks that the nodes are in preorder and complete.
-    pub fn check(&self) -> Result<(), MalformedPath> {
-        let mut most = 0;
-        for (index, node) in self.nodes.iter().enumerate() {
-            if node.depth > most {
-                return Err(MalformedPath::TooDeep { node: index, found: node.depth, most });
-            }
-            if node.times == 0 {
-                return Err(MalformedPath::Never { node: index });
-            }
-            let has_children = self.nodes.get(index + 1).is_some_and(|next| next.depth > node.depth);
-            if node.entry == PathEntry::Repeat && !has_children {
-                return Err(MalformedPath::EmptyPeriod { node: index });
-            }
-            most = node.depth + u32::from(node.entry.can_have_children());
-        }
-        Ok(())
-    }
-
     /// For every node, the index just past its last descendant. Linear.
     pub fn subtree_ends(&self) -> Vec<usize> {
         subtree_ends(self.nodes.iter().map(|node| node.depth))

@@ -40,8 +40,6 @@ pub enum Stream {
 pub(crate) struct CapturePaths {
     /// By stream, then by iteration. An iteration in which a stream did not run has an empty path.
     pub streams: BTreeMap<Stream, BTreeMap<u32, CallPath>>,
-    /// Numbers of hard interrupts during each operation, by `(actor, step, iteration)`; absent if there were none.
-    pub interrupts: BTreeMap<(ActorIndex, StepIndex, u32), u32>,
     /// What a call of each function takes in each stream; empty if the tracer's cost is unknown.
     pub costs: BTreeMap<Stream, Costs>,
     /// Sentences about what is missing or broken. If there are any, the capture is not evidence.
@@ -110,7 +108,6 @@ struct Work<'s, 'a> {
     /// By iteration, the first start and the last end of its operations.
     windows: BTreeMap<u32, (u64, u64)>,
     trees: Vec<Tree<'a>>,
-    interrupts: BTreeMap<(ActorIndex, StepIndex, u32), u32>,
 }
 
 impl<'s, 'a> Work<'s, 'a> {
@@ -135,7 +132,6 @@ impl<'s, 'a> Work<'s, 'a> {
             agents: &report.agent_tids,
             windows,
             trees: Vec::new(),
-            interrupts: BTreeMap::new(),
         }
     }
 
@@ -148,11 +144,6 @@ impl<'s, 'a> Work<'s, 'a> {
             self.add_outside_operations(task, &forest.nodes[next..op.first], own_of(next, op.first));
             next = op.first + op.nodes.len();
             let separated = separate(op.nodes, own_of(op.first, next), &mut self.names, self.settings.rules);
-            let interrupts = separated.cut.iter().filter(|tree| tree.context == Context::HardIrq).count();
-            if interrupts > 0 {
-                let count = u32::try_from(interrupts).unwrap_or(u32::MAX);
-                self.interrupts.insert((op.actor, op.step, op.iteration), count);
-            }
             for tree in separated.cut {
                 self.add_cut(tree, RanBy::Operation(op.actor, op.step), Some(op.iteration));
             }
@@ -304,7 +295,6 @@ impl<'s, 'a> Work<'s, 'a> {
             of_stream.values_mut().for_each(|path| *path = fold(path));
             self.windows.keys().for_each(|iteration| _ = of_stream.entry(*iteration).or_default());
         }
-        out.interrupts = self.interrupts;
         out
     }
 

@@ -23,7 +23,7 @@ pub mod text;
 pub(crate) mod timing;
 
 pub(crate) use call_path::subtree_ends;
-pub use call_path::{CallPath, MalformedPath, PathEntry, PathNode};
+pub use call_path::{CallPath, PathEntry, PathNode};
 pub(crate) use capture_paths::{CapturePaths, CaptureSettings, Role, Stream, capture_paths};
 pub use contexts::ContextRules;
 pub use data_file::DataFileError;

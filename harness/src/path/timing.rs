@@ -1,11 +1,12 @@
-//! Summarises timings and compares them. All samples are nanoseconds of guest time, which are instructions in exact mode.
+//! Summarises timings and compares them. All samples are nanoseconds of guest time, which in exact mode are
+//! instructions.
 
 use std::collections::BTreeMap;
 
 use rxpath_guest::{ActorIndex, RunReport, StepIndex};
 
-/// The largest share of the stored value by which two exact timings may differ and still agree. A different QEMU version may count a
-/// few instructions differently.
+/// The largest share of the stored value by which two exact timings may differ and still agree. A different QEMU
+/// version may count a few instructions differently.
 pub(crate) const WIDEST_BAND: f64 = 0.005;
 
 /// A summary of samples. All values but `count` are in the samples' unit.

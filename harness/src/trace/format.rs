@@ -185,7 +185,8 @@ fn parse_field(text: &str) -> Option<Field> {
     Some(Field { name, offset, size, signed })
 }
 
-/// The name in a declaration: `args` in `unsigned long args[6]`, `name` in `char * name`, `comm` in `__data_loc char[] comm`.
+/// The name in a declaration: `args` in `unsigned long args[6]`, `name` in `char * name`, `comm` in
+/// `__data_loc char[] comm`.
 fn declared_name(declaration: &str) -> Option<&str> {
     let (_, name) = declaration.rsplit_once([' ', '*'])?;
     let name = match name.split_once('[') {

@@ -1,8 +1,8 @@
-//! Writes ring-buffer pages as a kernel would: any byte order and size of long, every way to give a time and a length.
+//! Writes ring-buffer pages as a kernel does: any byte order and size of long, every encoding of a time and a length.
 
 use rxpath::trace::Endian;
 
-/// A machine that traces: its byte order, its `long`, its page size, and one of the layouts that kernels have had.
+/// A traced machine: its byte order, its `long`, its page size, and one of the layouts that kernels have had.
 #[derive(Clone, Debug)]
 pub struct Machine {
     pub endian: Endian,
@@ -14,32 +14,32 @@ pub struct Machine {
     pub data_size: usize,
 }
 
-/// What a record says.
+/// The contents of a record.
 #[derive(Clone, Debug)]
-pub enum Said {
+pub enum Contents {
     Entry { func: u64, depth: u32, args: Vec<u32> },
     Exit { func: u64, depth: u32, overrun: u32 },
     Marker(Vec<u8>),
     Unknown { words: u16 },
 }
 
-/// How a record's time is given.
+/// The encoding of a record's time.
 #[derive(Clone, Copy, Debug)]
 pub enum Timing {
-    /// By its own delta.
+    /// The record's own delta.
     Delta(u64),
-    /// By a time extend before it.
+    /// A time extend before it.
     Extend(u64),
-    /// By an absolute time stamp before it, so much later than the last record.
+    /// An absolute time stamp before it, this much later than the last record.
     Absolute(u64),
-    /// After a discarded record with this delta and so many words.
+    /// A discarded record before it, with this delta and this many words.
     AfterDiscarded { delta: u64, words: u32 },
 }
 
 const ENTRY: u16 = 11;
 const EXIT: u16 = 10;
 const MARKER: u16 = 18;
-/// An event that no format describes.
+/// An event without a format.
 pub const UNKNOWN: u16 = 400;
 const DELTA_BITS: u32 = 27;
 
@@ -108,8 +108,7 @@ impl Machine {
         (header, vec![entry, exit, format("raw_data", MARKER, &[("id", 4), ("buf[]", 0)])])
     }
 
-    /// The arguments that this machine records, as bytes: none where the layout has none, and none that would not fill
-    /// whole words.
+    /// The arguments as this machine records them, in bytes: none where the layout has none.
     pub fn arguments(&self, args: &[u32]) -> Vec<u8> {
         match self.layout {
             0 | 1 => Vec::new(),
@@ -124,18 +123,18 @@ impl Machine {
         }
     }
 
-    fn record(&self, pid: i32, said: &Said) -> Vec<u8> {
-        let id = match said {
-            Said::Entry { .. } => ENTRY,
-            Said::Exit { .. } => EXIT,
-            Said::Marker(_) => MARKER,
-            Said::Unknown { .. } => UNKNOWN,
+    fn record(&self, pid: i32, contents: &Contents) -> Vec<u8> {
+        let id = match contents {
+            Contents::Entry { .. } => ENTRY,
+            Contents::Exit { .. } => EXIT,
+            Contents::Marker(_) => MARKER,
+            Contents::Unknown { .. } => UNKNOWN,
         };
         let mut bytes = self.number(id.into(), 2);
         bytes.extend([0, 0]);
         bytes.extend(self.number(pid as u32 as u64, 4));
-        match said {
-            Said::Entry { func, depth, args } => {
+        match contents {
+            Contents::Entry { func, depth, args } => {
                 bytes.extend(self.number(*func, self.long));
                 bytes.extend(self.number((*depth).into(), if self.layout == 3 { self.long } else { 4 }));
                 if self.has_retaddr() {
@@ -143,7 +142,7 @@ impl Machine {
                 }
                 bytes.extend(self.arguments(args));
             }
-            Said::Exit { func, depth, overrun } => {
+            Contents::Exit { func, depth, overrun } => {
                 let (func, depth) = (self.number(*func, self.long), self.number((*depth).into(), 4));
                 let overrun = |size| self.number((*overrun).into(), size);
                 bytes.extend(func);
@@ -154,18 +153,18 @@ impl Machine {
                     _ => bytes.extend([depth, overrun(4)].concat()),
                 }
             }
-            Said::Marker(payload) => {
+            Contents::Marker(payload) => {
                 bytes.extend(self.number(1, 4));
                 bytes.extend(payload);
             }
-            Said::Unknown { words } => bytes.extend(vec![0x5a; usize::from(*words) * 4]),
+            Contents::Unknown { words } => bytes.extend(vec![0x5a; usize::from(*words) * 4]),
         }
         bytes.resize(bytes.len().next_multiple_of(4), 0);
         bytes
     }
 }
 
-/// Pages in the making.
+/// Encodes pages.
 pub struct Encoder {
     machine: Machine,
     pages: Vec<u8>,
@@ -180,12 +179,12 @@ impl Encoder {
         Self { machine, pages: Vec::new(), data: Vec::new(), page_time: time, time, missed: None }
     }
 
-    /// Marks the first page: so many records are missing before it, and whether their count is to be stored.
+    /// Marks the first page: this many records are missing before it, and whether to store their number.
     pub fn missed(&mut self, count: u64, stored: bool) {
         self.missed = Some((count, stored));
     }
 
-    /// Whether the first page still has room for the count (true once it is written).
+    /// Whether the first page has room for the number, or contains it if it is already written.
     pub fn count_fits(&self) -> bool {
         let written = self.missed.is_none();
         if written {
@@ -195,9 +194,9 @@ impl Encoder {
         self.data.len() + self.machine.long <= self.machine.data_size
     }
 
-    /// Writes a record; the time it gets.
-    pub fn write(&mut self, timing: Timing, pid: i32, said: &Said) -> u64 {
-        let record = self.machine.record(pid, said);
+    /// Writes a record and returns its time.
+    pub fn write(&mut self, timing: Timing, pid: i32, contents: &Contents) -> u64 {
+        let record = self.machine.record(pid, contents);
         let mut head = Vec::new();
         let mut time = self.time;
         let delta = match timing {
@@ -233,7 +232,7 @@ impl Encoder {
             // The first record of a page has the page's own time, and nothing before it.
             self.page_time = time;
             self.time = time;
-            return self.write(Timing::Delta(0), pid, said);
+            return self.write(Timing::Delta(0), pid, contents);
         }
         self.data.extend(head);
         self.time = time;
@@ -259,7 +258,7 @@ impl Encoder {
         bytes
     }
 
-    /// Ends a page as `ring_buffer_read_page` gives it: the flags added to the commit word as negative ints.
+    /// Ends a page as `ring_buffer_read_page` returns it: the flags are added to the commit word as negative ints.
     fn flush(&mut self) {
         let machine = self.machine.clone();
         let mut commit = self.data.len() as i64;
