@@ -17,23 +17,23 @@ use super::phrases;
 use super::yaml_types::{OneOrMany, Text};
 use crate::nearest::suggestion;
 
-pub use socket_options::{OptionName, OptionValue};
+pub(crate) use socket_options::{OptionName, OptionValue};
 
 /// The names that arguments can refer to, and the errors in them.
-pub struct Scope<'a> {
-    pub findings: &'a mut Findings,
+pub(crate) struct Scope<'a> {
+    pub(crate) findings: &'a mut Findings,
     /// The slots of named results, in their order.
-    pub slots: &'a IndexMap<String, Slot>,
-    pub actors: &'a [String],
+    pub(crate) slots: &'a IndexMap<String, Slot>,
+    pub(crate) actors: &'a [String],
     /// Names that no earlier step of the actor has defined.
-    pub not_yet: &'a HashSet<String>,
+    pub(crate) not_yet: &'a HashSet<String>,
     /// The place of the preset that the arguments are in, if any.
-    pub preset: Option<&'a KeyPath>,
+    pub(crate) preset: Option<&'a KeyPath>,
 }
 
 impl Scope<'_> {
     /// Reports an error at its place in the file; within a preset, at the preset's name.
-    pub fn report(
+    pub(crate) fn report(
         &mut self,
         at: &KeyPath,
         underline: Underline<'_>,
@@ -45,7 +45,7 @@ impl Scope<'_> {
     }
 
     /// The slot of a named result; 0, with an error, if there is none.
-    pub fn slot(&mut self, name: &str, at: &KeyPath) -> Slot {
+    pub(crate) fn slot(&mut self, name: &str, at: &KeyPath) -> Slot {
         match self.slots.get(name) {
             Some(slot) if !self.not_yet.contains(name) => *slot,
             Some(slot) => {
@@ -80,7 +80,7 @@ impl Scope<'_> {
 }
 
 /// An argument as a case writes it.
-pub trait Argument {
+pub(crate) trait Argument {
     /// Its wire form.
     type Wire;
 
@@ -97,7 +97,7 @@ pub trait Argument {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(inline)]
-pub struct Descriptor(String);
+pub(crate) struct Descriptor(String);
 
 impl Argument for Descriptor {
     type Wire = Slot;
@@ -111,7 +111,7 @@ impl Argument for Descriptor {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(inline)]
-pub struct Or<const DEFAULT: i32>(i32);
+pub(crate) struct Or<const DEFAULT: i32>(i32);
 
 impl<const DEFAULT: i32> Default for Or<DEFAULT> {
     fn default() -> Self {
@@ -131,7 +131,7 @@ impl<const DEFAULT: i32> Argument for Or<DEFAULT> {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(inline)]
-pub struct Size(Text);
+pub(crate) struct Size(Text);
 
 impl Argument for Size {
     type Wire = u32;
@@ -150,7 +150,7 @@ impl Argument for Size {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(inline)]
-pub struct Endpoint(String);
+pub(crate) struct Endpoint(String);
 
 impl Argument for Endpoint {
     type Wire = Address;
@@ -214,7 +214,7 @@ macro_rules! constants {
             $(#[$about])*
             #[derive(Clone, Debug, Deserialize)]
             #[serde(transparent)]
-            pub struct $name(Text);
+            pub(crate) struct $name(Text);
 
             $(
                 impl Default for $name {
@@ -301,7 +301,7 @@ impl<A: Argument> Argument for Option<A> {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(inline)]
-pub struct NewName(String);
+pub(crate) struct NewName(String);
 
 impl Argument for NewName {
     type Wire = Slot;
@@ -319,7 +319,7 @@ impl Argument for NewName {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(inline)]
-pub struct Descriptors(String);
+pub(crate) struct Descriptors(String);
 
 impl Argument for Descriptors {
     type Wire = Vec<Slot>;
@@ -337,7 +337,7 @@ impl Argument for Descriptors {
 }
 
 /// Combines each descriptor with the events to poll it for.
-pub fn each_with(fds: Vec<Vec<Slot>>, events: i32) -> Vec<(Slot, i16)> {
+pub(crate) fn each_with(fds: Vec<Vec<Slot>>, events: i32) -> Vec<(Slot, i16)> {
     fds.concat().into_iter().map(|fd| (fd, events as i16)).collect()
 }
 
@@ -345,7 +345,7 @@ pub fn each_with(fds: Vec<Vec<Slot>>, events: i32) -> Vec<(Slot, i16)> {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(inline)]
-pub struct Count(#[schemars(range(min = 1, max = 1024))] u32);
+pub(crate) struct Count(#[schemars(range(min = 1, max = 1024))] u32);
 
 impl Argument for Count {
     type Wire = u32;
@@ -359,7 +359,7 @@ impl Argument for Count {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(inline)]
-pub struct DeviceName(String);
+pub(crate) struct DeviceName(String);
 
 impl Argument for DeviceName {
     type Wire = String;
@@ -378,7 +378,7 @@ impl Argument for DeviceName {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(inline)]
-pub struct Flag(bool);
+pub(crate) struct Flag(bool);
 
 impl Argument for Flag {
     type Wire = bool;
@@ -392,7 +392,7 @@ impl Argument for Flag {
 #[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[schemars(inline)]
-pub enum Buffer {
+pub(crate) enum Buffer {
     /// The actor's own memory.
     #[default]
     Good,
@@ -412,7 +412,7 @@ impl Argument for Buffer {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(inline)]
-pub struct Path(String);
+pub(crate) struct Path(String);
 
 impl Argument for Path {
     type Wire = String;
@@ -426,7 +426,7 @@ impl Argument for Path {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(inline)]
-pub struct FileText(Text);
+pub(crate) struct FileText(Text);
 
 impl Argument for FileText {
     type Wire = String;
@@ -440,7 +440,7 @@ impl Argument for FileText {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(inline)]
-pub struct Duration(Text);
+pub(crate) struct Duration(Text);
 
 impl Argument for Duration {
     type Wire = u64;
@@ -458,7 +458,7 @@ impl Argument for Duration {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(inline)]
-pub struct Hex(Text);
+pub(crate) struct Hex(Text);
 
 impl Argument for Hex {
     type Wire = Vec<u8>;
@@ -477,7 +477,7 @@ impl Argument for Hex {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(inline)]
-pub struct ActorName(String);
+pub(crate) struct ActorName(String);
 
 impl Argument for ActorName {
     type Wire = ActorIndex;
@@ -493,12 +493,12 @@ impl Argument for ActorName {
 }
 
 /// The size of the buffer for `struct tcp_info`, in bytes: more than any kernel fills.
-pub const TCP_INFO_ROOM: u32 = 512;
+pub(crate) const TCP_INFO_ROOM: u32 = 512;
 
 /// A field of `struct tcp_info`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(transparent)]
-pub struct TcpInfoField(String);
+pub(crate) struct TcpInfoField(String);
 
 impl Argument for TcpInfoField {
     type Wire = (u16, u8);
@@ -530,7 +530,7 @@ impl JsonSchema for TcpInfoField {
 }
 
 /// The control message of UDP_SEGMENT (udp(7)): its length, the level SOL_UDP, its type, and the size of a segment.
-pub fn segment_control(size: u32) -> Vec<u8> {
+pub(crate) fn segment_control(size: u32) -> Vec<u8> {
     const SOL_UDP: i32 = 17;
     const UDP_SEGMENT: i32 = 103;
     let mut out = [&18_u64.to_le_bytes()[..], &SOL_UDP.to_le_bytes(), &UDP_SEGMENT.to_le_bytes()].concat();
@@ -543,7 +543,7 @@ pub fn segment_control(size: u32) -> Vec<u8> {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(inline)]
-pub struct PacketText(Text);
+pub(crate) struct PacketText(Text);
 
 impl Argument for PacketText {
     type Wire = Packet;

@@ -19,8 +19,6 @@ pub struct Case {
     pub title: String,
     /// What the kernel does, in two or three sentences.
     pub(crate) about: String,
-    /// The location of its title.
-    pub(crate) at: Location,
     pub(crate) machine: CaseMachine,
     /// The kernels it runs on.
     pub(crate) kernels: Gate,
@@ -109,8 +107,6 @@ pub(crate) struct CaseMachine {
 pub(crate) struct CaseStep {
     /// Its name within its actor.
     pub(crate) name: String,
-    /// The operation's name.
-    pub(crate) operation: &'static str,
     pub(crate) at: Location,
     /// The location of what it waits for; of the step itself, if it waits for nothing.
     pub(crate) waits_at: Location,

@@ -19,7 +19,7 @@ const SOCK_NONBLOCK: i32 = 0o4000;
 const SO_RCVTIMEO: (i32, i32) = (1, 20);
 
 /// Reports steps that wait for each other in a cycle, and steps that can never end.
-pub fn check(case: &Case, findings: &mut Findings) {
+pub(crate) fn check(case: &Case, findings: &mut Findings) {
     let cycles = cycles(case);
     for cycle in &cycles {
         let names: Vec<_> = cycle.iter().map(|step| format!("`{}`", case.step_name(step.actor, step.step))).collect();
@@ -36,7 +36,7 @@ pub fn check(case: &Case, findings: &mut Findings) {
 }
 
 /// The steps that send something.
-pub fn senders(actors: &[CaseActor]) -> HashSet<StepRef> {
+pub(crate) fn senders(actors: &[CaseActor]) -> HashSet<StepRef> {
     let all = actors.iter().enumerate().flat_map(|(actor, body)| {
         body.steps
             .iter()

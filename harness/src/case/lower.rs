@@ -34,12 +34,12 @@ pub struct Lowered {
     /// The names of actors and their steps: `receiver`, `recv`.
     pub names: Vec<(String, Vec<String>)>,
     /// What must hold on this kernel.
-    pub expectations: Vec<Expectation>,
+    pub(crate) expectations: Vec<Expectation>,
     /// Functions that profiles must not hide, because the case names them.
-    pub never_hide: BTreeSet<String>,
+    pub(crate) never_hide: BTreeSet<String>,
     /// The canonical names of the functions whose durations the timing pass measures. The plan needs their positions in the
     /// kernel's list of functions, which only an image knows: see `suite/judge/milestones.rs`.
-    pub milestones: Vec<String>,
+    pub(crate) milestones: Vec<String>,
 }
 
 impl Case {

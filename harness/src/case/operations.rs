@@ -13,7 +13,7 @@ use super::key_path::KeyPath;
 use super::yaml_types::{OneOrMany, Text};
 
 /// The arguments of a step's operation.
-pub trait Operate {
+pub(crate) trait Operate {
     /// The names that the arguments give to results, such as the ends of a pipe.
     fn made_names(&self) -> Vec<&str>;
 
@@ -39,15 +39,15 @@ macro_rules! operations {
                     #[derive(Clone, Debug, Deserialize, JsonSchema)]
                     #[serde(deny_unknown_fields)]
                     #[schemars(extend("x-what" = concat!("`", stringify!($name), "`")))]
-                    pub struct $name {
-                        $(pub $required: $required_type,)*
-                        $($(#[serde(default)] pub $optional: $optional_type,)*)?
+                    pub(crate) struct $name {
+                        $(pub(crate) $required: $required_type,)*
+                        $($(#[serde(default)] pub(crate) $optional: $optional_type,)*)?
                     }
                 )?
                 $(
                     #[derive(Clone, Debug, Deserialize, JsonSchema)]
                     #[serde(transparent)]
-                    pub struct $name(pub $single_type);
+                    pub(crate) struct $name(pub(crate) $single_type);
                 )?
             )*
         }
@@ -83,35 +83,33 @@ macro_rules! operations {
         #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
         #[serde(deny_unknown_fields, default)]
         #[schemars(extend("x-what" = "a step"), extend("x-keys" = "operation or key"))]
-        pub struct StepFile {
+        pub(crate) struct StepFile {
             /// The step's name, for references to it; the operation's name, if left out.
-            pub name: Option<String>,
+            pub(crate) name: Option<String>,
             /// The name of the result (usually a descriptor) for later steps.
             #[serde(rename = "as")]
-            pub into: Option<String>,
+            pub(crate) into: Option<String>,
             /// Conditions that must hold before it begins: `receiver sleeps`, `queue of server holds 64`.
-            pub when: OneOrMany<Text>,
+            pub(crate) when: OneOrMany<Text>,
             /// Steps of other actors that must have ended before it begins: `sender.send`, or `sender.2` for the second step.
-            pub after: OneOrMany<Text>,
+            pub(crate) after: OneOrMany<Text>,
             /// Whether it is traced and timed; `false` for steps that only prepare or clean up.
-            pub record: Option<bool>,
+            pub(crate) record: Option<bool>,
             /// In setup, the name of a preset in place of an operation. With `repeat`, the names that it makes end in the number.
-            pub preset: Option<String>,
+            pub(crate) preset: Option<String>,
             /// How often the step is repeated; `#` in it is replaced by 1, 2, 3 and so on.
-            pub repeat: Option<Text>,
-            $($(#[$about])* pub $name: Option<arguments_of::$name>,)*
+            pub(crate) repeat: Option<Text>,
+            $($(#[$about])* pub(crate) $name: Option<arguments_of::$name>,)*
         }
 
         impl StepFile {
             /// The operations that it names, with their names; a valid step has one.
-            pub fn operations(&self) -> Vec<(&'static str, &dyn Operate)> {
+            pub(crate) fn operations(&self) -> Vec<(&'static str, &dyn Operate)> {
                 let mut named: Vec<(&'static str, &dyn Operate)> = Vec::new();
                 $(if let Some(arguments) = &self.$name { named.push((stringify!($name), arguments)); })*
                 named
             }
         }
-
-        pub const OPERATIONS: &[&str] = &[$(stringify!($name)),*];
     };
 }
 

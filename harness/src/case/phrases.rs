@@ -6,13 +6,13 @@ use crate::kernel::Series;
 
 /// An error in a phrase.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PhraseError {
+pub(crate) struct PhraseError {
     /// The part to underline; empty for all of it.
-    pub part: String,
-    pub message: String,
-    pub expected: String,
+    pub(crate) part: String,
+    pub(crate) message: String,
+    pub(crate) expected: String,
     /// What to do about it.
-    pub help: Option<String>,
+    pub(crate) help: Option<String>,
 }
 
 impl PhraseError {
@@ -22,7 +22,7 @@ impl PhraseError {
 }
 
 /// Parses an integer: decimal, or hexadecimal after `0x`.
-pub fn integer(text: &str) -> Option<i64> {
+pub(crate) fn integer(text: &str) -> Option<i64> {
     let (sign, digits) = text.strip_prefix('-').map_or((1, text), |digits| (-1, digits));
     let magnitude = match digits.strip_prefix("0x") {
         Some(hex) if !hex.starts_with(['+', '-']) => i64::from_str_radix(hex, 16).ok()?,
@@ -33,7 +33,7 @@ pub fn integer(text: &str) -> Option<i64> {
 }
 
 /// Parses a size in bytes: `64`, `4K`, `1M` (K is 1024, M is 1024²).
-pub fn size(text: &str) -> Option<u64> {
+pub(crate) fn size(text: &str) -> Option<u64> {
     quantity(text, |unit| match unit {
         "" | "B" => Some(1),
         "K" | "KiB" => Some(1 << 10),
@@ -44,7 +44,7 @@ pub fn size(text: &str) -> Option<u64> {
 }
 
 /// Parses a duration, such as `200 ms`, `5s` or `10 us`, into nanoseconds.
-pub fn duration_ns(text: &str) -> Option<u64> {
+pub(crate) fn duration_ns(text: &str) -> Option<u64> {
     quantity(text, |unit| match unit {
         "ns" => Some(1),
         "us" | "µs" => Some(1_000),
@@ -65,7 +65,7 @@ fn quantity(text: &str, factor: impl Fn(&str) -> Option<u64>) -> Option<u64> {
 }
 
 /// Splits a phrase from the gate at its end: `netif_rx before 6.1`, `64 only 6.1 and 6.12`.
-pub fn gated(text: &str) -> Result<(String, Gate), PhraseError> {
+pub(crate) fn gated(text: &str) -> Result<(String, Gate), PhraseError> {
     let words: Vec<&str> = text.split_whitespace().collect();
     let is_keyword = |word: &&str| matches!(*word, "since" | "before" | "only");
     let split = words.iter().position(is_keyword).unwrap_or(words.len());
@@ -104,24 +104,24 @@ pub fn gated(text: &str) -> Result<(String, Gate), PhraseError> {
 }
 
 /// Parses a series within a phrase.
-pub fn one_series(word: &str) -> Result<Series, PhraseError> {
+pub(crate) fn one_series(word: &str) -> Result<Series, PhraseError> {
     released(word).map_err(|error| PhraseError::new(word, error.to_string(), "expected a series such as 6.12"))
 }
 
 /// A range of numbers, both ends inclusive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Bound {
-    pub least: i64,
-    pub most: i64,
+pub(crate) struct Bound {
+    pub(crate) least: i64,
+    pub(crate) most: i64,
 }
 
 impl Bound {
-    pub fn exactly(number: i64) -> Self {
+    pub(crate) fn exactly(number: i64) -> Self {
         Self { least: number, most: number }
     }
 
     /// Whether `number` is within the range.
-    pub fn holds(&self, number: i64) -> bool {
+    pub(crate) fn holds(&self, number: i64) -> bool {
         (self.least..=self.most).contains(&number)
     }
 }
@@ -138,7 +138,7 @@ impl std::fmt::Display for Bound {
 }
 
 /// Parses `1`, `at least 2`, `at most 3`, `2 to 5`, `none`, or `a descriptor` (0 or more).
-pub fn bound(text: &str) -> Result<Bound, PhraseError> {
+pub(crate) fn bound(text: &str) -> Result<Bound, PhraseError> {
     let words: Vec<&str> = text.split_whitespace().collect();
     let expected = "expected a number, `at least N`, `at most N`, `N to M` or `none`";
     let number =
@@ -156,15 +156,15 @@ pub fn bound(text: &str) -> Result<Bound, PhraseError> {
 
 /// A function, or several alternatives, and how often it is called.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CallPhrase {
+pub(crate) struct CallPhrase {
     /// The alternatives.
-    pub names: Vec<String>,
+    pub(crate) names: Vec<String>,
     /// The number of calls in the whole context; `None`: at least one.
-    pub times: Option<Bound>,
+    pub(crate) times: Option<Bound>,
 }
 
 /// Parses `a`, `a or b`, `a 4 times`, or `a at least 2 times`.
-pub fn call(text: &str) -> Result<CallPhrase, PhraseError> {
+pub(crate) fn call(text: &str) -> Result<CallPhrase, PhraseError> {
     let words: Vec<&str> = text.split_whitespace().collect();
     let (words, times) = match words.as_slice() {
         [head @ .., "once"] => (head, Some(Bound::exactly(1))),
@@ -209,7 +209,7 @@ fn is_function_name(word: &str) -> bool {
 
 /// A condition that a step waits for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ConditionPhrase {
+pub(crate) enum ConditionPhrase {
     /// `receiver sleeps`, `receiver sleeps in recv`.
     Sleeps { actor: String, step: Option<String> },
     /// `queue of server holds 64`.
@@ -252,7 +252,7 @@ const CONDITION_FORMS: &[&str] = &[
 ];
 
 /// Parses one condition of `when:`.
-pub fn condition(text: &str) -> Result<ConditionPhrase, PhraseError> {
+pub(crate) fn condition(text: &str) -> Result<ConditionPhrase, PhraseError> {
     let words: Vec<&str> = text.split_whitespace().collect();
     match words.as_slice() {
         [actor, "sleeps"] => Ok(ConditionPhrase::Sleeps { actor: (*actor).to_owned(), step: None }),
@@ -290,29 +290,29 @@ pub fn condition(text: &str) -> Result<ConditionPhrase, PhraseError> {
 
 /// A packet in which sockets still go by their names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct PacketPhrase {
+pub(crate) struct PacketPhrase {
     /// `tcp`, `udp` or `echo`.
-    pub transport: String,
+    pub(crate) transport: String,
     /// The source: an address, or the name of a socket.
-    pub from: String,
-    pub to: String,
+    pub(crate) from: String,
+    pub(crate) to: String,
     /// TCP's sequence number.
-    pub seq: i32,
+    pub(crate) seq: i32,
     /// TCP's acknowledgement number.
-    pub ack: i32,
+    pub(crate) ack: i32,
     /// TCP's flags.
-    pub flags: u8,
+    pub(crate) flags: u8,
     /// TCP's window, unscaled.
-    pub window: u16,
+    pub(crate) window: u16,
     /// The length of the payload.
-    pub bytes: u32,
-    pub bad_checksum: bool,
+    pub(crate) bytes: u32,
+    pub(crate) bad_checksum: bool,
     /// The offset and length of the fragment to send, in bytes.
-    pub fragment: Option<(u16, u16)>,
+    pub(crate) fragment: Option<(u16, u16)>,
 }
 
 /// Parses `tcp client > server, seq 100, PSH ACK, 64 bytes` or `udp 10.0.0.2:9 > 10.0.0.1:7, 2000 bytes, fragment 0 1480`.
-pub fn packet(text: &str) -> Result<PacketPhrase, PhraseError> {
+pub(crate) fn packet(text: &str) -> Result<PacketPhrase, PhraseError> {
     let expected = "for example `tcp client > server, seq 100, PSH ACK, 64 bytes`";
     let mut clauses = text.split(',').map(str::trim);
     let ends: Vec<&str> = clauses.next().unwrap_or_default().split_whitespace().collect();
@@ -355,17 +355,17 @@ pub fn packet(text: &str) -> Result<PacketPhrase, PhraseError> {
 
 /// A bound on a cost.
 #[derive(Clone, Debug, PartialEq)]
-pub struct CostPhrase {
+pub(crate) struct CostPhrase {
     /// Whether it is an upper bound (`at most`) or a lower one (`at least`).
-    pub at_most: bool,
+    pub(crate) at_most: bool,
     /// A factor of the cost of `other`, if there is one; else a number of instructions.
-    pub amount: f64,
+    pub(crate) amount: f64,
     /// The case to compare with, and the operation in it if its name differs.
-    pub other: Option<(CaseName, Option<String>)>,
+    pub(crate) other: Option<(CaseName, Option<String>)>,
 }
 
 /// Parses `at most 1.2 x recv/tcp-ready`, `at least 2 x recv/tcp-ready:receiver.recv`, or `at most 40000 instructions`.
-pub fn cost(text: &str) -> Result<CostPhrase, PhraseError> {
+pub(crate) fn cost(text: &str) -> Result<CostPhrase, PhraseError> {
     let words: Vec<&str> = text.split_whitespace().collect();
     let expected = "for example `at most 1.2 x recv/tcp-ready` or `at most 40000 instructions`";
     let ["at", which @ ("least" | "most"), amount, rest @ ..] = words.as_slice() else {

@@ -12,12 +12,12 @@ static PRESETS: LazyLock<IndexMap<String, Vec<Value>>> =
     // The file is part of the program, and a test below checks that it can be read.
     LazyLock::new(|| serde_yaml::from_str(include_str!("presets.yaml")).unwrap_or_default());
 
-pub fn names() -> impl Iterator<Item = &'static str> {
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     PRESETS.keys().map(String::as_str)
 }
 
 /// The steps of a preset. If there is a number, every name that they make ends in it: `client-3`.
-pub fn steps(preset: &str, number: Option<&str>) -> Vec<StepFile> {
+pub(crate) fn steps(preset: &str, number: Option<&str>) -> Vec<StepFile> {
     let mut steps = PRESETS.get(preset).cloned().unwrap_or_default();
     if let Some(number) = number {
         let names: Vec<String> = steps.iter().flat_map(made).collect();

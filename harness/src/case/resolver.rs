@@ -35,7 +35,7 @@ const CONTEXTS: &[&str] = &["softirq", "hardirq", "agent", "other", "idle"];
 const LONGEST_ACTOR_NAME: usize = 15;
 
 /// Makes a case of a file. Errors are added to `findings`; the case is valid only if there are none.
-pub fn resolve(file: &CaseFile, name: CaseName, findings: &mut Findings) -> Case {
+pub(crate) fn resolve(file: &CaseFile, name: CaseName, findings: &mut Findings) -> Case {
     let root = KeyPath::default();
     let machine = machine(&file.machine, findings);
     let kernels = kernels(&file.machine.kernels, &root.key("machine").key("kernels"), findings);
@@ -64,7 +64,6 @@ pub fn resolve(file: &CaseFile, name: CaseName, findings: &mut Findings) -> Case
         name,
         title: file.title.clone(),
         about: file.about.trim().to_owned(),
-        at: findings.location(&root.key("title"), Underline::Value),
         machine,
         kernels,
         setup,

@@ -16,7 +16,7 @@ use super::yaml_tree::{Content, Node};
 use crate::nearest::{any_of, nearest, suggestion};
 
 /// The file's content with types according to the schema, and with `$name` replaced by the values of parameters.
-pub fn read(schema: &Json, parameters: &BTreeMap<String, String>, findings: &mut Findings) -> Yaml {
+pub(crate) fn read(schema: &Json, parameters: &BTreeMap<String, String>, findings: &mut Findings) -> Yaml {
     let root = findings.root().clone();
     Reader { schema, parameters, findings }.value(schema, &root, &KeyPath::default())
 }

@@ -21,7 +21,7 @@ static SETUPS: LazyLock<Vec<Setup>> = LazyLock::new(|| PRESETS.iter().map(|prese
 
 /// The setup that a warm image has run. It distinguishes the images of one kernel on one machine.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub enum WarmSetup {
+pub(crate) enum WarmSetup {
     /// Each of the setups that many cases begin with, once.
     #[default]
     Usual,
@@ -31,7 +31,7 @@ pub enum WarmSetup {
 
 impl WarmSetup {
     /// The setups for the agent to run, in [`rxpath_guest::SETUPS_FILE`].
-    pub fn setups(&self) -> &[Setup] {
+    pub(crate) fn setups(&self) -> &[Setup] {
         match self {
             Self::Usual => &SETUPS,
             Self::Long(setup) => std::slice::from_ref(setup),
@@ -42,18 +42,18 @@ impl WarmSetup {
 /// A case's setup, split at the point where the warm image is saved.
 pub(crate) struct SplitSetup {
     /// What the image has run.
-    pub warm_setup: WarmSetup,
+    pub(crate) warm_setup: WarmSetup,
     /// The index of the image's setup that the run starts with, if any.
-    pub completed: Option<u16>,
+    pub(crate) completed: Option<u16>,
     /// The machine's settings that the run makes itself.
-    pub settings: Vec<Step>,
+    pub(crate) settings: Vec<Step>,
     /// The rest of the setup, which the run does itself.
-    pub left: Vec<Step>,
+    pub(crate) left: Vec<Step>,
 }
 
 impl Case {
     /// The setup that this case's warm image has run.
-    pub fn warm_setup(&self) -> WarmSetup {
+    pub(crate) fn warm_setup(&self) -> WarmSetup {
         self.split_setup().warm_setup
     }
 

@@ -14,11 +14,11 @@ use crate::nearest::suggestion;
 /// A socket option, by its name or number.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(transparent)]
-pub struct OptionName(Text);
+pub(crate) struct OptionName(Text);
 
 /// What the name of a socket option says about it.
 #[derive(Clone, Copy, Debug)]
-pub struct NamedOption {
+pub(crate) struct NamedOption {
     level: i32,
     number: i32,
     kind: OptionKind,
@@ -26,7 +26,7 @@ pub struct NamedOption {
 
 impl NamedOption {
     /// Level and number of the option; an explicit level takes precedence.
-    pub fn at(self, level: Option<i32>) -> (i32, i32) {
+    pub(crate) fn at(self, level: Option<i32>) -> (i32, i32) {
         (level.unwrap_or(self.level), self.number)
     }
 }
@@ -69,10 +69,10 @@ impl Argument for OptionName {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(inline)]
-pub struct OptionValue(Text);
+pub(crate) struct OptionValue(Text);
 
 /// The value of an option before the option's kind is known.
-pub struct RawValue(String);
+pub(crate) struct RawValue(String);
 
 impl Argument for OptionValue {
     type Wire = RawValue;
@@ -84,7 +84,7 @@ impl Argument for OptionValue {
 
 impl RawValue {
     /// The bytes that setsockopt(2) takes on x86-64; `at` is the place of the step's arguments.
-    pub fn bytes(&self, scope: &mut Scope<'_>, at: &KeyPath, option: NamedOption) -> Vec<u8> {
+    pub(crate) fn bytes(&self, scope: &mut Scope<'_>, at: &KeyPath, option: NamedOption) -> Vec<u8> {
         let text = self.0.trim();
         if let Some(digits) = text.strip_prefix("hex ") {
             let digits: String = digits.split_whitespace().collect();

@@ -169,7 +169,7 @@ impl Resolver<'_> {
         let at = self.findings.location(&place.key(operation), Underline::Key);
         let waits = if file.after.0.is_empty() { "when" } else { "after" };
         let waits_at = self.findings.location(&place.key(waits), Underline::Value);
-        Some(CaseStep { name, operation, at, waits_at, step })
+        Some(CaseStep { name, at, waits_at, step })
     }
 
     fn conditions(&mut self, step: &StepFile, actor: &str, place: &KeyPath) -> Vec<Condition> {
