@@ -45,12 +45,12 @@ pub(crate) fn suggestion<'a>(found: &str, valid: impl IntoIterator<Item = &'a st
     let valid: Vec<&str> = valid.into_iter().collect();
     let near = nearest(found, valid.iter().copied());
     if !near.is_empty() {
-        return Some(format!("the nearest valid spelling is {}", any_of(near)));
+        return Some(format!("did you mean {}?", any_of(near)));
     }
     match valid.len() {
         0 => None,
         1..=12 => Some(format!("valid here: {}", any_of(valid))),
-        many => Some(format!("{many} names are valid here, none of them near")),
+        many => Some(format!("none of the {many} valid names is similar")),
     }
 }
 

@@ -44,11 +44,11 @@ pub(crate) struct SplitSetup {
     /// What the image has run.
     pub(crate) warm_setup: WarmSetup,
     /// The index of the image's setup that the run starts with, if any.
-    pub completed: Option<u16>,
+    pub(crate) completed: Option<u16>,
     /// The machine's settings that the run makes itself.
-    pub settings: Vec<Step>,
+    pub(crate) settings: Vec<Step>,
     /// The rest of the setup, which the run does itself.
-    pub left: Vec<Step>,
+    pub(crate) left: Vec<Step>,
 }
 
 impl Case {
