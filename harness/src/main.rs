@@ -1,4 +1,4 @@
-//! The `rxpath` command: parses the command line and calls; no logic.
+//! The `rxpath` command.
 
 use std::process::ExitCode;
 

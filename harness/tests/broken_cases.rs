@@ -62,18 +62,18 @@ macro_rules! exactly {
 }
 
 exactly! {
-    an_unknown_profile_or_group_is_told_with_what_is_near: "unknown-group";
-    a_wrong_type_is_told_with_what_was_expected: "wrong-type";
-    an_unknown_operation_is_told_with_the_nearest: "unknown-operation";
-    an_unknown_function_is_told_with_the_nearest_of_real_kernels: "unknown-function";
-    a_cycle_of_waiting_is_told_step_by_step: "cycle";
-    an_undefined_name_is_told_with_the_nearest: "undefined-name";
-    an_actor_that_never_ends_is_told: "never-ends";
-    an_unknown_actor_is_told_wherever_it_stands: "unknown-actor";
-    a_kernel_that_never_was_is_told: "unknown-kernel";
-    an_unknown_constant_is_told_with_the_nearest: "unknown-constant";
-    a_name_given_twice_is_told_at_the_second: "duplicates";
-    an_unknown_context_is_told: "unknown-context";
-    what_is_no_yaml_is_told_where_it_breaks: "syntax";
-    missing_keys_are_all_told: "missing-keys";
+    an_unknown_profile_or_group_is_reported_with_what_is_near: "unknown-group";
+    a_wrong_type_is_reported_with_what_was_expected: "wrong-type";
+    an_unknown_operation_is_reported_with_the_nearest: "unknown-operation";
+    an_unknown_function_is_reported_with_the_nearest_of_real_kernels: "unknown-function";
+    a_cycle_of_waiting_is_reported_step_by_step: "cycle";
+    an_undefined_name_is_reported_with_the_nearest: "undefined-name";
+    an_actor_that_never_ends_is_reported: "never-ends";
+    an_unknown_actor_is_reported_wherever_it_stands: "unknown-actor";
+    a_kernel_that_never_was_is_reported: "unknown-kernel";
+    an_unknown_constant_is_reported_with_the_nearest: "unknown-constant";
+    a_name_given_twice_is_reported_at_the_second: "duplicates";
+    an_unknown_context_is_reported: "unknown-context";
+    what_is_no_yaml_is_reported_where_it_breaks: "syntax";
+    missing_keys_are_all_reported: "missing-keys";
 }

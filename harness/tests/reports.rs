@@ -1,4 +1,4 @@
-//! Saved results and what is made of them.
+//! Saved results and the reports made from them.
 
 use std::path::{Path, PathBuf};
 
@@ -91,7 +91,7 @@ fn the_schema_in_docs_is_that_of_the_results() {
         std::fs::write(&file, &schema).unwrap();
     }
     let stored = std::fs::read_to_string(&file).unwrap();
-    assert!(stored == schema, "RXPATH_WRITE_SCHEMA=1 cargo nextest run the_schema_in_docs writes it anew");
+    assert!(stored == schema, "RXPATH_WRITE_SCHEMA=1 cargo nextest run the_schema_in_docs writes it again");
 }
 
 #[test]
@@ -292,8 +292,7 @@ fn a_kernel_bump_is_one_screen_of_markdown_with_everything_else_folded() {
     let four = Results::load(&data("four-cases.json")).unwrap();
     earlier.functions = four.functions.into_iter().filter(|one| one.kernel == "6.12").collect();
     earlier.cases.iter_mut().flat_map(|one| &mut one.timings).for_each(|timing| timing.cost += timing.cost / 10);
-    let text =
-        markdown::report(&Overview { earlier: Some(&earlier), ..Overview::of(&results) }, markdown::SUMMARY_LIMIT);
+    let text = markdown::report(&Overview::of(&results).compared_with(Some(&earlier)), markdown::SUMMARY_LIMIT);
     if let Some(file) = std::env::var_os("RXPATH_SHOW_MARKDOWN") {
         std::fs::write(file, &text).unwrap();
     }
@@ -306,7 +305,7 @@ fn a_kernel_bump_is_one_screen_of_markdown_with_everything_else_folded() {
     });
     let visible: Vec<&str> = visible.collect();
     assert!(visible.len() <= 50, "{} lines are to be seen:\n{}", visible.len(), visible.join("\n"));
-    assert!(text.contains("no such symbol in what was accepted on 6.12"), "a reason is missing");
+    assert!(text.contains("no such symbol in the accepted 6.12"), "a reason is missing");
     assert!(text.contains("timings moved"), "the timings are missing");
 }
 
@@ -330,7 +329,7 @@ fn the_same_change_in_many_snapshots_is_one_row() {
     let overview = Overview::of(&results);
     let text = markdown::report(&overview, usize::MAX);
     let changed = results.cases.iter().filter(|one| one.verdict == Verdict::Changed).count();
-    let line = text.lines().find(|line| line.contains("come down to")).unwrap();
-    let decisions: usize = line.split("come down to ").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap();
+    let line = text.lines().find(|line| line.contains(" distinct changes")).unwrap();
+    let decisions: usize = line.split(" snapshots with ").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap();
     assert!(decisions * 2 <= changed, "{decisions} of {changed}");
 }

@@ -1,4 +1,4 @@
-//! The kinds of arguments that operations take: how each is written, checked and turned into what the wire carries.
+//! The types of the arguments of operations: how each is written, checked, and converted to its wire form.
 
 mod socket_options;
 
@@ -11,45 +11,51 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 
 use super::constants::{self, Table};
-use super::model::{OneOrMany, Text};
+use super::findings::{Findings, Underline};
+use super::key_path::KeyPath;
 use super::phrases;
-use super::place::{Findings, Place, Underline};
+use super::yaml_types::{OneOrMany, Text};
 use crate::nearest::suggestion;
 
-pub use socket_options::{OptionName, OptionValue};
+pub(crate) use socket_options::{OptionName, OptionValue};
 
-/// What arguments are resolved against: the case's names, and where errors go.
-pub struct Scope<'a> {
-    /// Errors.
-    pub findings: &'a mut Findings,
-    /// Named results, in the order of their slots.
-    pub slots: &'a IndexMap<String, Slot>,
-    /// The names of the actors.
-    pub actors: &'a [String],
-    /// Which of the actor's names are not yet there at this step.
-    pub not_yet: &'a HashSet<String>,
-    /// The place everything inside a preset is reported at.
-    pub preset: Option<&'a Place>,
+/// The names that arguments can refer to, and the errors in them.
+pub(crate) struct Scope<'a> {
+    pub(crate) findings: &'a mut Findings,
+    /// The slots of named results, in their order.
+    pub(crate) slots: &'a IndexMap<String, Slot>,
+    pub(crate) actors: &'a [String],
+    /// Names that no earlier step of the actor has defined.
+    pub(crate) not_yet: &'a HashSet<String>,
+    /// The place of the preset that the arguments are in, if any.
+    pub(crate) preset: Option<&'a KeyPath>,
 }
 
 impl Scope<'_> {
-    /// An error at a place of the file, or at the preset's name for what a preset does.
-    pub fn report(&mut self, at: &Place, underline: Underline<'_>, message: String, label: &str, help: Option<String>) {
+    /// Reports an error at its place in the file; within a preset, at the preset's name.
+    pub(crate) fn report(
+        &mut self,
+        at: &KeyPath,
+        underline: Underline<'_>,
+        message: String,
+        label: &str,
+        help: Option<String>,
+    ) {
         self.findings.add(self.preset.unwrap_or(at), underline, message, label, help);
     }
 
-    /// The slot of a named result.
-    pub fn slot(&mut self, name: &str, at: &Place) -> Slot {
+    /// The slot of a named result; 0, with an error, if there is none.
+    pub(crate) fn slot(&mut self, name: &str, at: &KeyPath) -> Slot {
         match self.slots.get(name) {
             Some(slot) if !self.not_yet.contains(name) => *slot,
             Some(slot) => {
-                let message = format!("`{name}` is used before the step that makes it");
+                let message = format!("`{name}` is used before the step that defines it");
                 self.report(
                     at,
                     Underline::Part(name),
                     message,
-                    "not there yet",
-                    Some("put the step that makes it first".into()),
+                    "not defined yet",
+                    Some("move the step that defines it before this one".into()),
                 );
                 *slot
             }
@@ -57,7 +63,7 @@ impl Scope<'_> {
                 if !self.findings.was_dropped(name) {
                     let known = self.slots.keys().map(String::as_str).filter(|name| !name.starts_with('_'));
                     let help = suggestion(name, known).unwrap_or_else(|| {
-                        "give a step's result this name with `as:`, or use a preset in `setup:`".into()
+                        "give the result of a step this name with `as:`, or use a preset in `setup:`".into()
                     });
                     self.report(
                         at,
@@ -73,39 +79,39 @@ impl Scope<'_> {
     }
 }
 
-/// Something written in a case that becomes something on the wire.
-pub trait Argument {
-    /// What the wire carries.
+/// An argument as a case writes it.
+pub(crate) trait Argument {
+    /// Its wire form.
     type Wire;
 
-    /// The name that it gives to a result, if it gives one.
-    fn makes(&self) -> Option<&str> {
+    /// The name that it gives to a result, if any.
+    fn made_name(&self) -> Option<&str> {
         None
     }
 
-    /// Turns it into that. What is wrong is told to the scope, and something harmless stands in for it.
-    fn resolve(&self, scope: &mut Scope<'_>, at: &Place) -> Self::Wire;
+    /// Converts the argument to its wire form. Errors are recorded in `scope`, and a placeholder is returned.
+    fn resolve(&self, scope: &mut Scope<'_>, at: &KeyPath) -> Self::Wire;
 }
 
-/// A descriptor by the name of the step result that made it.
+/// A descriptor, by the name of the result that defined it.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(inline)]
-pub struct Descriptor(String);
+pub(crate) struct Descriptor(String);
 
 impl Argument for Descriptor {
     type Wire = Slot;
 
-    fn resolve(&self, scope: &mut Scope<'_>, at: &Place) -> Slot {
+    fn resolve(&self, scope: &mut Scope<'_>, at: &KeyPath) -> Slot {
         scope.slot(&self.0, at)
     }
 }
 
-/// An integer that is `DEFAULT` where it is left out.
+/// An integer; `DEFAULT`, if left out.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(inline)]
-pub struct Or<const DEFAULT: i32>(i32);
+pub(crate) struct Or<const DEFAULT: i32>(i32);
 
 impl<const DEFAULT: i32> Default for Or<DEFAULT> {
     fn default() -> Self {
@@ -116,7 +122,7 @@ impl<const DEFAULT: i32> Default for Or<DEFAULT> {
 impl<const DEFAULT: i32> Argument for Or<DEFAULT> {
     type Wire = i32;
 
-    fn resolve(&self, _: &mut Scope<'_>, _: &Place) -> i32 {
+    fn resolve(&self, _: &mut Scope<'_>, _: &KeyPath) -> i32 {
         self.0
     }
 }
@@ -125,31 +131,31 @@ impl<const DEFAULT: i32> Argument for Or<DEFAULT> {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(inline)]
-pub struct Size(Text);
+pub(crate) struct Size(Text);
 
 impl Argument for Size {
     type Wire = u32;
 
-    fn resolve(&self, scope: &mut Scope<'_>, at: &Place) -> u32 {
+    fn resolve(&self, scope: &mut Scope<'_>, at: &KeyPath) -> u32 {
         let size = phrases::size(&self.0.0).and_then(|bytes| u32::try_from(bytes).ok());
         size.unwrap_or_else(|| {
             let message = format!("`{}` is not a number of bytes", self.0.0);
-            scope.report(at, Underline::Value, message, "expected a size like 64, 4K or 1M", None);
+            scope.report(at, Underline::Value, message, "expected a size such as 64, 4K or 1M", None);
             1
         })
     }
 }
 
-/// Where to bind or connect: an address and port, a Unix path, or the name of a socket whose address is meant.
+/// An address and port, a Unix path, or the name of a socket for that socket's address.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(inline)]
-pub struct Endpoint(String);
+pub(crate) struct Endpoint(String);
 
 impl Argument for Endpoint {
     type Wire = Address;
 
-    fn resolve(&self, scope: &mut Scope<'_>, at: &Place) -> Address {
+    fn resolve(&self, scope: &mut Scope<'_>, at: &KeyPath) -> Address {
         let text = self.0.as_str();
         if let Ok(address) = text.parse::<SocketAddr>() {
             return match address {
@@ -166,7 +172,7 @@ impl Argument for Endpoint {
         if text.contains([':', '.', '[']) {
             let message = format!("`{text}` is not an address");
             let label =
-                "expected like 127.0.0.1:80, [::1]:80, @name, vsock:1:80, packet:lo, netlink:0, or a socket's name";
+                "for example 127.0.0.1:80, [::1]:80, @name, vsock:1:80, packet:lo, netlink:0, or the name of a socket";
             scope.report(at, Underline::Value, message, label, None);
             return Address::V4([127, 0, 0, 1], 0);
         }
@@ -174,7 +180,7 @@ impl Argument for Endpoint {
     }
 }
 
-/// `vsock:CID:PORT`, `packet:INTERFACE`, `netlink:PORT`, `netlink:PORT:GROUPS`.
+/// Parses `vsock:CID:PORT`, `packet:INTERFACE`, `netlink:PORT` and `netlink:PORT:GROUPS`.
 fn special_address(text: &str) -> Option<Address> {
     match text.split(':').collect::<Vec<_>>().as_slice() {
         ["vsock", cid, port] => Some(Address::Vsock(cid.parse().ok()?, port.parse().ok()?)),
@@ -186,19 +192,19 @@ fn special_address(text: &str) -> Option<Address> {
     }
 }
 
-/// The number of a constant, or of several or-ed together, from a table; numbers may stand for themselves.
-fn constant(text: &str, table: Table, what: &str, scope: &mut Scope<'_>, at: &Place) -> i32 {
+/// The number of a constant, or of several joined with `|`. Each is a name from the table, or a number.
+fn constant(text: &str, table: Table, what: &str, scope: &mut Scope<'_>, at: &KeyPath) -> i32 {
     let mut number = 0;
     for name in text.split('|').map(str::trim) {
         match constants::number(table, name).or_else(|| phrases::integer(name)) {
             Some(one) => number |= one,
             None => {
                 let help = suggestion(name, table.iter().map(|(name, _)| *name));
-                scope.report(at, Underline::Part(name), format!("unknown {what} `{name}`"), "not one of them", help);
+                scope.report(at, Underline::Part(name), format!("unknown {what} `{name}`"), "unknown name", help);
             }
         }
     }
-    // Flags in the top bit (EPOLLET) are the same 32 bits either way.
+    // The wire carries the 32 bits; a flag in the top bit (EPOLLET) makes them negative.
     number as u32 as i32
 }
 
@@ -208,7 +214,7 @@ macro_rules! constants {
             $(#[$about])*
             #[derive(Clone, Debug, Deserialize)]
             #[serde(transparent)]
-            pub struct $name(Text);
+            pub(crate) struct $name(Text);
 
             $(
                 impl Default for $name {
@@ -221,7 +227,7 @@ macro_rules! constants {
             impl Argument for $name {
                 type Wire = i32;
 
-                fn resolve(&self, scope: &mut Scope<'_>, at: &Place) -> i32 {
+                fn resolve(&self, scope: &mut Scope<'_>, at: &KeyPath) -> i32 {
                     constant(&self.0.0, constants::$table, $what, scope, at)
                 }
             }
@@ -245,150 +251,149 @@ macro_rules! constants {
 }
 
 constants! {
-    /// AF_….
+    /// An address family: AF_….
     Family of FAMILIES, "address family";
-    /// SOCK_…, perhaps with `|SOCK_NONBLOCK`.
+    /// A socket type: SOCK_…, optionally with `|SOCK_NONBLOCK` or `|SOCK_CLOEXEC`.
     SocketType of SOCKET_TYPES, "socket type";
-    /// IPPROTO_….
+    /// A protocol: IPPROTO_…; 0, if left out.
     Protocol of PROTOCOLS, "protocol", default "0";
-    /// SOCK_NONBLOCK, SOCK_CLOEXEC.
+    /// Flags: SOCK_NONBLOCK, SOCK_CLOEXEC.
     AcceptFlags of SOCKET_TYPES, "flag", default "0";
-    /// MSG_…, or-ed with `|`.
+    /// Message flags: MSG_…, joined with `|`.
     MessageFlags of MESSAGE_FLAGS, "message flag", default "0";
-    /// SHUT_….
+    /// The direction to shut down: SHUT_….
     ShutdownWay of SHUTDOWNS, "way to shut down";
-    /// SOL_…, IPPROTO_….
+    /// The level of a socket option: SOL_…, IPPROTO_….
     Level of LEVELS, "level of socket options";
-    /// SPLICE_F_….
+    /// Flags of splice(2): SPLICE_F_….
     SpliceFlags of SPLICE_FLAGS, "flag of splice", default "0";
-    /// O_…, FD_CLOEXEC.
+    /// File flags: O_…, FD_CLOEXEC.
     FileFlags of FILE_FLAGS, "file flag", default "0";
-    /// FIONREAD, SIOCATMARK, ….
+    /// A request of ioctl(2): FIONREAD, SIOCATMARK, ….
     IoctlRequest of IOCTLS, "request of ioctl";
-    /// F_….
+    /// A command of fcntl(2): F_….
     FcntlCommand of FCNTLS, "command of fcntl";
-    /// POLL…, or-ed with `|`; POLLIN, if nothing is said.
+    /// Events: POLL…, joined with `|`; POLLIN, if left out.
     PollEvents of POLL_EVENTS, "event of poll", default "POLLIN";
-    /// EPOLL_CTL_….
+    /// An operation of epoll_ctl(2): EPOLL_CTL_….
     EpollOperation of EPOLL_OPERATIONS, "operation of epoll_ctl";
-    /// EPOLL…, or-ed with `|`; EPOLLIN, if nothing is said.
+    /// Events: EPOLL…, joined with `|`; EPOLLIN, if left out.
     EpollEvents of EPOLL_EVENTS, "event of epoll", default "EPOLLIN";
-    /// SIG….
+    /// A signal: SIG….
     Signal of SIGNALS, "signal";
-    /// SA_….
+    /// Flags of sigaction(2): SA_….
     SignalFlags of SIGNAL_FLAGS, "flag of sigaction", default "0";
 }
 
-/// What may be left out.
 impl<A: Argument> Argument for Option<A> {
     type Wire = Option<A::Wire>;
 
-    fn makes(&self) -> Option<&str> {
-        self.as_ref().and_then(A::makes)
+    fn made_name(&self) -> Option<&str> {
+        self.as_ref().and_then(A::made_name)
     }
 
-    fn resolve(&self, scope: &mut Scope<'_>, at: &Place) -> Option<A::Wire> {
+    fn resolve(&self, scope: &mut Scope<'_>, at: &KeyPath) -> Option<A::Wire> {
         self.as_ref().map(|argument| argument.resolve(scope, at))
     }
 }
 
-/// A name that the operation gives to a result.
+/// A name for a result of the operation.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(inline)]
-pub struct NewName(String);
+pub(crate) struct NewName(String);
 
 impl Argument for NewName {
     type Wire = Slot;
 
-    fn makes(&self) -> Option<&str> {
+    fn made_name(&self) -> Option<&str> {
         Some(&self.0)
     }
 
-    fn resolve(&self, scope: &mut Scope<'_>, _: &Place) -> Slot {
+    fn resolve(&self, scope: &mut Scope<'_>, _: &KeyPath) -> Slot {
         scope.slots.get(&self.0).copied().unwrap_or_default()
     }
 }
 
-/// A descriptor by its name, or all whose names begin alike: `server-*`.
+/// A descriptor by its name, or all descriptors whose names begin in the same way: `server-*`.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(inline)]
-pub struct Descriptors(String);
+pub(crate) struct Descriptors(String);
 
 impl Argument for Descriptors {
     type Wire = Vec<Slot>;
 
-    fn resolve(&self, scope: &mut Scope<'_>, at: &Place) -> Vec<Slot> {
-        let Some(beginning) = self.0.strip_suffix('*') else { return vec![scope.slot(&self.0, at)] };
+    fn resolve(&self, scope: &mut Scope<'_>, at: &KeyPath) -> Vec<Slot> {
+        let Some(prefix) = self.0.strip_suffix('*') else { return vec![scope.slot(&self.0, at)] };
         let slots: Vec<Slot> =
-            scope.slots.iter().filter(|(name, _)| name.starts_with(beginning)).map(|(_, slot)| *slot).collect();
+            scope.slots.iter().filter(|(name, _)| name.starts_with(prefix)).map(|(_, slot)| *slot).collect();
         if slots.is_empty() {
-            let message = format!("no name begins with `{beginning}`");
-            scope.report(at, Underline::Value, message, "undefined names", None);
+            let message = format!("no name begins with `{prefix}`");
+            scope.report(at, Underline::Value, message, "undefined name", None);
         }
         slots
     }
 }
 
-/// Each descriptor with the events wanted of it, as poll takes them.
-pub fn each_with(fds: Vec<Vec<Slot>>, events: i32) -> Vec<(Slot, i16)> {
+/// Combines each descriptor with the events to poll it for.
+pub(crate) fn each_with(fds: Vec<Vec<Slot>>, events: i32) -> Vec<(Slot, i16)> {
     fds.concat().into_iter().map(|fd| (fd, events as i16)).collect()
 }
 
-/// A number from 1 on.
+/// A number, at least 1.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(inline)]
-pub struct Count(#[schemars(range(min = 1, max = 1024))] u32);
+pub(crate) struct Count(#[schemars(range(min = 1, max = 1024))] u32);
 
 impl Argument for Count {
     type Wire = u32;
 
-    fn resolve(&self, _: &mut Scope<'_>, _: &Place) -> u32 {
+    fn resolve(&self, _: &mut Scope<'_>, _: &KeyPath) -> u32 {
         self.0
     }
 }
 
-/// A network device by its name.
+/// The name of a network device.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(inline)]
-pub struct DeviceName(String);
+pub(crate) struct DeviceName(String);
 
 impl Argument for DeviceName {
     type Wire = String;
 
-    fn resolve(&self, scope: &mut Scope<'_>, at: &Place) -> String {
+    fn resolve(&self, scope: &mut Scope<'_>, at: &KeyPath) -> String {
         // netdevice(7): IFNAMSIZ is 16, with the NUL.
         if self.0.is_empty() || self.0.len() > 15 {
             let message = format!("`{}` is not the name of a network device", self.0);
-            scope.report(at, Underline::Value, message, "expected a name like lo or eth0, at most 15 bytes", None);
+            scope.report(at, Underline::Value, message, "expected a name such as lo or eth0, at most 15 bytes", None);
         }
         self.0.clone()
     }
 }
 
-/// Yes or no; no, if nothing is said.
+/// `true` or `false`; `false`, if left out.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(inline)]
-pub struct Flag(bool);
+pub(crate) struct Flag(bool);
 
 impl Argument for Flag {
     type Wire = bool;
 
-    fn resolve(&self, _: &mut Scope<'_>, _: &Place) -> bool {
+    fn resolve(&self, _: &mut Scope<'_>, _: &KeyPath) -> bool {
         self.0
     }
 }
 
-/// A buffer that is there, or one that is not.
+/// A valid buffer, or an invalid one.
 #[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[schemars(inline)]
-pub enum Buffer {
-    /// Memory of the actor's own.
+pub(crate) enum Buffer {
+    /// The actor's own memory.
     #[default]
     Good,
     /// An address where nothing is mapped.
@@ -398,35 +403,35 @@ pub enum Buffer {
 impl Argument for Buffer {
     type Wire = Self;
 
-    fn resolve(&self, _: &mut Scope<'_>, _: &Place) -> Self {
+    fn resolve(&self, _: &mut Scope<'_>, _: &KeyPath) -> Self {
         *self
     }
 }
 
-/// A file's path in the guest.
+/// The path of a file in the guest.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(inline)]
-pub struct Path(String);
+pub(crate) struct Path(String);
 
 impl Argument for Path {
     type Wire = String;
 
-    fn resolve(&self, _: &mut Scope<'_>, _: &Place) -> String {
+    fn resolve(&self, _: &mut Scope<'_>, _: &KeyPath) -> String {
         self.0.clone()
     }
 }
 
-/// What is written to a file.
+/// The text to write to a file.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(inline)]
-pub struct FileText(Text);
+pub(crate) struct FileText(Text);
 
 impl Argument for FileText {
     type Wire = String;
 
-    fn resolve(&self, _: &mut Scope<'_>, _: &Place) -> String {
+    fn resolve(&self, _: &mut Scope<'_>, _: &KeyPath) -> String {
         self.0.0.clone()
     }
 }
@@ -435,15 +440,15 @@ impl Argument for FileText {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(inline)]
-pub struct Duration(Text);
+pub(crate) struct Duration(Text);
 
 impl Argument for Duration {
     type Wire = u64;
 
-    fn resolve(&self, scope: &mut Scope<'_>, at: &Place) -> u64 {
+    fn resolve(&self, scope: &mut Scope<'_>, at: &KeyPath) -> u64 {
         phrases::duration_ns(&self.0.0).unwrap_or_else(|| {
             let message = format!("`{}` is not a duration", self.0.0);
-            scope.report(at, Underline::Value, message, "expected like `200 ms` or `5 s`", None);
+            scope.report(at, Underline::Value, message, "for example `200 ms` or `5 s`", None);
             0
         })
     }
@@ -453,31 +458,31 @@ impl Argument for Duration {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(inline)]
-pub struct Hex(Text);
+pub(crate) struct Hex(Text);
 
 impl Argument for Hex {
     type Wire = Vec<u8>;
 
-    fn resolve(&self, scope: &mut Scope<'_>, at: &Place) -> Vec<u8> {
+    fn resolve(&self, scope: &mut Scope<'_>, at: &KeyPath) -> Vec<u8> {
         let digits: String = self.0.0.split_whitespace().collect();
         hex::decode(digits).unwrap_or_else(|error| {
             let message = format!("`{}` is not hexadecimal: {error}", self.0.0);
-            scope.report(at, Underline::Value, message, "expected like `01 00 0a`", None);
+            scope.report(at, Underline::Value, message, "for example `01 00 0a`", None);
             Vec::new()
         })
     }
 }
 
-/// An actor by its name.
+/// The name of an actor.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(inline)]
-pub struct ActorName(String);
+pub(crate) struct ActorName(String);
 
 impl Argument for ActorName {
     type Wire = ActorIndex;
 
-    fn resolve(&self, scope: &mut Scope<'_>, at: &Place) -> ActorIndex {
+    fn resolve(&self, scope: &mut Scope<'_>, at: &KeyPath) -> ActorIndex {
         let index = scope.actors.iter().position(|actor| *actor == self.0);
         if index.is_none() && !scope.findings.was_dropped(&self.0) {
             let help = suggestion(&self.0, scope.actors.iter().map(String::as_str));
@@ -487,18 +492,18 @@ impl Argument for ActorName {
     }
 }
 
-/// Room for `struct tcp_info`, in bytes: more than any kernel fills.
-pub const TCP_INFO_ROOM: u32 = 512;
+/// The size of the buffer for `struct tcp_info`, in bytes: more than any kernel fills.
+pub(crate) const TCP_INFO_ROOM: u32 = 512;
 
 /// A field of `struct tcp_info`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(transparent)]
-pub struct TcpInfoField(String);
+pub(crate) struct TcpInfoField(String);
 
 impl Argument for TcpInfoField {
     type Wire = (u16, u8);
 
-    fn resolve(&self, scope: &mut Scope<'_>, at: &Place) -> (u16, u8) {
+    fn resolve(&self, scope: &mut Scope<'_>, at: &KeyPath) -> (u16, u8) {
         let fields = constants::TCP_INFO_FIELDS;
         let found = fields.iter().find(|(name, ..)| *name == self.0).map(|(_, offset, width)| (*offset, *width));
         found.unwrap_or_else(|| {
@@ -524,8 +529,8 @@ impl JsonSchema for TcpInfoField {
     }
 }
 
-/// The control message of UDP_SEGMENT (udp(7)): length, level SOL_UDP, type, and the size of a segment.
-pub fn segment_control(size: u32) -> Vec<u8> {
+/// The control message of UDP_SEGMENT (udp(7)): its length, the level SOL_UDP, its type, and the size of a segment.
+pub(crate) fn segment_control(size: u32) -> Vec<u8> {
     const SOL_UDP: i32 = 17;
     const UDP_SEGMENT: i32 = 103;
     let mut out = [&18_u64.to_le_bytes()[..], &SOL_UDP.to_le_bytes(), &UDP_SEGMENT.to_le_bytes()].concat();
@@ -534,23 +539,23 @@ pub fn segment_control(size: u32) -> Vec<u8> {
     out
 }
 
-/// A packet in words: `tcp client > server, seq 100, PSH ACK, 64 bytes`.
+/// A packet: `tcp client > server, seq 100, PSH ACK, 64 bytes`.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(inline)]
-pub struct PacketText(Text);
+pub(crate) struct PacketText(Text);
 
 impl Argument for PacketText {
     type Wire = Packet;
 
-    fn resolve(&self, scope: &mut Scope<'_>, at: &Place) -> Packet {
+    fn resolve(&self, scope: &mut Scope<'_>, at: &KeyPath) -> Packet {
         let phrase = phrases::packet(&self.0.0).unwrap_or_else(|error| {
             let underline = if error.part.is_empty() { Underline::Value } else { Underline::Part(&error.part) };
             scope.report(at, underline, error.message.clone(), &error.expected, error.help.clone());
             phrases::PacketPhrase::default()
         });
         if phrase.from.is_empty() {
-            // It has been told why.
+            // The error has been reported.
             let nowhere = Address::V4([127, 0, 0, 1], 0);
             return Packet {
                 from: nowhere.clone(),
@@ -577,11 +582,10 @@ impl Argument for PacketText {
     }
 }
 
-/// A list of arguments.
 impl<A: Argument> Argument for OneOrMany<A> {
     type Wire = Vec<A::Wire>;
 
-    fn resolve(&self, scope: &mut Scope<'_>, at: &Place) -> Vec<A::Wire> {
+    fn resolve(&self, scope: &mut Scope<'_>, at: &KeyPath) -> Vec<A::Wire> {
         self.0.iter().enumerate().map(|(nth, one)| one.resolve(scope, &at.index(nth))).collect()
     }
 }

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The folder of the case files, in the repository's root.
-pub const FOLDER: &str = "cases";
+pub(crate) const FOLDER: &str = "cases";
 
 /// The name of a case: `group/name`, followed by the values of a sweep's case in brackets: `ready/poll[connections=10]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]

@@ -1,24 +1,23 @@
-//! Whether the functions that a case names are functions of the kernels it runs on.
+//! Checks that the kernels a case runs on have the functions that it names.
 
 use std::collections::BTreeSet;
 
-use super::case::{Case, Gated};
-use super::diagnostic::Diagnostic;
-use super::gate::Gate;
+use super::case::Case;
+use super::diagnostic::{Diagnostic, Location};
+use super::gate::{Gate, Gated};
 use super::phrases::CallPhrase;
 use crate::kernel::Series;
 use crate::nearest::{any_of, nearest};
 
-/// The functions of one kernel that can be traced, by their canonical names.
+/// The functions of one kernel that can be traced.
 #[derive(Clone, Copy, Debug)]
 pub struct KernelFunctions<'a> {
-    /// Which kernel.
     pub series: Series,
-    /// Canonical names: without `.isra.0` and the like.
+    /// Canonical names, without suffixes such as `.isra.0`.
     pub names: &'a BTreeSet<String>,
 }
 
-/// Functions that no kernel has, and functions demanded of a kernel that does not have them (or inlines them).
+/// Reports functions that none of the kernels has, and functions that must be called on a kernel that lacks or inlines them.
 pub fn check_functions(case: &Case, kernels: &[KernelFunctions<'_>]) -> Vec<Diagnostic> {
     let kernels: Vec<_> = kernels.iter().copied().filter(|kernel| case.kernels.admits(kernel.series)).collect();
     let mut out = Vec::new();
@@ -45,7 +44,7 @@ fn check_call(
     call: &Gated<CallPhrase>,
     outer: &Gate,
     kernels: &[KernelFunctions<'_>],
-    demanded: bool,
+    is_required: bool,
     out: &mut Vec<Diagnostic>,
 ) {
     let mut all_known = true;
@@ -55,7 +54,7 @@ fn check_call(
             out.push(unknown(call, name, kernels));
         }
     }
-    if !all_known || !demanded || call.value.times.is_some_and(|times| times.holds(0)) {
+    if !all_known || !is_required || call.value.times.is_some_and(|times| times.holds(0)) {
         return;
     }
     let admitted = kernels.iter().filter(|kernel| call.gate.admits(kernel.series) && outer.admits(kernel.series));
@@ -69,8 +68,7 @@ fn check_call(
 fn unknown(call: &Gated<CallPhrase>, name: &str, kernels: &[KernelFunctions<'_>]) -> Diagnostic {
     let names: BTreeSet<&str> = kernels.iter().flat_map(|kernel| kernel.names.iter().map(String::as_str)).collect();
     let near = nearest(name, names);
-    let help =
-        if near.is_empty() { None } else { Some(format!("the nearest traceable functions are {}", any_of(near))) };
+    let help = if near.is_empty() { None } else { Some(format!("the nearest traceable functions: {}", any_of(near))) };
     Diagnostic {
         at: within(call, name),
         message: format!("no kernel has a traceable function `{name}`"),
@@ -89,12 +87,12 @@ fn absent(call: &Gated<CallPhrase>, lacking: &[Series], kernels: &[KernelFunctio
         at: call.at.clone(),
         message: format!("{name} cannot be traced on {}", words(&mut lacking.iter().copied())),
         label: "absent or inlined there".to_owned(),
-        help: Some(format!("it is there on {there}: say so with `since`, `before` or `only`")),
+        help: Some(format!("it can be traced on {there}: limit it to them with `since`, `before` or `only`")),
     }
 }
 
-/// The part of the phrase that is this name.
-fn within(call: &Gated<CallPhrase>, name: &str) -> super::diagnostic::Location {
+/// The location of this name in the phrase.
+fn within(call: &Gated<CallPhrase>, name: &str) -> Location {
     let mut at = call.at.clone();
     if let Some(from) = at.source.text[at.span.clone()].find(name) {
         at.span = at.span.start + from..at.span.start + from + name.len();

@@ -1,23 +1,23 @@
-//! The constants a case may name, with the numbers that x86-64 gives them (the guest's only architecture).
+//! The constants that a case can name, with their numbers on x86-64 (the guest's only architecture).
 //!
-//! Adding one is adding it to a table here; a case may also write the number itself.
+//! To add a constant, add it to a table here. A case can also use the number.
 
-/// Names and numbers of one kind of constant.
-pub type Table = &'static [(&'static str, i64)];
+/// The names and numbers of one kind of constant.
+pub(crate) type Table = &'static [(&'static str, i64)];
 
 /// The number of `name` in `table`.
-pub fn number(table: Table, name: &str) -> Option<i64> {
+pub(crate) fn number(table: Table, name: &str) -> Option<i64> {
     table.iter().find(|(known, _)| *known == name).map(|(_, number)| *number)
 }
 
-/// The name of `number` in `table`; the first one if there are several.
-pub fn name(table: Table, number: i64) -> Option<&'static str> {
+/// The name of `number` in `table`; the first name, if there are several.
+pub(crate) fn name(table: Table, number: i64) -> Option<&'static str> {
     table.iter().find(|(_, known)| *known == number).map(|(name, _)| *name)
 }
 
-/// What the value of a socket option looks like.
+/// How the value of a socket option is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OptionKind {
+pub(crate) enum OptionKind {
     /// An `int`.
     Number,
     /// A `struct timeval`, written as a duration (`200 ms`).
@@ -26,25 +26,22 @@ pub enum OptionKind {
     Linger,
     /// Bytes of text, without a terminating zero.
     Text,
-    /// A `struct sock_fprog` of one instruction: return this many bytes of the packet (0 drops it).
+    /// A `struct sock_fprog` of one instruction, written as the number of bytes of the packet to keep (0 drops it).
     Filter,
 }
 
-/// A socket option by its symbolic name.
+/// A socket option.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SocketOption {
-    /// SO_…, TCP_…, IP_….
-    pub name: &'static str,
-    /// The level it belongs to.
-    pub level: i32,
-    /// Its number at that level.
-    pub number: i32,
-    /// What its value looks like.
-    pub kind: OptionKind,
+pub(crate) struct SocketOption {
+    /// Its symbolic name: SO_…, TCP_…, IP_….
+    pub(crate) name: &'static str,
+    pub(crate) level: i32,
+    /// Its number at this level.
+    pub(crate) number: i32,
+    pub(crate) kind: OptionKind,
 }
 
-/// The socket option called `name`.
-pub fn socket_option(name: &str) -> Option<SocketOption> {
+pub(crate) fn socket_option(name: &str) -> Option<SocketOption> {
     SOCKET_OPTIONS.iter().copied().find(|option| option.name == name)
 }
 
@@ -53,7 +50,7 @@ const fn option(name: &'static str, level: i32, number: i32, kind: OptionKind) -
 }
 
 /// Address families (`linux/socket.h`).
-pub const FAMILIES: Table = &[
+pub(crate) const FAMILIES: Table = &[
     ("AF_UNSPEC", 0),
     ("AF_UNIX", 1),
     ("AF_INET", 2),
@@ -66,8 +63,8 @@ pub const FAMILIES: Table = &[
     ("AF_BLUETOOTH", 31),
 ];
 
-/// Socket types, and the two flags that may be or-ed to them (`linux/net.h`).
-pub const SOCKET_TYPES: Table = &[
+/// Socket types, and the two flags that can be added to them with `|` (`linux/net.h`).
+pub(crate) const SOCKET_TYPES: Table = &[
     ("SOCK_STREAM", 1),
     ("SOCK_DGRAM", 2),
     ("SOCK_RAW", 3),
@@ -77,8 +74,8 @@ pub const SOCKET_TYPES: Table = &[
     ("SOCK_CLOEXEC", 524288),
 ];
 
-/// Protocols. Those of packet sockets are in network byte order, as packet(7) wants them.
-pub const PROTOCOLS: Table = &[
+/// Protocols. Those of packet sockets are in network byte order, as packet(7) requires.
+pub(crate) const PROTOCOLS: Table = &[
     ("IPPROTO_IP", 0),
     ("IPPROTO_ICMP", 1),
     ("IPPROTO_TCP", 6),
@@ -99,7 +96,7 @@ pub const PROTOCOLS: Table = &[
 ];
 
 /// Flags of the send and recv families (`linux/socket.h`).
-pub const MESSAGE_FLAGS: Table = &[
+pub(crate) const MESSAGE_FLAGS: Table = &[
     ("MSG_OOB", 1),
     ("MSG_PEEK", 2),
     ("MSG_DONTROUTE", 4),
@@ -119,7 +116,7 @@ pub const MESSAGE_FLAGS: Table = &[
 ];
 
 /// Levels of socket options.
-pub const LEVELS: Table = &[
+pub(crate) const LEVELS: Table = &[
     ("SOL_SOCKET", 1),
     ("SOL_IP", 0),
     ("SOL_TCP", 6),
@@ -132,7 +129,7 @@ pub const LEVELS: Table = &[
 ];
 
 /// Events of poll(2).
-pub const POLL_EVENTS: Table = &[
+pub(crate) const POLL_EVENTS: Table = &[
     ("POLLIN", 1),
     ("POLLPRI", 2),
     ("POLLOUT", 4),
@@ -146,7 +143,7 @@ pub const POLL_EVENTS: Table = &[
 ];
 
 /// Events of epoll_ctl(2).
-pub const EPOLL_EVENTS: Table = &[
+pub(crate) const EPOLL_EVENTS: Table = &[
     ("EPOLLIN", 1),
     ("EPOLLPRI", 2),
     ("EPOLLOUT", 4),
@@ -160,11 +157,11 @@ pub const EPOLL_EVENTS: Table = &[
     ("EPOLLET", 2147483648),
 ];
 
-/// Ways of shutdown(2).
-pub const SHUTDOWNS: Table = &[("SHUT_RD", 0), ("SHUT_WR", 1), ("SHUT_RDWR", 2)];
+/// The directions of shutdown(2).
+pub(crate) const SHUTDOWNS: Table = &[("SHUT_RD", 0), ("SHUT_WR", 1), ("SHUT_RDWR", 2)];
 
-/// Requests of ioctl(2) that sockets know (`linux/sockios.h`).
-pub const IOCTLS: Table = &[
+/// Requests of ioctl(2) on sockets (`linux/sockios.h`).
+pub(crate) const IOCTLS: Table = &[
     ("FIONREAD", 21531),
     ("SIOCATMARK", 35077),
     ("SIOCINQ", 21531),
@@ -179,7 +176,7 @@ pub const IOCTLS: Table = &[
 ];
 
 /// Commands of fcntl(2).
-pub const FCNTLS: Table = &[
+pub(crate) const FCNTLS: Table = &[
     ("F_DUPFD", 0),
     ("F_GETFD", 1),
     ("F_SETFD", 2),
@@ -195,7 +192,7 @@ pub const FCNTLS: Table = &[
 ];
 
 /// Signals.
-pub const SIGNALS: Table = &[
+pub(crate) const SIGNALS: Table = &[
     ("SIGHUP", 1),
     ("SIGINT", 2),
     ("SIGQUIT", 3),
@@ -213,10 +210,10 @@ pub const SIGNALS: Table = &[
 ];
 
 /// Flags of splice(2).
-pub const SPLICE_FLAGS: Table = &[("SPLICE_F_MOVE", 1), ("SPLICE_F_NONBLOCK", 2), ("SPLICE_F_MORE", 4)];
+pub(crate) const SPLICE_FLAGS: Table = &[("SPLICE_F_MOVE", 1), ("SPLICE_F_NONBLOCK", 2), ("SPLICE_F_MORE", 4)];
 
 /// States of a TCP socket (`net/tcp_states.h`).
-pub const TCP_STATES: Table = &[
+pub(crate) const TCP_STATES: Table = &[
     ("TCP_ESTABLISHED", 1),
     ("TCP_SYN_SENT", 2),
     ("TCP_SYN_RECV", 3),
@@ -231,7 +228,7 @@ pub const TCP_STATES: Table = &[
 ];
 
 /// Error numbers.
-pub const ERRNOS: Table = &[
+pub(crate) const ERRNOS: Table = &[
     ("EPERM", 1),
     ("ENOENT", 2),
     ("EINTR", 4),
@@ -291,17 +288,17 @@ pub const ERRNOS: Table = &[
 ];
 
 /// Operations of epoll_ctl(2).
-pub const EPOLL_OPERATIONS: Table = &[("EPOLL_CTL_ADD", 1), ("EPOLL_CTL_DEL", 2), ("EPOLL_CTL_MOD", 3)];
+pub(crate) const EPOLL_OPERATIONS: Table = &[("EPOLL_CTL_ADD", 1), ("EPOLL_CTL_DEL", 2), ("EPOLL_CTL_MOD", 3)];
 
 /// File status and descriptor flags.
-pub const FILE_FLAGS: Table =
+pub(crate) const FILE_FLAGS: Table =
     &[("O_NONBLOCK", 2048), ("O_ASYNC", 8192), ("O_CLOEXEC", 524288), ("O_DIRECT", 16384), ("FD_CLOEXEC", 1)];
 
 /// Flags of sigaction(2).
-pub const SIGNAL_FLAGS: Table = &[("SA_RESTART", 268435456), ("SA_NODEFER", 1073741824)];
+pub(crate) const SIGNAL_FLAGS: Table = &[("SA_RESTART", 268435456), ("SA_NODEFER", 1073741824)];
 
 /// Symbolic values of socket options.
-pub const OPTION_VALUES: Table = &[
+pub(crate) const OPTION_VALUES: Table = &[
     ("SOF_TIMESTAMPING_TX_HARDWARE", 1),
     ("SOF_TIMESTAMPING_TX_SOFTWARE", 2),
     ("SOF_TIMESTAMPING_RX_HARDWARE", 4),
@@ -318,8 +315,8 @@ pub const OPTION_VALUES: Table = &[
     ("IP_PMTUDISC_PROBE", 3),
 ];
 
-/// Socket options: name, level, number, and what their value looks like.
-pub const SOCKET_OPTIONS: &[SocketOption] = &[
+/// Socket options: name, level, number, and how the value is written.
+pub(crate) const SOCKET_OPTIONS: &[SocketOption] = &[
     option("SO_DEBUG", 1, 1, OptionKind::Number),
     option("SO_REUSEADDR", 1, 2, OptionKind::Number),
     option("SO_TYPE", 1, 3, OptionKind::Number),
@@ -450,8 +447,8 @@ pub const SOCKET_OPTIONS: &[SocketOption] = &[
     option("ICMP_FILTER", 255, 1, OptionKind::Number),
 ];
 
-/// Fields of `struct tcp_info` (`linux/tcp.h`): name, offset and width in bytes. What a kernel does not know yet reads as 0.
-pub const TCP_INFO_FIELDS: &[(&str, u16, u8)] = &[
+/// Fields of `struct tcp_info` (`linux/tcp.h`): name, offset, and width in bytes. Fields that a kernel does not have read as 0.
+pub(crate) const TCP_INFO_FIELDS: &[(&str, u16, u8)] = &[
     ("tcpi_state", 0, 1),
     ("tcpi_ca_state", 1, 1),
     ("tcpi_retransmits", 2, 1),
@@ -507,4 +504,4 @@ pub const TCP_INFO_FIELDS: &[(&str, u16, u8)] = &[
 ];
 
 /// Flags of a TCP segment (RFC 9293).
-pub const TCP_FLAGS: Table = &[("FIN", 1), ("SYN", 2), ("RST", 4), ("PSH", 8), ("ACK", 16), ("URG", 32)];
+pub(crate) const TCP_FLAGS: Table = &[("FIN", 1), ("SYN", 2), ("RST", 4), ("PSH", 8), ("ACK", 16), ("URG", 32)];

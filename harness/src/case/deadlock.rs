@@ -1,14 +1,15 @@
-//! Whether every actor can get to its end, as far as a case's text tells.
+//! Checks that every actor can finish, as far as this can be seen from a case's text.
 //!
-//! Optimistic: a step is said to hang only if nothing in the case could ever let it go on. What an operation here does not
-//! know of is taken to end.
+//! The check is optimistic: it reports a step only if nothing in the case could ever let it continue. Operations that it does
+//! not know are assumed to end.
 
 use std::collections::{HashMap, HashSet};
 
 use rxpath_guest::{Address, Condition, Op, Slot};
 
-use super::case::{Case, CaseActor, StepRef};
-use super::place::Findings;
+use super::case::{Case, CaseActor};
+use super::findings::Findings;
+use super::step_ref::StepRef;
 
 /// MSG_OOB, MSG_DONTWAIT and MSG_ERRQUEUE (`linux/socket.h`): with any of them, recv never sleeps.
 const NEVER_SLEEPS: i32 = 0x1 | 0x40 | 0x2000;
@@ -17,25 +18,25 @@ const SOCK_NONBLOCK: i32 = 0o4000;
 /// SO_RCVTIMEO of SOL_SOCKET (`asm-generic/socket.h`).
 const SO_RCVTIMEO: (i32, i32) = (1, 20);
 
-/// Tells of cycles in `after:` and of steps that nothing ever lets end.
-pub fn check(case: &Case, findings: &mut Findings) {
+/// Reports steps that wait for each other in a cycle, and steps that can never end.
+pub(crate) fn check(case: &Case, findings: &mut Findings) {
     let cycles = cycles(case);
     for cycle in &cycles {
         let names: Vec<_> = cycle.iter().map(|step| format!("`{}`", case.step_name(step.actor, step.step))).collect();
         let message = format!("a cycle: {} waits for {}", names[0], names[1..].join(", which waits for "));
         let message = format!("{message}, which waits for {}", names[0]);
-        let help = "take one of these `after:` or `when:` away".to_owned();
+        let help = "remove one of these `after:` or `when:`".to_owned();
         let first = &case.actors[usize::from(cycle[0].actor)].steps[usize::from(cycle[0].step)];
         findings.add_at(first.waits_at.span.clone(), message, "never happens", Some(help));
     }
-    // Steps that could not be understood would only seem to hang.
+    // Steps with errors could only seem to hang.
     if cycles.is_empty() && findings.is_empty() {
         report_stuck(case, findings);
     }
 }
 
-/// The steps that send the counting pattern.
-pub fn senders(actors: &[CaseActor]) -> HashSet<StepRef> {
+/// The steps that send something.
+pub(crate) fn senders(actors: &[CaseActor]) -> HashSet<StepRef> {
     let all = actors.iter().enumerate().flat_map(|(actor, body)| {
         body.steps
             .iter()
@@ -50,20 +51,20 @@ fn report(case: &Case, findings: &mut Findings, step: StepRef, message: String, 
     findings.add_at(at.span.clone(), message, label, help);
 }
 
-/// The steps that must have ended (or begun, for `sleeps in`) before this one begins, told by its conditions.
+/// The steps that must have ended before this one begins, according to its conditions.
 fn waits_for(case: &Case, step: StepRef) -> Vec<StepRef> {
     let steps = case.actors.get(usize::from(step.actor)).map_or(&[][..], |actor| &actor.steps);
     let conditions = steps.get(usize::from(step.step)).map_or(&[][..], |step| &step.step.when);
     let named = |condition: &Condition| match *condition {
         Condition::After { actor, step } => Some(StepRef { actor, step }),
-        // It must have got there: the step before has ended.
+        // To sleep in a step, the actor must have ended the step before.
         Condition::Sleeps { actor, step: Some(step) } => step.checked_sub(1).map(|step| StepRef { actor, step }),
         _ => None,
     };
     conditions.iter().filter_map(named).collect()
 }
 
-/// Each cycle as the steps whose conditions close it.
+/// Each cycle, as the steps whose conditions form it.
 fn cycles(case: &Case) -> Vec<Vec<StepRef>> {
     let mut out: Vec<Vec<StepRef>> = Vec::new();
     let mut ended: HashSet<StepRef> = HashSet::new();
@@ -73,7 +74,7 @@ fn cycles(case: &Case) -> Vec<Vec<StepRef>> {
     out
 }
 
-/// Depth first along "needs to have ended": a step already on the way closes a cycle.
+/// Searches depth first along the steps that must have ended; a step that is already on the way closes a cycle.
 fn walk(
     case: &Case,
     step: StepRef,
@@ -82,7 +83,7 @@ fn walk(
     out: &mut Vec<Vec<StepRef>>,
 ) {
     if let Some(at) = way.iter().position(|(earlier, _)| *earlier == step) {
-        // Only steps left by a condition, not by the order within an actor, say something to the reader.
+        // Show only steps that wait by a condition; the order within an actor is obvious.
         let cycle: Vec<_> = way[at..].iter().filter(|(_, by_condition)| *by_condition).map(|(step, _)| *step).collect();
         out.push(cycle);
         return;
@@ -109,13 +110,13 @@ fn all_steps(case: &Case) -> impl Iterator<Item = StepRef> {
     })
 }
 
-/// What the case's text tells of its descriptors.
+/// What the case's text says about its descriptors.
 struct Wiring {
-    /// The descriptors whose sends arrive here, by the one they arrive at.
+    /// By descriptor, those whose sends arrive at it.
     feeders: HashMap<Slot, Vec<Slot>>,
-    /// Descriptors on which receiving cannot sleep for ever.
+    /// Descriptors on which receiving cannot sleep forever.
     never_blocks: HashSet<Slot>,
-    /// Whether there are signals, timers or packets made by hand, which may wake anyone.
+    /// Whether there are signals, timers or hand-made packets, which can wake any actor.
     has_async_wakeups: bool,
 }
 
@@ -130,7 +131,7 @@ fn wiring(case: &Case) -> Wiring {
                 wiring.feeds(*socket, *to);
             }
             (Op::Accept { socket: listener, .. }, Some(accepted)) => {
-                // The latest connection to this listener is the one accepted: close enough for a text.
+                // Assumes that the latest connection to this listener is the one accepted.
                 if let Some(client) = latest_client.get(listener) {
                     wiring.feeds(*client, accepted);
                     wiring.feeds(accepted, *client);
@@ -150,7 +151,7 @@ fn wiring(case: &Case) -> Wiring {
             (Op::SetSockOpt { socket, level, name, .. }, _) if (*level, *name) == SO_RCVTIMEO => {
                 wiring.never_blocks.insert(*socket);
             }
-            // A second descriptor of the same socket, or a socket whose state is changed: no more is known of it.
+            // A second descriptor of the same socket, or a socket whose state is changed: assume nothing about it.
             (Op::Dup { fd } | Op::Fcntl { fd, .. } | Op::Shutdown { socket: fd, .. }, _) => {
                 wiring.never_blocks.insert(*fd);
             }
@@ -181,7 +182,7 @@ impl Wiring {
         self.feeders.entry(to).or_default().push(from);
     }
 
-    /// The descriptor on which the operation may sleep for ever.
+    /// The descriptor on which the operation may sleep forever.
     fn sleeps_on(&self, op: &Op) -> Option<Slot> {
         let socket = match op {
             Op::Recv { socket, flags, .. } | Op::RecvFrom { socket, flags, .. } | Op::RecvMsg { socket, flags, .. }
@@ -193,12 +194,12 @@ impl Wiring {
             Op::Read { from, .. } | Op::Readv { from, .. } => *from,
             _ => return None,
         };
-        // Where it is not known who sends to it, it is not known that nobody does.
+        // Without known senders, there may still be unknown ones.
         (!self.has_async_wakeups && !self.never_blocks.contains(&socket) && self.feeders.contains_key(&socket))
             .then_some(socket)
     }
 
-    /// Whether the operation lets a receiver on `socket` go on.
+    /// Whether the operation lets a receiver on `socket` continue.
     fn wakes(&self, op: &Op, socket: Slot) -> bool {
         let feeds = |from: &Slot| self.feeders.get(&socket).is_some_and(|feeders| feeders.contains(from));
         match op {
@@ -209,7 +210,7 @@ impl Wiring {
     }
 }
 
-/// The descriptor that an operation sends the counting pattern, or anything else, on.
+/// The descriptor on which an operation sends, if it sends.
 fn sender(op: &Op) -> Option<Slot> {
     match op {
         Op::Send { socket, .. }
@@ -224,7 +225,7 @@ fn sender(op: &Op) -> Option<Slot> {
     }
 }
 
-/// Follows the actors as far as they could possibly get, and tells of those who do not end.
+/// Advances all actors as far as possible, and reports those that do not finish.
 fn report_stuck(case: &Case, findings: &mut Findings) {
     let wiring = wiring(case);
     let mut done: Vec<usize> = vec![0; case.actors.len()];
@@ -250,16 +251,16 @@ fn report_stuck(case: &Case, findings: &mut Findings) {
         for actor in stuck {
             let step = StepRef { actor: actor as u16, step: done[actor] as u16 };
             let message =
-                format!("`{}` is never done: the actors wait for each other", case.step_name(step.actor, step.step));
+                format!("`{}` never ends: the actors wait for each other", case.step_name(step.actor, step.step));
             report(case, findings, step, message, "stuck here", None);
         }
     }
 }
 
-/// Steps that could have ended so far, and those of setup.
-fn has_happened(case: &Case, done: &[usize], what: impl Fn(&Op) -> bool) -> bool {
+/// Whether setup or a step that has ended runs such an operation.
+fn has_happened(case: &Case, done: &[usize], is_it: impl Fn(&Op) -> bool) -> bool {
     let by_actors = case.actors.iter().zip(done).flat_map(|(actor, done)| &actor.steps[..*done]);
-    case.setup.iter().chain(by_actors).any(|step| what(&step.step.op))
+    case.setup.iter().chain(by_actors).any(|step| is_it(&step.step.op))
 }
 
 fn can_begin(case: &Case, wiring: &Wiring, done: &[usize], actor: usize, step: usize) -> bool {
@@ -288,7 +289,7 @@ fn can_end(case: &Case, wiring: &Wiring, done: &[usize], actor: usize) -> bool {
         && wiring.sleeps_on(op).is_none_or(|socket| has_happened(case, done, |other| wiring.wakes(other, socket)))
 }
 
-/// Why this actor's next step can never end, if the reason is not another actor.
+/// Explains why this actor's next step can never end, with help; `None` if it only waits for a different actor.
 fn cause(case: &Case, wiring: &Wiring, done: &[usize], actor: usize) -> Option<(String, String)> {
     let step = &case.actors[actor].steps[done[actor]];
     let name = case.step_name(actor as u16, done[actor] as u16);
@@ -296,7 +297,7 @@ fn cause(case: &Case, wiring: &Wiring, done: &[usize], actor: usize) -> Option<(
     let unmet = |condition: &&Condition| !holds(case, wiring, &everything, condition);
     if let Some(Condition::QueueIn { socket, .. }) = step.step.when.iter().find(unmet) {
         let socket = &case.slots[usize::from(*socket)];
-        let message = format!("`{name}` never begins: nobody sends to `{socket}`");
+        let message = format!("`{name}` never begins, because no step sends to `{socket}`");
         return Some((message, "let another actor send on its peer".to_owned()));
     }
     let socket = wiring.sleeps_on(&step.step.op)?;
@@ -304,6 +305,6 @@ fn cause(case: &Case, wiring: &Wiring, done: &[usize], actor: usize) -> Option<(
         return None;
     }
     let socket = &case.slots[usize::from(socket)];
-    let message = format!("`{name}` never ends: nobody sends to `{socket}`, closes its peer or shuts it down");
+    let message = format!("`{name}` never ends, because no step sends to `{socket}`, closes its peer or shuts it down");
     Some((message, "let another actor send, or receive with `flags: MSG_DONTWAIT`".to_owned()))
 }

@@ -1,4 +1,4 @@
-//! What is wrong with case files: where, why, and what to do about it.
+//! Errors in case files: where they are, what is wrong, and what to do about it.
 
 use std::fmt;
 use std::ops::Range;
@@ -7,31 +7,29 @@ use std::sync::Arc;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
-/// A file as it was read.
+/// The text of a file.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Source {
-    /// Its path as it is shown, relative to the repository's root.
+    /// The path to show, relative to the repository's root.
     pub path: PathBuf,
-    /// Its text.
     pub text: String,
 }
 
 impl Source {
     /// Line and column of a byte offset, both from 1; the column counts characters.
-    pub fn position(&self, at: usize) -> (usize, usize) {
+    pub(crate) fn position(&self, at: usize) -> (usize, usize) {
         let before = self.text.get(..at).unwrap_or(&self.text);
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
         (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
     }
 }
 
-/// A place in a file.
+/// A part of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Location {
-    /// The file.
-    pub source: Arc<Source>,
-    /// Bytes of its text.
-    pub span: Range<usize>,
+pub(crate) struct Location {
+    pub(crate) source: Arc<Source>,
+    /// In bytes of its text.
+    pub(crate) span: Range<usize>,
 }
 
 impl fmt::Display for Location {
@@ -44,35 +42,28 @@ impl fmt::Display for Location {
 /// One error in one file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
-    /// Where.
-    pub at: Location,
+    pub(crate) at: Location,
     /// What is wrong, in one line.
-    pub message: String,
-    /// What stands beside the underlined text: what was expected there.
-    pub label: String,
+    pub(crate) message: String,
+    /// The text beside the underlined part: usually what was expected there.
+    pub(crate) label: String,
     /// What to do about it.
-    pub help: Option<String>,
+    pub(crate) help: Option<String>,
 }
 
 impl Diagnostic {
-    /// Line and column, both from 1.
-    pub fn position(&self) -> (usize, usize) {
-        self.at.source.position(self.at.span.start)
-    }
-
-    /// The file it is about.
-    pub fn path(&self) -> &Path {
+    fn path(&self) -> &Path {
         &self.at.source.path
     }
 
-    /// The error as text for a terminal: message, file, line, the offending text underlined, help.
-    pub fn render(&self, renderer: &Renderer) -> String {
+    /// The error as text for a terminal: message, file, line, the invalid part underlined, help.
+    fn render(&self, renderer: &Renderer) -> String {
         let path = self.at.source.path.to_string_lossy();
-        // An empty span cannot be underlined: take the character after it, if it is on the same line.
+        // An empty span cannot be underlined, so underline the next character if it is on the same line.
         let Range { start, end } = self.at.span.clone();
         let next = self.at.source.text[start..].chars().next().filter(|next| *next != '\n');
         let span = start..end.max(start + next.map_or(0, char::len_utf8));
-        // Underlining half a file helps nobody: the first line of a long span says where it is.
+        // Of a long span, the first line is enough to find it.
         let first_line = self.at.source.text[span.clone()].find('\n').map_or(span.end, |newline| start + newline);
         let annotation = AnnotationKind::Primary.span(start..first_line).label(self.label.as_str());
         let snippet = Snippet::source(self.at.source.text.as_str()).path(path).annotation(annotation);
@@ -84,15 +75,14 @@ impl Diagnostic {
     }
 }
 
-/// Everything that is wrong, by file and line. As an error it prints itself whole, without colours.
+/// All errors, sorted by file and line. `Display` prints them in full, without colours.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Diagnostics {
-    /// By file, then by place.
-    pub all: Vec<Diagnostic>,
+    pub(crate) all: Vec<Diagnostic>,
 }
 
 impl Diagnostics {
-    /// Sorts what was found by file and place; the same error at the same place is told once.
+    /// Sorts the errors by file and location, and drops duplicates.
     pub fn new(mut all: Vec<Diagnostic>) -> Self {
         all.sort_by(|a, b| {
             (a.path(), a.at.span.start, a.at.span.end, &a.message).cmp(&(
@@ -106,8 +96,8 @@ impl Diagnostics {
         Self { all }
     }
 
-    /// The errors as text, one below another; with colours if the terminal wants them.
-    pub fn render(&self, colours: bool) -> String {
+    /// The errors as text, one below the other, and their number.
+    pub(crate) fn render(&self, colours: bool) -> String {
         let renderer = if colours { Renderer::styled() } else { Renderer::plain() };
         let mut out: Vec<_> = self.all.iter().map(|diagnostic| diagnostic.render(&renderer)).collect();
         let files: std::collections::BTreeSet<_> = self.all.iter().map(Diagnostic::path).collect();

@@ -1,4 +1,4 @@
-//! Reading case files: one, or all under cases/.
+//! Reads case files: one of them, or all under cases/.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -6,22 +6,25 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
 use super::case::Case;
+use super::case_file::CaseFile;
 use super::case_name::{CaseName, FOLDER};
+use super::cost_bounds::check_references;
 use super::diagnostic::{Diagnostic, Diagnostics, Location, Source};
-use super::model::CaseFile;
-use super::place::{Findings, Place, Underline};
-use super::{resolve, schema, schema_check, yaml};
+use super::findings::{Findings, Underline};
+use super::key_path::KeyPath;
+use super::yaml_tree::{self, Node, SyntaxError};
+use super::{resolver, schema, schema_check};
 
 static SCHEMA: LazyLock<serde_json::Value> = LazyLock::new(schema::schema);
 
-/// All cases under `root`/cases, by name; or everything that is wrong in any of them.
-pub fn load_all(root: &Path) -> Result<Vec<Case>, Diagnostics> {
+/// All cases under `root`/cases, sorted by file; or all errors in any of them.
+pub(crate) fn load_all(root: &Path) -> Result<Vec<Case>, Diagnostics> {
     let cases = load_some(root, &|_| true)?;
-    super::expect::check_references(&cases)?;
+    check_references(&cases)?;
     Ok(cases)
 }
 
-/// The cases of the files whose `group/name` is wanted; what they say of other cases is not checked.
+/// The cases of the files whose `group/name` is wanted. What they say about other cases is not checked.
 pub fn load_some(root: &Path, wanted: &dyn Fn(&str) -> bool) -> Result<Vec<Case>, Diagnostics> {
     let folder = root.join(FOLDER);
     let mut cases = Vec::new();
@@ -44,7 +47,7 @@ pub fn load_some(root: &Path, wanted: &dyn Fn(&str) -> bool) -> Result<Vec<Case>
     if !wrong.is_empty() {
         return Err(Diagnostics::new(wrong));
     }
-    // Stable: a sweep's cases stay in the order of its values.
+    // The sort is stable, so a sweep's cases stay in the order of its values.
     cases.sort_by(|a, b| a.name.base().cmp(b.name.base()));
     Ok(cases)
 }
@@ -52,14 +55,14 @@ pub fn load_some(root: &Path, wanted: &dyn Fn(&str) -> bool) -> Result<Vec<Case>
 /// The case files under a folder, sorted: `GROUP/NAME.yaml`.
 fn files(folder: &Path) -> Result<Vec<PathBuf>, Box<Diagnostic>> {
     let mut found = Vec::new();
-    let mut open = vec![folder.to_owned()];
-    while let Some(folder) = open.pop() {
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
         let entries = fs::read_dir(&folder).map_err(|error| Box::new(unreadable(folder.clone(), &error)))?;
         for entry in entries {
             let path = entry.map_err(|error| Box::new(unreadable(folder.clone(), &error)))?.path();
             let hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
             if path.is_dir() && !hidden {
-                open.push(path);
+                folders.push(path);
             } else if path.extension().is_some_and(|extension| extension == "yaml") && !hidden {
                 found.push(path);
             }
@@ -74,17 +77,19 @@ fn unreadable(path: PathBuf, error: &std::io::Error) -> Diagnostic {
     Diagnostic { at, message: format!("cannot be read: {error}"), label: String::new(), help: None }
 }
 
-/// The case that a file holds, or one for each combination of its sweep; or everything that is wrong with it.
+/// The case in a file, or one case for each combination of its sweep's values; or all errors in it.
+///
+/// `name` is the `group/name` of the file.
 pub fn parse(name: &str, source: Source) -> Result<Vec<Case>, Diagnostics> {
     let source = Arc::new(source);
-    let root = match yaml::parse(&source.text) {
+    let root = match yaml_tree::parse(&source.text) {
         Ok(root) => root,
-        Err(yaml::SyntaxError { span, message }) => {
+        Err(SyntaxError { span, message }) => {
             let at = Location { source, span };
             let label = "the file cannot be read beyond this".to_owned();
             return Err(Diagnostics::new(vec![Diagnostic {
                 at,
-                message: format!("not YAML: {message}"),
+                message: format!("invalid YAML: {message}"),
                 label,
                 help: None,
             }]));
@@ -104,7 +109,7 @@ pub fn parse(name: &str, source: Source) -> Result<Vec<Case>, Diagnostics> {
 fn parse_one(
     name: &str,
     source: &Arc<Source>,
-    root: &yaml::Node,
+    root: &Node,
     parameters: &[(String, String)],
 ) -> Result<Case, Vec<Diagnostic>> {
     let mut findings = Findings::new(source.clone(), root.clone());
@@ -112,18 +117,18 @@ fn parse_one(
     let value = schema_check::read(&SCHEMA, &values, &mut findings);
     match serde_yaml::from_value::<CaseFile>(value) {
         Ok(file) => {
-            let case = resolve::resolve(&file, CaseName::new(name, parameters), &mut findings);
+            let case = resolver::resolve(&file, CaseName::new(name, parameters), &mut findings);
             if findings.is_empty() {
                 return Ok(case);
             }
         }
-        // The schema and the structures come from one source, so only what the schema cannot say gets here.
+        // The schema is generated from the structures, so only what it cannot express gets here.
         Err(error) if findings.is_empty() => {
             findings.add(
-                &Place::default(),
+                &KeyPath::default(),
                 Underline::Value,
                 format!("cannot be read: {error}"),
-                "somewhere in here",
+                "somewhere in this file",
                 None,
             );
         }
@@ -132,12 +137,12 @@ fn parse_one(
     Err(findings.into_diagnostics())
 }
 
-/// The combinations of a sweep's values, the last parameter varying fastest; a single empty one without a sweep.
-fn combinations(root: &yaml::Node) -> Vec<Vec<(String, String)>> {
+/// The combinations of a sweep's values; the last parameter varies fastest. Without a sweep, one empty combination.
+fn combinations(root: &Node) -> Vec<Vec<(String, String)>> {
     let sweep = root.pairs().iter().find(|(key, _)| key.text() == Some("sweep"));
     let mut out = vec![Vec::new()];
     for (key, values) in sweep.map_or(&[][..], |(_, sweep)| sweep.pairs()) {
-        let values: Vec<&str> = values.items().iter().filter_map(yaml::Node::text).collect();
+        let values: Vec<&str> = values.items().iter().filter_map(Node::text).collect();
         let (Some(name), false) = (key.text(), values.is_empty()) else { continue };
         out = out
             .into_iter()
@@ -164,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_case_is_right_from_the_start() {
+    fn the_template_of_a_new_case_has_no_errors() {
         let source = Source { path: "template.yaml".into(), text: super::super::TEMPLATE.to_owned() };
         let cases = parse("group/name", source).unwrap_or_else(|wrong| panic!("{wrong}"));
         assert_eq!(cases.len(), 1);

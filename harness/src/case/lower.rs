@@ -1,58 +1,58 @@
-//! From a case to what the guest runs, for one kernel and one pass.
+//! Lowers a case to what the guest runs, for one kernel and one pass.
 
 use std::collections::BTreeSet;
 
 use rxpath_guest::{Actor, Network, Op, Pass, Plan, Step};
 
 use super::case::{Case, CaseStep};
-use super::expect::Expectation;
-use super::model::Nic;
+use super::case_file::Nic;
+use super::expectation::Expectation;
 use super::warm_setup::SplitSetup;
 use crate::kernel::Series;
 
-/// How long a guest's actors may take, in nanoseconds of guest time: far more than any case needs.
+/// The time limit for a guest's actors, in nanoseconds of guest time: far more than any case needs.
 const DEADLINE_NS: u64 = 5_000_000_000;
 
-/// The most iterations that are traced: a path needs agreement, not the many samples that a timing is the median of; each takes
-/// a few milliseconds, for the tracer executes hundreds of instructions at each call.
+/// The most iterations to trace. A path needs iterations that agree, not the many samples of a median; and tracing takes a few
+/// milliseconds an iteration, because the tracer executes hundreds of instructions at each call.
 const MOST_TRACED: u32 = 5;
 
-/// Which pass a case is lowered for.
+/// A pass of a case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum PassKind {
-    /// Every function is traced.
+    /// Traces every function.
     Trace,
-    /// Only the milestones are.
+    /// Measures timings; traces only the milestones.
     Timing,
 }
 
 /// A case, lowered for one kernel.
 #[derive(Clone, Debug)]
 pub struct Lowered {
-    /// What the guest does.
+    /// What the guest runs.
     pub plan: Plan,
-    /// By actor and step, the names they go by: `receiver`, `recv`.
+    /// The names of actors and their steps: `receiver`, `recv`.
     pub names: Vec<(String, Vec<String>)>,
     /// What must hold on this kernel.
-    pub expectations: Vec<Expectation>,
-    /// Functions that no profile may hide, because the case speaks of them.
-    pub never_hide: BTreeSet<String>,
-    /// Functions whose durations the timing pass is to measure, by canonical name. The plan has them by their positions in
-    /// the kernel's list, which only an image knows: see `suite/milestones.rs`.
-    pub milestones: Vec<String>,
+    pub(crate) expectations: Vec<Expectation>,
+    /// Functions that profiles must not hide, because the case names them.
+    pub(crate) never_hide: BTreeSet<String>,
+    /// The canonical names of the functions whose durations the timing pass measures. The plan needs their positions in the
+    /// kernel's list of functions, which only an image knows: see `suite/judge/milestones.rs`.
+    pub(crate) milestones: Vec<String>,
 }
 
 impl Case {
-    /// The last CPU that is at work. CPUs tick one after another, so after its tick none of them does for a while.
+    /// The last CPU that is in use. CPUs tick one after the other, so after its tick no other CPU ticks for a while.
     fn sync_cpu(&self) -> u16 {
         match self.machine.nic {
-            // Any CPU gets its interrupts.
+            // Its interrupts can arrive on any CPU.
             Nic::Virtio => self.machine.cpus.saturating_sub(1),
             Nic::Loopback | Nic::Veth | Nic::Tun => self.actors.iter().map(|actor| actor.cpu).max().unwrap_or_default(),
         }
     }
 
-    /// What the guest does for this case on a kernel of this series, and what must hold of it there.
+    /// What the guest runs for this case on a kernel of this series, and what must hold on that kernel.
     pub fn lower(&self, series: Series, pass: PassKind) -> Lowered {
         let (pass, iterations) = match pass {
             PassKind::Trace => (Pass::Trace, self.iterations.min(MOST_TRACED)),
@@ -98,8 +98,8 @@ impl Case {
         }
     }
 
-    /// What makes the network that the machine asks for, before anything else is set up.
-    pub(super) fn network(&self) -> Option<Step> {
+    /// The step that creates the machine's network, before any other setup.
+    pub(crate) fn network(&self) -> Option<Step> {
         let network = match self.machine.nic {
             Nic::Loopback | Nic::Tun => return None,
             Nic::Veth => Network::Veth,
@@ -118,7 +118,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rounds_begin_after_the_sync_cpu_the_last_cpu_at_work() {
+    fn iterations_start_after_the_tick_of_the_last_cpu_in_use() {
         let sync_cpu = |machine: &str, cpus: [u16; 2]| {
             let actor = |cpu| format!("{{cpu: {cpu}, steps: [socket: {{family: AF_INET, type: SOCK_STREAM}}]}}");
             let actors = format!("{{first: {}, second: {}}}", actor(cpus[0]), actor(cpus[1]));

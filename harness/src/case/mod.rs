@@ -1,46 +1,57 @@
-//! Case files: the model, its checks, and lowering to a plan.
+//! Case files: the language, its checks, and lowering to a plan for the guest.
 //!
-//! A file goes through here in one direction: `yaml` says where things stand, `shape` holds them against the schema,
-//! `model` is what was written, `resolve` makes a [`Case`] of it, `lower` makes what the guest runs of that.
+//! A file goes through this folder in one direction: `yaml_tree` parses it with positions, `schema_check` checks its shape,
+//! `case_file` holds it as it was written, `resolver` makes a [`Case`] of it, and `lower` makes the guest's plan of that.
+//! `evaluate` compares what was observed with the case's expectations, and `cost_bounds` compares costs.
 
 mod arguments;
 #[expect(clippy::module_inception, reason = "a case is what this folder is about")]
 mod case;
+mod case_file;
 mod case_name;
 mod check;
 mod constants;
+mod cost_bounds;
 mod deadlock;
 mod diagnostic;
-mod expect;
+mod evaluate;
+#[cfg(test)]
+mod evaluate_tests;
+mod expectation;
+mod feature;
+mod findings;
 mod gate;
+mod key_path;
 mod load;
 mod lower;
-mod model;
 mod operations;
 mod phrases;
-mod place;
 mod presets;
-mod resolve;
+mod resolver;
 mod schema;
 mod schema_check;
+mod step_ref;
 mod warm_setup;
-mod yaml;
+mod yaml_tree;
+mod yaml_types;
 
-/// A small case that is right and runs: the beginning of a new one.
-pub const TEMPLATE: &str = include_str!("template.yaml");
+/// A small, valid case that runs: the start of a new one.
+pub(crate) const TEMPLATE: &str = include_str!("template.yaml");
 
-pub use case::{Case, CaseActor, CaseStep, Gated, Machine, Measure, StepRef};
-pub use case_name::{CaseName, FOLDER};
+pub use case::Case;
+pub use case_name::CaseName;
 pub use check::{KernelFunctions, check_functions};
-pub use diagnostic::{Diagnostic, Diagnostics, Location, Source};
-pub use expect::{
-    Context, CostFailure, Expectation, Failure, Observed, ObservedOperation, ObservedTree, evaluate, evaluate_costs,
-};
-pub use gate::{Gate, SeriesError};
-pub use load::{load_all, load_some, parse};
+pub use diagnostic::{Diagnostic, Diagnostics, Source};
+pub use load::{load_some, parse};
 pub use lower::{Lowered, PassKind};
-pub use model::{Feature, Nic};
-pub use operations::OPERATIONS;
-pub use phrases::{Bound, CallPhrase, CostPhrase};
-pub use schema::{schema, schema_file};
-pub use warm_setup::WarmSetup;
+
+pub(crate) use case::Measure;
+pub(crate) use case_file::Nic;
+pub(crate) use cost_bounds::{CostFailure, evaluate_costs};
+pub(crate) use evaluate::{Observed, ObservedOperation, ObservedTree, evaluate};
+pub(crate) use expectation::{Context, Failure};
+pub(crate) use gate::Gate;
+pub(crate) use load::load_all;
+pub(crate) use schema::schema_file;
+pub(crate) use step_ref::StepRef;
+pub(crate) use warm_setup::WarmSetup;

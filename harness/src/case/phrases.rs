@@ -1,20 +1,18 @@
-//! The small phrases inside a case: sizes, durations, gates, bounds, functions, conditions. Texts in, values out.
+//! Parses the phrases inside a case: sizes, durations, gates, bounds, functions, conditions, packets, costs.
 
 use super::case_name::CaseName;
 use super::gate::{Gate, released};
 use crate::kernel::Series;
 
-/// Why a phrase cannot be read, and which part of it is to blame.
+/// An error in a phrase.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PhraseError {
+pub(crate) struct PhraseError {
     /// The part to underline; empty for all of it.
-    pub part: String,
-    /// What is wrong.
-    pub message: String,
-    /// What was expected.
-    pub expected: String,
+    pub(crate) part: String,
+    pub(crate) message: String,
+    pub(crate) expected: String,
     /// What to do about it.
-    pub help: Option<String>,
+    pub(crate) help: Option<String>,
 }
 
 impl PhraseError {
@@ -23,8 +21,8 @@ impl PhraseError {
     }
 }
 
-/// An integer in decimal or, after `0x`, hexadecimal.
-pub fn integer(text: &str) -> Option<i64> {
+/// Parses an integer: decimal, or hexadecimal after `0x`.
+pub(crate) fn integer(text: &str) -> Option<i64> {
     let (sign, digits) = text.strip_prefix('-').map_or((1, text), |digits| (-1, digits));
     let magnitude = match digits.strip_prefix("0x") {
         Some(hex) if !hex.starts_with(['+', '-']) => i64::from_str_radix(hex, 16).ok()?,
@@ -34,42 +32,40 @@ pub fn integer(text: &str) -> Option<i64> {
     Some(sign * magnitude)
 }
 
-/// A size in bytes: `64`, `4K`, `1M` (1024 and 1024²).
-pub fn size(text: &str) -> Option<u64> {
+/// Parses a size in bytes: `64`, `4K`, `1M` (K is 1024, M is 1024²).
+pub(crate) fn size(text: &str) -> Option<u64> {
+    quantity(text, |unit| match unit {
+        "" | "B" => Some(1),
+        "K" | "KiB" => Some(1 << 10),
+        "M" | "MiB" => Some(1 << 20),
+        "G" | "GiB" => Some(1 << 30),
+        _ => None,
+    })
+}
+
+/// Parses a duration, such as `200 ms`, `5s` or `10 us`, into nanoseconds.
+pub(crate) fn duration_ns(text: &str) -> Option<u64> {
+    quantity(text, |unit| match unit {
+        "ns" => Some(1),
+        "us" | "µs" => Some(1_000),
+        "ms" => Some(1_000_000),
+        "s" => Some(1_000_000_000),
+        _ => None,
+    })
+}
+
+/// Parses a number and the unit after it.
+fn quantity(text: &str, factor: impl Fn(&str) -> Option<u64>) -> Option<u64> {
     let text = text.trim();
     let digits = text.trim_end_matches(|letter: char| !letter.is_ascii_digit());
-    let unit = match text[digits.len()..].trim() {
-        "" | "B" => 1,
-        "K" | "KiB" => 1 << 10,
-        "M" | "MiB" => 1 << 20,
-        "G" | "GiB" => 1u64 << 30,
-        _ => return None,
-    };
     if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
-    digits.parse::<u64>().ok()?.checked_mul(unit)
+    digits.parse::<u64>().ok()?.checked_mul(factor(text[digits.len()..].trim())?)
 }
 
-/// A duration in nanoseconds: `200 ms`, `5s`, `10 us`.
-pub fn duration_ns(text: &str) -> Option<u64> {
-    let text = text.trim();
-    let digits = text.trim_end_matches(|letter: char| !letter.is_ascii_digit());
-    let unit = match text[digits.len()..].trim() {
-        "ns" => 1,
-        "us" | "µs" => 1_000,
-        "ms" => 1_000_000,
-        "s" => 1_000_000_000u64,
-        _ => return None,
-    };
-    if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    digits.parse::<u64>().ok()?.checked_mul(unit)
-}
-
-/// A phrase and the gate at its end: `netif_rx before 6.1`, `64 only 6.1 and 6.12`.
-pub fn gated(text: &str) -> Result<(String, Gate), PhraseError> {
+/// Splits a phrase from the gate at its end: `netif_rx before 6.1`, `64 only 6.1 and 6.12`.
+pub(crate) fn gated(text: &str) -> Result<(String, Gate), PhraseError> {
     let words: Vec<&str> = text.split_whitespace().collect();
     let is_keyword = |word: &&str| matches!(*word, "since" | "before" | "only");
     let split = words.iter().position(is_keyword).unwrap_or(words.len());
@@ -78,9 +74,11 @@ pub fn gated(text: &str) -> Result<(String, Gate), PhraseError> {
     let mut tail = tail.iter().copied().peekable();
     while let Some(keyword) = tail.next() {
         let mut series = || match tail.next() {
-            None => {
-                Err(PhraseError::new(keyword, format!("`{keyword}` of which series?"), "expected like `since 6.1`"))
-            }
+            None => Err(PhraseError::new(
+                keyword,
+                format!("`{keyword}` needs a series"),
+                format!("for example `{keyword} 6.1`"),
+            )),
             Some(word) => one_series(word.trim_end_matches(',')),
         };
         match keyword {
@@ -90,47 +88,40 @@ pub fn gated(text: &str) -> Result<(String, Gate), PhraseError> {
             stray => {
                 return Err(PhraseError::new(
                     stray,
-                    format!("`{stray}` is no part of a gate"),
+                    format!("`{stray}` does not belong in a gate"),
                     "expected since, before or only",
                 ));
             }
         }
         if tail.peek() == Some(&"and") && gate.only.is_empty() {
-            return Err(PhraseError::new(
-                "and",
-                "`and` joins the series of `only`",
-                "expected like `only 6.1 and 6.12`",
-            ));
+            return Err(PhraseError::new("and", "`and` joins the series of `only`", "for example `only 6.1 and 6.12`"));
         }
     }
     if gate.is_empty() {
-        return Err(PhraseError::new("", format!("no kernel is {gate}"), "a gate that nothing passes"));
+        return Err(PhraseError::new("", format!("no kernel matches `{gate}`"), "this gate admits no kernel"));
     }
     Ok((head.join(" "), gate))
 }
 
-/// A series, as part of a phrase.
-pub fn one_series(word: &str) -> Result<Series, PhraseError> {
-    released(word).map_err(|error| PhraseError::new(word, error.to_string(), "expected a series like 6.12"))
+/// Parses a series within a phrase.
+pub(crate) fn one_series(word: &str) -> Result<Series, PhraseError> {
+    released(word).map_err(|error| PhraseError::new(word, error.to_string(), "expected a series such as 6.12"))
 }
 
-/// How much or how often.
+/// A range of numbers, both ends inclusive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Bound {
-    /// At least this, inclusive.
-    pub least: i64,
-    /// At most this, inclusive.
-    pub most: i64,
+pub(crate) struct Bound {
+    pub(crate) least: i64,
+    pub(crate) most: i64,
 }
 
 impl Bound {
-    /// Exactly this.
-    pub fn exactly(number: i64) -> Self {
+    pub(crate) fn exactly(number: i64) -> Self {
         Self { least: number, most: number }
     }
 
-    /// Whether `number` lies within.
-    pub fn holds(&self, number: i64) -> bool {
+    /// Whether `number` is within the range.
+    pub(crate) fn holds(&self, number: i64) -> bool {
         (self.least..=self.most).contains(&number)
     }
 }
@@ -146,8 +137,8 @@ impl std::fmt::Display for Bound {
     }
 }
 
-/// `1`, `at least 2`, `at most 3`, `2 to 5`, `none`, `a descriptor` (0 or more).
-pub fn bound(text: &str) -> Result<Bound, PhraseError> {
+/// Parses `1`, `at least 2`, `at most 3`, `2 to 5`, `none`, or `a descriptor` (0 or more).
+pub(crate) fn bound(text: &str) -> Result<Bound, PhraseError> {
     let words: Vec<&str> = text.split_whitespace().collect();
     let expected = "expected a number, `at least N`, `at most N`, `N to M` or `none`";
     let number =
@@ -159,21 +150,21 @@ pub fn bound(text: &str) -> Result<Bound, PhraseError> {
         ["at", "least", least] => Ok(Bound { least: number(least)?, most: i64::MAX }),
         ["at", "most", most] => Ok(Bound { least: i64::MIN, most: number(most)? }),
         [least, "to", most] => Ok(Bound { least: number(least)?, most: number(most)? }),
-        _ => Err(PhraseError::new("", format!("`{text}` says no number"), expected)),
+        _ => Err(PhraseError::new("", format!("`{text}` is not a number or a range"), expected)),
     }
 }
 
-/// A function, or one of several, and how often it comes.
+/// A function, or several alternatives, and how often it is called.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CallPhrase {
-    /// Any of these.
-    pub names: Vec<String>,
-    /// How often it comes in the whole context; `None`: once or more.
-    pub times: Option<Bound>,
+pub(crate) struct CallPhrase {
+    /// The alternatives.
+    pub(crate) names: Vec<String>,
+    /// The number of calls in the whole context; `None`: at least one.
+    pub(crate) times: Option<Bound>,
 }
 
-/// `a`, `a or b`, `a 4 times`, `a at least 2 times`.
-pub fn call(text: &str) -> Result<CallPhrase, PhraseError> {
+/// Parses `a`, `a or b`, `a 4 times`, or `a at least 2 times`.
+pub(crate) fn call(text: &str) -> Result<CallPhrase, PhraseError> {
     let words: Vec<&str> = text.split_whitespace().collect();
     let (words, times) = match words.as_slice() {
         [head @ .., "once"] => (head, Some(Bound::exactly(1))),
@@ -197,7 +188,7 @@ pub fn call(text: &str) -> Result<CallPhrase, PhraseError> {
             return Err(PhraseError::new(
                 word,
                 format!("`{word}` is not the name of a function"),
-                "expected a function's name",
+                "expected the name of a function",
             ));
         }
     }
@@ -205,7 +196,7 @@ pub fn call(text: &str) -> Result<CallPhrase, PhraseError> {
         return Err(PhraseError::new(
             "",
             format!("`{text}` lacks the name of a function"),
-            "expected a function's name",
+            "expected the name of a function",
         ));
     }
     Ok(CallPhrase { names, times })
@@ -216,40 +207,29 @@ fn is_function_name(word: &str) -> bool {
     word.chars().all(plain) && word.starts_with(|first: char| !first.is_ascii_digit())
 }
 
-/// What a step waits for, by names.
+/// A condition that a step waits for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ConditionPhrase {
+pub(crate) enum ConditionPhrase {
     /// `receiver sleeps`, `receiver sleeps in recv`.
-    Sleeps {
-        /// Who.
-        actor: String,
-        /// In which step.
-        step: Option<String>,
-    },
+    Sleeps { actor: String, step: Option<String> },
     /// `queue of server holds 64`.
     QueueHolds {
-        /// The socket.
         socket: String,
-        /// At least so many bytes.
+        /// The least number of bytes.
         bytes: u32,
     },
     /// `everything of client is acknowledged`.
-    Acknowledged {
-        /// The socket.
-        socket: String,
-    },
+    Acknowledged { socket: String },
     /// `client is readable`, `client has hung up`, `client has an error`.
     Ready {
-        /// The descriptor.
         socket: String,
-        /// POLL….
+        /// Events of poll(2).
         events: i16,
     },
     /// `client is in TCP_CLOSE_WAIT`.
     TcpState {
-        /// The socket.
         socket: String,
-        /// TCP_….
+        /// The name of the state: TCP_….
         state: String,
     },
 }
@@ -259,12 +239,20 @@ const READABLE: i16 = 0x1;
 const ERROR: i16 = 0x8;
 const HUNG_UP: i16 = 0x2010;
 
-/// The forms a condition can take.
-pub const CONDITION_FORMS: &[&str] =
-    &["ACTOR sleeps", "ACTOR sleeps in STEP", "queue of SOCKET holds BYTES", "everything of SOCKET is acknowledged"];
+/// The forms of a condition.
+const CONDITION_FORMS: &[&str] = &[
+    "ACTOR sleeps",
+    "ACTOR sleeps in STEP",
+    "queue of SOCKET holds BYTES",
+    "everything of SOCKET is acknowledged",
+    "SOCKET is readable",
+    "SOCKET has hung up",
+    "SOCKET has an error",
+    "SOCKET is in TCP_STATE",
+];
 
-/// One condition of `when:`.
-pub fn condition(text: &str) -> Result<ConditionPhrase, PhraseError> {
+/// Parses one condition of `when:`.
+pub(crate) fn condition(text: &str) -> Result<ConditionPhrase, PhraseError> {
     let words: Vec<&str> = text.split_whitespace().collect();
     match words.as_slice() {
         [actor, "sleeps"] => Ok(ConditionPhrase::Sleeps { actor: (*actor).to_owned(), step: None }),
@@ -277,7 +265,7 @@ pub fn condition(text: &str) -> Result<ConditionPhrase, PhraseError> {
                 PhraseError::new(
                     words[4],
                     format!("`{}` is not a number of bytes", words[4]),
-                    "expected a size like 64 or 4K",
+                    "expected a size such as 64 or 4K",
                 )
             })?;
             Ok(ConditionPhrase::QueueHolds { socket: (*socket).to_owned(), bytes })
@@ -293,45 +281,43 @@ pub fn condition(text: &str) -> Result<ConditionPhrase, PhraseError> {
         }
         _ => {
             let forms: Vec<_> = CONDITION_FORMS.iter().map(|form| format!("`{form}`")).collect();
-            let message = format!("`{text}` is no state that can be waited for");
-            let help = Some(format!("the forms are {}", forms.join(", ")));
-            Err(PhraseError { help, ..PhraseError::new("", message, "not one of the forms") })
+            let message = format!("`{text}` is not a condition");
+            let help = Some(format!("valid forms: {}", forms.join(", ")));
+            Err(PhraseError { help, ..PhraseError::new("", message, "not a valid form") })
         }
     }
 }
 
-/// A packet, by names and numbers.
+/// A packet in which sockets still go by their names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct PacketPhrase {
+pub(crate) struct PacketPhrase {
     /// `tcp`, `udp` or `echo`.
-    pub transport: String,
-    /// Source: an address or a socket's name.
-    pub from: String,
-    /// Destination.
-    pub to: String,
-    /// TCP: sequence number.
-    pub seq: i32,
-    /// TCP: acknowledgement number.
-    pub ack: i32,
-    /// TCP: flags.
-    pub flags: u8,
-    /// TCP: window, unscaled.
-    pub window: u16,
-    /// Length of the payload.
-    pub bytes: u32,
-    /// Whether the checksum is wrong.
-    pub bad_checksum: bool,
-    /// Offset and length of the part that is sent.
-    pub fragment: Option<(u16, u16)>,
+    pub(crate) transport: String,
+    /// The source: an address, or the name of a socket.
+    pub(crate) from: String,
+    pub(crate) to: String,
+    /// TCP's sequence number.
+    pub(crate) seq: i32,
+    /// TCP's acknowledgement number.
+    pub(crate) ack: i32,
+    /// TCP's flags.
+    pub(crate) flags: u8,
+    /// TCP's window, unscaled.
+    pub(crate) window: u16,
+    /// The length of the payload.
+    pub(crate) bytes: u32,
+    pub(crate) bad_checksum: bool,
+    /// The offset and length of the fragment to send, in bytes.
+    pub(crate) fragment: Option<(u16, u16)>,
 }
 
-/// `tcp client > server, seq 100, PSH ACK, 64 bytes`, `udp 10.0.0.2:9 > 10.0.0.1:7, 2000 bytes, fragment 0 1480`.
-pub fn packet(text: &str) -> Result<PacketPhrase, PhraseError> {
-    let expected = "expected like `tcp client > server, seq 100, PSH ACK, 64 bytes`";
+/// Parses `tcp client > server, seq 100, PSH ACK, 64 bytes` or `udp 10.0.0.2:9 > 10.0.0.1:7, 2000 bytes, fragment 0 1480`.
+pub(crate) fn packet(text: &str) -> Result<PacketPhrase, PhraseError> {
+    let expected = "for example `tcp client > server, seq 100, PSH ACK, 64 bytes`";
     let mut clauses = text.split(',').map(str::trim);
     let ends: Vec<&str> = clauses.next().unwrap_or_default().split_whitespace().collect();
     let [transport @ ("tcp" | "udp" | "echo"), from, ">", to] = ends.as_slice() else {
-        return Err(PhraseError::new("", format!("`{text}` is no packet"), expected));
+        return Err(PhraseError::new("", format!("`{text}` is not a packet"), expected));
     };
     let flag = |name: &str| super::constants::number(super::constants::TCP_FLAGS, name).map(|flag| flag as u8);
     let mut packet = PacketPhrase {
@@ -343,47 +329,47 @@ pub fn packet(text: &str) -> Result<PacketPhrase, PhraseError> {
         ..PacketPhrase::default()
     };
     for clause in clauses {
-        let no_number = |word: &str| PhraseError::new(word, format!("`{word}` is not such a number"), expected);
+        let invalid_number = |word: &str| PhraseError::new(word, format!("invalid number `{word}`"), expected);
         match clause.split_whitespace().collect::<Vec<_>>().as_slice() {
-            ["seq", number] => packet.seq = number.parse().map_err(|_| no_number(number))?,
-            ["ack", number] => packet.ack = number.parse().map_err(|_| no_number(number))?,
-            ["window", number] => packet.window = number.parse().map_err(|_| no_number(number))?,
-            [number, "bytes" | "byte"] => packet.bytes = number.parse().map_err(|_| no_number(number))?,
+            ["seq", number] => packet.seq = number.parse().map_err(|_| invalid_number(number))?,
+            ["ack", number] => packet.ack = number.parse().map_err(|_| invalid_number(number))?,
+            ["window", number] => packet.window = number.parse().map_err(|_| invalid_number(number))?,
+            [number, "bytes" | "byte"] => packet.bytes = number.parse().map_err(|_| invalid_number(number))?,
             ["bad", "checksum"] => packet.bad_checksum = true,
             ["fragment", offset, length] => {
                 let offset = offset
                     .parse()
                     .ok()
                     .filter(|offset: &u16| offset.is_multiple_of(8))
-                    .ok_or_else(|| no_number(offset))?;
-                packet.fragment = Some((offset, length.parse().map_err(|_| no_number(length))?));
+                    .ok_or_else(|| invalid_number(offset))?;
+                packet.fragment = Some((offset, length.parse().map_err(|_| invalid_number(length))?));
             }
             flags if !flags.is_empty() && flags.iter().all(|name| flag(name).is_some()) => {
                 packet.flags = flags.iter().filter_map(|name| flag(name)).fold(0, |all, one| all | one);
             }
-            _ => return Err(PhraseError::new(clause, format!("`{clause}` says nothing about a packet"), expected)),
+            _ => return Err(PhraseError::new(clause, format!("unknown property of a packet: `{clause}`"), expected)),
         }
     }
     Ok(packet)
 }
 
-/// What something may cost.
+/// A bound on a cost.
 #[derive(Clone, Debug, PartialEq)]
-pub struct CostPhrase {
-    /// Whether it is a ceiling (`at most`) or a floor (`at least`).
-    pub at_most: bool,
-    /// The bound: a factor if there is another case to compare with, else instructions.
-    pub amount: f64,
-    /// The case compared with, and the operation in it if it is not the one of the same name.
-    pub other: Option<(CaseName, Option<String>)>,
+pub(crate) struct CostPhrase {
+    /// Whether it is an upper bound (`at most`) or a lower one (`at least`).
+    pub(crate) at_most: bool,
+    /// A factor of the cost of `other`, if there is one; else a number of instructions.
+    pub(crate) amount: f64,
+    /// The case to compare with, and the operation in it if its name differs.
+    pub(crate) other: Option<(CaseName, Option<String>)>,
 }
 
-/// `at most 1.2 x recv/tcp-ready`, `at least 2 x recv/tcp-ready:receiver.recv`, `at most 40000 instructions`.
-pub fn cost(text: &str) -> Result<CostPhrase, PhraseError> {
+/// Parses `at most 1.2 x recv/tcp-ready`, `at least 2 x recv/tcp-ready:receiver.recv`, or `at most 40000 instructions`.
+pub(crate) fn cost(text: &str) -> Result<CostPhrase, PhraseError> {
     let words: Vec<&str> = text.split_whitespace().collect();
-    let expected = "expected like `at most 1.2 x recv/tcp-ready` or `at most 40000 instructions`";
+    let expected = "for example `at most 1.2 x recv/tcp-ready` or `at most 40000 instructions`";
     let ["at", which @ ("least" | "most"), amount, rest @ ..] = words.as_slice() else {
-        return Err(PhraseError::new("", format!("`{text}` is no bound on a cost"), expected));
+        return Err(PhraseError::new("", format!("`{text}` is not a bound on a cost"), expected));
     };
     let number = amount.parse::<f64>().ok().filter(|number| number.is_finite() && *number > 0.0);
     let amount =
@@ -394,7 +380,7 @@ pub fn cost(text: &str) -> Result<CostPhrase, PhraseError> {
             Some((case, operation)) => Some((case.into(), Some(operation.to_owned()))),
             None => Some(((*case).into(), None)),
         },
-        _ => return Err(PhraseError::new("", format!("`{text}` does not say of what"), expected)),
+        _ => return Err(PhraseError::new("", format!("`{text}` lacks what to compare with"), expected)),
     };
     Ok(CostPhrase { at_most: *which == "most", amount, other })
 }
@@ -416,7 +402,7 @@ mod tests {
     }
 
     #[test]
-    fn a_gate_stands_at_the_end_of_any_phrase() {
+    fn any_phrase_can_end_in_a_gate() {
         let (head, gate) = gated("a or b since 6.1 before 7.2").unwrap();
         assert_eq!((head.as_str(), gate.to_string().as_str()), ("a or b", "since 6.1 before 7.2"));
         let (_, gate) = gated("a only 5.10 and 6.1").unwrap();

@@ -1,4 +1,4 @@
-//! Setups that many cases share, by name: `setup: tcp-pair`.
+//! Setups that many cases share, by their names: `setup: tcp-pair`.
 
 use std::sync::LazyLock;
 
@@ -6,18 +6,18 @@ use indexmap::IndexMap;
 use serde_yaml::Value;
 
 use super::operations::StepFile;
+use super::yaml_types::for_each_text;
 
 static PRESETS: LazyLock<IndexMap<String, Vec<Value>>> =
-    // The file is part of the program: a test below reads it.
+    // The file is part of the program, and a test below checks that it can be read.
     LazyLock::new(|| serde_yaml::from_str(include_str!("presets.yaml")).unwrap_or_default());
 
-/// The names of all presets.
-pub fn names() -> impl Iterator<Item = &'static str> {
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     PRESETS.keys().map(String::as_str)
 }
 
-/// The steps of a preset; with a number, every name of theirs ends in it: `client-3`.
-pub fn steps(preset: &str, number: Option<&str>) -> Vec<StepFile> {
+/// The steps of a preset. If there is a number, every name that they make ends in it: `client-3`.
+pub(crate) fn steps(preset: &str, number: Option<&str>) -> Vec<StepFile> {
     let mut steps = PRESETS.get(preset).cloned().unwrap_or_default();
     if let Some(number) = number {
         let names: Vec<String> = steps.iter().flat_map(made).collect();
@@ -33,21 +33,11 @@ pub fn steps(preset: &str, number: Option<&str>) -> Vec<StepFile> {
     steps.into_iter().filter_map(|step| serde_yaml::from_value(step).ok()).collect()
 }
 
-/// The names that a step makes.
+/// The names that a step gives to results.
 fn made(step: &Value) -> Vec<String> {
     let pair = step.get("socketpair");
     let names = [step.get("as"), pair.and_then(|pair| pair.get("first")), pair.and_then(|pair| pair.get("second"))];
     names.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
-}
-
-/// Does something with every text within a value, keys excepted.
-pub fn for_each_text(value: &mut Value, what: &mut impl FnMut(&mut String)) {
-    match value {
-        Value::String(text) => what(text),
-        Value::Sequence(items) => items.iter_mut().for_each(|item| for_each_text(item, what)),
-        Value::Mapping(pairs) => pairs.iter_mut().for_each(|(_, value)| for_each_text(value, what)),
-        _ => {}
-    }
 }
 
 #[cfg(test)]

@@ -1,22 +1,24 @@
-//! The shape of a file against the JSON Schema: every wrong type, unknown key and missing key at once.
+//! Checks the shape of a file with the JSON Schema, and reports every wrong type, unknown key and missing key at once.
 //!
-//! serde stops at the first error and reads `5.10` as the number 5.1. So the schema, which is made from the same
-//! structures that serde reads into, decides here what each scalar is, and every deviation is told with its place; what was
-//! wrong is left out or filled in, so that the rest can still be read and checked for its meaning.
+//! serde stops at the first error and reads `5.10` as the number 5.1. So this check runs first: the schema, which is generated
+//! from the structures that serde reads into, decides the type of each scalar. Invalid values are left out or replaced by
+//! placeholders, so that the rest of the file can still be read and checked.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value as Json;
 use serde_yaml::Value as Yaml;
 
-use super::place::{Findings, Place, Underline};
-use super::yaml::{Content, Node};
+use super::findings::{Findings, Underline};
+use super::key_path::KeyPath;
+use super::phrases;
+use super::yaml_tree::{Content, Node};
 use crate::nearest::{any_of, nearest, suggestion};
 
-/// The value at the root of the file, typed by the schema, with `$name` replaced by the parameters' values.
-pub fn read(schema: &Json, parameters: &BTreeMap<String, String>, findings: &mut Findings) -> Yaml {
+/// The file's content with types according to the schema, and with `$name` replaced by the values of parameters.
+pub(crate) fn read(schema: &Json, parameters: &BTreeMap<String, String>, findings: &mut Findings) -> Yaml {
     let root = findings.root().clone();
-    Reader { schema, parameters, findings }.value(schema, &root, &Place::default())
+    Reader { schema, parameters, findings }.value(schema, &root, &KeyPath::default())
 }
 
 struct Reader<'a> {
@@ -26,7 +28,7 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    fn value(&mut self, schema: &'a Json, node: &Node, place: &Place) -> Yaml {
+    fn value(&mut self, schema: &'a Json, node: &Node, place: &KeyPath) -> Yaml {
         let schema = self.follow(schema);
         let Some(branch) = self.branch(schema, node) else {
             return self.wrong_type(schema, node, place);
@@ -38,7 +40,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The schema that a `$ref` leads to.
+    /// Resolves a `$ref`.
     fn follow(&self, schema: &'a Json) -> &'a Json {
         let target = schema.get("$ref").and_then(Json::as_str).and_then(|reference| reference.strip_prefix("#/$defs/"));
         match target.and_then(|name| self.schema.get("$defs")?.get(name)) {
@@ -51,7 +53,7 @@ impl<'a> Reader<'a> {
         ["anyOf", "oneOf"].into_iter().find_map(|key| schema.get(key)).and_then(Json::as_array)
     }
 
-    /// The alternative that a node of this kind belongs to; the schema itself if it has none.
+    /// The alternative of the schema for a node of this kind; the schema itself, if it has no alternatives.
     fn branch(&self, schema: &'a Json, node: &Node) -> Option<&'a Json> {
         let schema = self.follow(schema);
         if self.choices(schema).is_some() {
@@ -71,7 +73,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The values of an enumeration: `enum`, or alternatives that are all constants.
+    /// The values of an enumeration: an `enum`, or alternatives that are all constants.
     fn choices(&self, schema: &'a Json) -> Option<Vec<&'a str>> {
         let schema = self.follow(schema);
         if let Some(values) = schema.get("enum").and_then(Json::as_array) {
@@ -113,7 +115,7 @@ impl<'a> Reader<'a> {
                 "false" | "False" | "FALSE" => Some(Yaml::Bool(false)),
                 _ => None,
             },
-            "integer" => super::phrases::integer(&text).map(|number| Yaml::Number(number.into())),
+            "integer" => phrases::integer(&text).map(|number| Yaml::Number(number.into())),
             "number" => text.parse::<f64>().ok().map(|number| Yaml::Number(number.into())),
             _ => None,
         }
@@ -124,13 +126,13 @@ impl<'a> Reader<'a> {
         if !text.contains('$') {
             return text.to_owned();
         }
-        // Longer names first, so that `$size` does not eat the beginning of `$sizes`.
+        // Longer names first, so that `$size` does not replace a part of `$sizes`.
         let mut names: Vec<_> = self.parameters.iter().collect();
         names.sort_by_key(|(name, _)| std::cmp::Reverse(name.len()));
         names.into_iter().fold(text.to_owned(), |text, (name, value)| text.replace(&format!("${name}"), value))
     }
 
-    fn scalar(&mut self, schema: &'a Json, node: &Node, place: &Place) -> Yaml {
+    fn scalar(&mut self, schema: &'a Json, node: &Node, place: &KeyPath) -> Yaml {
         let text = node.text().unwrap_or_default();
         if let Some(choices) = self.choices(schema) {
             let text = self.substitute(text);
@@ -143,14 +145,14 @@ impl<'a> Reader<'a> {
             return self.filled(schema, place);
         }
         if let Some(only) = schema.get("const")
-            && super::phrases::integer(text).map(Json::from).as_ref() != Some(only)
+            && phrases::integer(text).map(Json::from).as_ref() != Some(only)
         {
             let message = format!("`{text}` is not valid here");
             self.findings.add(place, Underline::Value, message, format!("expected {only}"), described(schema));
             return self.filled(schema, place);
         }
         let kinds = self.kinds(schema);
-        // A text where texts are allowed: only what a schema calls nothing else is a number or a truth value.
+        // Where the schema allows a text, everything is one: `5.10` is then not a number.
         let order = ["null", "string", "boolean", "integer", "number"];
         let value = order.into_iter().filter(|kind| kinds.contains(kind)).find_map(|kind| self.scalar_as(kind, node));
         match value {
@@ -160,7 +162,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn in_range(&mut self, schema: &'a Json, number: serde_yaml::Number, place: &Place) -> Yaml {
+    fn in_range(&mut self, schema: &'a Json, number: serde_yaml::Number, place: &KeyPath) -> Yaml {
         let format = schema.get("format").and_then(Json::as_str).unwrap_or_default();
         let (lowest, highest) = match format {
             "uint8" => (0, i64::from(u8::MAX)),
@@ -183,7 +185,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn sequence(&mut self, schema: &'a Json, outer: &'a Json, items: &[Node], place: &Place) -> Yaml {
+    fn sequence(&mut self, schema: &'a Json, outer: &'a Json, items: &[Node], place: &KeyPath) -> Yaml {
         let least = schema.get("minItems").and_then(Json::as_u64).unwrap_or(0);
         if (items.len() as u64) < least {
             let help = described(outer).or_else(|| described(schema));
@@ -195,18 +197,18 @@ impl<'a> Reader<'a> {
         Yaml::Sequence(items.collect())
     }
 
-    fn mapping(&mut self, schema: &'a Json, pairs: &[(Node, Node)], place: &Place) -> Yaml {
+    fn mapping(&mut self, schema: &'a Json, pairs: &[(Node, Node)], place: &KeyPath) -> Yaml {
         let mut out = serde_yaml::Mapping::new();
         let properties = schema.get("properties").and_then(Json::as_object);
         let others = schema.get("additionalProperties").filter(|others| others.is_object());
         let what = schema.get("x-what").and_then(Json::as_str).unwrap_or("this mapping");
         for (nth, (key, value)) in pairs.iter().enumerate() {
             let Some(name) = key.text() else {
-                self.findings.add_at(key.span.clone(), "a key must be a text", "a list or mapping", None);
+                self.findings.add_at(key.span.clone(), "a key must be a text", "a list or a mapping", None);
                 continue;
             };
             if pairs[..nth].iter().any(|(earlier, _)| earlier.text() == Some(name)) {
-                self.findings.add_at(key.span.clone(), format!("`{name}` is there twice"), "the second one", None);
+                self.findings.add_at(key.span.clone(), format!("`{name}` is written twice"), "the second one", None);
                 continue;
             }
             let known = properties.and_then(|properties| properties.get(name)).or(others);
@@ -245,7 +247,7 @@ impl<'a> Reader<'a> {
         out: &mut serde_yaml::Mapping,
         unknown: Vec<&str>,
         what: &str,
-        place: &Place,
+        place: &KeyPath,
     ) {
         let required = schema.get("required").and_then(Json::as_array).into_iter().flatten().filter_map(Json::as_str);
         for name in required {
@@ -253,7 +255,7 @@ impl<'a> Reader<'a> {
                 continue;
             }
             let property = schema.get("properties").and_then(|all| all.get(name)).unwrap_or(&Json::Null);
-            // An unknown key in the same mapping may well be this one misspelt: that has been told.
+            // If an unknown key is a misspelling of this one, that has been reported.
             if !unknown.iter().any(|key| nearest(key, [name]).contains(&name)) {
                 let help = described(property).map(|text| format!("{name}: {text}"));
                 let label = format!("no `{name}` here");
@@ -264,7 +266,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn wrong_type(&mut self, schema: &'a Json, node: &Node, place: &Place) -> Yaml {
+    fn wrong_type(&mut self, schema: &'a Json, node: &Node, place: &KeyPath) -> Yaml {
         let mut expected: Vec<&str> = self.kinds(schema).into_iter().map(kind_in_words).collect();
         expected.retain(|kind| *kind != "nothing");
         expected.sort();
@@ -284,8 +286,8 @@ impl<'a> Reader<'a> {
         self.filled(schema, place)
     }
 
-    /// Something valid in place of what was not, so that the rest of the file can be read.
-    fn filled(&mut self, schema: &'a Json, place: &Place) -> Yaml {
+    /// A valid placeholder for an invalid value, so that the rest of the file can be read.
+    fn filled(&mut self, schema: &'a Json, place: &KeyPath) -> Yaml {
         self.findings.fill(place);
         self.filler(schema)
     }
@@ -329,7 +331,7 @@ fn described(schema: &Json) -> Option<String> {
 }
 
 fn choice_label(choices: &[&str]) -> String {
-    if choices.len() <= 6 { any_of(choices.iter().copied()) } else { "one of the names that are valid here".to_owned() }
+    if choices.len() <= 6 { any_of(choices.iter().copied()) } else { "one of the valid names".to_owned() }
 }
 
 fn kind_in_words(kind: &str) -> &str {

@@ -1,4 +1,4 @@
-//! Setups that the agent goes through before a machine is saved, so that the runs of most cases need not.
+//! Setup that the agent runs before a warm image is saved, so that most runs need not repeat it.
 
 use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
@@ -6,33 +6,32 @@ use std::sync::{Arc, LazyLock};
 use rxpath_guest::{Network, Op, Setup, Step};
 
 use super::case::Case;
+use super::case_file::Nic;
 use super::diagnostic::Source;
 use super::load;
-use super::model::Nic;
 
-/// The presets that are gone through beforehand. All of them are in every usual image: each is a few sockets that only
-/// whoever is handed them ever uses.
+/// The presets that every usual image has run: each is only a few sockets, which only a run that starts with the preset uses.
 const PRESETS: [&str; 4] = ["tcp-pair", "tcp6-pair", "udp-pair", "udp6-pair"];
 
-/// How often a setup repeats a preset before an image of its own is worth its boot: a hundred connections take a traced guest some
-/// 80 ms, a thousand more than half a second.
+/// How often a setup must repeat a preset to be worth the boot of its own image. In a traced guest, a hundred connections take
+/// about 80 ms, a thousand more than half a second.
 const MANY: usize = 100;
 
 static SETUPS: LazyLock<Vec<Setup>> = LazyLock::new(|| PRESETS.iter().map(|preset| setup_of(preset)).collect());
 
-/// What a machine has gone through when it is saved. Of a kernel's images on one machine, it tells one from another.
+/// The setup that a warm image has run. It distinguishes the images of one kernel on one machine.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub enum WarmSetup {
-    /// The setups that many cases begin with, each of them once.
+pub(crate) enum WarmSetup {
+    /// Each of the setups that many cases begin with, once.
     #[default]
     Usual,
-    /// One setup that takes too long to go through in each run.
+    /// A single setup that would take too long in each run.
     Long(Arc<Setup>),
 }
 
 impl WarmSetup {
-    /// What the agent is to go through, for [`rxpath_guest::SETUPS_FILE`].
-    pub fn setups(&self) -> &[Setup] {
+    /// The setups for the agent to run, in [`rxpath_guest::SETUPS_FILE`].
+    pub(crate) fn setups(&self) -> &[Setup] {
         match self {
             Self::Usual => &SETUPS,
             Self::Long(setup) => std::slice::from_ref(setup),
@@ -40,40 +39,40 @@ impl WarmSetup {
     }
 }
 
-/// How a run begins.
-pub(super) struct SplitSetup {
-    /// What was done before its machine was saved.
-    pub warm_setup: WarmSetup,
-    /// Which of its setups the run continues, if any.
+/// A case's setup, split at the point where the warm image is saved.
+pub(crate) struct SplitSetup {
+    /// What the image has run.
+    pub(crate) warm_setup: WarmSetup,
+    /// The index of the image's setup that the run starts with, if any.
     pub completed: Option<u16>,
-    /// Settings of the machine that the run makes itself.
+    /// The machine's settings that the run makes itself.
     pub settings: Vec<Step>,
-    /// What is left to do of the run's own setup.
+    /// The rest of the setup, which the run does itself.
     pub left: Vec<Step>,
 }
 
 impl Case {
-    /// What this case's machine has gone through when it is saved.
-    pub fn warm_setup(&self) -> WarmSetup {
+    /// The setup that this case's warm image has run.
+    pub(crate) fn warm_setup(&self) -> WarmSetup {
         self.split_setup().warm_setup
     }
 
-    pub(super) fn split_setup(&self) -> SplitSetup {
+    pub(crate) fn split_setup(&self) -> SplitSetup {
         let steps: Vec<Step> = self.setup.iter().map(|step| step.step.clone()).collect();
         if self.machine.nic != Nic::Loopback {
             return self.with_nic(steps);
         }
-        // What is done before the usual machine is saved is done under the kernel's own settings.
+        // The usual image ran its setups with the kernel's default settings.
         if self.machine.sysctls.is_empty() && self.machine.files.is_empty() {
-            split(steps)
+            split_at_image(steps)
         } else {
             let settings = self.settings().collect();
             SplitSetup { warm_setup: WarmSetup::Usual, completed: None, settings, left: steps }
         }
     }
 
-    /// The settings are made and the NIC is made before a machine of its own is saved, which cases with the same ones share: making a
-    /// device is thousands of blocks of the kernel's code.
+    /// The settings and the NIC are made before a separate image is saved, which cases with the same settings and NIC share:
+    /// creating a device runs thousands of blocks of kernel code.
     fn with_nic(&self, mut steps: Vec<Step>) -> SplitSetup {
         let makes_nic = |step: &&Step| matches!(step.op, Op::Network(Network::Tun { .. }));
         let left = steps.split_off(steps.iter().take_while(makes_nic).count());
@@ -83,7 +82,7 @@ impl Case {
         SplitSetup { warm_setup, completed: Some(0), settings: Vec::new(), left }
     }
 
-    /// What sets up the machine, as steps.
+    /// The machine's sysctls and files as steps.
     fn settings(&self) -> impl Iterator<Item = Step> {
         let sysctls = self.machine.sysctls.iter();
         let sysctls = sysctls.map(|(name, value)| (format!("/proc/sys/{}", name.replace('.', "/")), value.clone()));
@@ -96,12 +95,12 @@ impl Case {
     }
 }
 
-/// How many slots a run has when these steps have made theirs.
+/// The number of slots that these steps fill.
 fn slots_of(steps: &[Step]) -> u16 {
     steps.iter().filter_map(|step| step.into).max().map_or(0, |last| last + 1)
 }
 
-fn split(mut steps: Vec<Step>) -> SplitSetup {
+fn split_at_image(mut steps: Vec<Step>) -> SplitSetup {
     let many = SETUPS.iter().map(|preset| repeated(preset, &steps)).max().unwrap_or_default();
     if many > 0 {
         let left = steps.split_off(many);
@@ -109,15 +108,15 @@ fn split(mut steps: Vec<Step>) -> SplitSetup {
         let warm_setup = WarmSetup::Long(Arc::new(Setup { slots, steps }));
         return SplitSetup { warm_setup, completed: Some(0), settings: Vec::new(), left };
     }
-    // Names are numbered in the order in which they are made, so what comes first is the same to the slot.
+    // Slots are numbered in the order in which they are filled, so equal first steps fill the same slots.
     let mut real = (0..).zip(&*SETUPS).filter(|(_, setup)| !setup.steps.is_empty());
     let found = real.find_map(|(at, setup)| Some((at, steps.strip_prefix(&*setup.steps)?.to_vec())));
     let (completed, left) = found.map_or((None, steps), |(at, left)| (Some(at), left));
     SplitSetup { warm_setup: WarmSetup::Usual, completed, settings: Vec::new(), left }
 }
 
-/// How many of the steps do what this preset does again and again; 0 unless it is done [`MANY`] times. Each time makes slots of
-/// its own, so only the kinds of the operations are compared: what is done beforehand are the steps themselves.
+/// The number of steps that repeat this preset from the start; 0 if it is repeated fewer than [`MANY`] times. Every repetition
+/// fills slots of its own, so only the kinds of operations are compared.
 fn repeated(preset: &Setup, steps: &[Step]) -> usize {
     let alike = |(one, other): (&Step, &Step)| {
         std::mem::discriminant(&one.op) == std::mem::discriminant(&other.op)
@@ -128,19 +127,19 @@ fn repeated(preset: &Setup, steps: &[Step]) -> usize {
     if times < MANY { 0 } else { times * preset.steps.len() }
 }
 
-/// A preset's steps, as a case has them that begins with it.
+/// The steps of a preset, as in a case that begins with it.
 fn setup_of(preset: &str) -> Setup {
-    // The file of presets is part of the program, and a test below goes through all of them.
+    // The presets are part of the program, and a test below checks all of them.
     case_of(preset).map_or(Setup { slots: 0, steps: Vec::new() }, |case| Setup {
         slots: case.slots.len() as u16,
         steps: case.setup.into_iter().map(|step| step.step).collect(),
     })
 }
 
-/// A case with this setup that does nothing else.
+/// A case with this setup and next to no other steps.
 fn case_of(setup: &str) -> Option<Case> {
-    // A case has an actor, and an actor a step.
-    let actors = "{nobody: {steps: [socket: {family: AF_INET, type: SOCK_STREAM}]}}";
+    // A case needs an actor, and an actor needs a step.
+    let actors = "{any: {steps: [socket: {family: AF_INET, type: SOCK_STREAM}]}}";
     let text = format!("rxpath: 1\ntitle: setup\nabout: setup\nsetup: {setup}\nactors: {actors}\n");
     let cases = load::parse("setup", Source { path: PathBuf::from("presets.yaml"), text }).ok()?;
     cases.into_iter().next()
@@ -151,7 +150,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_done_beforehand_makes_every_name_of_its_preset() {
+    fn a_setup_in_the_image_has_all_steps_and_slots_of_its_preset() {
         let [tcp, tcp6, udp, udp6] = &SETUPS[..] else { panic!("{} setups", SETUPS.len()) };
         for (setup, slots, steps) in [(tcp, 3, 9), (tcp6, 3, 9), (udp, 2, 6), (udp6, 2, 6)] {
             assert_eq!((usize::from(setup.slots), setup.steps.len()), (slots, steps));
@@ -159,21 +158,21 @@ mod tests {
     }
 
     #[test]
-    fn a_case_begins_with_what_was_done_beforehand_and_does_the_rest_itself() {
+    fn a_run_starts_with_a_setup_of_the_image_and_does_the_rest_itself() {
         let tcp = &SETUPS[0].steps;
-        let begins = |steps: &[Step]| {
-            let SplitSetup { warm_setup, completed, left, .. } = split(steps.to_vec());
+        let parts = |steps: &[Step]| {
+            let SplitSetup { warm_setup, completed, left, .. } = split_at_image(steps.to_vec());
             assert_eq!(warm_setup, WarmSetup::Usual);
             (completed, left)
         };
         let more = [&tcp[..], &tcp[..1]].concat();
-        assert_eq!(begins(&more), (Some(0), tcp[..1].to_vec()));
-        assert_eq!(begins(&tcp[1..]), (None, tcp[1..].to_vec()), "the listener is missing");
-        assert_eq!(begins(&[]), (None, Vec::new()));
+        assert_eq!(parts(&more), (Some(0), tcp[..1].to_vec()));
+        assert_eq!(parts(&tcp[1..]), (None, tcp[1..].to_vec()), "the listener is missing");
+        assert_eq!(parts(&[]), (None, Vec::new()));
     }
 
     #[test]
-    fn many_repetitions_of_a_preset_are_done_before_a_machine_of_their_own_is_saved() {
+    fn many_repetitions_of_a_preset_get_an_image_of_their_own() {
         let case = |times: usize| {
             let steps = "[{preset: tcp-pair, repeat: TIMES}, {epoll_create1: {}, as: epoll}]"
                 .replace("TIMES", &times.to_string());
@@ -190,10 +189,10 @@ mod tests {
     }
 
     #[test]
-    fn settings_and_nic_are_made_before_a_machine_of_their_own_is_saved_and_not_again() {
+    fn settings_and_nic_get_an_image_of_their_own_and_are_not_made_again() {
         let case = |nic: &str, setup: &str| {
             let machine = format!("{{nic: {nic}, sysctls: {{net.ipv4.tcp_ecn: 0}}, files: {{/sys/x: 1}}}}");
-            let actors = "{nobody: {steps: [socket: {family: AF_INET, type: SOCK_STREAM}]}}";
+            let actors = "{any: {steps: [socket: {family: AF_INET, type: SOCK_STREAM}]}}";
             let text =
                 format!("rxpath: 1\ntitle: nic\nabout: nic\nmachine: {machine}\nsetup: {setup}\nactors: {actors}\n");
             load::parse("nic", Source { path: PathBuf::from("nic.yaml"), text }).unwrap().remove(0)
@@ -212,7 +211,7 @@ mod tests {
         {
             let case = case(nic, &setup);
             let SplitSetup { warm_setup: WarmSetup::Long(long), completed, left, .. } = case.split_setup() else {
-                panic!("{nic}: a usual machine")
+                panic!("{nic}: a usual image")
             };
             assert_eq!(paths(&long.steps), ["/proc/sys/net/ipv4/tcp_ecn", "/sys/x", "network"], "{nic}");
             assert_eq!((long.slots, completed, paths(&left)), (slots, Some(0), vec!["other".to_owned()]), "{nic}");

@@ -7,34 +7,32 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::kernel::FetchOptions;
 use crate::suite::ProjectOptions;
 
-/// Boots pinned Linux kernels, traces their receive path and says what changed between them.
+/// Boots pinned Linux kernels, traces their receive path and shows what changed between them.
 ///
-/// Exit codes: 0 all passed, 1 something changed or failed, 2 the request is wrong, 3 the machinery broke.
+/// Exit codes: 0 all passed, 1 something changed or failed, 2 the request is invalid, 3 rxpath or its surroundings broke.
 #[derive(Debug, Parser)]
 #[command(name = "rxpath", version, max_term_width = 100)]
-pub struct Arguments {
-    /// What all commands take.
+pub(crate) struct Arguments {
     #[command(flatten)]
-    pub common: Common,
-    /// What to do.
+    pub(crate) common: Common,
     #[command(subcommand)]
-    pub command: Command,
+    pub(crate) command: Command,
 }
 
-/// What all commands take.
+/// The options of all commands.
 #[derive(Debug, Args)]
-pub struct Common {
-    /// The repository with kernels/, cases/ and snapshots/ [default: the nearest one from here upwards].
+pub(crate) struct Common {
+    /// The repository, with kernels/, cases/ and snapshots/ [default: the current folder or the nearest one above it].
     #[arg(long, global = true, value_name = "DIR")]
-    pub root: Option<PathBuf>,
+    pub(crate) root: Option<PathBuf>,
     /// Use this QEMU instead of the pinned one.
     #[arg(long, global = true, value_name = "PATH")]
-    pub qemu: Option<PathBuf>,
+    pub(crate) qemu: Option<PathBuf>,
 }
 
 impl Common {
-    /// How to open the workshop, with packages from there.
-    pub fn project(&self, packages: &Packages) -> ProjectOptions {
+    /// The options that open the project, with packages from `packages`.
+    pub(crate) fn project(&self, packages: &Packages) -> ProjectOptions {
         let fetch =
             FetchOptions { from: packages.from.clone(), unlocked: packages.unlocked, host_qemu: self.qemu.clone() };
         ProjectOptions { root: self.root.clone(), fetch }
@@ -43,140 +41,134 @@ impl Common {
 
 /// Where packages come from.
 #[derive(Debug, Default, Args)]
-pub struct Packages {
-    /// Take packages from this folder where it has them, instead of from the archive.
+pub(crate) struct Packages {
+    /// Take packages from this folder; those that it lacks come from the archive.
     #[arg(long, value_name = "DIR")]
-    pub from: Option<PathBuf>,
-    /// Take the newest version of each series instead of the locked one; every report says so.
+    pub(crate) from: Option<PathBuf>,
+    /// Use the newest version of each kernel instead of the locked one; every report says so.
     #[arg(long)]
-    pub unlocked: bool,
+    pub(crate) unlocked: bool,
 }
 
-/// The commands.
 #[derive(Debug, Subcommand)]
-pub enum Command {
-    /// Run cases on kernels and hold them against their snapshots.
-    Run(RunOptions),
-    /// Print the call trees of a case on a kernel.
-    Show(ShowOptions),
-    /// Say what changed of a case from one kernel to another, and why; from the accepted snapshots.
-    Diff(DiffOptions),
-    /// Group the kernels by their path and say where each change came in; from the accepted snapshots.
+pub(crate) enum Command {
+    /// Run cases on kernels and compare them with their snapshots.
+    Run(RunArguments),
+    /// Run a case on a kernel and print its call trees.
+    Show(ShowArguments),
+    /// Show what changed in a case between two kernels, and why, from the accepted snapshots.
+    Diff(DiffArguments),
+    /// Show which kernels take the same path, and where each change first appeared, from the accepted snapshots.
     Matrix(MatrixArguments),
-    /// Print the call trees of a saved capture, or of a trace.dat that trace-cmd wrote.
-    Decode(DecodeOptions),
-    /// Make HTML, Markdown or JSON of saved results.
-    Report(ReportOptions),
+    /// Print the call trees of a saved capture, or of a trace.dat file from trace-cmd.
+    Decode(DecodeArguments),
+    /// Turn saved results into HTML, Markdown or JSON.
+    Report(ReportArguments),
     /// Accept or reject pending snapshots, grouped by what changed.
-    Review(ReviewOptions),
-    /// Write what a case recorded on a kernel for another program to show: every call, nothing left out.
-    Export(ExportOptions),
+    Review(ReviewArguments),
+    /// Run a case on a kernel and export its recording for trace-cmd, Perfetto, flame graphs or Firefox.
+    Export(ExportArguments),
     /// List, fetch or update the pinned kernels.
-    Kernels(KernelsOptions),
-    /// List or check the cases.
-    Cases(CasesOptions),
-    /// List the warm images, or remove those that nothing needs any more.
-    Cache(CacheOptions),
-    /// Measure how long rxpath itself takes on this machine, and how much memory.
+    Kernels(KernelsArguments),
+    /// List, check or create cases.
+    Cases(CasesArguments),
+    /// List the saved images of booted kernels, or remove unused ones.
+    Cache(CacheArguments),
+    /// Measure how much time and memory rxpath itself takes on this machine.
     Bench(BenchArguments),
-    /// Say what this machine can do.
+    /// Check what rxpath needs on this machine, and which modes work.
     Doctor,
 }
 
-/// `rxpath run`.
 #[derive(Debug, Args)]
-pub struct RunOptions {
-    /// Where packages come from.
+pub(crate) struct RunArguments {
     #[command(flatten)]
-    pub packages: Packages,
-    /// Only this kernel; may be given more than once.
+    pub(crate) packages: Packages,
+    /// Run on this kernel only, such as 6.12; may be repeated [default: all pinned kernels].
     #[arg(long = "kernel", short, value_name = "SERIES")]
-    pub kernels: Vec<String>,
-    /// Only this case, group (`recv`) or pattern (`*/tcp-*`); may be given more than once.
+    pub(crate) kernels: Vec<String>,
+    /// Run only this case (recv/tcp-peek), group (recv) or pattern ('*/tcp-*'); may be repeated [default: all cases].
     #[arg(long = "case", short, value_name = "CASE")]
-    pub cases: Vec<String>,
-    /// Write the results as JSON.
+    pub(crate) cases: Vec<String>,
+    /// Write the results as JSON, for `rxpath report`.
     #[arg(long, value_name = "FILE")]
-    pub json: Option<PathBuf>,
-    /// Keep each traced pass's raw capture in DIR/GROUP/CASE/KERNEL/, for `rxpath decode` and (trace.dat) for trace-cmd.
+    pub(crate) json: Option<PathBuf>,
+    /// Write the results as JUnit XML, with the same test names as `cargo nextest run`.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) junit: Option<PathBuf>,
+    /// Save each raw trace in DIR/GROUP/CASE/KERNEL/, for `rxpath decode` and (trace.dat) for trace-cmd.
     #[arg(long, value_name = "DIR")]
-    pub save_capture: Option<PathBuf>,
+    pub(crate) save_capture: Option<PathBuf>,
     /// Write an HTML report into this folder.
     #[arg(long, value_name = "DIR")]
-    pub html: Option<PathBuf>,
-    /// Guests at a time [default: the number of cores].
+    pub(crate) html: Option<PathBuf>,
+    /// The number of guests that run at the same time [default: the number of cores].
     #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
-    pub jobs: Option<u16>,
-    /// Exact: instructions, the same bytes every run. Native: real time where KVM works, paths only elsewhere.
+    pub(crate) jobs: Option<u16>,
+    /// How guests run [default: exact].
     #[arg(long, value_enum)]
-    pub mode: Option<ModeChoice>,
-    /// What executes the guests of native mode [default: KVM where it works, else QEMU's translator].
+    pub(crate) mode: Option<ModeChoice>,
+    /// What runs the guests of native mode [default: KVM if it works, otherwise QEMU's translator].
     #[arg(long, value_enum)]
-    pub accel: Option<AccelChoice>,
-    /// Run everything this often and tell the distinct capture digests.
+    pub(crate) accel: Option<AccelChoice>,
+    /// Run everything N times, and print the distinct digests of the captures.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
-    pub repeat: u32,
+    pub(crate) repeat: u32,
 }
 
-/// `--mode`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum ModeChoice {
-    /// The default.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ModeChoice {
+    /// Count instructions: every run gives the same bytes.
     Exact,
-    /// Real time.
+    /// Measure real time with KVM; without KVM, record paths only.
     Native,
 }
 
-/// `--accel`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum AccelChoice {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum AccelChoice {
     /// The host's CPU.
     Kvm,
     /// QEMU's translator.
     Tcg,
 }
 
-/// `rxpath show`.
 #[derive(Debug, Args)]
-pub struct ShowOptions {
-    /// Where packages come from.
+pub(crate) struct ShowArguments {
     #[command(flatten)]
-    pub packages: Packages,
-    /// The case.
-    pub case: String,
-    /// The kernel.
+    pub(crate) packages: Packages,
+    /// The case, such as recv/tcp-peek.
+    pub(crate) case: String,
+    /// The kernel, such as 6.12.
     #[arg(long, short, value_name = "SERIES")]
-    pub kernel: String,
+    pub(crate) kernel: String,
 }
 
-/// `rxpath diff`.
 #[derive(Debug, Args)]
-pub struct DiffOptions {
-    /// The case.
-    pub case: String,
-    /// The old kernel.
+pub(crate) struct DiffArguments {
+    /// The case, such as recv/tcp-peek.
+    pub(crate) case: String,
+    /// The old kernel, such as 6.12.
     #[arg(long, value_name = "SERIES")]
-    pub from: String,
+    pub(crate) from: String,
     /// The new kernel.
     #[arg(long, value_name = "SERIES")]
-    pub to: String,
-    /// How to print it.
+    pub(crate) to: String,
+    /// The format of the output.
     #[arg(long, value_enum, default_value_t = DiffFormat::Text)]
-    pub format: DiffFormat,
-    /// Unchanged lines around each change; JSON has all lines.
+    pub(crate) format: DiffFormat,
+    /// The number of unchanged lines around each change; JSON always has all lines.
     #[arg(long, value_name = "N", default_value_t = 1)]
-    pub context: usize,
-    /// Only the paths, or only the timings.
+    pub(crate) context: usize,
+    /// Show only the paths, or only the timings.
     #[arg(long, value_enum)]
-    pub only: Option<DiffPart>,
-    /// Do not run the case on both kernels to measure what the changed functions cost.
+    pub(crate) only: Option<DiffPart>,
+    /// Do not run the case on both kernels to measure the costs of the changed functions.
     #[arg(long)]
-    pub no_costs: bool,
+    pub(crate) no_costs: bool,
 }
 
-/// How a diff is printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum DiffFormat {
+pub(crate) enum DiffFormat {
     /// For a terminal.
     Text,
     /// For a pull request.
@@ -185,201 +177,181 @@ pub enum DiffFormat {
     Json,
 }
 
-/// A part of a diff.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum DiffPart {
+pub(crate) enum DiffPart {
     /// The call paths.
     Path,
-    /// What operations cost.
+    /// The costs of operations.
     Timing,
 }
 
-/// `rxpath matrix`.
 #[derive(Debug, Args)]
-pub struct MatrixArguments {
-    /// The case.
-    pub case: Option<String>,
-    /// All cases.
+pub(crate) struct MatrixArguments {
+    /// The case, such as recv/tcp-peek.
+    pub(crate) case: Option<String>,
+    /// Show all cases.
     #[arg(long)]
-    pub all: bool,
+    pub(crate) all: bool,
 }
 
-/// `rxpath decode`.
 #[derive(Debug, Args)]
-pub struct DecodeOptions {
-    /// A folder of `rxpath run --save-capture` (all captures beneath it), or a trace.dat with function_graph records.
+pub(crate) struct DecodeArguments {
+    /// A folder with captures from `rxpath run --save-capture`, or a trace.dat file with function_graph records.
     #[arg(value_name = "DIR|trace.dat")]
-    pub path: PathBuf,
+    pub(crate) path: PathBuf,
 }
 
-/// `rxpath report`.
 #[derive(Debug, Args)]
-pub struct ReportOptions {
-    /// Saved results, as `rxpath run --json FILE` writes them [default: those of the last run].
+pub(crate) struct ReportArguments {
+    /// Results that `rxpath run --json FILE` saved; may be repeated [default: the results of the last run].
     #[arg(long, value_name = "FILE")]
-    pub from: Vec<PathBuf>,
-    /// Results of several runs, one for each kernel for example, to join into one report.
+    pub(crate) from: Vec<PathBuf>,
+    /// Join the results of several runs, such as one for each kernel, into one report.
     #[arg(long, value_name = "FILE", num_args = 1..)]
-    pub merge: Vec<PathBuf>,
-    /// Earlier results, to hold the timings against; reasons of what is new take the functions from there.
+    pub(crate) merge: Vec<PathBuf>,
+    /// Compare timings with these earlier results; they also show which functions the kernels had then.
     #[arg(long, value_name = "FILE")]
-    pub against: Option<PathBuf>,
+    pub(crate) against: Option<PathBuf>,
     /// Write Markdown; `-` is standard output.
     #[arg(long, value_name = "FILE")]
-    pub markdown: Option<PathBuf>,
-    /// The most bytes of Markdown: GitHub takes 1048576 as a job summary and 65536 as a comment or a pull request's text.
+    pub(crate) markdown: Option<PathBuf>,
+    /// The maximum size of the Markdown: GitHub allows 1048576 for a job summary, 65536 for a comment or a pull request.
     #[arg(long, value_name = "BYTES", default_value_t = crate::report::markdown::SUMMARY_LIMIT)]
-    pub limit: usize,
+    pub(crate) limit: usize,
     /// Write HTML into this folder.
     #[arg(long, value_name = "DIR")]
-    pub html: Option<PathBuf>,
+    pub(crate) html: Option<PathBuf>,
     /// Write the joined results as JSON.
     #[arg(long, value_name = "FILE")]
-    pub json: Option<PathBuf>,
+    pub(crate) json: Option<PathBuf>,
 }
 
-/// `rxpath review`.
 #[derive(Debug, Args)]
-pub struct ReviewOptions {
-    /// Only print what there is to decide.
+pub(crate) struct ReviewArguments {
+    /// Only print the pending decisions.
     #[arg(long)]
-    pub list: bool,
-    /// Results that say which functions the kernels have, for the reasons [default: those of the last run].
+    pub(crate) list: bool,
+    /// Results that list the functions of the kernels, to explain changes [default: the results of the last run].
     #[arg(long, value_name = "FILE")]
-    pub from: Option<PathBuf>,
+    pub(crate) from: Option<PathBuf>,
 }
 
-/// `rxpath export`.
 #[derive(Debug, Args)]
-pub struct ExportOptions {
-    /// Where packages come from.
+pub(crate) struct ExportArguments {
     #[command(flatten)]
-    pub packages: Packages,
-    /// The case.
-    pub case: String,
-    /// The kernel.
+    pub(crate) packages: Packages,
+    /// The case, such as recv/tcp-peek.
+    pub(crate) case: String,
+    /// The kernel, such as 6.12.
     #[arg(long, short, value_name = "SERIES")]
-    pub kernel: String,
-    /// For which program.
+    pub(crate) kernel: String,
+    /// The program that will read the file.
     #[arg(long, value_enum, value_name = "FORMAT")]
-    pub format: ExportFormat,
-    /// Where to write; `-` is standard output.
+    pub(crate) format: ExportFormat,
+    /// The file to write; `-` is standard output.
     #[arg(long, short, value_name = "FILE")]
-    pub output: PathBuf,
+    pub(crate) output: PathBuf,
 }
 
-/// What `rxpath export` writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum ExportFormat {
+pub(crate) enum ExportFormat {
     /// trace-cmd report and KernelShark.
     #[value(name = "trace.dat")]
     TraceDat,
-    /// ui.perfetto.dev: Chrome's JSON, with arrows from who wakes to who is woken.
+    /// ui.perfetto.dev: Chrome's JSON, with arrows from a waking task to the task that it wakes.
     Perfetto,
-    /// inferno-flamegraph, flamegraph.pl: stacks with the instructions spent in each, time asleep left out.
+    /// inferno-flamegraph and flamegraph.pl: stacks with the instructions spent in each, without time asleep.
     Folded,
-    /// profiler.firefox.com: a sample's weight is the instructions spent in its stack.
+    /// profiler.firefox.com: samples weighted by the instructions spent in a stack.
     Firefox,
 }
 
-/// `rxpath kernels`.
 #[derive(Debug, Args)]
-pub struct KernelsOptions {
-    /// What to do with them.
+pub(crate) struct KernelsArguments {
     #[command(subcommand)]
-    pub command: KernelsCommand,
+    pub(crate) command: KernelsCommand,
 }
 
-/// The commands about kernels.
 #[derive(Debug, Subcommand)]
-pub enum KernelsCommand {
-    /// What is pinned, and what of it is in the cache.
+pub(crate) enum KernelsCommand {
+    /// List the pinned kernels and QEMU, and whether they are in the cache.
     List {
-        /// As JSON, for a CI matrix.
+        /// Print JSON, for a CI matrix.
         #[arg(long)]
         json: bool,
     },
-    /// Bring pinned kernels, and QEMU, into the cache.
+    /// Fetch pinned kernels and QEMU into the cache.
     Fetch {
-        /// Which series [default: all].
+        /// The kernels, such as 6.12 [default: all].
         series: Vec<String>,
-        /// Where packages come from.
         #[command(flatten)]
         packages: Packages,
     },
-    /// Pin the newest version of series, and QEMU, and say what changed.
+    /// Pin the newest version of kernels and QEMU, and print what changed.
     Update {
-        /// Which series, or `qemu` [default: all].
+        /// The kernels, such as 6.12, or `qemu` [default: all].
         series: Vec<String>,
     },
 }
 
-/// `rxpath cases`.
 #[derive(Debug, Args)]
-pub struct CasesOptions {
-    /// What to do with them.
+pub(crate) struct CasesArguments {
     #[command(subcommand)]
-    pub command: CasesCommand,
+    pub(crate) command: CasesCommand,
 }
 
-/// The commands about cases.
 #[derive(Debug, Subcommand)]
-pub enum CasesCommand {
-    /// Group, title, machine and kernels of every case.
+pub(crate) enum CasesCommand {
+    /// List the cases with their titles, machines and kernels.
     List,
-    /// Check every case file and tell everything that is wrong.
+    /// Check every case file and report every error.
     Check,
-    /// Start a case: a file that runs as it is, to be changed.
+    /// Create a case file that runs, to be changed.
     New {
-        /// GROUP/NAME, for example recv/tcp-peek.
+        /// GROUP/NAME, such as recv/tcp-peek.
         name: String,
     },
-    /// Print the language's JSON Schema, as it lies in cases/schema.json for editors.
+    /// Print the JSON Schema of case files, which is also in cases/schema.json for editors.
     Schema,
 }
 
-/// `rxpath cache`.
 #[derive(Debug, Args)]
-pub struct CacheOptions {
-    /// What to do with it [default: list].
+pub(crate) struct CacheArguments {
     #[command(subcommand)]
-    pub command: Option<CacheCommand>,
+    pub(crate) command: Option<CacheCommand>,
 }
 
-/// The commands about the cache.
 #[derive(Debug, Subcommand)]
-pub enum CacheCommand {
-    /// The warm images, and what the cache takes on the disk.
+pub(crate) enum CacheCommand {
+    /// List the saved images of booted kernels, and their sizes [default].
     List,
-    /// Remove the warm images that no case on a pinned kernel needs any more.
+    /// Remove the images that no case on a pinned kernel needs.
     Prune,
 }
 
-/// `rxpath bench`.
 #[derive(Debug, Args)]
-pub struct BenchArguments {
-    /// Where packages come from.
+pub(crate) struct BenchArguments {
     #[command(flatten)]
-    pub packages: Packages,
-    /// Only this kernel; may be given more than once.
+    pub(crate) packages: Packages,
+    /// Measure this kernel only, such as 6.12; may be repeated [default: all pinned kernels].
     #[arg(long = "kernel", short, value_name = "SERIES")]
-    pub kernels: Vec<String>,
-    /// The case that is timed from command to verdict.
+    pub(crate) kernels: Vec<String>,
+    /// The case whose whole run is measured.
     #[arg(long, value_name = "CASE", default_value = "recv/tcp-blocking")]
-    pub case: String,
-    /// How often each thing is measured.
+    pub(crate) case: String,
+    /// How often to measure each figure.
     #[arg(long, value_name = "N", default_value_t = 10)]
-    pub runs: usize,
-    /// How often each kernel is booted [default: as often as the rest].
+    pub(crate) runs: usize,
+    /// How often to boot each kernel [default: the number of runs].
     #[arg(long, value_name = "N")]
-    pub boots: Option<usize>,
-    /// How often all cases are run on all kernels.
+    pub(crate) boots: Option<usize>,
+    /// How often to run all cases on all kernels.
     #[arg(long, value_name = "N", default_value_t = 0)]
-    pub matrix_runs: usize,
+    pub(crate) matrix_runs: usize,
     /// Write the figures as JSON.
     #[arg(long, short, value_name = "FILE")]
-    pub output: Option<PathBuf>,
-    /// Tell each figure against that of an earlier measurement.
+    pub(crate) output: Option<PathBuf>,
+    /// Compare each figure with this earlier measurement.
     #[arg(long, value_name = "FILE")]
-    pub compare: Option<PathBuf>,
+    pub(crate) compare: Option<PathBuf>,
 }

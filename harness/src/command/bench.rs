@@ -1,45 +1,58 @@
-//! `rxpath bench`: how long rxpath itself takes here, and against an earlier measurement.
+//! `rxpath bench`: how long rxpath itself takes on this machine.
 
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use super::arguments::{BenchArguments, Common};
 use super::error::CommandError;
-use crate::report::terminal;
-use crate::suite::benchmark::{BENCH_VERSION, Bench, BenchOptions, bench};
+use crate::report::listings;
+use crate::suite::benchmark::{self, BENCH_VERSION, Bench, BenchOptions, Figure};
 use crate::suite::{Project, choose};
 use crate::vm::cancel_on_signals;
 
-/// Measures, prints each figure as it comes, writes and compares what was asked for.
-pub fn run(common: &Common, options: &BenchArguments) -> Result<u8, CommandError> {
-    let earlier = options.compare.as_deref().map(read).transpose()?;
-    let project = Project::open(&common.project(&options.packages))?;
-    choose(&project.cases()?, std::slice::from_ref(&options.case))?;
-    let series = project.pins.select(&options.kernels)?;
+/// Why an earlier measurement cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum MeasurementError {
+    #[error("could not read {}", path.display())]
+    Unreadable { path: PathBuf, source: io::Error },
+    #[error("{} is not a measurement, as `rxpath bench --output FILE` writes it", path.display())]
+    Invalid { path: PathBuf, source: serde_json::Error },
+    #[error("{} has version {version}, expected {BENCH_VERSION}: measure again", path.display())]
+    OtherVersion { path: PathBuf, version: u32 },
+}
+
+/// Measures, and prints each figure as soon as it is known.
+pub(crate) fn bench(common: &Common, arguments: &BenchArguments) -> Result<u8, CommandError> {
+    let earlier = arguments.compare.as_deref().map(read).transpose()?;
+    let project = Project::open(&common.project(&arguments.packages))?;
+    choose(&project.cases()?, std::slice::from_ref(&arguments.case))?;
+    let series = project.pins.select(&arguments.kernels)?;
     cancel_on_signals();
     let fetched = project.fetch(&series, &|_| {})?;
-    let wanted = BenchOptions {
-        runs: options.runs,
-        boots: options.boots.unwrap_or(options.runs),
-        matrix_runs: options.matrix_runs,
-        case: &options.case,
+    let options = BenchOptions {
+        runs: arguments.runs,
+        boots: arguments.boots.unwrap_or(arguments.runs),
+        matrix_runs: arguments.matrix_runs,
+        case: &arguments.case,
     };
-    let told = |figure: &crate::suite::benchmark::Figure| print!("{}", terminal::figure(figure, earlier.as_ref()));
-    let measured = bench(&project, &fetched, &wanted, &told)?;
-    if let Some(file) = &options.output {
-        let text = serde_json::to_string_pretty(&measured).unwrap_or_default() + "\n";
-        std::fs::write(file, text)
-            .map_err(|why| CommandError::Machinery(format!("writing {}: {why}", file.display())))?;
+    let print = |figure: &Figure| print!("{}", listings::figure(figure, earlier.as_ref()));
+    let measured = benchmark::bench(&project, &fetched, &options, &print)?;
+    if let Some(file) = &arguments.output {
+        let text = serde_json::to_string_pretty(&measured)? + "\n";
+        std::fs::write(file, text).map_err(CommandError::write(file))?;
     }
     Ok(0)
 }
 
-fn read(file: &Path) -> Result<Bench, CommandError> {
-    let wrong = |why: String| CommandError::Request(format!("reading {}: {why}", file.display()));
-    let text = std::fs::read(file).map_err(|why| wrong(why.to_string()))?;
-    let bench: Bench = serde_json::from_slice(&text).map_err(|why| wrong(why.to_string()))?;
-    if bench.version == BENCH_VERSION {
-        Ok(bench)
-    } else {
-        Err(wrong(format!("it is of version {}, expected {BENCH_VERSION}: measure again", bench.version)))
+fn read(file: &Path) -> Result<Bench, MeasurementError> {
+    let path = file.to_owned();
+    let text = match std::fs::read(file) {
+        Ok(text) => text,
+        Err(source) => return Err(MeasurementError::Unreadable { path, source }),
+    };
+    match serde_json::from_slice::<Bench>(&text) {
+        Ok(bench) if bench.version == BENCH_VERSION => Ok(bench),
+        Ok(Bench { version, .. }) => Err(MeasurementError::OtherVersion { path, version }),
+        Err(source) => Err(MeasurementError::Invalid { path, source }),
     }
 }

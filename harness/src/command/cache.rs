@@ -1,18 +1,18 @@
-//! `rxpath cache`: what is kept between runs, and away with what nothing needs.
+//! `rxpath cache`: the saved images of booted kernels.
 
-use super::arguments::{CacheCommand, CacheOptions, Common, Packages};
+use super::arguments::{CacheArguments, CacheCommand, Common, Packages};
 use super::error::CommandError;
-use crate::report::terminal;
+use crate::report::listings;
 use crate::suite::{Project, prune};
 
-/// Lists or prunes.
-pub fn cache(common: &Common, options: &CacheOptions) -> Result<u8, CommandError> {
+/// Lists the images, or removes the unused ones.
+pub(crate) fn cache(common: &Common, arguments: &CacheArguments) -> Result<u8, CommandError> {
     let project = Project::open(&common.project(&Packages::default()))?;
-    match options.command {
+    match arguments.command {
         None | Some(CacheCommand::List) => {
-            print!("{}", terminal::images(project.cache.root(), &project.images().stored()?));
+            print!("{}", listings::images(project.cache.root(), &project.images().stored()?));
         }
-        Some(CacheCommand::Prune) => print!("{}", terminal::pruned(&prune(&project)?)),
+        Some(CacheCommand::Prune) => print!("{}", listings::pruned(&prune(&project)?)),
     }
     Ok(0)
 }

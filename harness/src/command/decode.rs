@@ -1,25 +1,42 @@
-//! `rxpath decode`: the call trees of saved captures, or of a trace.dat.
+//! `rxpath decode`: the call trees of saved captures, or of a trace.dat file.
 
-use std::collections::BTreeMap;
-use std::io::Write as _;
-use std::path::Path;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
 
-use super::arguments::DecodeOptions;
+use super::arguments::DecodeArguments;
 use super::error::CommandError;
 use crate::report::call_trees;
 use crate::suite::{SavedCapture, SavedError, saved_captures};
-use crate::trace::{Symbols, TraceDat, decode as decode_pages};
+use crate::trace::{DecodeError, Symbols, SymbolsError, TraceDat, TraceDatError, decode as decode_pages};
 
-/// Prints the call trees of what the path names.
-pub fn decode(options: &DecodeOptions) -> Result<u8, CommandError> {
-    let path = &options.path;
+/// A capture that cannot be decoded.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", path.display())]
+pub(crate) struct DecodeFileError {
+    path: PathBuf,
+    source: Box<Problem>,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+enum Problem {
+    Io(#[from] io::Error),
+    TraceDat(#[from] TraceDatError),
+    Pages(#[from] DecodeError),
+    Symbols(#[from] SymbolsError),
+    Capture(#[from] SavedError),
+}
+
+/// Prints the call trees of a trace.dat file, or of all captures in a folder.
+pub(crate) fn decode(arguments: &DecodeArguments) -> Result<u8, CommandError> {
+    let path = &arguments.path;
     if !path.is_dir() {
-        print_text(&trace_dat(path)?);
+        print_text(&trace_dat(path).map_err(at(path))?);
         return Ok(0);
     }
-    for folder in saved_captures(path).map_err(request)? {
-        let capture = SavedCapture::read(&folder).map_err(request)?;
-        let (forests, symbols) = capture.decode().map_err(|why| at(&folder, &why))?;
+    for folder in saved_captures(path)? {
+        let capture = SavedCapture::read(&folder)?;
+        let (forests, symbols) = capture.decode().map_err(|error| at(&folder)(error.into()))?;
         if !print_text(&format!("{}\n{}\n", folder.display(), call_trees(&forests, &symbols))) {
             break;
         }
@@ -27,33 +44,24 @@ pub fn decode(options: &DecodeOptions) -> Result<u8, CommandError> {
     Ok(0)
 }
 
-fn trace_dat(path: &Path) -> Result<String, CommandError> {
-    let bytes = std::fs::read(path).map_err(|why| at(path, &why))?;
-    let dat = TraceDat::parse(&bytes).map_err(|why| at(path, &why))?;
-    let mut forests = decode_pages(&dat.text(), &dat.cpu_pages()).map_err(|why| at(path, &why))?;
-    let symbols = Symbols::parse(&dat.kallsyms, "").map_err(|why| at(path, &why))?;
-    // Scheduler events know better what a task was called then; a file of another's may have none of them.
-    let named: BTreeMap<i32, String> = dat
-        .cmdlines
-        .lines()
-        .filter_map(|line| line.split_once(' '))
-        .filter_map(|(pid, comm)| Some((pid.parse().ok()?, comm.to_owned())))
-        .collect();
-    for (pid, comm) in named {
-        forests.comms.entry(pid).or_insert(comm);
+fn trace_dat(path: &Path) -> Result<String, Problem> {
+    let bytes = std::fs::read(path)?;
+    let dat = TraceDat::parse(&bytes)?;
+    let mut forests = decode_pages(&dat.text(), &dat.cpu_pages())?;
+    let symbols = Symbols::parse(&dat.kallsyms, "")?;
+    // Scheduler events have the name of a task at that time, but trace-cmd may have recorded none.
+    let names = dat.cmdlines.lines().filter_map(|line| line.split_once(' '));
+    for (pid, comm) in names.filter_map(|(pid, comm)| Some((pid.parse().ok()?, comm))) {
+        forests.comms.entry(pid).or_insert_with(|| comm.to_owned());
     }
     Ok(call_trees(&forests, &symbols))
 }
 
-/// Whether anybody still reads: `rxpath decode DIR | head` ends early.
+/// Returns false if the reader has left, as `head` in `rxpath decode DIR | head` does.
 fn print_text(text: &str) -> bool {
-    std::io::stdout().lock().write_all(text.as_bytes()).is_ok()
+    io::stdout().lock().write_all(text.as_bytes()).is_ok()
 }
 
-fn at(path: &Path, why: &dyn std::fmt::Display) -> CommandError {
-    CommandError::Request(format!("{}: {why}", path.display()))
-}
-
-fn request(why: SavedError) -> CommandError {
-    CommandError::Request(why.to_string())
+fn at(path: &Path) -> impl FnOnce(Problem) -> DecodeFileError {
+    move |problem| DecodeFileError { path: path.to_owned(), source: Box::new(problem) }
 }

@@ -1,61 +1,66 @@
-//! `rxpath doctor`: what this machine can do.
+//! `rxpath doctor`: checks what rxpath needs on this machine, and which modes work.
 
 use super::arguments::{Common, Packages};
 use super::error::CommandError;
 use crate::kernel::{Listed, list};
-use crate::report::terminal::{Finding, findings};
+use crate::report::listings::{Finding, findings};
 use crate::suite::Project;
 use crate::suite::native::probe_kvm;
 use crate::vm::probe::Kvm;
 
-/// Looks at everything a run needs and says what it found; exit code 1 if something is missing.
-pub fn doctor(common: &Common) -> Result<u8, CommandError> {
+/// Checks everything that a run needs. The exit code is 1 if something is missing.
+pub(crate) fn doctor(common: &Common) -> Result<u8, CommandError> {
     let project = Project::open(&common.project(&Packages::default()))?;
     let mut found = Vec::new();
     let cores = std::thread::available_parallelism().map_or(1, |count| count.get());
-    found.push(Finding::good("cores", format!("{cores}, so {cores} guests at a time")));
-    found.push(tool("apt-get", "fetches packages; without it, only what is in the cache or in --from DIR can be used"));
-    found.push(tool("dpkg-deb", "unpacks packages; without it, only what is in the cache can be used"));
+    found.push(good("cores", format!("{cores}, so {cores} guests at a time")));
+    found.push(tool("apt-get", "needed to fetch packages that are neither in the cache nor in --from DIR"));
+    found.push(tool("dpkg-deb", "needed to unpack packages that are not in the cache"));
     found.push(match std::fs::create_dir_all(project.cache.root()) {
-        Ok(()) => Finding::good("cache", project.cache.root().display().to_string()),
-        Err(why) => {
-            Finding::bad("cache", format!("{}: {why}; name another with RXPATH_CACHE", project.cache.root().display()))
+        Ok(()) => good("cache", project.cache.root().display().to_string()),
+        Err(error) => {
+            let folder = project.cache.root().display();
+            missing("cache", format!("could not create {folder}: {error}; choose a different folder with RXPATH_CACHE"))
         }
     });
     let listed = list(&project.pins, &project.lock, &project.cache)?;
     let ready = listed.kernels.iter().filter(|kernel| kernel.cached).count();
-    found.push(Finding::good("kernels", format!("{ready} of {} in the cache", listed.kernels.len())));
+    found.push(good("kernels", format!("{ready} of {} in the cache", listed.kernels.len())));
     let state = if listed.qemu.cached { "in the cache" } else { "not fetched yet" };
-    found.push(Finding::good("QEMU", format!("{} pinned, {state}", listed.qemu.version)));
-    found.push(Finding::good("exact mode", "available: needs neither KVM nor root".to_owned()));
+    found.push(good("QEMU", format!("{} pinned, {state}", listed.qemu.version)));
+    found.push(good("exact mode", "works, without KVM and without root".to_owned()));
     found.push(native_mode(&project, &listed)?);
     print!("{}", findings(&found));
-    Ok(u8::from(found.iter().any(|finding| !finding.good)))
+    Ok(u8::from(found.iter().any(|finding| !finding.is_good)))
 }
 
-/// Tries KVM with the newest kernel in the cache; fetches nothing.
+/// Tries KVM with the newest kernel in the cache, without fetching any.
 fn native_mode(project: &Project, listed: &Listed) -> Result<Finding, CommandError> {
     const NAME: &str = "native mode";
     let cached = listed.kernels.iter().rev().find(|kernel| kernel.cached).filter(|_| listed.qemu.cached);
     let Some(newest) = cached else {
-        let what = "not tried yet: whether KVM works is found out by booting a kernel (`rxpath kernels fetch`)";
-        return Ok(Finding::good(NAME, what.to_owned()));
+        let text = "KVM was not tried: that boots a kernel, and none is in the cache (`rxpath kernels fetch`)";
+        return Ok(good(NAME, text.to_owned()));
     };
     let fetched = project.fetch(&[newest.series], &|_| {})?;
     Ok(match probe_kvm(project, &fetched)? {
         Kvm::Works { boot_ms } => {
-            Finding::good(NAME, format!("real time: KVM works (a kernel was ready in {:.1} s)", boot_ms as f64 / 1e3))
+            good(NAME, format!("real time: KVM works (a kernel booted in {:.1} s)", boot_ms as f64 / 1e3))
         }
-        Kvm::Broken(why) => Finding::good(NAME, format!("paths only, on QEMU's translator: {why}")),
+        Kvm::Broken(reason) => good(NAME, format!("paths only, with QEMU's translator: {reason}")),
     })
 }
 
 fn tool(name: &'static str, what_for: &str) -> Finding {
     let there = std::env::var_os("PATH")
         .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join(name).is_file()));
-    if there {
-        Finding::good(name, "there".to_owned())
-    } else {
-        Finding::bad(name, format!("not found: it {what_for}"))
-    }
+    if there { good(name, "installed".to_owned()) } else { missing(name, format!("not found: {what_for}")) }
+}
+
+fn good(name: &'static str, text: String) -> Finding {
+    Finding { name, is_good: true, text }
+}
+
+fn missing(name: &'static str, text: String) -> Finding {
+    Finding { name, is_good: false, text }
 }

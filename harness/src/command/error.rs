@@ -1,68 +1,111 @@
-//! Why a command ended without doing what was asked, and with which exit code.
+//! Why a command failed, and its exit code.
 
-use crate::kernel::KernelError;
+use std::io;
+use std::path::PathBuf;
+
+use super::bench::MeasurementError;
+use super::decode::DecodeFileError;
+use crate::kernel::{KernelError, Series};
 use crate::suite::benchmark::BenchError;
 use crate::suite::native::NativeError;
-use crate::suite::{CompareError, MetadataError, PassError, ProjectError, PruneError, RecordError, SelectionError};
+use crate::suite::{
+    CompareError, MetadataError, PassError, PendingError, ProjectError, PruneError, RecordError, ResultsError,
+    SaveCaptureError, SavedError, SelectionError,
+};
 use crate::vm::VmError;
 
-/// Why a command failed.
+/// Exit code of an invalid request.
+pub(super) const EXIT_REQUEST: u8 = 2;
+/// Exit code if rxpath or its surroundings broke.
+const EXIT_BROKEN: u8 = 3;
+
 #[derive(Debug, thiserror::Error)]
-pub enum CommandError {
-    /// Repository, pins, lock, cases.
+pub(crate) enum CommandError {
     #[error(transparent)]
     Project(#[from] ProjectError),
-    /// Kernels.
     #[error(transparent)]
     Kernel(#[from] KernelError),
-    /// A name on the command line.
     #[error(transparent)]
     Selection(#[from] SelectionError),
-    /// A guest.
     #[error(transparent)]
     Vm(#[from] VmError),
-    /// A kernel's metadata.
     #[error(transparent)]
     Metadata(#[from] MetadataError),
-    /// A recorded case.
-    #[error(transparent)]
-    Record(#[from] RecordError),
-    /// A comparison.
-    #[error(transparent)]
-    Compare(#[from] CompareError),
-    /// A benchmark.
     #[error(transparent)]
     Bench(#[from] BenchError),
-    /// The cache's upkeep.
     #[error(transparent)]
-    Upkeep(#[from] PruneError),
-    /// Native mode.
+    Prune(#[from] PruneError),
     #[error(transparent)]
     Native(#[from] NativeError),
-    /// A pass.
     #[error(transparent)]
     Pass(#[from] PassError),
-    /// Something about the request, in words.
+    #[error(transparent)]
+    Compare(#[from] CompareError),
+    #[error(transparent)]
+    Pending(#[from] PendingError),
+    #[error(transparent)]
+    Results(#[from] ResultsError),
+    #[error(transparent)]
+    Saved(#[from] SavedError),
+    #[error(transparent)]
+    SaveCapture(#[from] SaveCaptureError),
+    #[error(transparent)]
+    DecodeFile(#[from] DecodeFileError),
+    #[error(transparent)]
+    Measurement(#[from] MeasurementError),
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    #[error("could not write JSON")]
+    Json(#[from] serde_json::Error),
+    #[error("could not write JUnit XML")]
+    JUnit(#[from] quick_junit::SerializeError),
+    #[error("could not write {}", path.display())]
+    Write { path: PathBuf, source: io::Error },
+    #[error("could not talk to the terminal")]
+    Terminal(#[source] io::Error),
+    #[error("could not restart rxpath with insta's settings")]
+    Restart(#[source] io::Error),
+    #[error("{0} was not fetched")]
+    NotFetched(Series),
+    /// An invalid request, in words.
     #[error("{0}")]
     Request(String),
-    /// Something about the machinery, in words.
-    #[error("{0}")]
-    Machinery(String),
 }
 
 impl CommandError {
-    /// 2 if the request is wrong, 3 if the machinery broke.
-    pub fn exit_code(&self) -> u8 {
+    /// For `map_err`: a file or folder that could not be written.
+    pub(super) fn write(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Write { path, source }
+    }
+
+    pub(super) fn exit_code(&self) -> u8 {
         let is_request = match self {
-            Self::Project(ProjectError::Kernel(why)) | Self::Kernel(why) => why.is_request(),
-            Self::Project(_) | Self::Selection(_) | Self::Request(_) => true,
-            Self::Upkeep(why) => why.is_request(),
+            Self::Project(ProjectError::Kernel(error)) | Self::Kernel(error) => error.is_request(),
+            Self::Prune(error) => error.is_request(),
+            Self::Native(error) => matches!(error, NativeError::NoKvm { .. }),
             Self::Compare(error) => error.is_request(),
-            Self::Native(why) => matches!(why, NativeError::NoKvm { .. }),
-            Self::Vm(_) | Self::Metadata(_) | Self::Record(_) | Self::Bench(_) | Self::Pass(_) | Self::Machinery(_) => {
-                false
-            }
+            Self::Project(_)
+            | Self::Selection(_)
+            | Self::Results(_)
+            | Self::Saved(_)
+            | Self::DecodeFile(_)
+            | Self::Measurement(_)
+            | Self::Request(_) => true,
+            Self::Vm(_)
+            | Self::Metadata(_)
+            | Self::Bench(_)
+            | Self::SaveCapture(_)
+            | Self::Pass(_)
+            | Self::Pending(_)
+            | Self::Record(_)
+            | Self::Json(_)
+            | Self::JUnit(_)
+            | Self::Write { .. }
+            | Self::Terminal(_)
+            | Self::Restart(_)
+            | Self::NotFetched(_) => false,
         };
-        if is_request { super::EXIT_REQUEST } else { 3 }
+        if is_request { EXIT_REQUEST } else { EXIT_BROKEN }
     }
 }

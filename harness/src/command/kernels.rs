@@ -1,38 +1,36 @@
-//! `rxpath kernels`: what is pinned.
+//! `rxpath kernels`: lists, fetches and updates the pinned kernels.
 
-use super::arguments::{Common, KernelsCommand, KernelsOptions, Packages};
+use super::arguments::{Common, KernelsArguments, KernelsCommand, Packages};
 use super::error::CommandError;
-use crate::kernel::{KernelError, list, update};
-use crate::report::{FetchBars, terminal};
+use super::fetch;
+use crate::kernel::{Cache, KernelError, list, update};
+use crate::report::{FetchBars, listings};
 use crate::suite::{Project, find_root};
 
 /// Lists, fetches or updates.
-pub fn kernels(common: &Common, options: &KernelsOptions) -> Result<u8, CommandError> {
-    match &options.command {
+pub(crate) fn kernels(common: &Common, arguments: &KernelsArguments) -> Result<u8, CommandError> {
+    match &arguments.command {
         KernelsCommand::List { json } => {
             let project = Project::open(&common.project(&Packages::default()))?;
             let listed = list(&project.pins, &project.lock, &project.cache)?;
             if *json {
-                println!("{}", serde_json::to_string_pretty(&listed).unwrap_or_default());
+                println!("{}", serde_json::to_string_pretty(&listed)?);
             } else {
-                print!("{}", terminal::pinned(&listed));
+                print!("{}", listings::pinned(&listed));
             }
         }
         KernelsCommand::Fetch { series, packages } => {
             let project = Project::open(&common.project(packages))?;
             let series = project.pins.select(series)?;
-            let bars = FetchBars::new();
-            let fetched = project.fetch(&series, &|progress| bars.show(progress))?;
-            bars.finish();
-            print!("{}", terminal::fetched(&fetched));
+            print!("{}", listings::fetched(&fetch(&project, &series)?));
         }
         KernelsCommand::Update { series } => {
             let root = find_root(common.root.as_deref())?;
-            let cache = crate::kernel::Cache::locate().map_err(KernelError::from)?;
+            let cache = Cache::locate().map_err(KernelError::from)?;
             let bars = FetchBars::new();
             let changes = update(&root, series, &cache, &|progress| bars.show(progress))?;
             bars.finish();
-            print!("{}", terminal::changes(&changes));
+            print!("{}", listings::changes(&changes));
         }
     }
     Ok(0)

@@ -1,4 +1,4 @@
-//! The commands: what the command line says, turned into calls, and what comes of them into text and an exit code.
+//! The commands: each turns its part of the command line into calls, prints the outcome and gives an exit code.
 
 mod arguments;
 mod bench;
@@ -15,49 +15,83 @@ mod review;
 mod run;
 mod show;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser;
 
-use arguments::{Arguments, Command};
-use error::CommandError;
+use crate::case::Case;
+use crate::error_chain;
+use crate::kernel::{Fetched, KernelError, Series};
+use crate::report::FetchBars;
+use crate::suite::Project;
 
-/// Exit code of a request that cannot be understood.
-const EXIT_REQUEST: u8 = 2;
+use arguments::{Arguments, Command};
+use error::{CommandError, EXIT_REQUEST};
 
 /// Runs the command line of this process.
 pub fn run() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
-        Err(why) => {
-            // clap prints help to standard output and errors to standard error; both endings are its own.
-            let _ = why.print();
-            return ExitCode::from(if why.use_stderr() { EXIT_REQUEST } else { 0 });
+        Err(error) => {
+            // clap reports `--help` as an error too, and prints each to the right stream.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { EXIT_REQUEST } else { 0 });
         }
     };
     match dispatch(arguments) {
         Ok(code) => ExitCode::from(code),
-        Err(why) => {
-            eprintln!("rxpath: {why}");
-            ExitCode::from(why.exit_code())
+        Err(error) => {
+            eprintln!("rxpath: {}", error_chain(&error));
+            ExitCode::from(error.exit_code())
         }
     }
 }
 
 fn dispatch(arguments: Arguments) -> Result<u8, CommandError> {
-    match arguments.command {
-        Command::Run(options) => run::run(&arguments.common, &options),
-        Command::Show(options) => show::show(&arguments.common, &options),
-        Command::Diff(options) => diff::diff(&arguments.common, &options),
-        Command::Matrix(options) => diff::matrix(&arguments.common, &options),
-        Command::Decode(options) => decode::decode(&options),
-        Command::Report(options) => report::report(&arguments.common, &options),
-        Command::Review(options) => review::review(&arguments.common, &options),
-        Command::Export(options) => export::export(&arguments.common, &options),
-        Command::Kernels(options) => kernels::kernels(&arguments.common, &options),
-        Command::Cases(options) => cases::cases(&arguments.common, &options),
-        Command::Cache(options) => cache::cache(&arguments.common, &options),
-        Command::Bench(options) => bench::run(&arguments.common, &options),
-        Command::Doctor => doctor::doctor(&arguments.common),
+    let Arguments { common, command } = arguments;
+    match command {
+        Command::Run(arguments) => run::run(&common, &arguments),
+        Command::Show(arguments) => show::show(&common, &arguments),
+        Command::Diff(arguments) => diff::diff(&common, &arguments),
+        Command::Matrix(arguments) => diff::matrix(&common, &arguments),
+        Command::Decode(arguments) => decode::decode(&arguments),
+        Command::Report(arguments) => report::report(&common, &arguments),
+        Command::Review(arguments) => review::review(&common, &arguments),
+        Command::Export(arguments) => export::export(&common, &arguments),
+        Command::Kernels(arguments) => kernels::kernels(&common, &arguments),
+        Command::Cases(arguments) => cases::cases(&common, &arguments),
+        Command::Cache(arguments) => cache::cache(&common, &arguments),
+        Command::Bench(arguments) => bench::bench(&common, &arguments),
+        Command::Doctor => doctor::doctor(&common),
     }
+}
+
+/// Fetches kernels and QEMU, with progress bars.
+fn fetch(project: &Project, series: &[Series]) -> Result<Fetched, KernelError> {
+    let bars = FetchBars::new();
+    let fetched = project.fetch(series, &|progress| bars.show(progress));
+    bars.finish();
+    fetched
+}
+
+/// Checks that the case is for this kernel.
+fn check_runs_on(case: &Case, series: Series) -> Result<(), CommandError> {
+    case.runs_on(series)
+        .map_err(|reason| CommandError::Request(format!("{} does not run on {series}: {reason}", case.name)))
+}
+
+/// Warns that the output lacks the costs of functions.
+fn warn_no_costs(series: Series, error: &dyn std::error::Error) {
+    eprintln!("rxpath: the costs of functions on {series} are unknown: {}", error_chain(error));
+}
+
+/// Writes a file; `-` is standard output.
+fn write(file: &Path, bytes: &[u8]) -> Result<(), CommandError> {
+    let written = if file.as_os_str() == "-" {
+        std::io::Write::write_all(&mut std::io::stdout(), bytes)
+    } else {
+        std::fs::write(file, bytes)
+    };
+    written.map_err(CommandError::write(file))
 }

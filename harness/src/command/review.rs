@@ -1,33 +1,33 @@
-//! `rxpath review`: pending snapshots, decided by what changed.
+//! `rxpath review`: asks whether to accept pending snapshots, grouped by what changed.
 
 use std::io::{BufRead, Write};
 
-use super::arguments::{Common, Packages, ReviewOptions};
+use super::arguments::{Common, Packages, ReviewArguments};
 use super::error::CommandError;
-use crate::report::{Screen, review as shown};
-use crate::suite::{Decision, Decisions, Pending, PendingError, Project, Results, SectionDiff, pending};
+use crate::report::{Screen, review_text};
+use crate::suite::{Decision, Decisions, Pending, Project, Results, SectionDiff, pending};
 
-const KEYS: &str = "a accept, r reject, s skip, e each alone, l list the snapshots, q quit";
+const KEYS: &str = "a accept, r reject, s skip, e decide each alone, l list the snapshots, q quit";
 
-/// Walks the pending snapshots.
-pub fn review(common: &Common, options: &ReviewOptions) -> Result<u8, CommandError> {
+/// Asks for a decision on each group of pending snapshots, or lists them.
+pub(crate) fn review(common: &Common, arguments: &ReviewArguments) -> Result<u8, CommandError> {
     let project = Project::open(&common.project(&Packages::default()))?;
-    let all = pending(&project.root).map_err(machinery)?;
+    let all = pending(&project.root)?;
     let screen = Screen::of_output();
     if all.is_empty() {
-        println!("no pending snapshots: `rxpath run` leaves one where a path differs from what was accepted");
+        println!("no pending snapshots: `rxpath run` writes one where a path or timing differs from the accepted one");
         return Ok(0);
     }
-    let results = match &options.from {
-        Some(file) => Some(Results::load(file).map_err(|why| CommandError::Request(why.to_string()))?),
-        // Only reasons hang on it.
+    let results = match &arguments.from {
+        Some(file) => Some(Results::load(file)?),
+        // Without results, only the reasons of changes are missing.
         None => Results::load(&project.last_results()).ok(),
     };
     let differences: Vec<Vec<SectionDiff>> = all.iter().map(|one| one.differences(results.as_ref())).collect();
     let changes: Vec<_> = all.iter().zip(&differences).map(|(one, differences)| one.changes(differences)).collect();
     let decisions = Decisions::new(&changes);
-    if options.list {
-        screen.show(&shown::list(&decisions.clone().all(), &all, &differences));
+    if arguments.list {
+        screen.show(&review_text::list(&decisions.clone().all(), &all, &differences));
         return Ok(0);
     }
     let mut dialog = Dialog { all: &all, differences: &differences, screen, tally: Tally::default() };
@@ -56,7 +56,7 @@ impl Dialog<'_> {
         while let Some(decision) = decisions.next() {
             number += 1;
             let about = number - 1 + decisions.clone().all().len();
-            print!("{}", self.screen.fit(&shown::decision(number, about, &decision, self.all, self.differences)));
+            print!("{}", self.screen.fit(&review_text::decision(number, about, &decision, self.all, self.differences)));
             loop {
                 match ask(KEYS)? {
                     Some('a') => {
@@ -75,9 +75,9 @@ impl Dialog<'_> {
                         decisions.finish(&decision.snapshots);
                     }
                     Some('l') => {
-                        println!("{}", shown::names(&decision.snapshots, self.all, usize::MAX));
+                        println!("{}", review_text::names(&decision.snapshots, self.all, usize::MAX));
                         if !decision.elsewhere.is_empty() {
-                            println!("also in: {}", shown::names(&decision.elsewhere, self.all, usize::MAX));
+                            println!("also in: {}", review_text::names(&decision.elsewhere, self.all, usize::MAX));
                         }
                         continue;
                     }
@@ -90,10 +90,10 @@ impl Dialog<'_> {
         Ok(())
     }
 
-    /// One snapshot after the other; false to end.
+    /// Asks for a decision on each snapshot of a group; returns false if the reviewer quits.
     fn each(&mut self, decision: &Decision) -> Result<bool, CommandError> {
         for at in &decision.snapshots {
-            print!("{}", self.screen.fit(&shown::alone(&self.all[*at], &self.differences[*at])));
+            print!("{}", self.screen.fit(&review_text::alone(&self.all[*at], &self.differences[*at])));
             loop {
                 match ask("this one alone: a accept, r reject, s skip, q quit")? {
                     Some('a') => self.accept(&[*at])?,
@@ -110,33 +110,28 @@ impl Dialog<'_> {
 
     fn accept(&mut self, which: &[usize]) -> Result<(), CommandError> {
         for at in which {
-            self.all[*at].accept().map_err(machinery)?;
+            self.all[*at].accept()?;
             self.tally.accepted += 1;
         }
-        println!("accepted {}", shown::names(which, self.all, 6));
+        println!("accepted {}", review_text::names(which, self.all, 6));
         Ok(())
     }
 
     fn reject(&mut self, which: &[usize]) -> Result<(), CommandError> {
         for at in which {
-            self.all[*at].reject().map_err(machinery)?;
+            self.all[*at].reject()?;
             self.tally.rejected += 1;
         }
-        println!("rejected {}", shown::names(which, self.all, 6));
+        println!("rejected {}", review_text::names(which, self.all, 6));
         Ok(())
     }
 }
 
-/// The first letter of the answer; `None` at the end of the input.
+/// Asks, and returns the first letter of the answer; `None` at the end of the input.
 fn ask(keys: &str) -> Result<Option<char>, CommandError> {
-    let failed = |why: std::io::Error| CommandError::Machinery(format!("talking to the terminal: {why}"));
     print!("{keys}: ");
-    std::io::stdout().flush().map_err(failed)?;
+    std::io::stdout().flush().map_err(CommandError::Terminal)?;
     let mut answer = String::new();
-    let length = std::io::stdin().lock().read_line(&mut answer).map_err(failed)?;
+    let length = std::io::stdin().lock().read_line(&mut answer).map_err(CommandError::Terminal)?;
     Ok((length > 0).then(|| answer.trim().chars().next().unwrap_or('?')))
-}
-
-fn machinery(why: PendingError) -> CommandError {
-    CommandError::Machinery(why.to_string())
 }

@@ -1,42 +1,49 @@
-//! `rxpath run`: the matrix, its table of verdicts, its exit code.
+//! `rxpath run`: runs cases on kernels, prints their verdicts and writes reports.
 
+use std::fs::File;
+use std::io::{self, Write};
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 
-use super::arguments::{AccelChoice, Common, ModeChoice, RunOptions};
+use super::arguments::{AccelChoice, Common, ModeChoice, RunArguments};
 use super::error::CommandError;
+use super::fetch;
 use crate::kernel::Fetched;
-use crate::report::{FetchBars, MatrixBars, Overview, Screen, sweeps, terminal};
+use crate::report::{MatrixBars, Overview, Screen, junit, sweeps, terminal};
 use crate::suite::native::{self, Wanted};
 use crate::suite::{MatrixOptions, Project, ProjectError, Results, choose, run_matrix};
-use crate::vm::{Accelerator, RunLimits, cancel_on_signals};
+use crate::vm::{Accelerator, RunLimits, VmError, cancel_on_signals, is_cancelled};
 
-/// insta learns from its environment what a difference means: here, a pending snapshot and nothing else.
+/// insta's settings: a difference writes a pending snapshot and does nothing else. insta reads them from the environment only.
 const INSTA: [(&str, &str); 3] = [("INSTA_FORCE_PASS", "1"), ("INSTA_OUTPUT", "none"), ("INSTA_UPDATE", "new")];
 
-/// Runs the matrix.
-pub fn run(common: &Common, options: &RunOptions) -> Result<u8, CommandError> {
-    settle_insta()?;
-    let project = Project::open(&common.project(&options.packages))?;
-    let all = project.cases_for(&options.cases)?;
-    let cases = choose(&all, &options.cases)?;
-    let series = project.pins.select(&options.kernels)?;
+/// Runs the cases. The exit code is that of the worst verdict, or 1 if repeated runs differ.
+pub(crate) fn run(common: &Common, arguments: &RunArguments) -> Result<u8, CommandError> {
+    restart_for_insta()?;
+    let project = Project::open(&common.project(&arguments.packages))?;
+    let all = project.cases_for(&arguments.cases)?;
+    let cases = choose(&all, &arguments.cases)?;
+    let series = project.pins.select(&arguments.kernels)?;
+    // Before any guest runs: a file that cannot be written should not waste a run.
+    let junit_file = match &arguments.junit {
+        Some(file) => Some((file, create(file).map_err(CommandError::write(file))?)),
+        None => None,
+    };
     cancel_on_signals();
-    let bars = FetchBars::new();
-    let fetched = project.fetch(&series, &|progress| bars.show(progress))?;
-    bars.finish();
-    let jobs = options.jobs.map_or_else(default_jobs, usize::from);
-    let accelerator = accelerator(options, &project, &fetched)?;
+    let fetched = fetch(&project, &series)?;
+    let jobs = arguments.jobs.map_or_else(default_jobs, usize::from);
+    let accelerator = accelerator(arguments, &project, &fetched)?;
     let matrix = MatrixOptions {
         jobs,
         limits: RunLimits { keep_failures: Some(project.cache.root().join("failures")), ..RunLimits::default() },
-        // What a snapshot holds is what exact mode shows.
+        // Snapshots hold the results of exact mode.
         propose: accelerator == Accelerator::Exact,
         accelerator,
-        save_captures: options.save_capture.clone(),
+        save_captures: arguments.save_capture.clone(),
     };
     let mut digests = terminal::Digests::new();
-    let mut last: Option<Results> = None;
-    for _ in 0..options.repeat {
+    let mut worst: Option<Results> = None;
+    for _ in 0..arguments.repeat {
         let bars = MatrixBars::new(cases.len() * fetched.kernels.len());
         let results = run_matrix(&cases, &fetched, &project.images(), &project.snapshots(), &matrix, &bars);
         bars.finish();
@@ -45,40 +52,42 @@ pub fn run(common: &Common, options: &RunOptions) -> Result<u8, CommandError> {
             let seen = digests.entry((one.case.to_string(), one.kernel.to_string())).or_default();
             *seen.entry((one.capture_digest.clone(), one.timing_digest.clone())).or_default() += 1;
         }
-        let worst_so_far = last.as_ref().is_some_and(|last| last.worst() > results.worst());
-        if !worst_so_far {
-            last = Some(results);
+        if worst.as_ref().is_none_or(|worst| worst.worst() <= results.worst()) {
+            worst = Some(results);
         }
-        if crate::vm::is_cancelled() {
-            return Err(CommandError::Machinery("interrupted".to_owned()));
+        if is_cancelled() {
+            return Err(VmError::Interrupted.into());
         }
     }
-    let Some(results) = last else { return Ok(0) };
-    // For `rxpath report` and `rxpath review`, without being asked; where it cannot be written, only they miss it.
+    let Some(results) = worst else { return Ok(0) };
+    // The default input of `rxpath report` and `rxpath review`. A run does not need it, so an error is ignored.
     let _ = results.save(&project.last_results());
-    if let Some(file) = &options.json {
-        write_json(file, &results)?;
+    if let Some(file) = &arguments.json {
+        results.save(file).map_err(CommandError::write(file))?;
     }
-    if let Some(folder) = &options.html {
+    if let Some((file, mut open)) = junit_file {
+        open.write_all(junit::junit(&results)?.as_bytes()).map_err(CommandError::write(file))?;
+    }
+    if let Some(folder) = &arguments.html {
         super::report::write_html(&Overview::of(&results), folder)?;
     }
     print!("{}", Screen::of_output().fit(&terminal::results(&results)));
     print!("{}", sweeps::sweeps(&results));
-    if options.repeat > 1 {
-        print!("{}", terminal::digests(options.repeat, &digests));
+    if arguments.repeat > 1 {
+        print!("{}", terminal::digests(arguments.repeat, &digests));
     }
     let varied = matrix.accelerator == Accelerator::Exact && digests.values().any(|seen| seen.len() > 1);
     Ok(results.worst().exit_code().max(u8::from(varied)))
 }
 
-/// What executes the guests; says so where the user ought to know.
-fn accelerator(options: &RunOptions, project: &Project, fetched: &Fetched) -> Result<Accelerator, CommandError> {
-    let wanted = match (options.mode, options.accel) {
+/// Chooses what executes the guests, and prints a note if that needs an explanation.
+fn accelerator(arguments: &RunArguments, project: &Project, fetched: &Fetched) -> Result<Accelerator, CommandError> {
+    let wanted = match (arguments.mode, arguments.accel) {
         (Some(ModeChoice::Exact) | None, None) => return Ok(Accelerator::Exact),
         (Some(ModeChoice::Exact), Some(_)) => {
-            let why =
-                "--accel belongs to --mode native: exact mode has only one way to run, QEMU's counted instructions";
-            return Err(CommandError::Request(why.to_owned()));
+            let text =
+                "--accel needs --mode native: exact mode always uses QEMU's translator, which counts instructions";
+            return Err(CommandError::Request(text.to_owned()));
         }
         (_, Some(AccelChoice::Kvm)) => Wanted::Kvm,
         (_, Some(AccelChoice::Tcg)) => Wanted::Translator,
@@ -95,15 +104,19 @@ fn default_jobs() -> usize {
     std::thread::available_parallelism().map_or(1, |count| count.get())
 }
 
-/// Starts this command over with insta's settings in its environment, where insta reads them.
-fn settle_insta() -> Result<(), CommandError> {
+/// Restarts this command with insta's settings in its environment, unless they are there.
+fn restart_for_insta() -> Result<(), CommandError> {
     if std::env::var_os(INSTA[0].0).is_some() {
         return Ok(());
     }
-    let why = std::process::Command::new("/proc/self/exe").args(std::env::args_os().skip(1)).envs(INSTA).exec();
-    Err(CommandError::Machinery(format!("starting over with insta's settings: {why}")))
+    let error = std::process::Command::new("/proc/self/exe").args(std::env::args_os().skip(1)).envs(INSTA).exec();
+    Err(CommandError::Restart(error))
 }
 
-fn write_json(file: &std::path::Path, results: &Results) -> Result<(), CommandError> {
-    results.save(file).map_err(|why| CommandError::Machinery(format!("writing {}: {why}", file.display())))
+/// Creates a file and the folders above it.
+fn create(file: &Path) -> io::Result<File> {
+    if let Some(folder) = file.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    File::create(file)
 }

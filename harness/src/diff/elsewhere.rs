@@ -13,7 +13,7 @@ type Counts = BTreeMap<String, HashMap<Arc<str>, usize>>;
 
 /// Replaces the reason "not seen here" by the part of the case where the other kernel calls the function: a part in
 /// which it has more lines there than in the kernel that has it here.
-pub fn point_elsewhere(parts: &mut [(&str, &mut ExplainedDiff)]) {
+pub(crate) fn point_elsewhere(parts: &mut [(&str, &mut ExplainedDiff)]) {
     let old = counts(parts, |line| line.old.as_ref());
     let new = counts(parts, |line| line.new.as_ref());
     for (part, explained) in parts {

@@ -39,7 +39,7 @@ impl TimingLine {
 
 /// Pairs the operations of two kernels: first those of the old kernel in its order, then those that only the new one
 /// has.
-pub fn side_by_side(old: &[(String, OperationCost)], new: &[(String, OperationCost)]) -> Vec<TimingLine> {
+pub(crate) fn side_by_side(old: &[(String, OperationCost)], new: &[(String, OperationCost)]) -> Vec<TimingLine> {
     let of = |side: &[(String, OperationCost)], name: &str| {
         side.iter().find(|(known, _)| known == name).map(|(_, cost)| *cost)
     };

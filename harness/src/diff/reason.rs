@@ -4,12 +4,14 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::path_diff::{Change, DiffLine, PathDiff};
+#[cfg(test)]
+use crate::path::canonical;
 use crate::path::cost::Costs;
-use crate::path::{PathEntry, PathNode, canonical};
+use crate::path::{PathEntry, PathNode};
 use crate::trace::{Presence, Symbols};
 
 /// What one kernel's symbols say about functions, by canonical name.
-pub trait SymbolFacts {
+pub(crate) trait SymbolFacts {
     /// The kernel's name, such as `6.12`.
     fn kernel(&self) -> &str;
     /// Whether the kernel has a function of this name, with or without a compiler's suffix.
@@ -22,7 +24,7 @@ pub trait SymbolFacts {
 
 /// A kernel's name and symbol table.
 #[derive(Clone, Copy, Debug)]
-pub struct NamedSymbols<'s> {
+pub(crate) struct NamedSymbols<'s> {
     pub kernel: &'s str,
     pub symbols: &'s Symbols,
 }
@@ -40,7 +42,7 @@ impl SymbolFacts for NamedSymbols<'_> {
 /// Symbol facts of a test.
 #[cfg(test)]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SymbolSet {
+pub(crate) struct SymbolSet {
     kernel: String,
     existing: HashSet<String>,
     traceable: HashSet<String>,
@@ -49,7 +51,7 @@ pub struct SymbolSet {
 #[cfg(test)]
 impl SymbolSet {
     /// Builds facts from lists of raw names: all functions (kallsyms), and those that can be traced.
-    pub fn new<'n>(
+    pub(crate) fn new<'n>(
         kernel: &str,
         existing: impl IntoIterator<Item = &'n str>,
         traceable: impl IntoIterator<Item = &'n str>,
@@ -158,7 +160,7 @@ pub struct ExplainedDiff {
 }
 
 /// Finds the reason of every change and the cost of every line.
-pub fn explain(
+pub(crate) fn explain(
     diff: PathDiff,
     (old, old_costs): (&dyn SymbolFacts, &Costs),
     (new, new_costs): (&dyn SymbolFacts, &Costs),
@@ -181,7 +183,7 @@ pub fn explain(
 
 /// Whether the symbols allow that `from` was renamed to `to`: the new kernel cannot trace the old name, nor the old
 /// kernel the new one. For [`super::Knowledge::plausible`].
-pub fn could_be_renamed(old: &dyn SymbolFacts, new: &dyn SymbolFacts, from: &str, to: &str) -> bool {
+pub(crate) fn could_be_renamed(old: &dyn SymbolFacts, new: &dyn SymbolFacts, from: &str, to: &str) -> bool {
     !new.is_traceable(from) && !old.is_traceable(to)
 }
 

@@ -54,7 +54,7 @@ enum Member {
 
 impl Siblings<'_, '_> {
     /// Aligns two lists of siblings.
-    pub fn align(&self, old: &[usize], new: &[usize]) -> Vec<Item> {
+    pub(super) fn align(&self, old: &[usize], new: &[usize]) -> Vec<Item> {
         let equal = |(old, new): &(&usize, &usize)| self.old.equals(**old, self.new, **new);
         let before = old.iter().zip(new).take_while(equal).count();
         let after = old[before..].iter().rev().zip(new[before..].iter().rev()).take_while(equal).count();

@@ -27,7 +27,7 @@ pub(super) struct Side<'a> {
 
 impl<'a> Side<'a> {
     /// The children of a node in order, or the roots for `None`.
-    pub fn children(&self, node: Option<usize>) -> Vec<usize> {
+    pub(super) fn children(&self, node: Option<usize>) -> Vec<usize> {
         let (mut at, end) = match node {
             Some(node) => (node + 1, self.ends[node]),
             None => (0, self.nodes.len()),
@@ -41,21 +41,21 @@ impl<'a> Side<'a> {
     }
 
     /// The number of nodes in the subtree, including the node itself.
-    pub fn size(&self, node: usize) -> usize {
+    pub(super) fn size(&self, node: usize) -> usize {
         self.ends[node] - node
     }
 
     /// The fingerprint of the node's subtree.
-    pub fn whole(&self, node: usize) -> Fingerprint {
+    pub(super) fn whole(&self, node: usize) -> Fingerprint {
         self.whole[node]
     }
 
-    pub fn equals(&self, node: usize, other: &Self, at: usize) -> bool {
+    pub(super) fn equals(&self, node: usize, other: &Self, at: usize) -> bool {
         self.whole[node] == other.whole[at] && self.size(node) == other.size(at)
     }
 
     /// Whether two subtrees are equal apart from how often they run.
-    pub fn equals_but_for_times(&self, node: usize, other: &Self, at: usize) -> bool {
+    pub(super) fn equals_but_for_times(&self, node: usize, other: &Self, at: usize) -> bool {
         self.body[node] == other.body[at] && self.size(node) == other.size(at)
     }
 }

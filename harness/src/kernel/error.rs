@@ -146,8 +146,10 @@ pub enum ContentError {
     Missing(&'static str),
     #[error("its image does not name its release")]
     NoRelease,
-    #[error("expected an ELF file with a .modinfo section")]
+    #[error("expected a .modinfo section, found none")]
     NoModuleInfo,
+    #[error("expected a 64-bit ELF file")]
+    Elf(#[from] object::read::Error),
     #[error("dpkg-deb failed ({status}): {stderr}")]
     Dpkg {
         status: ExitStatus,
@@ -248,8 +250,8 @@ impl KernelError {
         Self::Io { path: path.to_owned(), action, source }
     }
 
-    pub(super) fn content(what: impl Into<String>, source: impl Into<ContentError>) -> Self {
-        Self::Content { what: what.into(), source: source.into() }
+    pub(super) fn content(what: String, source: impl Into<ContentError>) -> Self {
+        Self::Content { what, source: source.into() }
     }
 }
 

@@ -81,9 +81,9 @@ impl Loading<'_> {
         }
         let file = self.index.files.get(name).ok_or_else(|| self.index.unknown(self.release, name, dependent))?;
         let damaged =
-            |error| KernelError::Content { what: format!("module {name} of kernel {}", self.release), source: error };
+            |error: ContentError| KernelError::content(format!("module {name} of kernel {}", self.release), error);
         let bytes = unpack(file, (self.read)(file)?).map_err(|error| damaged(error.into()))?;
-        let needs = needs(&bytes).ok_or_else(|| damaged(ContentError::NoModuleInfo))?;
+        let needs = needs(&bytes).map_err(damaged)?;
         for needed in needs.hard {
             self.add(&needed, Some(name))?;
         }
@@ -133,12 +133,12 @@ struct Needs {
 }
 
 /// Reads a module's `.modinfo` section: texts `key=value`, each ended by a zero byte (include/linux/moduleparam.h).
-fn needs(elf: &[u8]) -> Option<Needs> {
-    let header = FileHeader64::<LittleEndian>::parse(elf).ok()?;
-    let sections = header.sections(LittleEndian, elf).ok()?;
-    let (_, modinfo) = sections.section_by_name(LittleEndian, b".modinfo")?;
+fn needs(elf: &[u8]) -> Result<Needs, ContentError> {
+    let sections = FileHeader64::<LittleEndian>::parse(elf)?.sections(LittleEndian, elf)?;
+    let section = sections.section_by_name(LittleEndian, b".modinfo");
+    let (_, modinfo) = section.ok_or(ContentError::NoModuleInfo)?;
     let mut needs = Needs::default();
-    for text in modinfo.data(LittleEndian, elf).ok()?.split(|byte| *byte == 0) {
+    for text in modinfo.data(LittleEndian, elf)?.split(|byte| *byte == 0) {
         let text = String::from_utf8_lossy(text);
         if let Some(list) = text.strip_prefix("depends=") {
             needs.hard.extend(list.split(',').filter(|name| !name.is_empty()).map(plain));
@@ -148,7 +148,7 @@ fn needs(elf: &[u8]) -> Option<Needs> {
             needs.soft.extend(before.split_whitespace().map(plain));
         }
     }
-    Some(needs)
+    Ok(needs)
 }
 
 #[cfg(test)]
@@ -171,11 +171,13 @@ pub(super) mod tests {
             header[32..40].copy_from_slice(&(size as u64).to_le_bytes());
             elf.extend_from_slice(&header);
         };
+        header(0, 0, 0);
         header(0, 64, names.len());
         header(1, 64 + names.len(), modinfo.len());
         elf[40..48].copy_from_slice(&(table as u64).to_le_bytes());
         elf[58] = 64;
-        elf[60] = 2;
+        elf[60] = 3;
+        elf[62] = 1;
         elf
     }
 
@@ -255,8 +257,8 @@ pub(super) mod tests {
     proptest::proptest! {
         #[test]
         fn a_damaged_module_does_not_cause_a_panic(
-            flips in proptest::collection::vec((0_usize..240, proptest::num::u8::ANY), 1..8),
-            cut in 0_usize..260,
+            flips in proptest::collection::vec((0_usize..280, proptest::num::u8::ANY), 1..8),
+            cut in 0_usize..300,
         ) {
             let mut elf = module_with(b"depends=a,b\0");
             for (at, value) in flips {

@@ -167,12 +167,8 @@ impl Parts {
 
     /// Checks that no part is missing, unpacks the image, and returns the folder of the kernel.
     fn finish(self, locked: &LockedKernel) -> Result<PathBuf, KernelError> {
-        let unusable = |error| KernelError::Content {
-            what: format!("kernel {} {}", locked.series, locked.version),
-            source: error,
-        };
-        let files = self.files().map_err(unusable)?;
-        for (name, bytes) in files {
+        let unusable = |error| KernelError::content(format!("kernel {} {}", locked.series, locked.version), error);
+        for (name, bytes) in self.files().map_err(unusable)? {
             let path = self.folder.join(name);
             fs::write(&path, bytes).map_err(CacheError::io("write", &path))?;
         }

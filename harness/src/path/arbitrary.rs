@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::{CallPath, PathEntry, PathNode};
 
 /// Well-formed paths of up to 120 nodes: few names, so that repeats are common, and some odd ones.
-pub fn paths() -> impl Strategy<Value = CallPath> {
+pub(crate) fn paths() -> impl Strategy<Value = CallPath> {
     let name = prop_oneof![20 => "[a-d]", 1 => "(?s).{0,4}", 1 => Just("~ sleeps ×2".to_owned())];
     let entry = (0..20u8, name).prop_map(|(kind, name)| match kind {
         0 => PathEntry::Sleeps,

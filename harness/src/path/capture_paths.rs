@@ -15,7 +15,7 @@ use crate::trace::{CallForests, Node, NodeKind, TaskKey};
 
 /// An actor's name and those of its steps.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Role {
+pub(crate) struct Role {
     pub name: String,
     /// By step index.
     pub steps: Vec<String>,
@@ -37,7 +37,7 @@ pub enum Stream {
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct CapturePaths {
+pub(crate) struct CapturePaths {
     /// By stream, then by iteration. An iteration in which a stream did not run has an empty path.
     pub streams: BTreeMap<Stream, BTreeMap<u32, CallPath>>,
     /// Numbers of hard interrupts during each operation, by `(actor, step, iteration)`; absent if there were none.
@@ -49,7 +49,7 @@ pub struct CapturePaths {
 }
 
 /// What the case says about its paths.
-pub struct CaptureSettings<'s> {
+pub(crate) struct CaptureSettings<'s> {
     /// By actor index.
     pub roles: &'s [Role],
     pub rules: &'s ContextRules,
@@ -62,7 +62,7 @@ pub struct CaptureSettings<'s> {
 ///
 /// The caller judges what was lost while recording ([`CallForests::losses`]); everything else that is missing is in
 /// [`CapturePaths::problems`].
-pub fn capture_paths(
+pub(crate) fn capture_paths(
     forests: &CallForests,
     report: &RunReport,
     symbols: &dyn FunctionNames,

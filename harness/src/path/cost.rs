@@ -31,10 +31,10 @@ pub struct TracerCost {
 const RECORDS_EVENTS: &str = "__traceiter_";
 
 /// The function that records a context switch, which happens between two tasks.
-pub const RECORDS_SWITCHES: &str = "__traceiter_sched_switch";
+pub(crate) const RECORDS_SWITCHES: &str = "__traceiter_sched_switch";
 
 /// Computes what the calls of a capture took, without the tracer.
-pub struct Costing {
+pub(crate) struct Costing {
     cost: TracerCost,
     recorders: Recorders,
     /// By CPU and stamp of each context switch: when the task that left finished its last call.
@@ -43,7 +43,7 @@ pub struct Costing {
 }
 
 impl Costing {
-    pub fn new(forests: &CallForests, names: &dyn FunctionNames, cost: TracerCost) -> Self {
+    pub(crate) fn new(forests: &CallForests, names: &dyn FunctionNames, cost: TracerCost) -> Self {
         let recorders = Recorders::among(forests, names);
         let left = forests.by_task.values().flat_map(|forest| departures(&forest.nodes, &recorders)).collect();
         Self { cost, recorders, left, clocks: OwnClocks::of(forests, cost.page) }
@@ -55,7 +55,7 @@ impl Costing {
     ///
     /// The nodes are whole trees in preorder. An interrupt on top of a call is beneath it, and is subtracted like any
     /// other call.
-    pub fn own_times(&self, nodes: &[Node]) -> Vec<u64> {
+    pub(crate) fn own_times(&self, nodes: &[Node]) -> Vec<u64> {
         let TracerCost { inside, whole, .. } = self.cost;
         let around = (whole - inside as f64).max(0.0);
         let mut own = vec![0; nodes.len()];
@@ -244,7 +244,7 @@ fn close_down_to(depth: u32, around: f64, open: &mut Vec<CostFrame>, own: &mut [
 }
 
 /// Sums each node's own time and that of its descendants, for a preorder list with these subtree ends.
-pub fn with_all_beneath(ends: &[usize], own: impl Iterator<Item = u64>) -> Vec<u64> {
+pub(crate) fn with_all_beneath(ends: &[usize], own: impl Iterator<Item = u64>) -> Vec<u64> {
     let mut before = vec![0u64];
     before.extend(own.scan(0u64, |sum, own| {
         *sum += own;
@@ -254,11 +254,11 @@ pub fn with_all_beneath(ends: &[usize], own: impl Iterator<Item = u64>) -> Vec<u
 }
 
 /// What a call of each function takes with everything it calls: the median, by canonical name.
-pub type Costs = BTreeMap<String, u64>;
+pub(crate) type Costs = BTreeMap<String, u64>;
 
 /// Samples of what calls took, by function.
 #[derive(Default)]
-pub struct CallSamples(HashMap<Arc<str>, Samples>);
+pub(crate) struct CallSamples(HashMap<Arc<str>, Samples>);
 
 #[derive(Default)]
 struct Samples {
@@ -270,7 +270,7 @@ struct Samples {
 
 impl CallSamples {
     /// Adds the finished calls of one context's trees. `costing` must be that of the same capture.
-    pub fn add(&mut self, kept: &[Kept], costing: &Costing, names: &mut NameTable) {
+    pub(crate) fn add(&mut self, kept: &[Kept], costing: &Costing, names: &mut NameTable) {
         let ends = subtree_ends(kept.iter().map(|kept| kept.depth));
         let took = with_all_beneath(&ends, kept.iter().map(|kept| kept.own));
         let leaves = |kept: &Kept| u64::from(matches!(kept.node.kind, NodeKind::SwitchOut { .. }));
@@ -292,7 +292,7 @@ impl CallSamples {
     }
 
     /// The median of each function. Shared calls count only for functions without others.
-    pub fn medians(self) -> Costs {
+    pub(crate) fn medians(self) -> Costs {
         let median = |(name, samples): (Arc<str>, Samples)| {
             let best = if samples.sound.is_empty() { samples.shared } else { samples.sound };
             Some((name.to_string(), Summary::of(&best)?.median))

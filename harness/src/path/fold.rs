@@ -12,7 +12,7 @@ const LONGEST_PERIOD: usize = 16;
 ///
 /// First, identical siblings in a row are joined. Then, from the left, the sequence whose repeats cover the most
 /// siblings is folded. A path that is already folded stays folded, and its equal neighbours are joined.
-pub fn fold(path: &CallPath) -> CallPath {
+pub(crate) fn fold(path: &CallPath) -> CallPath {
     let mut subtrees = Subtrees::default();
     // Siblings seen so far at each depth, last one first: in reverse preorder, children come before their parent.
     let mut pending: Vec<Vec<Id>> = vec![Vec::new()];

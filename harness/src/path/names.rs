@@ -30,7 +30,7 @@ const NUMBERED: [&str; 3] = ["isra", "constprop", "part"];
 /// `.llvm.HASH`, any number of them, in any order.
 ///
 /// A name that is only a suffix stays as it is.
-pub fn canonical(raw: &str) -> &str {
+pub(crate) fn canonical(raw: &str) -> &str {
     let mut name = raw;
     while let Some(shorter) = without_one_suffix(name) {
         name = shorter;

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 #[derive(Clone, Debug, Default)]
-pub struct Patterns {
+pub(crate) struct Patterns {
     exact: HashSet<String>,
     prefixes: Vec<String>,
 }
@@ -12,7 +12,7 @@ impl Patterns {
     /// Builds a set: `tcp_ack` is that name, `tcp_*` is every name that starts with `tcp_`.
     ///
     /// A `*` anywhere but at the end is an ordinary character, so it matches no symbol.
-    pub fn new<I: IntoIterator<Item = S>, S: AsRef<str>>(patterns: I) -> Self {
+    pub(crate) fn new<I: IntoIterator<Item = S>, S: AsRef<str>>(patterns: I) -> Self {
         let mut set = Self::default();
         for pattern in patterns {
             match pattern.as_ref().strip_suffix('*') {
@@ -25,12 +25,12 @@ impl Patterns {
         set
     }
 
-    pub fn extend(&mut self, other: &Self) {
+    pub(crate) fn extend(&mut self, other: &Self) {
         self.exact.extend(other.exact.iter().cloned());
         self.prefixes.extend(other.prefixes.iter().cloned());
     }
 
-    pub fn matches(&self, name: &str) -> bool {
+    pub(crate) fn matches(&self, name: &str) -> bool {
         self.exact.contains(name) || self.prefixes.iter().any(|prefix| name.starts_with(prefix.as_str()))
     }
 }

@@ -9,11 +9,11 @@ use super::data_file::{self, DataFileError};
 use super::{Patterns, canonical};
 
 /// The profile of a case that names none.
-pub const DEFAULT_PROFILE: &str = "default";
+pub(crate) const DEFAULT_PROFILE: &str = "default";
 
 /// The contents of `profiles.yaml`.
 #[derive(Clone, Debug)]
-pub struct Profiles {
+pub(crate) struct Profiles {
     groups: BTreeMap<String, Group>,
     profiles: BTreeMap<String, Vec<String>>,
     milestones: Vec<String>,
@@ -48,7 +48,7 @@ struct ProfilesFile {
 /// A case chose a profile or group that does not exist.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("no profile or group of functions is called {asked:?}: expected one of {known}")]
-pub struct UnknownProfile {
+pub(crate) struct UnknownProfile {
     pub asked: String,
     /// The names of all profiles and groups, separated by commas.
     pub known: String,
@@ -56,7 +56,7 @@ pub struct UnknownProfile {
 
 /// What the paths of one case leave out.
 #[derive(Clone, Debug, Default)]
-pub struct Filter {
+pub(crate) struct Filter {
     subtree: Patterns,
     splice: Patterns,
     preempted: Patterns,
@@ -66,7 +66,7 @@ pub struct Filter {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Visibility {
+pub(crate) enum Visibility {
     Shown,
     /// It is shown even beneath hidden functions, because the case expects it.
     Expected,
@@ -78,11 +78,11 @@ pub enum Visibility {
 
 impl Profiles {
     /// The profiles in the binary.
-    pub fn embedded() -> Result<Self, DataFileError> {
+    pub(crate) fn embedded() -> Result<Self, DataFileError> {
         Self::from_yaml(include_str!("profiles.yaml"))
     }
 
-    pub fn from_yaml(text: &str) -> Result<Self, DataFileError> {
+    pub(crate) fn from_yaml(text: &str) -> Result<Self, DataFileError> {
         let file: ProfilesFile = data_file::parse("profiles.yaml", text)?;
         for (profile, groups) in &file.profiles {
             if file.groups.contains_key(profile) {
@@ -99,7 +99,7 @@ impl Profiles {
     }
 
     /// The names that a case can choose: profiles, then groups.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.profiles.keys().chain(self.groups.keys()).map(String::as_str)
     }
 
@@ -108,7 +108,11 @@ impl Profiles {
     /// `chosen` contains names of profiles and groups, applied in order; a `-` before a name removes its groups. If it
     /// is empty, or its first name has a `-`, [`DEFAULT_PROFILE`] is applied first. `expected` contains the functions
     /// that the case expects (names, or prefixes with a `*`): they are always shown.
-    pub fn select<C: AsRef<str>, E: AsRef<str>>(&self, chosen: &[C], expected: &[E]) -> Result<Filter, UnknownProfile> {
+    pub(crate) fn select<C: AsRef<str>, E: AsRef<str>>(
+        &self,
+        chosen: &[C],
+        expected: &[E],
+    ) -> Result<Filter, UnknownProfile> {
         let mut groups: BTreeSet<&String> = BTreeSet::new();
         if chosen.first().is_none_or(|first| first.as_ref().starts_with('-')) {
             groups.extend(&self.profiles[DEFAULT_PROFILE]);
@@ -147,7 +151,7 @@ impl Profiles {
 
 impl Filter {
     /// How paths show the function with this canonical name.
-    pub fn visibility(&self, name: &str) -> Visibility {
+    pub(crate) fn visibility(&self, name: &str) -> Visibility {
         if self.expected.matches(name) {
             Visibility::Expected
         } else if self.milestones.matches(name) {
@@ -162,15 +166,15 @@ impl Filter {
     }
 
     /// Whether the function is hidden with everything it calls unless the task slept in it.
-    pub fn hides_unless_slept(&self, name: &str) -> bool {
+    pub(crate) fn hides_unless_slept(&self, name: &str) -> bool {
         self.preempted.matches(name)
     }
 
-    pub fn hides_preemption(&self) -> bool {
+    pub(crate) fn hides_preemption(&self) -> bool {
         self.hides_preemption
     }
 
-    pub fn is_expected(&self, name: &str) -> bool {
+    pub(crate) fn is_expected(&self, name: &str) -> bool {
         self.expected.matches(name)
     }
 }

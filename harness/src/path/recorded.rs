@@ -10,16 +10,16 @@ use super::steady::{Steadiness, SteadyPath, steady};
 use super::{CapturePaths, CaptureSettings, ContextRules, Profiles, Role, Stream, capture_paths, text};
 
 /// The recorded kernels.
-pub const KERNELS: [&str; 3] = ["5.10", "6.12", "7.3"];
+pub(crate) const KERNELS: [&str; 3] = ["5.10", "6.12", "7.3"];
 
 /// A receive over TCP that blocks.
-pub const RECV_TCP: Stream = Stream::Operation { actor: 0, step: 0 };
+pub(crate) const RECV_TCP: Stream = Stream::Operation { actor: 0, step: 0 };
 const RECV_UDP: Stream = Stream::Operation { actor: 0, step: 1 };
 const RECV_EMPTY: Stream = Stream::Operation { actor: 0, step: 2 };
 const SOCKET: Stream = Stream::Operation { actor: 0, step: 3 };
 const SEND_TCP: Stream = Stream::Operation { actor: 1, step: 0 };
 
-pub fn recorded(kernel: &str, profiles: &[&str], expected: &[&str]) -> CapturePaths {
+pub(crate) fn recorded(kernel: &str, profiles: &[&str], expected: &[&str]) -> CapturePaths {
     let packed: &[u8] = match kernel {
         "5.10" => include_bytes!("../../tests/data/paths/5.10.txt.xz"),
         "6.12" => include_bytes!("../../tests/data/paths/6.12.txt.xz"),
@@ -45,7 +45,7 @@ pub fn recorded(kernel: &str, profiles: &[&str], expected: &[&str]) -> CapturePa
     capture_paths(&sample.forests, &report, &sample.symbols, &settings)
 }
 
-pub fn steady_of(paths: &CapturePaths, stream: &Stream) -> SteadyPath {
+pub(crate) fn steady_of(paths: &CapturePaths, stream: &Stream) -> SteadyPath {
     match steady(&paths.streams[stream]) {
         Steadiness::Steady(steady) => steady,
         Steadiness::Inconclusive(unstable) => panic!("{stream:?}: {unstable:?}"),

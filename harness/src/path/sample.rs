@@ -11,21 +11,21 @@ use crate::trace::{CallForests, Forest, FuncAddr, Interrupted, Node, NodeKind, T
 use rxpath_guest::Marker;
 
 /// Forests and their symbols.
-pub struct Sample {
+pub(crate) struct Sample {
     pub forests: CallForests,
     pub symbols: HashMap<FuncAddr, String>,
 }
 
 impl Sample {
     /// Parses hand-written text. The time of every node is its line number, its CPU is 0.
-    pub fn parse(text: &str) -> Self {
+    pub(crate) fn parse(text: &str) -> Self {
         let lines = text.lines().zip(1..).map(|(line, time)| (time, 0, line));
         Self::from_lines(lines)
     }
 
     /// Parses a recorded capture. Before each node are the microseconds since the node before it (for a task's first
     /// node, since the start of the recording), its CPU and its depth; lines that start with `#` are comments.
-    pub fn parse_recorded(text: &str) -> Self {
+    pub(crate) fn parse_recorded(text: &str) -> Self {
         let mut now = 0;
         let lines = text.lines().filter(|line| !line.starts_with('#')).map(|line| {
             let parts: Vec<&str> = line.splitn(4, ' ').collect();
@@ -81,7 +81,7 @@ impl Sample {
     }
 
     /// Describes a node in a few words.
-    pub fn describe(&self, node: &Node) -> String {
+    pub(crate) fn describe(&self, node: &Node) -> String {
         match &node.kind {
             NodeKind::Call { func, .. } => self.symbols[func].clone(),
             NodeKind::SwitchOut { state, .. } => format!("@out {state}"),

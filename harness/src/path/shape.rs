@@ -5,19 +5,19 @@ use std::sync::Arc;
 
 use super::contexts::Kept;
 use super::profiles::{Filter, Visibility};
-use super::{CallPath, NameTable, PathEntry, PathNode, fold, subtree_ends};
+use super::{CallPath, NameTable, PathEntry, PathNode, subtree_ends};
 use crate::trace::{FuncAddr, NodeKind};
 
 /// The task that a wake-up woke.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Woken {
+pub(super) enum Woken {
     /// An actor, by name. Always shown.
     Actor(Arc<str>),
     /// Any other task, by class. Not shown if the function that woke it is hidden.
     Other(Arc<str>),
 }
 
-pub struct Shaper<'s, 'a> {
+pub(super) struct Shaper<'s, 'a> {
     pub names: &'s mut NameTable<'a>,
     pub filter: &'s Filter,
     /// Identifies the task with a pid.
@@ -27,15 +27,8 @@ pub struct Shaper<'s, 'a> {
 }
 
 impl Shaper<'_, '_> {
-    /// The folded path of one context's nodes.
-    pub fn path(&mut self, kept: &[Kept]) -> CallPath {
-        let mut path = CallPath::default();
-        self.append(kept, 0, &mut path);
-        fold(&path)
-    }
-
     /// Appends the path of the nodes at `depth`, without folding it.
-    pub fn append(&mut self, kept: &[Kept], depth: u32, path: &mut CallPath) {
+    pub(super) fn append(&mut self, kept: &[Kept], depth: u32, path: &mut CallPath) {
         let ends = subtree_ends(kept.iter().map(|kept| kept.depth));
         let mut frames: Vec<PathFrame> = Vec::new();
         let mut at = 0;
@@ -129,7 +122,9 @@ mod tests {
             _ => Woken::Other("other".into()),
         };
         let mut shaper = Shaper { names: &mut names, filter: &filter, woken: &woken, switches_recorded: true };
-        assert_eq!(text::write(&shaper.path(&separated.own)), path);
+        let mut found = CallPath::default();
+        shaper.append(&separated.own, 0, &mut found);
+        assert_eq!(text::write(&found), path);
     }
 
     #[test]

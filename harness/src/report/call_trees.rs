@@ -1,12 +1,13 @@
-//! The call trees of a capture as text, task by task: everything that was recorded, nothing folded or left out.
+//! The call trees of a capture as text, task by task: every recorded call, nothing folded.
 
 use std::fmt::Write as _;
 
 use crate::trace::{CallForests, Forest, Interrupted, Node, NodeKind, Symbols, TaskKey, shadow_stack_losses};
 
-/// The call trees of all tasks. Each line: microseconds since the first record, CPU, context (`h` hard interrupt, `s`
-/// softirq, `n` NMI), nanoseconds that the call took, the call by its nesting. `~` begins a mark between calls.
-pub fn call_trees(forests: &CallForests, symbols: &Symbols) -> String {
+/// Formats the call trees of all tasks. A line has the microseconds since the first record, the CPU, the context (`h` hard
+/// interrupt, `s` softirq, `n` NMI), the duration in nanoseconds, and the call, indented by its depth. Events between calls
+/// start with `~`.
+pub(crate) fn call_trees(forests: &CallForests, symbols: &Symbols) -> String {
     let mut out = String::new();
     let losses = forests.losses.iter().cloned().chain(shadow_stack_losses(&forests.too_deep));
     for loss in losses {
@@ -45,7 +46,7 @@ fn write_node(node: &Node, first: u64, forests: &CallForests, symbols: &Symbols,
             let name = symbols.name(*func).map_or_else(|| format!("{func:#x}"), printable);
             (end.map_or_else(|| "-".to_owned(), |end| end.saturating_sub(node.start).to_string()), name)
         }
-        NodeKind::Waking { pid } => (String::new(), format!("~ begins to wake {}", who(*pid, forests))),
+        NodeKind::Waking { pid } => (String::new(), format!("~ starts to wake {}", who(*pid, forests))),
         NodeKind::Woken { pid } => (String::new(), format!("~ wakes {}", who(*pid, forests))),
         NodeKind::SwitchOut { state, next } => {
             (String::new(), format!("~ leaves the CPU ({state}) to {}", who(*next, forests)))
@@ -64,7 +65,7 @@ fn write_node(node: &Node, first: u64, forests: &CallForests, symbols: &Symbols,
     let _ = writeln!(out, "{at:>12} {:>3} {} {took:>10}  {indent}{text}", node.cpu, context(node.interrupted));
 }
 
-/// Deeper than any kernel's shadow stack; a hostile file may claim more.
+/// More than the depth of any kernel's shadow stack; a hostile file may claim a greater depth.
 const MOST_INDENT: usize = 256;
 
 fn context(interrupted: Interrupted) -> String {
@@ -74,7 +75,7 @@ fn context(interrupted: Interrupted) -> String {
         .collect()
 }
 
-/// A name out of a file, without what a terminal would obey.
+/// Replaces control characters, which a terminal would obey.
 fn printable(name: &str) -> String {
     name.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
 }

@@ -1,11 +1,11 @@
-//! The words for what happened to a line of a diff.
+//! Words and numbers for one line of a diff.
 
-use crate::diff::{Change, Cost, DiffLine};
+use crate::diff::{Change, Cost, DiffLine, ExplainedDiff, Reason};
 use crate::path::cost::Costs;
 use crate::path::{CallPath, PathEntry, PathNode};
 
-/// A diff's sign of this line: ` `, `+`, `-` or `~`.
-pub fn sign(line: &DiffLine) -> char {
+/// The sign that a diff puts before a line: ` `, `+`, `-` or `~`.
+pub(crate) fn sign(line: &DiffLine) -> char {
     match &line.change {
         Change::Same => ' ',
         Change::New | Change::SplicedIn => '+',
@@ -16,8 +16,8 @@ pub fn sign(line: &DiffLine) -> char {
     }
 }
 
-/// What happened; empty for a line that is the same.
-pub fn kind(line: &DiffLine) -> String {
+/// Says what changed; empty for a line that is the same.
+pub(crate) fn kind(line: &DiffLine) -> String {
     match &line.change {
         Change::Same => String::new(),
         Change::New => "new".to_owned(),
@@ -31,8 +31,19 @@ pub fn kind(line: &DiffLine) -> String {
     }
 }
 
-/// What the function of a changed line takes with all that it calls; `None` where that is not known, or nothing changed.
-pub fn cost(line: &DiffLine, cost: Cost) -> Option<String> {
+/// Says what changed and why: `new: no such symbol in 5.10`; empty for a line that is the same.
+pub(crate) fn kind_and_reason(explained: &ExplainedDiff, at: usize) -> String {
+    let (line, reason) = (&explained.diff.lines[at], explained.reasons[at].as_ref());
+    let kind = match (&line.change, reason) {
+        (Change::Renamed { from, .. }, Some(Reason::BothNames { .. })) => format!("in place of {from}"),
+        _ => kind(line),
+    };
+    let reason = reason.map(|reason| reason.sentence());
+    Some(kind).filter(|kind| !kind.is_empty()).into_iter().chain(reason).collect::<Vec<_>>().join(": ")
+}
+
+/// Says what the function of a changed line costs, including its callees; `None` if that is unknown or nothing changed.
+pub(crate) fn cost(line: &DiffLine, cost: Cost) -> Option<String> {
     match (&line.change, cost.old, cost.new) {
         (Change::Same | Change::Moved { .. }, ..) | (_, None, None) => None,
         (_, Some(one), None) | (_, None, Some(one)) => Some(format!("{} instructions", grouped(one))),
@@ -41,15 +52,15 @@ pub fn cost(line: &DiffLine, cost: Cost) -> Option<String> {
     }
 }
 
-/// What is to be known of the costs beside a path's calls; `None` if there are none.
-pub fn about_costs(path: &CallPath, costs: &Costs) -> Option<&'static str> {
+/// Explains the numbers beside a path's calls; `None` if there are none.
+pub(crate) fn about_costs(path: &CallPath, costs: &Costs) -> Option<&'static str> {
     let is_switch =
         |node: &PathNode| matches!(node.entry, PathEntry::Sleeps | PathEntry::Wakes(_) | PathEntry::Preempted);
     match (costs.is_empty(), path.nodes.iter().any(is_switch)) {
         (true, _) => None,
-        (false, false) => Some("instructions of a call with all that it calls, median"),
+        (false, false) => Some("median instructions of a call, including its callees"),
         (false, true) => Some(
-            "instructions of a call with all that it calls, median; around a sleep or a wake-up hundreds too many, on 5.10 up to 2,000",
+            "median instructions of a call, including its callees; around a sleep or a wake-up they are hundreds too high (on 5.10 up to 2,000)",
         ),
     }
 }
@@ -62,8 +73,13 @@ fn times(count: u32) -> String {
     }
 }
 
-/// A number of instructions or nanoseconds, its digits in groups of three.
-pub fn grouped(number: u64) -> String {
+/// Formats a count with its noun: `1 snapshot`, `2 snapshots`.
+pub(crate) fn count(number: usize, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
+/// Formats a number with its digits in groups of three: `12,345`.
+pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut out = String::new();
     for (index, digit) in digits.chars().enumerate() {
@@ -75,7 +91,7 @@ pub fn grouped(number: u64) -> String {
     out
 }
 
-/// A share as percent with its sign: `+4.2 %`.
-pub fn percent(from: u64, to: u64) -> String {
+/// Formats a change in percent with its sign: `+4.2 %`.
+pub(crate) fn percent(from: u64, to: u64) -> String {
     if from == 0 { "from 0".to_owned() } else { format!("{:+.1} %", (to as f64 / from as f64 - 1.0) * 100.0) }
 }

@@ -1,4 +1,4 @@
-//! A diff as JSON, for other programs: types with a version, which serde writes and reads.
+//! A diff as JSON, for other programs: versioned types that serde writes and reads.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,133 +7,122 @@ use crate::diff::{Absence, Change, ExplainedDiff, OperationCost, Reason, TimingL
 use crate::path::text;
 use crate::suite::CaseDiff;
 
-/// The version of [`DiffReport`]; raised when a field changes its meaning or goes.
-pub const DIFF_VERSION: u32 = 1;
+/// The version of [`DiffReport`]; raised when a field changes its meaning or is removed.
+pub(crate) const DIFF_VERSION: u32 = 1;
 
-/// What changed from one kernel to another.
+/// What changed between two kernels.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct DiffReport {
-    /// [`DIFF_VERSION`].
-    pub version: u32,
+pub(crate) struct DiffReport {
+    pub(crate) version: u32,
     /// The old kernel's series.
-    pub from: String,
+    pub(crate) from: String,
     /// The new kernel's series.
-    pub to: String,
-    /// By case.
-    pub cases: Vec<CaseReport>,
+    pub(crate) to: String,
+    pub(crate) cases: Vec<CaseReport>,
 }
 
-/// One case.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct CaseReport {
-    pub case: CaseName,
-    /// Operations, then contexts; empty if only timings were asked for.
-    pub sections: Vec<SectionReport>,
-    /// By operation; `null` if timings were not asked for, or not accepted for both kernels.
-    pub timings: Option<Vec<TimingReport>>,
+pub(crate) struct CaseReport {
+    pub(crate) case: CaseName,
+    /// Operations, then contexts; empty if only timings were requested.
+    pub(crate) sections: Vec<SectionReport>,
+    /// By operation; `null` if timings were not requested, or not accepted for both kernels.
+    pub(crate) timings: Option<Vec<TimingReport>>,
 }
 
 /// The path of one operation or context.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct SectionReport {
+pub(crate) struct SectionReport {
     /// `receiver.recv`, `softirq`.
-    pub name: String,
-    /// How many of the lines changed.
-    pub changed: usize,
-    /// All lines of both paths, in preorder, those that did not change too.
-    pub lines: Vec<LineReport>,
+    pub(crate) name: String,
+    /// The number of changed lines.
+    pub(crate) changed: usize,
+    /// All lines of both paths, in preorder, including unchanged ones.
+    pub(crate) lines: Vec<LineReport>,
 }
 
-/// One line.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct LineReport {
-    /// Nesting, from 0.
-    pub depth: u32,
-    /// The function or mark as a snapshot shows it, in the new path if it stands there.
-    pub text: String,
-    /// What happened to it.
+pub(crate) struct LineReport {
+    /// Depth in the call tree, from 0.
+    pub(crate) depth: u32,
+    /// The function or mark as in a snapshot; that of the new path if both have the line.
+    pub(crate) text: String,
     #[serde(flatten)]
-    pub change: ChangeReport,
-    /// Why, where symbols tell.
+    pub(crate) change: ChangeReport,
+    /// Why it changed, where the kernels' symbols show it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<ReasonReport>,
-    /// What its function takes in the old kernel with all that it calls: instructions, median of its calls there.
+    pub(crate) reason: Option<ReasonReport>,
+    /// The median cost of its function in the old kernel, in instructions, including its callees.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub old_cost: Option<u64>,
+    pub(crate) old_cost: Option<u64>,
     /// The same in the new kernel.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub new_cost: Option<u64>,
+    pub(crate) new_cost: Option<u64>,
 }
 
-/// What happened to a line.
+/// How a line changed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "change", rename_all = "snake_case")]
-pub enum ChangeReport {
-    /// Nothing.
+pub(crate) enum ChangeReport {
     Same,
     /// Only in the new path.
     New,
     /// Only in the old path.
     Gone,
-    /// The same work under another name.
+    /// The same work under a different name.
     Renamed {
-        /// The name in the old path.
         old_name: String,
     },
-    /// It stood elsewhere in the old path.
+    /// It was at a different place in the old path.
     MovedHere {
-        /// Index of the line where it stood.
+        /// Index of the line of the old place.
         counterpart: usize,
     },
-    /// It stands elsewhere in the new path.
+    /// It is at a different place in the new path.
     MovedAway {
-        /// Index of the line where it stands.
+        /// Index of the line of the new place.
         counterpart: usize,
     },
-    /// A level that the new path has around what the old one had already.
+    /// A call that only the new path has, around calls that both have.
     LevelAppeared,
-    /// A level that the old path had around what is still there.
+    /// A call that only the old path has, around calls that both have.
     LevelDisappeared,
-    /// It comes more or less often in a row.
+    /// It is repeated a different number of times.
     Times {
-        /// How often in the old path.
         old_times: u32,
-        /// How often in the new path.
         new_times: u32,
     },
 }
 
-/// Why a line changed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ReasonReport {
+pub(crate) struct ReasonReport {
     /// One of `no_symbol`, `not_traceable`, `not_seen`, `unknown`, `renamed`, `both_names`, `same_path`, `other_part`, `elsewhere`.
-    pub code: String,
-    /// The same in words, with the kernel that it speaks of.
-    pub text: String,
+    pub(crate) code: String,
+    /// The same in words, with the name of the kernel.
+    pub(crate) text: String,
 }
 
-/// What one operation costs.
+/// The costs of one operation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TimingReport {
-    /// The operation or measure.
-    pub name: String,
-    /// In the old kernel; `null` if it was not measured there.
-    pub old: Option<CostReport>,
-    /// In the new kernel; `null` if it was not measured there.
-    pub new: Option<CostReport>,
+pub(crate) struct TimingReport {
+    /// The operation or measured function.
+    pub(crate) name: String,
+    /// `null` if it was not measured in the old kernel.
+    pub(crate) old: Option<CostReport>,
+    /// `null` if it was not measured in the new kernel.
+    pub(crate) new: Option<CostReport>,
 }
 
-/// A cost in one kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CostReport {
-    /// Median over the iterations; on the CPU, if the operation slept.
-    pub instructions: u64,
-    /// Context switches away from its task.
-    pub switches: u32,
+pub(crate) struct CostReport {
+    /// Median over the iterations; without the time asleep.
+    pub(crate) instructions: u64,
+    /// Context switches away from the task.
+    pub(crate) switches: u32,
 }
 
-/// The report of cases that were compared between the same two kernels.
-pub fn diff_report(from: &str, to: &str, cases: &[CaseDiff]) -> DiffReport {
+/// Builds the report of cases that were compared between the same two kernels.
+pub(crate) fn diff_report(from: &str, to: &str, cases: &[CaseDiff]) -> DiffReport {
     let case = |diff: &CaseDiff| CaseReport {
         case: diff.case.clone(),
         sections: diff.sections.iter().map(|one| section(&one.name, &one.explained)).collect(),

@@ -1,4 +1,4 @@
-//! A diff as Markdown, for a pull request or a job's summary.
+//! A diff as Markdown, for a pull request or a job summary.
 
 use std::fmt::Write as _;
 
@@ -6,8 +6,8 @@ use super::diff_words;
 use crate::diff::TimingLine;
 use crate::suite::CaseDiff;
 
-/// What changed from the old kernel to the new one. `diff` blocks colour what is new, gone (`-`) and not alike (`!`).
-pub fn diff_markdown(diff: &CaseDiff, context: usize) -> String {
+/// Formats what changed from the old kernel to the new one. GitHub colours the lines of a `diff` block by `+`, `-` and `!`.
+pub(crate) fn diff_markdown(diff: &CaseDiff, context: usize) -> String {
     let CaseDiff { case, old, new, .. } = diff;
     let mut out = format!("## `{case}`: from {old} (−) to {new} (+)\n");
     if let Some(timings) = &diff.timings {

@@ -1,11 +1,11 @@
-//! A small diff that the tests of this folder print.
+//! A small diff for the tests of this folder.
 
 use crate::diff::{Knowledge, OperationCost, Renames, SymbolSet, align, could_be_renamed, explain, side_by_side};
 use crate::path::cost::Costs;
 use crate::path::text::parse;
 use crate::suite::{CaseDiff, SectionDiff};
 
-/// One renamed call, one new level, one call that is gone, one that comes more often; costs of two operations.
+/// A diff with a renamed call, a new level, a call that is gone and one that occurs more often; and costs of two operations.
 pub(super) fn sample() -> CaseDiff {
     let old = parse("s\n  sockfd_lookup_light\n  a\n  b\n  c\n  tcp_recvmsg\n    d\n  kept\n  x\n").unwrap();
     let new = parse("s\n  fdget\n  a\n  b\n  c\n  tcp_recvmsg\n    tcp_recvmsg_locked\n      d\n  x ×2\n").unwrap();

@@ -1,18 +1,20 @@
-//! A diff as text for a terminal, a log or a pipe.
+//! Diffs and the matrix of kernels as text for a terminal, a log or a pipe.
 
 use std::fmt::Write as _;
 
-use super::diff_words;
-use crate::diff::TimingLine;
+use super::change_words::count;
+use super::diff_words::{self, Words};
+use super::styled::{MARK, Styled, of_sign};
+use crate::diff::{Matrix, TimingLine};
 use crate::suite::CaseDiff;
 
-/// Where the reasons begin, in columns, if the lines are no longer than that.
+/// The column at which reasons start, behind lines that are no longer than that.
 const REASONS_AT: usize = 60;
 
-/// What changed from the old kernel to the new one: every change with its kind and reason, where it stands.
-pub fn diff_terminal(diff: &CaseDiff, context: usize) -> String {
+/// Formats what changed from the old kernel to the new one, with `context` unchanged lines around each change.
+pub(crate) fn diff_terminal(diff: &CaseDiff, context: usize) -> Styled {
     let CaseDiff { case, old, new, .. } = diff;
-    let mut out = format!("{case}: from {old} (-) to {new} (+)\n");
+    let mut out = Styled::from(format!("{case}: from {old} (-) to {new} (+)\n"));
     if let Some(timings) = &diff.timings {
         write_timings(diff, timings, &mut out);
     }
@@ -20,31 +22,57 @@ pub fn diff_terminal(diff: &CaseDiff, context: usize) -> String {
         let _ = writeln!(out, "\n{}: {}", section.name, diff_words::section(&section.explained));
         for (index, hunk) in section.explained.diff.hunks(context).into_iter().enumerate() {
             if index > 0 {
-                out.push_str("  ...\n");
+                let _ = writeln!(out, "  ...");
             }
             for words in hunk.filter_map(|at| diff_words::line(&section.explained, at)) {
-                let text = format!("{} {}", words.sign, words.line);
-                let _ = match words.why.is_empty() {
-                    true => writeln!(out, "{text}"),
-                    false => writeln!(out, "{text:<REASONS_AT$}  {}", words.why),
-                };
+                write_line(&words, &mut out);
             }
         }
     }
     out
 }
 
-fn write_timings(diff: &CaseDiff, timings: &[TimingLine], out: &mut String) {
+/// Writes a line of a diff with its reason, in the colour of its sign.
+pub(super) fn write_line(words: &Words, out: &mut Styled) {
+    let Words { sign, line, why, is_mark } = words;
+    let style = if *sign == ' ' && *is_mark { MARK } else { of_sign(*sign) };
+    let text = format!("{sign} {line}");
+    let _ = match why.is_empty() {
+        true => writeln!(out, "{style}{text}{style:#}"),
+        false => writeln!(out, "{style}{text:<REASONS_AT$}  {why}{style:#}"),
+    };
+}
+
+fn write_timings(diff: &CaseDiff, timings: &[TimingLine], out: &mut Styled) {
     let mut rows = vec![["instructions", diff.old.as_str(), diff.new.as_str(), "change"].map(str::to_owned)];
     rows.extend(timings.iter().map(|line| {
         [line.name.clone(), diff_words::cost(line.old), diff_words::cost(line.new), diff_words::cost_change(line)]
     }));
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
     let [name, old, new] = [width(0), width(1), width(2)];
-    out.push('\n');
+    let _ = writeln!(out);
     for [a, b, c, d] in &rows {
         let _ = writeln!(out, "{}", format!("{a:<name$}  {b:>old$}  {c:>new$}  {d}").trim_end());
     }
+}
+
+/// Formats the groups of kernels with equal paths, and where each change first appeared.
+pub(crate) fn matrix(section: &str, matrix: &Matrix) -> String {
+    let mut out = String::new();
+    let classes: Vec<String> = matrix
+        .classes
+        .iter()
+        .map(|class| class.iter().map(|index| matrix.kernels[*index].as_str()).collect::<Vec<_>>().join(" "))
+        .collect();
+    let _ = writeln!(out, "  {section}: {} ({})", count(classes.len(), "path"), classes.join(" | "));
+    for change in &matrix.changes {
+        let first: Vec<String> =
+            change.first_changed.iter().map(|(change, name)| diff_words::brief(change, name)).collect();
+        let lines = count(change.diff.changes().count(), "line");
+        let (before, after) = (&matrix.kernels[change.before], &matrix.kernels[change.after]);
+        let _ = writeln!(out, "    since {after} (not yet in {before}): {lines}, first {}", first.join(", "));
+    }
+    out
 }
 
 #[cfg(test)]
@@ -55,7 +83,7 @@ mod tests {
     #[test]
     fn a_page_shows_costs_then_each_change_with_its_reason_where_it_stands() {
         assert_eq!(
-            diff_terminal(&sample(), 0),
+            diff_terminal(&sample(), 0).to_string(),
             "\
 recv/sample: from 5.10 (-) to 7.3 (+)
 

@@ -1,29 +1,26 @@
-//! The words that a diff is told in, whatever it is printed as.
+//! The words of a diff, in every format.
 
 use super::change_words;
-use crate::diff::{Change, ExplainedDiff, OperationCost, PathDiff, Reason, TimingLine};
+use crate::diff::{Change, ExplainedDiff, OperationCost, PathDiff, TimingLine};
 use crate::path::text;
 
 /// One line of a diff, in words.
 pub(super) struct Words {
-    /// `+` only in the new kernel, `-` only in the old one, `~` in both but not alike, a space for no change.
+    /// `+` only in the new kernel, `-` only in the old one, `~` in both but changed, a space for no change.
     pub(super) sign: char,
-    /// The line itself, indented by its nesting.
+    /// The line itself, indented by its depth.
     pub(super) line: String,
-    /// What happened to it, and why; empty if nothing did.
+    /// What changed and why; empty if nothing did.
     pub(super) why: String,
+    /// Whether the line is not a function: a sleep, a wake-up, a repetition.
+    pub(super) is_mark: bool,
 }
 
-/// A line of a diff. `None` only for a line without sides, which no diff has.
+/// Puts a line of a diff into words. `None` only for a line without sides, which no diff has.
 pub(super) fn line(explained: &ExplainedDiff, at: usize) -> Option<Words> {
     let line = &explained.diff.lines[at];
     let node = line.node()?;
-    let kind = match (&line.change, &explained.reasons[at]) {
-        (Change::Renamed { from, .. }, Some(Reason::BothNames { .. })) => format!("in place of {from}"),
-        _ => change_words::kind(line),
-    };
-    let reason = explained.reasons[at].as_ref().map(|reason| reason.sentence());
-    let why = [Some(kind).filter(|kind| !kind.is_empty()), reason].into_iter().flatten().collect::<Vec<_>>().join(": ");
+    let why = change_words::kind_and_reason(explained, at);
     let cost = change_words::cost(line, explained.costs[at]).map(|cost| format!("({cost})"));
     let why = [Some(why).filter(|why| !why.is_empty()), cost].into_iter().flatten().collect::<Vec<_>>().join(" ");
     let why = if moved_with_the_line_above(&explained.diff, at) { String::new() } else { why };
@@ -31,10 +28,11 @@ pub(super) fn line(explained: &ExplainedDiff, at: usize) -> Option<Words> {
         sign: change_words::sign(line),
         line: format!("{}{}", "  ".repeat(line.depth() as usize), text::line(node)),
         why,
+        is_mark: node.entry.function().is_none(),
     })
 }
 
-/// Whether the line moved as a part of what stands above it, so that nothing more is to be said of it.
+/// Whether the line moved together with the call above it, which says so already.
 fn moved_with_the_line_above(diff: &PathDiff, at: usize) -> bool {
     let counterpart = |at: usize| match diff.lines[at].change {
         Change::Moved { counterpart } => Some(counterpart),
@@ -45,7 +43,7 @@ fn moved_with_the_line_above(diff: &PathDiff, at: usize) -> bool {
     run.is_some_and(|back| diff.lines[at - back].depth() < diff.lines[at].depth())
 }
 
-/// A changed line in a few characters: `+tcp_recvmsg_locked`, `-put_pid`, `sockfd_lookup_light→fdget`, `put_page ×2→×3`.
+/// Puts a changed line into a few characters: `+tcp_recvmsg_locked`, `-put_pid`, `sockfd_lookup_light→fdget`, `put_page ×2→×3`.
 pub(super) fn brief(change: &Change, name: &str) -> String {
     match change {
         Change::Same => name.to_owned(),
@@ -57,7 +55,7 @@ pub(super) fn brief(change: &Change, name: &str) -> String {
     }
 }
 
-/// How much of a section changed.
+/// Says how much of a section changed.
 pub(super) fn section(explained: &ExplainedDiff) -> String {
     let lines = explained.diff.lines.len();
     match explained.diff.changes().count() {
@@ -66,7 +64,7 @@ pub(super) fn section(explained: &ExplainedDiff) -> String {
     }
 }
 
-/// A cost, or that there is none.
+/// Formats a cost: `5000 (1 switch)`.
 pub(super) fn cost(cost: Option<OperationCost>) -> String {
     match cost {
         None => "not measured".to_owned(),
@@ -76,7 +74,7 @@ pub(super) fn cost(cost: Option<OperationCost>) -> String {
     }
 }
 
-/// How a cost changed: `+1234 (+5.1 %)`.
+/// Formats the change of a cost: `+1234 (+5.1 %)`.
 pub(super) fn cost_change(line: &TimingLine) -> String {
     match (line.difference(), line.share()) {
         (None, _) => String::new(),

@@ -1,21 +1,22 @@
-//! Markdown for a pull request, a comment or a job summary: the answer on top, the evidence folded beneath.
+//! Markdown for a pull request, a comment or a job summary: the answer first, the evidence folded below it.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use super::change_words::{grouped, kind, percent, sign};
-use super::overview::Overview;
+use super::change_words::{count, grouped, kind, kind_and_reason, percent, sign};
+use super::overview::{KernelView, Overview, class_letter};
+use crate::diff::ExplainedDiff;
 use crate::path::text;
-use crate::suite::{CaseResult, Decision, Decisions, Results, RunKernel, SectionDiff, Verdict, changes_of};
+use crate::suite::{CaseResult, Decision, Decisions, Results, RunKernel, SectionDiff, Verdict, changes_of, runs};
 
-/// The most a GitHub job summary takes, in bytes: 1 MiB a step.
+/// The maximum size of a GitHub job summary, in bytes: 1 MiB for each step.
 pub const SUMMARY_LIMIT: usize = 1 << 20;
 
-/// Rows of the table and diffs that are not folded away.
+/// The number of rows of the table, and of diffs, that are not folded.
 const ROWS: usize = 8;
-/// Lines of the diff that is shown open.
+/// The maximum number of lines of the diff that is not folded.
 const OPEN_LINES: usize = 14;
-/// A median that moved less than this share since earlier results is not told, unless another was accepted.
+/// A median that moved less than this share since the earlier results is left out, unless it differs from the accepted one.
 const MOVED: f64 = 0.005;
 
 /// A changed case on a kernel, with what changed.
@@ -24,7 +25,7 @@ struct Changed<'r> {
     sections: Vec<SectionDiff>,
 }
 
-/// The report, at most `limit` bytes long: what does not fit is left out from the end, and a note says so.
+/// Formats the report in at most `limit` bytes: it leaves out the last parts if they do not fit, and says so.
 pub fn report(overview: &Overview, limit: usize) -> String {
     let results = overview.results;
     let changed = changed_paths(overview);
@@ -39,7 +40,7 @@ pub fn report(overview: &Overview, limit: usize) -> String {
     if decisions.len() > ROWS {
         let rest = decisions.iter().skip(ROWS);
         let rest: String = rest.map(|decision| diff(&changed[decision.snapshots[0]], decision, false)).collect();
-        blocks.push(details(&format!("the other {}", decisions.len() - ROWS), &rest));
+        blocks.push(details(&format!("{} more diffs", decisions.len() - ROWS), &rest));
     }
     blocks.extend(timings(results, overview.earlier));
     blocks.extend(kernels(overview));
@@ -48,14 +49,14 @@ pub fn report(overview: &Overview, limit: usize) -> String {
 
 fn names_of(one: &Changed) -> BTreeSet<String> {
     let names = changes_of(&one.sections);
-    // A snapshot that was never accepted has no difference: it is one by itself.
+    // A snapshot that was never accepted has no differences to group by: it is a decision of its own.
     if names.is_empty() { BTreeSet::from([format!("{} {}", one.result.case, one.result.kernel)]) } else { names }
 }
 
-/// Those whose paths changed or were never accepted. What has only other timings is in the table of those.
+/// The cases whose paths changed or were never accepted. Cases with only different timings are in the table of timings.
 fn changed_paths<'r>(overview: &Overview<'r>) -> Vec<Changed<'r>> {
     let changed = overview.results.cases.iter().filter(|one| one.verdict == Verdict::Changed);
-    let changed = changed.map(|result| Changed { sections: overview.from_accepted(result), result });
+    let changed = changed.map(|result| Changed { sections: overview.accepted_diffs(result), result });
     changed.filter(|one| !one.sections.is_empty() || !one.result.has_other_timings()).collect()
 }
 
@@ -67,21 +68,21 @@ fn headline(results: &Results, decisions: &[Decision], changed: usize) -> String
     let mut out = format!("## rxpath: {}\n\n", results.worst().word());
     let _ = write!(out, "{} on {}. ", tally.join(", "), kernels.join(", "));
     if changed > 0 {
-        let _ = write!(out, "{changed} changed snapshots come down to {} changes. ", decisions.len());
+        let (snapshots, changes) = (count(changed, "changed snapshot"), count(decisions.len(), "distinct change"));
+        let _ = write!(out, "{snapshots} with {changes}. ");
     }
     let moved = results.cases.iter().filter(|one| one.has_other_timings()).count();
     if moved > 0 {
-        let _ = write!(out, "Timings differ from what was accepted in {moved}. ");
+        let _ = write!(out, "Timings differ from the accepted ones in {}. ", count(moved, "case"));
     }
     let _ = writeln!(out, "({} mode, QEMU {})", plain(&results.mode), plain(&results.qemu));
     for RunKernel { name, version, .. } in results.kernels.iter().filter(|kernel| kernel.unlocked) {
-        let _ =
-            writeln!(out, "\n{} is {}, the newest there is and not what the lock says.", code(name), plain(version));
+        let _ = writeln!(out, "\n{} is {}, the newest version and not the locked one.", code(name), plain(version));
     }
     out
 }
 
-/// What is neither passed nor changed, each with its evidence folded.
+/// Lists the cases that neither passed nor changed, each with its evidence folded.
 fn broken(results: &Results) -> Vec<String> {
     let worse = results.cases.iter().filter(|one| one.verdict > Verdict::Changed);
     let block = |one: &CaseResult| {
@@ -124,45 +125,42 @@ fn table(changed: &[Changed], decisions: &[Decision]) -> Vec<String> {
     out
 }
 
-/// The first functions that a decision is about.
+/// Names the first functions of a decision.
 fn summary(first: &Changed, decision: &Decision) -> String {
-    const TOLD: usize = 3;
-    let mut told: Vec<String> = Vec::new();
+    const NAMED: usize = 3;
+    let mut named: Vec<String> = Vec::new();
     let mut all = 0usize;
     for (explained, at) in lines_of(first, decision) {
         let line = &explained.diff.lines[at];
         let Some(node) = line.node() else { continue };
         all += 1;
         let words = format!("{} {}", code(&text::entry(&node.entry)), plain(&kind(line)));
-        if told.len() < TOLD && !told.contains(&words) {
-            told.push(words);
+        if named.len() < NAMED && !named.contains(&words) {
+            named.push(words);
         }
     }
-    match (told.is_empty(), all.saturating_sub(told.len())) {
+    match (named.is_empty(), all.saturating_sub(named.len())) {
         (true, _) => "no snapshot was accepted yet".to_owned(),
-        (false, 0) => told.join(", "),
-        (false, more) => format!("{}, {more} lines more", told.join(", ")),
+        (false, 0) => named.join(", "),
+        (false, more) => format!("{}, {more} more lines", named.join(", ")),
     }
 }
 
-/// The lines of a snapshot that a decision is about.
-fn lines_of<'c>(
-    one: &'c Changed,
-    decision: &'c Decision,
-) -> impl Iterator<Item = (&'c crate::diff::ExplainedDiff, usize)> {
+/// The lines of a snapshot that belong to a decision.
+fn lines_of<'c>(one: &'c Changed, decision: &'c Decision) -> impl Iterator<Item = (&'c ExplainedDiff, usize)> {
     one.sections.iter().flat_map(|section| {
-        let runs = crate::suite::runs(&section.explained.diff);
-        let wanted = runs.into_iter().filter(|(name, _)| decision.changes.contains(name));
+        let all = runs(&section.explained.diff);
+        let wanted = all.into_iter().filter(|(name, _)| decision.changes.contains(name));
         wanted.flat_map(|(_, run)| run).map(|at| (&section.explained, at))
     })
 }
 
-/// The changed part of each path of the first snapshot with this change.
+/// Formats the changed parts of the paths of the decision's first snapshot.
 fn diff(one: &Changed, decision: &Decision, open: bool) -> String {
     let mut text = String::new();
     for section in &one.sections {
         let diff = &section.explained.diff;
-        let runs = crate::suite::runs(diff);
+        let runs = runs(diff);
         let mine: Vec<usize> =
             runs.into_iter().filter(|(name, _)| decision.changes.contains(name)).flat_map(|(_, run)| run).collect();
         if mine.is_empty() {
@@ -185,23 +183,17 @@ fn diff(one: &Changed, decision: &Decision, open: bool) -> String {
     details(&name, &fenced("diff", &text))
 }
 
-fn diff_line(explained: &crate::diff::ExplainedDiff, at: usize, out: &mut String) {
+fn diff_line(explained: &ExplainedDiff, at: usize, out: &mut String) {
     let line = &explained.diff.lines[at];
     let Some(node) = line.node() else { return };
-    // GitHub colours lines by their first character; `!` is its sign of what is other than before.
+    // GitHub colours lines by their first character; `!` marks a changed line.
     let sign = if sign(line) == '~' { '!' } else { sign(line) };
     let text = format!("{sign} {}{}", "  ".repeat(line.depth() as usize), text::line(node));
-    let why: Vec<String> = [
-        Some(kind(line)).filter(|kind| !kind.is_empty()),
-        explained.reasons[at].as_ref().map(|reason| reason.sentence()),
-    ]
-    .into_iter()
-    .flatten()
-    .collect();
-    let _ = if why.is_empty() { writeln!(out, "{text}") } else { writeln!(out, "{text:<48}  # {}", why.join(": ")) };
+    let why = kind_and_reason(explained, at);
+    let _ = if why.is_empty() { writeln!(out, "{text}") } else { writeln!(out, "{text:<48}  # {why}") };
 }
 
-/// Medians that are not what was accepted, and those that moved against earlier results.
+/// Lists the medians that differ from the accepted ones or moved since earlier results.
 fn timings(results: &Results, earlier: Option<&Results>) -> Option<String> {
     let mut rows: Vec<(f64, String)> = Vec::new();
     for one in &results.cases {
@@ -233,10 +225,10 @@ fn timings(results: &Results, earlier: Option<&Results>) -> Option<String> {
     let head = format!("| operation | kernel | before, {unit} | now | |\n|---|---|---:|---:|---:|\n");
     let count = rows.len();
     let rows: String = rows.into_iter().map(|(_, row)| row).collect();
-    Some(details(&format!("{count} timings moved, those that moved most first"), &(head + &rows)))
+    Some(details(&format!("{count} timings moved, largest change first"), &(head + &rows)))
 }
 
-/// Where along the kernels each path changed, folded.
+/// Shows with letters, by case and kernel, which paths are equal; folded.
 fn kernels(overview: &Overview) -> Option<String> {
     if overview.results.kernels.len() < 2 {
         return None;
@@ -244,37 +236,30 @@ fn kernels(overview: &Overview) -> Option<String> {
     let names: Vec<String> = overview.results.kernels.iter().map(|kernel| code(&kernel.name)).collect();
     let mut out = format!("| case | {} |\n|---|{}\n", names.join(" | "), "---|".repeat(names.len()));
     for case in &overview.cases {
-        let cell = |kernel: &Option<super::overview::KernelView>| match kernel {
+        let cell = |kernel: &Option<KernelView>| match kernel {
             None => "-".to_owned(),
             Some(kernel) => {
-                let letters: String = kernel.classes.iter().map(|class| class.map_or('-', letter)).collect();
+                let letters: String = kernel.classes.iter().map(|class| class.map_or('-', class_letter)).collect();
                 format!("{} {letters}", kernel.result.verdict.word())
             }
         };
         let cells: Vec<String> = case.kernels.iter().map(cell).collect();
         let _ = writeln!(out, "| {} | {} |", code(case.name), cells.join(" | "));
     }
-    Some(details("all verdicts; equal letters are equal paths, one letter an operation or context", &out))
+    Some(details("all verdicts, with a letter for each operation or context: equal letters are equal paths", &out))
 }
 
-/// The letter of a class: A, B, …
-pub(super) fn letter(class: usize) -> char {
-    char::from(b'A' + (class % 26) as u8)
-}
-
-/// The blocks that fit, the answer always among them, and a note if some do not.
+/// Joins the blocks that fit, and adds a note if some do not.
 fn cut(blocks: Vec<String>, limit: usize) -> String {
     let note = |left: usize, of: usize| {
-        format!(
-            "\n> Cut to {limit} bytes, as much as fits here: {left} of {of} parts are left out. The HTML report has all of it.\n"
-        )
+        format!("\n> Cut to {limit} bytes: {left} of {of} parts are left out. The HTML report has all parts.\n")
     };
     let count = blocks.len();
     let room = limit.saturating_sub(note(count, count).len());
     let mut out = String::new();
     let mut left = 0;
     for block in blocks {
-        // Nothing may follow what was left out: a reader would take the rest for complete.
+        // A part after one that was left out would make the report look complete.
         if left > 0 || out.len() + block.len() + 1 > room {
             left += 1;
         } else {
@@ -294,29 +279,29 @@ fn details(summary: &str, body: &str) -> String {
     format!("<details><summary>{summary}</summary>\n\n{body}\n</details>\n")
 }
 
-/// A fenced block whose fence is longer than any run of backticks inside.
+/// Formats a fenced block whose fence is longer than any run of backticks inside.
 fn fenced(language: &str, text: &str) -> String {
     let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
     let fence = "`".repeat((longest + 1).max(3));
     format!("{fence}{language}\n{}\n{fence}\n", text.trim_end_matches('\n'))
 }
 
-/// The longest name that is shown in a line of text.
+/// The maximum length of a name in a line of text.
 const LONGEST: usize = 120;
 
-/// A name as code, whatever is in it.
+/// Formats a name as code; it may contain any characters.
 fn code(name: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-/.:=[]@ ".contains(c);
     let is_short = !name.trim().is_empty() && name.len() <= LONGEST;
     if is_short && name.chars().all(is_plain) { format!("`{name}`") } else { html_code(name) }
 }
 
-/// The same where Markdown is not read, in a summary.
+/// Formats a name as code where Markdown is not interpreted, as in a summary.
 fn html_code(name: &str) -> String {
     format!("<code>{}</code>", plain(name))
 }
 
-/// A text that Markdown and HTML leave alone, in one line and not too long.
+/// Escapes a text for Markdown and HTML, in one line and shortened.
 fn plain(text: &str) -> String {
     let mut out = String::new();
     for (index, c) in text.chars().enumerate() {

@@ -1,6 +1,7 @@
-//! How anything looks. Only this folder knows.
+//! How results look: text for terminals, Markdown, HTML, JSON, JUnit and the formats of other programs.
 
 mod call_trees;
+mod case_trees;
 mod change_words;
 mod diff_json;
 mod diff_markdown;
@@ -10,21 +11,23 @@ mod diff_terminal;
 mod diff_words;
 pub mod export;
 pub mod html;
+pub mod junit;
+pub(crate) mod listings;
 pub mod markdown;
 mod overview;
-mod progress;
-pub mod review;
+mod progress_bars;
+pub(crate) mod review_text;
 mod screen;
-pub mod sweeps;
+mod styled;
+pub(crate) mod sweeps;
 pub mod terminal;
 
-pub use call_trees::call_trees;
-pub use diff_json::{
-    CaseReport, ChangeReport, CostReport, DIFF_VERSION, DiffReport, LineReport, ReasonReport, SectionReport,
-    TimingReport, diff_report,
-};
-pub use diff_markdown::diff_markdown;
-pub use diff_terminal::diff_terminal;
-pub use overview::{CaseView, KernelView, Overview};
-pub use progress::{FetchBars, MatrixBars};
-pub use screen::Screen;
+pub(crate) use call_trees::call_trees;
+pub(crate) use case_trees::case_trees;
+pub(crate) use diff_json::diff_report;
+pub(crate) use diff_markdown::diff_markdown;
+pub(crate) use diff_terminal::{diff_terminal, matrix};
+pub use overview::Overview;
+pub(crate) use progress_bars::{FetchBars, MatrixBars};
+pub(crate) use screen::Screen;
+pub use styled::Styled;

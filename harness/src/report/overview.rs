@@ -1,45 +1,43 @@
-//! Saved results as reports look at them: paths read, kernels in classes of equal paths, and what changed between which two.
+//! A run's results prepared for reports: parsed paths, and the kernels in classes of equal paths.
 
 use std::collections::BTreeMap;
 
 use crate::path::CallPath;
 use crate::suite::{CaseResult, Results, SavedSide, SectionDiff, explain_saved};
 
-/// A run, ready to be shown.
+/// A run, ready to be formatted.
 #[derive(Debug)]
 pub struct Overview<'r> {
-    /// The saved results.
-    pub results: &'r Results,
-    /// Those of an earlier run, to hold timings against; and they know which functions the kernels had then.
-    pub earlier: Option<&'r Results>,
+    pub(crate) results: &'r Results,
+    /// The results of an earlier run, to compare timings with; they also list the functions that the kernels had then.
+    pub(crate) earlier: Option<&'r Results>,
     /// By case, in the order of the results.
-    pub cases: Vec<CaseView<'r>>,
+    pub(crate) cases: Vec<CaseView<'r>>,
 }
 
-/// One case over the kernels.
+/// One case on all kernels.
 #[derive(Debug)]
-pub struct CaseView<'r> {
+pub(crate) struct CaseView<'r> {
     /// `group/name`.
-    pub name: &'r str,
+    pub(crate) name: &'r str,
     /// By kernel of the run; `None` where the case was not run.
-    pub kernels: Vec<Option<KernelView<'r>>>,
-    /// Names of all paths, in order.
-    pub sections: Vec<String>,
+    pub(crate) kernels: Vec<Option<KernelView<'r>>>,
+    /// The names of all paths, in order.
+    pub(crate) sections: Vec<String>,
 }
 
 /// One case on one kernel.
 #[derive(Debug)]
-pub struct KernelView<'r> {
-    /// What came of it.
-    pub result: &'r CaseResult,
-    /// The paths that were found, by name.
-    pub paths: Vec<(String, CallPath)>,
-    /// By section of the case: the number of the class of equal paths (0 is that of the first kernel that has one).
-    pub classes: Vec<Option<usize>>,
+pub(crate) struct KernelView<'r> {
+    pub(crate) result: &'r CaseResult,
+    /// The paths of this run, by name.
+    pub(crate) paths: Vec<(String, CallPath)>,
+    /// By section of the case: the number of the class of equal paths, from 0 for the first kernel that has a path.
+    pub(crate) classes: Vec<Option<usize>>,
 }
 
 impl<'r> Overview<'r> {
-    /// Reads the paths of these results and finds the classes.
+    /// Parses the paths of these results and finds the classes.
     pub fn of(results: &'r Results) -> Self {
         let mut by_case: BTreeMap<&str, usize> = BTreeMap::new();
         let mut cases: Vec<CaseView> = Vec::new();
@@ -64,10 +62,15 @@ impl<'r> Overview<'r> {
         Self { results, earlier: None, cases }
     }
 
-    /// What changed of a result from what was accepted.
-    pub fn from_accepted(&self, result: &CaseResult) -> Vec<SectionDiff> {
+    /// Compares timings with those of an earlier run.
+    pub fn compared_with(self, earlier: Option<&'r Results>) -> Self {
+        Self { earlier, ..self }
+    }
+
+    /// Compares the paths of a result with the accepted ones.
+    pub(crate) fn accepted_diffs(&self, result: &CaseResult) -> Vec<SectionDiff> {
         let Some(accepted) = result.accepted_paths() else { return Vec::new() };
-        let old_name = format!("what was accepted on {}", result.kernel);
+        let old_name = format!("the accepted {}", result.kernel);
         let found = result.found_paths();
         let before = self.earlier.and_then(|earlier| earlier.functions_of(&result.kernel));
         let after = self.results.functions_of(&result.kernel);
@@ -77,10 +80,15 @@ impl<'r> Overview<'r> {
         )
     }
 
-    /// The kernel's name in column `at`.
-    pub fn kernel(&self, at: usize) -> &'r str {
+    /// The name of the kernel in column `at`.
+    pub(crate) fn kernel(&self, at: usize) -> &'r str {
         &self.results.kernels[at].name
     }
+}
+
+/// The letter of a class of equal paths: A, B, …
+pub(crate) fn class_letter(class: usize) -> char {
+    char::from(b'A' + (class % 26) as u8)
 }
 
 fn find_classes(case: &mut CaseView) {
@@ -99,25 +107,25 @@ fn find_classes(case: &mut CaseView) {
 }
 
 impl<'r> CaseView<'r> {
-    /// The title, from whichever kernel's result has it.
-    pub fn title(&self) -> &str {
+    /// The title, from the first kernel's result that has it.
+    pub(crate) fn title(&self) -> &str {
         self.kernels.iter().flatten().map(|one| one.result.title.as_str()).find(|title| !title.is_empty()).unwrap_or("")
     }
 
-    /// What the case teaches.
-    pub fn about(&self) -> &str {
+    /// The description, from the first kernel's result that has it.
+    pub(crate) fn about(&self) -> &str {
         self.kernels.iter().flatten().map(|one| one.result.about.as_str()).find(|about| !about.is_empty()).unwrap_or("")
     }
 
-    /// Neighbouring kernels with paths, as pairs of columns.
-    pub fn neighbours(&self) -> Vec<(usize, usize)> {
+    /// Pairs of columns: each kernel that has paths, with the next one.
+    pub(crate) fn neighbours(&self) -> Vec<(usize, usize)> {
         let has_paths = |at: &usize| self.kernels[*at].as_ref().is_some_and(|one| !one.paths.is_empty());
         let known: Vec<usize> = (0..self.kernels.len()).filter(has_paths).collect();
         known.windows(2).map(|pair| (pair[0], pair[1])).collect()
     }
 
-    /// Neighbouring kernels whose paths differ, and the first and last kernel if more than one step lies between.
-    pub fn differing(&self) -> Vec<(usize, usize)> {
+    /// The neighbours whose paths differ, and the first and last kernel if these differ and are not neighbours.
+    pub(crate) fn differing(&self) -> Vec<(usize, usize)> {
         let neighbours = self.neighbours();
         let differ = |pair: &(usize, usize)| match (&self.kernels[pair.0], &self.kernels[pair.1]) {
             (Some(one), Some(other)) => one.paths != other.paths,
@@ -133,8 +141,8 @@ impl<'r> CaseView<'r> {
         pairs
     }
 
-    /// The side of a difference that the kernel in this column is.
-    pub fn side(&self, at: usize, results: &'r Results) -> Option<SavedSide<'_>> {
+    /// The kernel in column `at` as one side of a comparison.
+    pub(crate) fn side(&self, at: usize, results: &'r Results) -> Option<SavedSide<'_>> {
         let kernel = self.kernels[at].as_ref()?;
         let name = &kernel.result.kernel;
         Some(SavedSide {

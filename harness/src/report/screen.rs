@@ -1,56 +1,57 @@
-//! What a terminal gets and a pipe does not: colour, lines as wide as the window, a pager where the text is longer than it.
+//! What a terminal gets and a pipe does not: colours, lines no wider than the window, a pager for long text.
 
 use std::io::{IsTerminal, Write};
+use std::ops::Range;
 use std::process::{Command, Stdio};
 
-/// The terminal that standard output is.
+use anstream::{AutoStream, ColorChoice};
+
+use super::Styled;
+
+/// Standard output as a terminal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Screen {
-    /// Columns and lines; `None` if it is no terminal.
-    pub size: Option<(usize, usize)>,
-    /// Whether to colour.
-    pub colour: bool,
+pub(crate) struct Screen {
+    /// Columns and lines; `None` if it is not a terminal.
+    size: Option<(usize, usize)>,
+    has_colours: bool,
 }
 
 impl Screen {
-    /// What standard output is now. `NO_COLOR` (no-color.org) and `TERM=dumb` switch colour off.
-    pub fn of_output() -> Self {
+    /// Looks at standard output. `NO_COLOR` (no-color.org) and `TERM=dumb` turn colours off.
+    pub(crate) fn of_output() -> Self {
         let stdout = std::io::stdout();
         if !stdout.is_terminal() {
-            return Self { size: None, colour: false };
+            return Self { size: None, has_colours: false };
         }
-        let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-        let is_dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
         let size = rustix::termios::tcgetwinsize(&stdout).ok().filter(|size| size.ws_col > 0 && size.ws_row > 0);
         let size = size.map_or((80, 24), |size| (usize::from(size.ws_col), usize::from(size.ws_row)));
-        Self { size: Some(size), colour: !set("NO_COLOR") && !is_dumb }
+        Self { size: Some(size), has_colours: AutoStream::choice(&stdout) != ColorChoice::Never }
     }
 
-    /// A text of diffs and trees, fitted to the screen.
-    pub fn fit(&self, text: &str) -> String {
-        let Some((columns, _)) = self.size else { return text.to_owned() };
+    /// Fits a text to the window's width, and leaves its colours out where the terminal has none.
+    pub(crate) fn fit(&self, text: &Styled) -> String {
+        let Some((columns, _)) = self.size else { return text.to_string() };
+        let text = if self.has_colours { text.raw().to_owned() } else { text.to_string() };
         let mut out = String::with_capacity(text.len() * 2);
-        for line in text.lines() {
-            for part in wrap(line, columns) {
-                out.push_str(&if self.colour { painted(line, &part) } else { part });
-                out.push('\n');
-            }
+        for part in text.lines().flat_map(|line| wrap(line, columns)) {
+            out.push_str(&part);
+            out.push('\n');
         }
         out
     }
 
     /// Prints a text; through a pager if it is longer than the screen, as git does.
-    pub fn show(&self, text: &str) {
+    pub(crate) fn show(&self, text: &Styled) {
         let text = self.fit(text);
         let is_long = self.size.is_some_and(|(_, lines)| text.lines().count() >= lines);
         if !(is_long && page(&text)) {
-            // A reader that goes away early is no error.
+            // A reader that leaves early is not an error.
             let _ = std::io::stdout().write_all(text.as_bytes());
         }
     }
 }
 
-/// Hands a text to the pager; whether there was one.
+/// Gives a text to the pager; returns whether there was one.
 fn page(text: &str) -> bool {
     let chosen = ["RXPATH_PAGER", "PAGER"].into_iter().find_map(|name| std::env::var(name).ok());
     let pager = chosen.unwrap_or_else(|| "less".to_owned());
@@ -59,7 +60,7 @@ fn page(text: &str) -> bool {
     }
     let mut command = Command::new("sh");
     command.arg("-c").arg(&pager).stdin(Stdio::piped());
-    // As git does: quit if it fits, keep colours, leave the screen as it is.
+    // git's settings: quit if the text fits, keep colours, leave the screen as it is.
     if std::env::var_os("LESS").is_none() {
         command.env("LESS", "FRX");
     }
@@ -71,94 +72,101 @@ fn page(text: &str) -> bool {
     child.wait().is_ok_and(|status| status.code() != Some(127))
 }
 
-/// A line that is too wide: its reason (behind two spaces or more) goes to a line of its own, the rest is cut at the edge.
+/// Fits a line into the columns: a reason (after two spaces or more) moves to a line of its own, the rest is cut at the edge.
 fn wrap(line: &str, columns: usize) -> Vec<String> {
-    if line.chars().count() <= columns {
+    let visible: Vec<char> = tokens(line).filter(|token| !is_escape(token)).flat_map(str::chars).collect();
+    if visible.len() <= columns {
         return vec![line.to_owned()];
     }
-    let indent = line.len() - line.trim_start_matches([' ', '+', '-', '~']).len();
-    let split = line[indent..].find("  ").map(|at| at + indent);
-    match split {
-        Some(at) => {
-            let reason = line[at..].trim_start();
-            let indent = indent.min(columns / 2);
-            let sign = line.chars().next().filter(|sign| "+-~".contains(*sign)).unwrap_or(' ');
-            vec![cut(&line[..at], columns), cut(&format!("{sign}{}# {reason}", " ".repeat(indent)), columns)]
-        }
-        None => vec![cut(line, columns)],
-    }
+    let indent = visible.iter().take_while(|c| " +-~".contains(**c)).count();
+    let Some(gap) = visible[indent..].windows(2).position(|pair| pair == [' ', ' ']).map(|at| at + indent) else {
+        return vec![cut(line, 0..visible.len(), columns, "")];
+    };
+    let reason = gap + visible[gap..].iter().take_while(|c| **c == ' ').count();
+    let sign = visible.first().filter(|sign| "+-~".contains(**sign)).unwrap_or(&' ');
+    let heading = format!("{sign}{}# ", " ".repeat(indent.min(columns / 2)));
+    vec![cut(line, 0..gap, columns, ""), cut(line, reason..visible.len(), columns, &heading)]
 }
 
-fn cut(line: &str, columns: usize) -> String {
-    if line.chars().count() <= columns {
-        return line.to_owned();
-    }
-    line.chars().take(columns.saturating_sub(1)).chain(['…']).collect()
-}
-
-const VERDICTS: [(&str, &str); 7] = [
-    ("pass", "32"),
-    ("changed", "33"),
-    ("failed", "31"),
-    ("inconclusive", "35"),
-    ("crashed", "31"),
-    ("hung", "31"),
-    ("broken", "31"),
-];
-
-/// A line's part in the colour of what the line is.
-fn painted(line: &str, part: &str) -> String {
-    let whole = |colour: &str| format!("\u{1b}[{colour}m{part}\u{1b}[0m");
-    match line.chars().next() {
-        Some('+') => return whole("32"),
-        Some('-') => return whole("31"),
-        Some('~') => return whole("33"),
-        Some('@') => return whole("36"),
-        _ => {}
-    }
-    if part.trim_start().starts_with("~ ") {
-        return whole("36");
-    }
-    // Verdicts, as words of their own behind a name.
+/// These visible characters of a line behind `heading`, at most as many as there are columns, and all of its escape sequences.
+fn cut(line: &str, shown: Range<usize>, columns: usize, heading: &str) -> String {
+    let room = columns.saturating_sub(heading.len());
+    let end = if shown.len() > room { shown.start + room.saturating_sub(1) } else { shown.end };
     let mut out = String::new();
-    for (index, word) in part.split(' ').enumerate() {
-        if index > 0 {
-            out.push(' ');
+    let mut at = 0;
+    for token in tokens(line) {
+        if is_escape(token) {
+            out.push_str(token);
+            continue;
         }
-        match VERDICTS.iter().find(|(verdict, _)| *verdict == word.trim_end_matches([':', ','])) {
-            Some((_, colour)) => out.push_str(&format!("\u{1b}[{colour}m{word}\u{1b}[0m")),
-            None => out.push_str(word),
+        if at == shown.start {
+            out.push_str(heading);
         }
+        if (shown.start..end).contains(&at) {
+            out.push_str(token);
+        } else if at == end && end < shown.end {
+            out.push('…');
+        }
+        at += 1;
     }
     out
 }
 
+const ESCAPE: &str = "\u{1b}[";
+
+/// Splits a line into escape sequences and single characters.
+fn tokens(line: &str) -> impl Iterator<Item = &str> {
+    let mut rest = line;
+    std::iter::from_fn(move || {
+        // A control sequence ends with a byte from 0x40 to 0x7e (ECMA-48, 5.4).
+        let sequence = rest.strip_prefix(ESCAPE).and_then(|body| body.find(|c| matches!(c, '@'..='~')));
+        let length = match sequence {
+            Some(last) => ESCAPE.len() + last + 1,
+            None => rest.chars().next()?.len_utf8(),
+        };
+        let (token, after) = rest.split_at(length);
+        rest = after;
+        Some(token)
+    })
+}
+
+fn is_escape(token: &str) -> bool {
+    token.starts_with(ESCAPE)
+}
+
 #[cfg(test)]
 mod tests {
+    use super::super::styled::{ADDED, verdict};
     use super::*;
+    use crate::suite::Verdict;
+
+    fn screen(columns: usize, has_colours: bool) -> Screen {
+        Screen { size: Some((columns, 24)), has_colours }
+    }
 
     #[test]
-    fn what_is_no_terminal_gets_the_text_as_it_is() {
-        let pipe = Screen { size: None, colour: false };
+    fn a_pipe_gets_the_text_without_colours_and_uncut() {
+        let pipe = Screen { size: None, has_colours: false };
         let text = format!("+ {}  new\n", "x".repeat(300));
-        assert_eq!(pipe.fit(&text), text);
+        assert_eq!(pipe.fit(&format!("{ADDED}{text}{ADDED:#}").into()), text);
     }
 
     #[test]
     fn a_narrow_window_gets_the_reason_on_a_line_of_its_own_and_no_line_wider_than_itself() {
-        let screen = Screen { size: Some((40, 24)), colour: false };
         let line = "+   tcp_recvmsg_locked          a level appeared: no such symbol in 5.10";
-        let fitted = screen.fit(line);
+        let fitted = screen(40, false).fit(&line.to_owned().into());
         assert_eq!(fitted, "+   tcp_recvmsg_locked\n+    # a level appeared: no such symbol…\n");
-        let plain = screen.fit(&"y".repeat(100));
+        let coloured = screen(40, true).fit(&format!("{ADDED}{line}{ADDED:#}").into());
+        let each = |line: &str| format!("{ADDED}{line}{ADDED:#}\n");
+        assert_eq!(coloured, fitted.lines().map(each).collect::<String>());
+        let plain = screen(40, false).fit(&"y".repeat(100).into());
         assert_eq!(plain.trim_end().chars().count(), 40);
     }
 
     #[test]
-    fn colours_are_by_sign_and_by_verdict_and_end_with_the_line() {
-        let screen = Screen { size: Some((80, 24)), colour: true };
-        assert_eq!(screen.fit("+ new"), "\u{1b}[32m+ new\u{1b}[0m\n");
-        assert_eq!(screen.fit("recv/a  pass"), "recv/a  \u{1b}[32mpass\u{1b}[0m\n");
-        assert_eq!(screen.fit("recv/a  passing"), "recv/a  passing\n");
+    fn a_terminal_without_colours_gets_none() {
+        let text = || format!("recv/a  {}", verdict(Verdict::Pass)).into();
+        assert_eq!(screen(80, true).fit(&text()), "recv/a  \u{1b}[32mpass\u{1b}[0m\n");
+        assert_eq!(screen(80, false).fit(&text()), "recv/a  pass\n");
     }
 }

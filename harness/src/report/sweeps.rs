@@ -1,4 +1,4 @@
-//! Sweeps as tables: what a message costs as a parameter grows.
+//! Sweeps as tables: how the cost of a message grows with a parameter.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -7,9 +7,9 @@ use super::change_words::grouped;
 use crate::kernel::KernelName;
 use crate::suite::{CaseResult, Results};
 
-/// A table for each parameter that cases of these results sweep over; empty if there are none. A cell is the cost of all that
-/// the case's first actor records, with its context switches: of one message, where an iteration handles one.
-pub fn sweeps(results: &Results) -> String {
+/// Formats a table for each parameter that cases sweep over; empty if there is none. A cell has the cost and the context switches
+/// of all operations that the case's first actor records in an iteration: usually one message.
+pub(crate) fn sweeps(results: &Results) -> String {
     let mut tables: BTreeMap<String, Table> = BTreeMap::new();
     for one in &results.cases {
         let Some(swept) = Swept::of(one) else { continue };
@@ -40,7 +40,7 @@ struct Swept {
 }
 
 impl Swept {
-    /// `ready/poll[connections=10]` is `ready/poll` at 10 of `connections`.
+    /// Splits `ready/poll[connections=10]` into `ready/poll`, `connections` and `10`.
     fn of(one: &CaseResult) -> Option<Self> {
         let name = &one.case;
         let (names, values): (Vec<&str>, Vec<&str>) = name.parameters().unzip();
@@ -52,7 +52,7 @@ impl Swept {
     }
 }
 
-/// `92,345 1`: the cost and the switches of the first actor's recorded steps; `-` if nothing was measured.
+/// Formats the cost and the switches of the first actor's recorded steps: `92,345 1`; `-` if nothing was measured.
 fn cell(one: &CaseResult) -> String {
     let actor = |name: &str| name.split('.').next().unwrap_or(name).to_owned();
     let Some(first) = one.timings.first().map(|timing| actor(&timing.name)) else { return "-".to_owned() };

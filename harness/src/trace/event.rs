@@ -110,7 +110,7 @@ pub enum Event<'a> {
 
 /// A record that is too short for the fields of its format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TooShort {
+pub(super) struct TooShort {
     /// `None` if the record is too short even for the event's number.
     pub id: Option<u16>,
     /// In bytes.
@@ -119,7 +119,7 @@ pub struct TooShort {
 
 /// The formats of one kernel, resolved to offsets.
 #[derive(Clone, Debug)]
-pub struct EventDecoder {
+pub(super) struct EventDecoder {
     endian: Endian,
     common: CommonAt,
     /// Indexed by event number.
@@ -172,7 +172,7 @@ struct SwitchAt {
 
 impl EventDecoder {
     /// Resolves the formats of a kernel. Unknown events are allowed and become [`Event::Other`].
-    pub fn new(formats: &[Format], endian: Endian) -> Result<Self, FormatError> {
+    pub(super) fn new(formats: &[Format], endian: Endian) -> Result<Self, FormatError> {
         let Some(first) = formats.first() else {
             return Err(FormatError::Missing { file: "the capture".into(), what: "event format".into() });
         };
@@ -194,12 +194,12 @@ impl EventDecoder {
     }
 
     /// Whether the formats of function_graph's own records were given.
-    pub fn has_function_graph(&self) -> bool {
+    pub(super) fn has_function_graph(&self) -> bool {
         self.has_function_graph
     }
 
     #[inline(always)]
-    pub fn decode<'a>(&self, data: &'a [u8]) -> Result<(Common, Event<'a>), TooShort> {
+    pub(super) fn decode<'a>(&self, data: &'a [u8]) -> Result<(Common, Event<'a>), TooShort> {
         let Some(common) = self.common(data) else {
             return Err(TooShort { id: None, length: data.len() });
         };

@@ -23,7 +23,7 @@ pub struct Format {
     /// The value of `common_type` in every record of this event.
     pub id: u16,
     /// The common fields come first.
-    pub fields: Vec<Field>,
+    pub(crate) fields: Vec<Field>,
     /// The text after `print fmt:`.
     pub print: String,
 }
@@ -104,7 +104,7 @@ impl Format {
     }
 
     /// The field of this name, if the kernel's event has it.
-    pub fn field(&self, name: &str) -> Option<&Field> {
+    pub(crate) fn field(&self, name: &str) -> Option<&Field> {
         self.fields.iter().find(|field| field.name == name)
     }
 

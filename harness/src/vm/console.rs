@@ -1,37 +1,32 @@
-//! What the kernel says on the serial console when something is wrong.
+//! Reads the serial console: what the kernel reports about itself, and what the agent says.
 
 use std::fmt;
 
 use rxpath_guest::AGENT_PREFIX;
 
-/// A report of the kernel about itself.
+/// A kernel's report that something is wrong with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Splat {
-    /// What kind of report.
     pub kind: SplatKind,
-    /// Its first telling line, without the time stamp.
+    /// The line that shows the kind, without its time stamp.
     pub line: String,
 }
 
-/// The kinds, each a verdict of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SplatKind {
     /// KASAN, KFENCE or another sanitizer.
     Sanitizer,
-    /// lockdep.
     Lockdep,
-    /// An RCU stall, a soft or hard lockup, a hung task.
+    /// An RCU stall, a soft lockup, a hung task.
     Stall,
-    /// An oops: a fault in the kernel.
     Oops,
-    /// `WARN()`.
+    /// From `WARN()`.
     Warning,
-    /// A panic.
     Panic,
 }
 
-/// Texts as the kernel prints them, first match first: a sanitizer's report ends in a panic too, but is not one.
-const TELLING: [(&str, SplatKind); 15] = [
+/// What the kernel prints. The first match of a line counts: `WARNING: possible circular locking` is lockdep's.
+const REPORTS: [(&str, SplatKind); 15] = [
     ("BUG: KASAN:", SplatKind::Sanitizer),
     ("BUG: KFENCE:", SplatKind::Sanitizer),
     ("UBSAN:", SplatKind::Sanitizer),
@@ -49,10 +44,10 @@ const TELLING: [(&str, SplatKind); 15] = [
     ("Kernel panic", SplatKind::Panic),
 ];
 
-/// The report in a console's text that comes first; of several on one line, the most telling.
+/// Finds the first report: a sanitizer's report ends in a panic, which is only its consequence.
 pub(super) fn find_splat(console: &str) -> Option<Splat> {
     console.lines().find_map(|line| {
-        let (_, kind) = TELLING.iter().find(|(text, _)| line.contains(text))?;
+        let (_, kind) = REPORTS.iter().find(|(text, _)| line.contains(text))?;
         Some(Splat { kind: *kind, line: without_stamp(line).to_owned() })
     })
 }
@@ -65,12 +60,12 @@ fn without_stamp(line: &str) -> &str {
     }
 }
 
-/// The agent's last line, without its prefix, if there is one.
+/// The agent's last line, without its prefix.
 pub(super) fn last_words(console: &str) -> Option<&str> {
     console.lines().rev().find_map(|line| line.trim().split_once(AGENT_PREFIX).map(|(_, words)| words))
 }
 
-/// The last lines of a console, for a report.
+/// The last lines of a console that are not empty.
 pub(super) fn tail(console: &str) -> String {
     const LINES: usize = 30;
     let lines: Vec<&str> = console.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
@@ -96,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_panic_and_a_warning_are_told_apart_and_lose_their_stamps() {
+    fn a_panic_and_a_warning_have_their_kinds_and_lose_their_stamps() {
         let splat = |text: &str| find_splat(text).map(|splat| (splat.kind, splat.line));
         assert_eq!(
             splat("[    1.234567] Kernel panic - not syncing: sysrq triggered crash\r\n"),

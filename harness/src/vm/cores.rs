@@ -1,23 +1,23 @@
-//! One of the host's CPUs for each guest in exact mode, so that no two threads of its QEMU run at the same moment.
+//! Reserves a host CPU for each guest in exact mode, so that no two threads of its QEMU run at the same moment.
 //!
-//! What QEMU's main loop and the thread of the guest's CPUs do at the same time is ordered by the host, and some of it the
-//! guest can see (see ARCHITECTURE.md, "How a run is exact"). On one CPU, by SCHED_BATCH, a main loop that is woken waits until
-//! the other thread has nothing to do.
+//! When QEMU's main loop and the thread of the guest's CPUs run at the same time, the host orders what they do, and the guest can
+//! see some of that (see ARCHITECTURE.md, "How a run is exact"). On one CPU and under SCHED_BATCH, a main loop that is woken
+//! waits until the other thread has nothing to do.
 
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 use super::machine::Accelerator;
 use crate::kernel::{Cache, CacheLock};
 
-/// A CPU of the host that no other guest of this cache's is bound to, until dropped.
+/// A host CPU that no other guest of this cache is bound to, until dropped.
 pub(super) struct Core {
     number: usize,
     _held: CacheLock,
 }
 
 impl Core {
-    /// The first free one of those that this process may use; `None` outside exact mode, and when there is none or the cache
-    /// cannot be written: a guest without one runs wherever the host puts it.
+    /// Takes the first free CPU of those that this process may use. `None` outside exact mode, when no CPU is free, and when the
+    /// cache cannot be written: the guest then runs on any CPU.
     pub(super) fn take(cache: &Cache, accelerator: Accelerator) -> Option<Self> {
         if accelerator != Accelerator::Exact {
             return None;
@@ -29,13 +29,12 @@ impl Core {
         })
     }
 
-    /// Its number.
     pub(super) fn number(&self) -> usize {
         self.number
     }
 }
 
-/// Binds the calling thread, and what it becomes, to a CPU. Without effect where this process may not use that CPU.
+/// Binds the calling thread, and the program that it executes, to a CPU. Does nothing if this process may not use that CPU.
 pub(super) fn bind_to(number: usize) {
     let mut only = CpuSet::new();
     if number < CpuSet::MAX_CPU {

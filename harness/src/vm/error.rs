@@ -2,107 +2,97 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
+
+use rxpath_guest::RegionError;
 
 use super::console::Splat;
+use crate::kernel::{CacheError, KernelError};
 
 /// Why a guest did not deliver what it was asked for. Never a difference between kernels: a verdict of its own.
 #[derive(Debug, thiserror::Error)]
 #[error("{kind}")]
 pub struct GuestFault {
-    /// What happened.
-    #[source]
     pub kind: FaultKind,
     /// The last lines of the serial console.
     pub console: String,
-    /// The command line of QEMU, as a shell would take it.
+    /// QEMU's command line, quoted for a shell.
     pub command: String,
-    /// Where what the guest left behind was kept, if anything was.
+    /// The folder that holds what the guest left behind, if it was kept.
     pub kept: Option<PathBuf>,
 }
 
-/// The kinds of faults.
 #[derive(Debug, thiserror::Error)]
 pub enum FaultKind {
-    /// The kernel said something on its console that it never says when all is well.
+    /// The console holds a report that a healthy kernel never prints.
     #[error("the kernel reported {0}")]
     Kernel(Splat),
-    /// Nothing happened for too long, in the host's time.
-    #[error("the guest hung: nothing came of {doing} within {seconds} s of host time")]
-    HungHost {
-        /// What was awaited.
-        doing: &'static str,
-        /// The limit, in seconds.
-        seconds: u64,
-    },
-    /// QEMU ended without the agent's having asked for it.
+    #[error("the guest hung while {doing}: {hang}")]
+    Hung { doing: &'static str, hang: Hang },
+    /// QEMU ended although the agent had not asked it to.
     #[error("QEMU ended early ({how}) while {doing}")]
     QemuDied {
-        /// What was awaited.
         doing: &'static str,
-        /// Its exit status, in words.
+        /// The exit status, and what QEMU printed.
         how: String,
     },
     /// The agent gave up.
     #[error("the guest agent failed: {0}")]
     Agent(String),
-    /// The capture cannot be read.
+    #[error("the guest stopped while {doing}, before its agent asked for it")]
+    Stopped { doing: &'static str },
     #[error("the guest's capture cannot be read: {0}")]
-    Capture(String),
+    Capture(RegionError),
+}
+
+/// How the harness knows that a guest will not end by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Hang {
+    #[error("QEMU has used no CPU time for {} s", .0.as_secs())]
+    Stalled(Duration),
+    #[error("it was not done after {} s of CPU time", .0.as_secs())]
+    Endless(Duration),
 }
 
 /// What the machinery itself can fail with.
 #[derive(Debug, thiserror::Error)]
 pub enum VmError {
-    /// The guest's fault.
     #[error(transparent)]
     Guest(#[from] Box<GuestFault>),
-    /// A file or folder.
-    #[error("{doing} {path}: {why}")]
-    Io {
-        /// What was being done.
-        doing: &'static str,
-        /// To what.
-        path: PathBuf,
-        /// Why it failed.
-        why: io::Error,
-    },
-    /// QEMU could not be started.
-    #[error("starting QEMU ({command}): {why}")]
-    Start {
-        /// The command line.
-        command: String,
-        /// Why it failed.
-        why: String,
-    },
-    /// QEMU's monitor said no, or nothing.
-    #[error("QEMU's monitor, {doing}: {why}")]
-    Monitor {
-        /// What was asked of it.
-        doing: &'static str,
-        /// Why it failed.
-        why: String,
-    },
-    /// A plan does not fit into the shared region.
-    #[error("the plan is {bytes} bytes long, the most that a guest takes is {most}; let the case do less")]
-    PlanTooLong {
-        /// Its length.
-        bytes: usize,
-        /// The limit.
-        most: usize,
-    },
+    #[error("{doing} {path}")]
+    Io { doing: &'static str, path: PathBuf, source: io::Error },
+    #[error("starting {command}")]
+    Start { command: String, source: io::Error },
+    #[error("QEMU's monitor failed while {doing}")]
+    Monitor { doing: &'static str, source: MonitorError },
+    #[error("{path}: expected {expected}; rxpath does not know the format of this QEMU's saved machines")]
+    ImageFormat { path: PathBuf, expected: String },
+    #[error("the plan takes {bytes} bytes, but a guest reads at most {most}: shorten the case")]
+    PlanTooLong { bytes: usize, most: usize },
     #[error(transparent)]
-    Cache(#[from] crate::kernel::CacheError),
+    Cache(#[from] CacheError),
     #[error(transparent)]
-    Kernel(#[from] crate::kernel::KernelError),
-    /// The run was called off (Ctrl-C).
+    Kernel(#[from] KernelError),
+    /// The user cancelled the command (Ctrl-C, SIGTERM).
     #[error("interrupted")]
     Interrupted,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum MonitorError {
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    #[error("invalid message")]
+    Message(#[from] serde_json::Error),
+    /// QEMU answered with an error.
+    #[error("QEMU refused: {0}")]
+    Refused(String),
 }
 
 impl VmError {
     /// For `map_err`: a failed file operation.
     pub(super) fn io(doing: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
-        move |why| Self::Io { doing, path, why }
+        move |source| Self::Io { doing, path, source }
     }
 }

@@ -1,5 +1,5 @@
-//! The guest's minimal root: the agent as /init, the console's device node, the modules it is to load, the setups it is to
-//! go through, and whatever else is to lie there.
+//! The guest's minimal root: the agent as /init, the console's device node, the modules to load, the setups to perform, and any
+//! other files.
 
 use std::collections::BTreeSet;
 use std::io::{Cursor, Write};
@@ -18,13 +18,13 @@ const DIRECTORY: u32 = 0o040_755;
 const EXECUTABLE: u32 = 0o100_755;
 const CHARACTER_DEVICE: u32 = 0o020_600;
 
-/// Setups as the agent reads them.
+/// The setups in the form that the agent reads.
 pub(super) fn encoded(setups: &[Setup]) -> Vec<u8> {
-    // A list of plain values can always be encoded.
+    // Plain values can always be encoded.
     postcard::to_stdvec(setups).unwrap_or_default()
 }
 
-/// The initramfs as a cpio archive in the `newc` format (Documentation/driver-api/early-userspace/buffer-format.rst).
+/// Builds the initramfs: a cpio archive in the `newc` format (Documentation/driver-api/early-userspace/buffer-format.rst).
 pub(super) fn build(kernel: &GuestKernel) -> Vec<u8> {
     let (modules, files) = (&kernel.modules, &kernel.files);
     let sizes = modules.iter().map(|module| module.bytes.len()).chain(files.iter().map(|file| file.bytes.len()));
@@ -41,7 +41,7 @@ pub(super) fn build(kernel: &GuestKernel) -> Vec<u8> {
     for folder in ["dev", "proc", "sys", "tmp", MODULES_FOLDER] {
         entry(&mut out, folder, DIRECTORY, (0, 0), &[]);
     }
-    // Standard output of PID 1; devtmpfs is not mounted by then.
+    // The standard output of PID 1: devtmpfs is not mounted yet when the kernel opens it.
     entry(&mut out, "dev/console", CHARACTER_DEVICE, (5, 1), &[]);
     entry(&mut out, "init", EXECUTABLE, (0, 0), AGENT);
     entry(&mut out, SETUPS_FILE, EXECUTABLE, (0, 0), &encoded(&kernel.setups));
@@ -51,7 +51,7 @@ pub(super) fn build(kernel: &GuestKernel) -> Vec<u8> {
     }
     let mut folders = BTreeSet::new();
     for file in files {
-        // The kernel makes no folders of its own for what lies in them (init/initramfs.c).
+        // The kernel does not create missing parent folders (init/initramfs.c).
         for folder in file.path.match_indices('/').map(|(at, _)| &file.path[..at]) {
             if folders.insert(folder) {
                 entry(&mut out, folder, DIRECTORY, (0, 0), &[]);

@@ -1,8 +1,8 @@
 //! Starts QEMU so that it dies with the harness, even when that is killed by SIGKILL.
 //!
-//! Linux tells a process of its parent's death if it asks (prctl(2), PR_SET_PDEATHSIG). Asking has to happen in the child,
-//! between fork and exec; instead of unsafe code there, the harness starts itself under a hidden name, asks, and
-//! becomes QEMU. The setting survives the exec. So does the policy by which the host schedules it.
+//! A process can ask Linux for a signal when its parent dies (prctl(2), PR_SET_PDEATHSIG). It has to ask in the child, between
+//! fork and exec. Instead of running unsafe code there, the harness starts itself under a hidden name, asks, and becomes QEMU.
+//! The setting survives the exec, and so do the scheduling policy and the CPU that it is bound to.
 
 use std::cell::OnceCell;
 use std::ffi::OsString;
@@ -22,31 +22,30 @@ const HIDDEN_NAME: &str = "rxpath-becomes-qemu";
 /// How the host schedules a QEMU and its threads (sched(7)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Scheduling {
-    /// As any other process.
     Usual,
-    /// By SCHED_BATCH, for exact mode: with the same share of the host's CPUs, but none of its threads takes a CPU away from
-    /// another at the moment that it is woken. QEMU's main loop, which is woken while a CPU of the guest has its turn, would else
-    /// get ahead of the thread whose turn it is, and do its work at another place of the guest's time.
+    /// With SCHED_BATCH, for exact mode. The process gets the same share of the host's CPUs, but its threads do not preempt each
+    /// other on wake-up. Otherwise QEMU's main loop, woken while a guest CPU executes, would preempt that CPU's thread and do its
+    /// work at a different point of guest time.
     Batch {
-        /// The host's only CPU that it may run on, if it is bound to one.
+        /// The host CPU that it is bound to, if any.
         core: Option<usize>,
     },
 }
 
-/// chrt(1), util-linux's, before a program and its arguments.
+/// chrt(1), of util-linux, before a program and its arguments.
 const CHRT: [&str; 3] = ["chrt", "--batch", "0"];
-/// The same for a thread that is there: its id comes behind.
+/// The same for an existing thread, whose ID follows.
 const CHRT_OF: [&str; 4] = ["chrt", "--batch", "--pid", "0"];
-/// SCHED_BATCH, as proc_pid_stat(5) tells it (linux/sched.h).
+/// SCHED_BATCH (linux/sched.h) in /proc/PID/stat.
 const BATCH: &str = "3";
 
-/// Has the calling thread scheduled by SCHED_BATCH, and so what it starts, which is spared a chrt of its own each time.
+/// Gives the calling thread the policy SCHED_BATCH. What it starts inherits that, and needs no chrt of its own.
 pub(super) fn batch_this_thread() {
     thread_local!(static ASKED: OnceCell<()> = const { OnceCell::new() });
     ASKED.with(|asked| {
         asked.get_or_init(|| {
             let thread = gettid().as_raw_nonzero().to_string();
-            // Without a chrt, the launcher tries it again and goes without.
+            // Without chrt, the launcher tries again and then does without the policy.
             let _ = duct::cmd(CHRT_OF[0], CHRT_OF[1..].iter().copied().chain([thread.as_str()]))
                 .stdin_null()
                 .stdout_null()
@@ -57,14 +56,15 @@ pub(super) fn batch_this_thread() {
     });
 }
 
-/// Whether the calling thread is scheduled by SCHED_BATCH: the 41st field, counted from the third, which follows the name.
+/// Whether the calling thread has the policy SCHED_BATCH: the 41st field (proc_pid_stat(5)), counted from the third, which follows
+/// the name.
 fn is_batch() -> bool {
     let stat = std::fs::read_to_string("/proc/thread-self/stat").unwrap_or_default();
     stat.rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().nth(41 - 3)) == Some(BATCH)
 }
 
 impl Scheduling {
-    /// The word by which the launcher is told.
+    /// The launcher's argument for it.
     fn word(self) -> String {
         match self {
             Self::Usual => "usual".to_owned(),
@@ -73,7 +73,7 @@ impl Scheduling {
         }
     }
 
-    /// What a word tells; `Usual` of one that says nothing.
+    /// The reverse of [`word`](Self::word).
     fn from_word(word: &str) -> Self {
         match word.strip_prefix("batch") {
             None => Self::Usual,
@@ -82,8 +82,8 @@ impl Scheduling {
     }
 }
 
-/// Must be called first thing in `main` of every program that starts guests: when the program was started as the launcher
-/// it becomes QEMU here and does not return.
+/// Turns a program that was started as the launcher into QEMU, and does not return then. Every program that starts guests must
+/// call it first in its `main`.
 pub fn run_launcher_if_requested() {
     let mut arguments = std::env::args_os().skip(1);
     if arguments.next().is_none_or(|name| name != HIDDEN_NAME) {
@@ -103,12 +103,12 @@ pub fn run_launcher_if_requested() {
             cores::bind_to(core);
         }
         if !is_batch() {
-            // Comes back where there is no chrt; a run is then as exact as QEMU alone makes it.
+            // Returns only if there is no chrt. A run is then as exact as QEMU alone makes it.
             let _ = Command::new(CHRT[0]).args(&CHRT[1..]).arg(&program).args(&arguments).exec();
         }
     }
-    let why = Command::new(&program).args(arguments).exec();
-    eprintln!("{}: {why}", program.to_string_lossy());
+    let error = Command::new(&program).args(arguments).exec();
+    eprintln!("{}: {error}", program.to_string_lossy());
     std::process::exit(127);
 }
 
@@ -122,21 +122,20 @@ pub fn launch_through(program: PathBuf) {
     let _ = LAUNCHER.set(program);
 }
 
-/// The program and its arguments, such that running them runs `program` as a process that dies with this one.
+/// The program and arguments that start `program` as a process that dies with this one.
 pub(super) fn tied_to_this_process(
     program: OsString,
     arguments: Vec<OsString>,
     scheduling: Scheduling,
 ) -> (OsString, Vec<OsString>) {
-    // The link, not the path behind it: the file may have been replaced by a newer build meanwhile.
+    // Not the path that the link leads to: a newer build may have replaced that file.
     let this = LAUNCHER.get().map_or_else(|| "/proc/self/exe".into(), |program| program.clone().into_os_string());
     let mut all = vec![HIDDEN_NAME.into(), std::process::id().to_string().into(), scheduling.word().into(), program];
     all.extend(arguments);
     (this, all)
 }
 
-/// The processes that `parent` has started and not yet reaped (proc_pid_stat(5): the second field after the name is the
-/// parent).
+/// The children of a process that it has not reaped yet (proc_pid_stat(5): the second field after the name is the parent).
 pub fn children_of(parent: u32) -> Vec<i32> {
     let parent = parent.to_string();
     let is_child = |stat: &str| {
@@ -150,7 +149,7 @@ pub fn children_of(parent: u32) -> Vec<i32> {
         .collect()
 }
 
-/// Kills every process that this one has started. Those who wait for them find them ended.
+/// Kills every child of this process.
 pub(super) fn end_children() {
     for pid in children_of(std::process::id()).into_iter().filter_map(Pid::from_raw) {
         // It may have ended by itself.
@@ -163,7 +162,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_thread_and_what_it_starts_are_scheduled_in_batches_once_it_has_asked() {
+    fn a_thread_and_what_it_starts_have_the_batch_policy_once_it_has_asked() {
         let policies = |ask: bool| {
             let thread = move || {
                 if ask {

@@ -1,9 +1,9 @@
-//! Leaves a saved machine's memory in its file: a run maps the file instead of reading it.
+//! Prepares a saved machine so that a run maps its memory from the file instead of reading it.
 //!
-//! In a `mapped-ram` image every page of memory has a fixed place, so the file itself can be the guest's memory, mapped privately:
-//! what the guest reads comes from the host's page cache, shared by all guests of an image, and what it writes becomes its
-//! own. A restore would read every page that the image's bitmap names; once the bitmap is empty it reads none
-//! (QEMU docs/devel/migration/mapped-ram.rst; migration/ram.c, `struct MappedRamHeader`).
+//! In a `mapped-ram` image every page of memory has a fixed place, so the file can be the guest's memory, mapped privately. The
+//! guest reads from the host's page cache, which all guests of an image share, and gets its own copy of a page when it writes to
+//! it. A restore reads every page in the image's bitmap, so it reads none once the bitmap is empty (QEMU
+//! docs/devel/migration/mapped-ram.rst; migration/ram.c, `struct MappedRamHeader`).
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -11,17 +11,17 @@ use std::path::Path;
 
 use super::error::VmError;
 
-/// The block of a machine's memory, by the name that QEMU gives it (hw/i386/pc_q35.c, `default_ram_id`).
+/// QEMU's name for the block of a machine's memory (hw/i386/pc_q35.c, `default_ram_id`).
 pub(super) const MEMORY: &str = "pc.ram";
 
-/// Where the pages of the first block lie in an image, in bytes (migration/ram.c, `MAPPED_RAM_FILE_OFFSET_ALIGNMENT`).
+/// Offset of the first block's pages in an image, in bytes (migration/ram.c, `MAPPED_RAM_FILE_OFFSET_ALIGNMENT`).
 pub(super) const MEMORY_AT: u64 = 0x10_0000;
 
 const PAGE: u64 = 4096;
 /// `MAPPED_RAM_HDR_VERSION`.
 const HEADER_VERSION: u32 = 1;
 
-/// What the image says of the block: big endian and packed, `version`, `page_size`, `bitmap_offset` and `pages_offset`.
+/// The block's header: big endian and packed, `version`, `page_size`, `bitmap_offset` and `pages_offset`.
 struct Header {
     used: u64,
     bitmap_at: u64,
@@ -30,19 +30,21 @@ struct Header {
 
 /// Empties the bitmap of the machine's memory.
 pub(super) fn leave_memory(image: &Path) -> Result<(), VmError> {
-    let io = || VmError::io("leaving the memory of a saved machine in", image);
+    let io = || VmError::io("emptying the bitmap of", image);
     let file = File::options().read(true).write(true).open(image).map_err(io())?;
     let mut head = vec![0; MEMORY_AT as usize];
     file.read_exact_at(&mut head, 0).map_err(io())?;
-    let header = header(&head).filter(|header| header.pages_at == MEMORY_AT).ok_or_else(|| VmError::Monitor {
-        doing: "reading what it saved",
-        why: format!("expected {MEMORY} as the first block of a mapped-ram image of version {HEADER_VERSION}, with pages from {MEMORY_AT:#x} on; this QEMU is not one that rxpath knows"),
+    let header = header(&head).filter(|header| header.pages_at == MEMORY_AT).ok_or_else(|| VmError::ImageFormat {
+        path: image.to_owned(),
+        expected: format!(
+            "{MEMORY} as the first block of a mapped-ram image of version {HEADER_VERSION}, with pages from {MEMORY_AT:#x} on"
+        ),
     })?;
     let bitmap = vec![0; header.used.div_ceil(8 * PAGE) as usize];
     file.write_all_at(&bitmap, header.bitmap_at).map_err(io())
 }
 
-/// The header of the memory's block: the block's name behind its length, its size, then what [`Header`] says.
+/// Finds the header of the memory's block. Before it are the length of the block's name, the name, and the block's size.
 fn header(head: &[u8]) -> Option<Header> {
     let name: Vec<u8> = std::iter::once(MEMORY.len() as u8).chain(MEMORY.bytes()).collect();
     let at = head.windows(name.len()).position(|window| window == name)? + name.len();
@@ -81,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn an_image_of_another_kind_is_told_and_left_alone() {
+    fn an_image_of_a_different_kind_is_an_error_and_stays_as_it_is() {
         for mut before in [head(2), b"nothing like it".to_vec(), head(1)[..40].to_vec()] {
             before.resize(MEMORY_AT as usize, 0);
             let folder = tempfile::tempdir().unwrap();

@@ -1,18 +1,25 @@
 //! The pinned QEMU and its machines: exact boots, warm images, runs, and what can go wrong with a guest.
 //!
-//! Architecture invariant: only this folder knows QEMU; it takes a kernel and a plan and gives the capture's bytes or a
+//! Architecture invariant: only this folder knows QEMU. It takes a kernel and a plan, and returns the bytes of a capture or a
 //! [`GuestFault`].
 
 mod boot;
+mod cancel;
 mod console;
 mod cores;
 mod error;
+mod guest_folder;
+mod hang;
 mod image;
+mod images;
 mod initramfs;
+mod kernel_command_line;
 mod launcher;
 mod machine;
 mod mapped;
-pub mod probe;
+pub(crate) mod probe;
+mod process;
+mod qemu_arguments;
 mod qmp;
 mod rebase;
 mod recording;
@@ -22,11 +29,13 @@ mod trim;
 mod verified;
 
 pub use boot::BootTimes;
+pub(crate) use cancel::{cancel_on_signals, is_cancelled};
 pub use console::{Splat, SplatKind};
-pub use error::{FaultKind, GuestFault, VmError};
-pub use image::{ImageInfo, ImageKind, Images, WarmImage};
+pub use error::{FaultKind, GuestFault, Hang, MonitorError, VmError};
+pub use image::{ImageInfo, ImageKind, WarmImage};
+pub use images::Images;
 pub use launcher::{children_of, launch_through, run_launcher_if_requested};
 pub use machine::{Accelerator, GuestFile, GuestKernel, KernelModule, Machine, Nic, QemuProgram};
-pub use recording::timers_due;
-pub use run::{RunLimits, cancel_on_signals, is_cancelled, run_plan};
+pub use recording::{RecordingError, timers_due};
+pub use run::{RunLimits, run_plan};
 pub use stored::{Removal, StoredImage};

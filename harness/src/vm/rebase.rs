@@ -1,14 +1,14 @@
-//! Gives a saved machine the clock it had, under another length of instruction, and has it count instructions from nought.
+//! Keeps a saved machine's guest time when its instructions change their length, and resets its count of instructions.
 //!
-//! Under icount, guest time is `instructions << shift + bias`. A boot runs with a larger shift than a run (see
-//! [`super::machine`]), so a restored machine's time would jump back by most of what the boot took, and everything in the
-//! guest that waits for a time would wait for it again. Moving all of it into the saved bias keeps guest time
-//! continuous. Both numbers lie in the subsection `timer/icount` of QEMU's state (QEMU system/cpu-timers.c,
-//! `icount_vmstate_timers`: qemu_icount_bias, then qemu_icount, both 64 bits, big endian).
+//! Under icount, guest time is `(instructions << shift) + bias`. A boot has a larger shift than a run (see
+//! [`super::qemu_arguments`]), so the time of a restored machine would jump back, and everything in the guest that waits for a time
+//! would wait for it again. Moving the whole time into the saved bias keeps it. Both numbers are in the subsection `timer/icount`
+//! of QEMU's state (QEMU system/cpu-timers.c, `icount_vmstate_timers`: qemu_icount_bias, then qemu_icount, both 64 bits, big
+//! endian).
 //!
-//! A QEMU that records counts the instructions since its start in 32 bits with a sign, and what was restored is the first of
-//! its counts (QEMU replay/replay-internal.c, `replay_advance_current_icount`): it ends itself at an image that took 2³¹
-//! instructions to make, and some come close.
+//! The count starts at zero because a QEMU that records counts in 32 bits with a sign, from the restored count on (QEMU
+//! replay/replay-internal.c, `replay_advance_current_icount`). It aborts at an image that took 2³¹ instructions to make, and some
+//! come close.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -18,20 +18,21 @@ use super::error::VmError;
 
 /// A subsection's mark (QEMU_VM_SUBSECTION), the length of its name, the name, and its version (1).
 const SUBSECTION: &[u8] = b"\x05\x0ctimer/icount\x00\x00\x00\x01";
-/// How much of the file's end may hold device state; RAM lies before it.
+/// The most bytes of device state, which is at the file's end, after the memory.
 const TAIL: u64 = 16 * 1024 * 1024;
 
-/// Rewrites both so that the image, restored with any shift, goes on at the guest time at which it was saved with `shift`.
+/// Rewrites both numbers so that the image, restored with any shift, continues at the guest time at which it was saved with
+/// `shift`.
 pub(super) fn keep_time(image: &Path, shift: u8) -> Result<(), VmError> {
-    let io = || VmError::io("rebasing the clock of", image);
+    let io = || VmError::io("setting the clock of", image);
     let file = File::options().read(true).write(true).open(image).map_err(io())?;
     let length = file.metadata().map_err(io())?.len();
     let from = length.saturating_sub(TAIL);
     let mut tail = vec![0; (length - from) as usize];
     file.read_exact_at(&mut tail, from).map_err(io())?;
-    let unknown = || VmError::Monitor {
-        doing: "reading what it saved",
-        why: "the state has no timer/icount subsection of version 1; this QEMU is not one that rxpath knows".to_owned(),
+    let unknown = || VmError::ImageFormat {
+        path: image.to_owned(),
+        expected: "a timer/icount subsection of version 1".to_owned(),
     };
     let at =
         tail.windows(SUBSECTION.len()).rposition(|window| window == SUBSECTION).ok_or_else(unknown)? + SUBSECTION.len();
@@ -47,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_time_stays_and_the_count_begins_anew() {
+    fn the_time_stays_and_the_count_starts_at_zero() {
         let state = |bias: i64, instructions: i64| {
             let numbers = [bias.to_be_bytes(), instructions.to_be_bytes()].concat();
             [b"RAM, devices", SUBSECTION, &numbers, b"more devices"].concat()
@@ -60,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn a_state_without_the_numbers_is_told_and_left_alone() {
+    fn a_state_without_the_numbers_is_an_error_and_stays_as_it_is() {
         for state in [b"nothing like it".to_vec(), [SUBSECTION, b"too short"].concat()] {
             let folder = tempfile::tempdir().unwrap();
             let image = folder.path().join("image");

@@ -1,38 +1,36 @@
-//! The warm images that lie in a cache, whatever they were made of: what there is, and away with one.
+//! Lists and removes the warm images in a cache.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::error::VmError;
-use super::image::{DESCRIPTION_FILE, ImageInfo, Images, image_lock};
+use super::image::{DESCRIPTION_FILE, ImageInfo};
+use super::images::{Images, image_lock};
 
-/// A warm image as it lies in the cache. Whether it is whole is seen only when it is used.
+/// A warm image in a cache. Whether it is whole is checked only when it is used.
 #[derive(Clone, Debug)]
 pub struct StoredImage {
-    /// The digest of everything that went in.
     pub key: String,
-    /// What it says of itself; `None` if that cannot be read.
+    /// Its description; `None` if that cannot be read.
     pub info: Option<ImageInfo>,
-    /// What it takes on the disk, in bytes; holes take nothing.
+    /// Its size on the disk without holes.
     pub bytes: u64,
 }
 
-/// What came of taking an image away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Removal {
-    /// It is gone.
     Removed,
-    /// Another process is making it; it was left alone.
+    /// Another process is making it, so it was left alone.
     InUse,
 }
 
 impl Images {
-    /// Every image in the cache, by kernel, machine and key. Nothing is written.
-    pub fn stored(&self) -> Result<Vec<StoredImage>, VmError> {
+    /// Lists every image, sorted by kernel, machine and key. Writes nothing.
+    pub(crate) fn stored(&self) -> Result<Vec<StoredImage>, VmError> {
         let folder = self.folder();
         let listing = match fs::read_dir(&folder) {
-            Err(why) if why.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
             listing => listing.map_err(VmError::io("listing", &folder))?,
         };
         let mut out = Vec::new();
@@ -51,15 +49,15 @@ impl Images {
         Ok(out)
     }
 
-    /// Takes an image away, unless another process is making it. Guests that run from it go on: QEMU has opened its file.
-    pub fn remove(&self, key: &str) -> Result<Removal, VmError> {
+    /// Removes an image, unless another process is making it. Guests that run from it go on, for QEMU has its file open.
+    pub(crate) fn remove(&self, key: &str) -> Result<Removal, VmError> {
         let Some(lock) = self.cache().try_lock(&image_lock(key))? else { return Ok(Removal::InUse) };
         lock.withdraw(&self.folder().join(key))?;
         Ok(Removal::Removed)
     }
 }
 
-/// What the files of a folder take on the disk, in bytes.
+/// The size on the disk of a folder's files.
 fn bytes_on_disk(folder: &Path) -> u64 {
     /// The unit of `st_blocks` (stat(3type)).
     const BLOCK: u64 = 512;
@@ -73,7 +71,7 @@ mod tests {
     use crate::kernel::Cache;
 
     #[test]
-    fn an_image_goes_whole_and_one_that_is_being_made_stays() {
+    fn an_image_is_removed_as_a_whole_unless_it_is_being_made() {
         let folder = tempfile::tempdir().unwrap();
         let cache = Cache::at(folder.path()).unwrap();
         let images = Images::new(cache.clone());

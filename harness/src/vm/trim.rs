@@ -1,10 +1,9 @@
-//! Takes out of a saved machine what no restore will miss.
+//! Removes the pages of a saved machine that no restore needs.
 //!
-//! When a kernel gives the memory of its boot-only sections back, it fills it with POISON_FREE_INITMEM (0xcc,
-//! include/linux/poison.h; mm/page_alloc.c, `free_reserved_area`): some 12 MB that say nothing and are read again by every
-//! restore. A free page's contents mean nothing to the kernel, which zeroes what it hands out
-//! (CONFIG_INIT_ON_ALLOC_DEFAULT_ON), and a page of 0xcc amid code is padding that is never run. Such pages become
-//! holes of the file, which read as zeros.
+//! When a kernel frees the memory of its boot-only sections, it fills it with POISON_FREE_INITMEM (0xcc,
+//! include/linux/poison.h; mm/page_alloc.c, `free_reserved_area`): about 12 MB. The contents of a free page mean nothing to the
+//! kernel, which zeroes a page when it allocates it (CONFIG_INIT_ON_ALLOC_DEFAULT_ON), and a page of 0xcc within code is padding
+//! that never runs. Such pages become holes of the file, which read as zeros.
 
 use std::fs::File;
 use std::os::fd::AsFd;
@@ -16,11 +15,11 @@ use rustix::fs::{FallocateFlags, SeekFrom};
 use super::error::VmError;
 
 const POISON_FREE_INITMEM: u8 = 0xcc;
-/// What the guest's pages and the file system's blocks are aligned to, in bytes.
+/// The alignment of the guest's pages and of the file system's blocks, in bytes.
 const PAGE: usize = 4096;
 
-/// Makes holes of the poisoned pages; gives their number. A file system that knows no holes leaves the image as it was.
-pub(super) fn take_out_poison(image: &Path) -> Result<u64, VmError> {
+/// Turns the poisoned pages into holes and returns their number. A file system without holes leaves the image as it is.
+pub(super) fn punch_out_poison(image: &Path) -> Result<u64, VmError> {
     let io = || VmError::io("trimming", image);
     let file = File::options().read(true).write(true).open(image).map_err(io())?;
     let length = file.metadata().map_err(io())?.len();
@@ -29,7 +28,7 @@ pub(super) fn take_out_poison(image: &Path) -> Result<u64, VmError> {
     while at < length {
         // Beyond the last data there is only a hole (lseek(2): ENXIO).
         let Ok(from) = rustix::fs::seek(file.as_fd(), SeekFrom::Data(at)) else { break };
-        // RAM lies in the file at multiples of a page (QEMU docs/devel/migration/mapped-ram.rst).
+        // Every page of memory is at a multiple of its size (QEMU docs/devel/migration/mapped-ram.rst).
         at = from - from % PAGE as u64;
         let count = file.read_at(&mut buffer, at).map_err(io())?;
         for (start, length) in poisoned_runs(&buffer[..count]) {
@@ -44,7 +43,7 @@ pub(super) fn take_out_poison(image: &Path) -> Result<u64, VmError> {
     Ok(pages)
 }
 
-/// Start and length in bytes of every run of whole poisoned pages.
+/// The start and length in bytes of every run of whole poisoned pages.
 fn poisoned_runs(data: &[u8]) -> Vec<(usize, usize)> {
     let mut runs: Vec<(usize, usize)> = Vec::new();
     for (index, page) in data.chunks_exact(PAGE).enumerate() {
@@ -62,6 +61,15 @@ fn poisoned_runs(data: &[u8]) -> Vec<(usize, usize)> {
 mod tests {
     use super::*;
 
+    /// Whether the file system can turn data into a hole.
+    fn has_holes(folder: &Path) -> bool {
+        let path = folder.join("probe");
+        std::fs::write(&path, [1; PAGE]).unwrap();
+        let file = File::options().write(true).open(&path).unwrap();
+        let hole = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+        rustix::fs::fallocate(file.as_fd(), hole, 0, PAGE as u64).is_ok()
+    }
+
     #[test]
     fn only_whole_poisoned_pages_become_holes_and_the_rest_stays_as_it_was() {
         let mut data = vec![0x11; 6 * PAGE + 100];
@@ -72,12 +80,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let image = folder.path().join("image");
         std::fs::write(&image, &data).unwrap();
-        let taken = take_out_poison(&image).unwrap();
-        let found = std::fs::read(&image).unwrap();
-        if taken > 0 {
-            assert_eq!(taken, 2);
-            data[PAGE..3 * PAGE].fill(0);
-        }
-        assert_eq!(found, data);
+        let punched = punch_out_poison(&image).unwrap();
+        assert_eq!(punched, if has_holes(folder.path()) { 2 } else { 0 });
+        data[PAGE..(1 + punched as usize) * PAGE].fill(0);
+        assert_eq!(std::fs::read(&image).unwrap(), data);
     }
 }

@@ -1,5 +1,5 @@
-//! Which files of an image were found whole, and what they looked like then: while they look the same, they need not be read
-//! again. An image is a hundred megabytes; looking takes microseconds.
+//! Remembers which files were found whole, with a fingerprint of each. While the fingerprint stays the same, a file need not be read
+//! again: an image has a hundred megabytes, and a fingerprint takes microseconds.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -12,11 +12,11 @@ use crate::kernel::write_best_effort;
 
 const CHECKED_FILE: &str = "checked.json";
 
-/// A file changed more recently than this may be changed again without its time telling: file systems count time in steps of
+/// A file that changed more recently than this may change again without a change of its time, which file systems count in steps of
 /// some milliseconds.
 const RECENT: Duration = Duration::from_secs(2);
 
-/// What tells that a file was not written to (inode(7)): nobody can set the time of the last change of status.
+/// Stays the same while a file is not written to (inode(7)). No process can set the time of the last status change.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct FileFingerprint {
     name: String,
@@ -28,9 +28,9 @@ struct FileFingerprint {
     changed: (i64, i64),
 }
 
-/// How the files look now; `None` if one is not there.
-fn look(folder: &Path, digests: &[(String, String)]) -> Option<Vec<FileFingerprint>> {
-    let looks = digests.iter().map(|(name, digest)| {
+/// The files' fingerprints; `None` if a file is missing.
+fn fingerprints(folder: &Path, digests: &[(String, String)]) -> Option<Vec<FileFingerprint>> {
+    let fingerprints = digests.iter().map(|(name, digest)| {
         let data = fs::metadata(folder.join(name)).ok()?;
         Some(FileFingerprint {
             name: name.clone(),
@@ -42,34 +42,35 @@ fn look(folder: &Path, digests: &[(String, String)]) -> Option<Vec<FileFingerpri
             changed: (data.ctime(), data.ctime_nsec()),
         })
     });
-    looks.collect()
+    fingerprints.collect()
 }
 
-/// Whether these files, with these digests, were found whole and have not been written to since.
+/// Whether these files were found whole, with these digests, and have not been written to since.
 pub(super) fn is_verified(folder: &Path, digests: &[(String, String)]) -> bool {
     let Ok(text) = fs::read(folder.join(CHECKED_FILE)) else { return false };
     let known: Option<Vec<FileFingerprint>> = serde_json::from_slice(&text).ok();
-    known.is_some() && known == look(folder, digests)
+    known.is_some() && known == fingerprints(folder, digests)
 }
 
-/// Checks the files, and remembers that they were found whole. A folder that cannot be written to only costs the next
-/// process another check.
+/// Checks the files and remembers that they were found whole. In a folder that cannot be written to, the next process checks them
+/// again.
 pub(super) fn check_and_remember<E>(
     folder: &Path,
     digests: &[(String, String)],
     check: impl FnOnce() -> Result<(), E>,
 ) -> Result<(), E> {
-    // Before they are read: what is written to them meanwhile is not to be taken for what was checked.
-    let looks = look(folder, digests);
+    // Taken before the files are read, so that a change during the check shows.
+    let fingerprints = fingerprints(folder, digests);
     check()?;
-    if let Some(looks) = looks.filter(|looks| looks.iter().all(is_old)) {
-        write_best_effort(&folder.join(CHECKED_FILE), &serde_json::to_vec(&looks).unwrap_or_default());
+    if let Some(fingerprints) = fingerprints.filter(|fingerprints| fingerprints.iter().all(is_old)) {
+        write_best_effort(&folder.join(CHECKED_FILE), &serde_json::to_vec(&fingerprints).unwrap_or_default());
     }
     Ok(())
 }
 
-fn is_old(looks: &FileFingerprint) -> bool {
-    let (Ok(seconds), Ok(nanoseconds)) = (u64::try_from(looks.changed.0), u32::try_from(looks.changed.1)) else {
+fn is_old(fingerprint: &FileFingerprint) -> bool {
+    let (Ok(seconds), Ok(nanoseconds)) = (u64::try_from(fingerprint.changed.0), u32::try_from(fingerprint.changed.1))
+    else {
         return false;
     };
     let changed = SystemTime::UNIX_EPOCH + Duration::new(seconds, nanoseconds);
@@ -81,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_is_known_whole_until_it_is_written_to() {
+    fn a_file_is_verified_until_it_is_written_to() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("quiet.image");
         fs::write(&file, [1; 5000]).unwrap();
@@ -90,7 +91,7 @@ mod tests {
 
         check_and_remember(folder.path(), &digests, whole).unwrap();
         assert!(!is_verified(folder.path(), &digests), "it was changed a moment ago");
-        // The change of status cannot be set back: only time makes it old.
+        // The time of the status change cannot be set back.
         std::thread::sleep(RECENT + Duration::from_millis(50));
         assert_eq!(check_and_remember(folder.path(), &digests, || Err(())), Err(()));
         assert!(!is_verified(folder.path(), &digests), "it was found damaged");
@@ -98,10 +99,10 @@ mod tests {
         assert!(is_verified(folder.path(), &digests));
         assert!(
             !is_verified(folder.path(), &[("quiet.image".to_owned(), "e".to_owned())]),
-            "another digest is expected"
+            "the expected digest differs"
         );
 
-        // The same length, and the time of the last modification set back: the change of status tells.
+        // With the same length and the old modification time, only the status change differs.
         let modified = fs::metadata(&file).unwrap().modified().unwrap();
         fs::write(&file, [2; 5000]).unwrap();
         fs::File::options().write(true).open(&file).unwrap().set_modified(modified).unwrap();

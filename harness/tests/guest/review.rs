@@ -40,7 +40,7 @@ fn a_run_on_a_bumped_kernel_keeps_what_was_accepted_of_paths_and_of_timings_apar
     assert_eq!(results.cases.iter().map(differs).collect::<Vec<_>>(), [(false, true), (true, true)]);
     let text = markdown::report(&Overview::of(&results), markdown::SUMMARY_LIMIT);
     assert!(
-        text.contains("1 changed snapshots come down to 1 changes. Timings differ from what was accepted in 2."),
+        text.contains("1 changed snapshot with 1 distinct change. Timings differ from the accepted ones in 2 cases."),
         "{text}"
     );
     assert!(text.contains("| `errors/bad-address` `receiver.recv` | `6.18` |"), "{text}");

@@ -1,31 +1,32 @@
-//! Socket options and their values: what an option's name tells, and the bytes that setsockopt(2) is given.
+//! Socket options by their names, and their values as the bytes that setsockopt(2) takes.
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 
 use super::{Argument, Scope};
 use crate::case::constants::{self, OptionKind};
-use crate::case::model::Text;
+use crate::case::findings::Underline;
+use crate::case::key_path::KeyPath;
 use crate::case::phrases;
-use crate::case::place::{Place, Underline};
+use crate::case::yaml_types::Text;
 use crate::nearest::suggestion;
 
-/// A socket option, by name or number.
+/// A socket option, by its name or number.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(transparent)]
-pub struct OptionName(Text);
+pub(crate) struct OptionName(Text);
 
-/// A socket option as far as its name tells.
+/// What the name of a socket option says about it.
 #[derive(Clone, Copy, Debug)]
-pub struct NamedOption {
+pub(crate) struct NamedOption {
     level: i32,
     number: i32,
     kind: OptionKind,
 }
 
 impl NamedOption {
-    /// Level and number, with the level that was given explicitly, if one was.
-    pub fn at(self, level: Option<i32>) -> (i32, i32) {
+    /// Level and number of the option; an explicit level takes precedence.
+    pub(crate) fn at(self, level: Option<i32>) -> (i32, i32) {
         (level.unwrap_or(self.level), self.number)
     }
 }
@@ -48,7 +49,7 @@ impl JsonSchema for OptionName {
 impl Argument for OptionName {
     type Wire = NamedOption;
 
-    fn resolve(&self, scope: &mut Scope<'_>, at: &Place) -> NamedOption {
+    fn resolve(&self, scope: &mut Scope<'_>, at: &KeyPath) -> NamedOption {
         let text = self.0.0.as_str();
         if let Some(option) = constants::socket_option(text) {
             return NamedOption { level: option.level, number: option.number, kind: option.kind };
@@ -57,51 +58,51 @@ impl Argument for OptionName {
         if number.is_none() {
             let help = suggestion(text, constants::SOCKET_OPTIONS.iter().map(|option| option.name));
             let message = format!("unknown socket option `{text}`");
-            scope.report(at, Underline::Value, message, "give its number and `level:` if it is new", help);
+            scope.report(at, Underline::Value, message, "if the option is new, give its number and `level:`", help);
         }
         // SOL_SOCKET, the level of SO_….
         NamedOption { level: 1, number: number.unwrap_or(0), kind: OptionKind::Number }
     }
 }
 
-/// The value of a socket option: a number, a duration (`200 ms`), a text, `hex 01 02`, as the option wants it.
+/// The value of a socket option: a number, a duration (`200 ms`) or a text, depending on the option; or `hex 01 02`.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(inline)]
-pub struct OptionValue(Text);
+pub(crate) struct OptionValue(Text);
 
-/// An option's value that waits for the option's kind.
-pub struct RawValue(String);
+/// The value of an option before the option's kind is known.
+pub(crate) struct RawValue(String);
 
 impl Argument for OptionValue {
     type Wire = RawValue;
 
-    fn resolve(&self, _: &mut Scope<'_>, _: &Place) -> RawValue {
+    fn resolve(&self, _: &mut Scope<'_>, _: &KeyPath) -> RawValue {
         RawValue(self.0.0.clone())
     }
 }
 
 impl RawValue {
-    /// The bytes that setsockopt(2) is given on x86-64; `at` is the place of the step's arguments.
-    pub fn bytes(&self, scope: &mut Scope<'_>, at: &Place, option: NamedOption) -> Vec<u8> {
+    /// The bytes that setsockopt(2) takes on x86-64; `at` is the place of the step's arguments.
+    pub(crate) fn bytes(&self, scope: &mut Scope<'_>, at: &KeyPath, option: NamedOption) -> Vec<u8> {
         let text = self.0.trim();
         if let Some(digits) = text.strip_prefix("hex ") {
             let digits: String = digits.split_whitespace().collect();
             return hex::decode(digits).unwrap_or_else(|error| {
                 let message = format!("`{text}` is not hexadecimal: {error}");
-                scope.report(&at.key("value"), Underline::Value, message, "expected like `hex 01 00 0a`", None);
+                scope.report(&at.key("value"), Underline::Value, message, "for example `hex 01 00 0a`", None);
                 Vec::new()
             });
         }
         let (bytes, expected) = match option.kind {
             OptionKind::Number => (self.number(), "a number, a constant, or `hex …`"),
-            OptionKind::Time => (phrases::duration_ns(text).map(timeval), "a duration like `200 ms`"),
+            OptionKind::Time => (phrases::duration_ns(text).map(timeval), "a duration such as `200 ms`"),
             OptionKind::Linger => (linger(text), "a number of seconds, or `off`"),
             OptionKind::Text => (Some(text.as_bytes().to_vec()), "a text"),
-            OptionKind::Filter => (phrases::integer(text).map(keeping), "how many bytes to keep"),
+            OptionKind::Filter => (phrases::integer(text).map(keeping), "the number of bytes to keep"),
         };
         bytes.unwrap_or_else(|| {
-            let message = format!("`{text}` is no value of this socket option");
+            let message = format!("`{text}` is not a value of this socket option");
             scope.report(&at.key("value"), Underline::Value, message, &format!("expected {expected}"), None);
             Vec::new()
         })
@@ -117,7 +118,7 @@ impl RawValue {
     }
 }
 
-/// A socket filter of one instruction (`struct sock_filter`): BPF_RET|BPF_K, no jumps, how many bytes to keep.
+/// A socket filter of one instruction (`struct sock_filter`): BPF_RET|BPF_K, no jumps, the number of bytes to keep.
 fn keeping(bytes: i64) -> Vec<u8> {
     [&[0x06, 0, 0, 0][..], &(bytes as u32).to_le_bytes()].concat()
 }
@@ -127,7 +128,7 @@ fn timeval(ns: u64) -> Vec<u8> {
     [(ns / 1_000_000_000).to_le_bytes(), (ns % 1_000_000_000 / 1_000).to_le_bytes()].concat()
 }
 
-/// `struct linger`: on, and for how many seconds.
+/// `struct linger`: whether it is on, and for how many seconds.
 fn linger(text: &str) -> Option<Vec<u8>> {
     let (on, seconds) = match text {
         "off" => (0i32, 0i32),

@@ -1,4 +1,4 @@
-//! The Firefox Profiler's processed profile format: a sample for each time in which the stack was the same.
+//! The Firefox Profiler's processed profile format: a sample for each span of time with the same stack.
 
 use std::time::SystemTime;
 
@@ -10,9 +10,9 @@ use fxprof_processed_profile::{
 use crate::suite::{Thread, Timeline};
 use crate::trace::TaskKey;
 
-/// The timeline as JSON.
+/// Formats the timeline as JSON.
 pub fn firefox(timeline: &Timeline, title: &str) -> serde_json::Result<Vec<u8>> {
-    // The guest has no date of its own: the same capture must give the same bytes.
+    // Not today's date: the same capture must give the same bytes.
     let start = SystemTime::UNIX_EPOCH.into();
     let mut profile = Profile::new(title, start, SamplingInterval::from_nanos(1000));
     let begin = Timestamp::from_nanos_since_reference(0);
@@ -20,7 +20,7 @@ pub fn firefox(timeline: &Timeline, title: &str) -> serde_json::Result<Vec<u8>> 
     for (index, thread) in timeline.threads.iter().enumerate() {
         let tid = match thread.task {
             TaskKey::Task(pid) => pid as u32,
-            // Every CPU's idle task has pid 0; the profiler wants them apart.
+            // Every CPU's idle task has pid 0, but the profiler needs different ids.
             TaskKey::Idle(cpu) => u32::MAX - u32::from(cpu),
         };
         let handle = profile.add_thread(process, tid, begin, index == 0);
@@ -37,7 +37,7 @@ pub fn firefox(timeline: &Timeline, title: &str) -> serde_json::Result<Vec<u8>> 
     serde_json::to_vec(&profile)
 }
 
-/// The stack of every call; its caller's stands before it.
+/// Makes the stack of every call; a caller comes before its callees.
 fn stacks(
     profile: &mut Profile,
     handle: fxprof_processed_profile::ThreadHandle,

@@ -1,12 +1,12 @@
-//! Folded stacks: `task;outer;inner COUNT`, as FlameGraph and inferno read them.
+//! Folded stacks for FlameGraph and inferno: `task;outer;inner COUNT`.
 
 use std::collections::BTreeMap;
 
 use crate::suite::{Thread, Timeline};
 use crate::trace::TaskKey;
 
-/// Every stack with the instructions that were spent in it, on a CPU. An idle task's own time, in which its CPU waits, is left
-/// out; interrupts that come meanwhile are not.
+/// Formats every stack with the instructions spent in it. Leaves out the time in which an idle task waits, but not the interrupts
+/// that arrive during that time.
 pub fn folded(timeline: &Timeline) -> String {
     let mut spent: BTreeMap<String, u64> = BTreeMap::new();
     for thread in &timeline.threads {
@@ -30,7 +30,7 @@ fn stack(thread: &Thread, span: usize) -> String {
     names.join(";")
 }
 
-/// A name without what separates frames.
+/// Replaces the characters that separate frames.
 fn frame(name: &str) -> String {
     name.replace([';', '\n', '\r'], "_")
 }

@@ -1,11 +1,11 @@
-//! Chrome's trace event JSON, which ui.perfetto.dev opens ("Trace Event Format", Google 2016): complete events, flows, names.
+//! Chrome's trace event JSON ("Trace Event Format", Google 2016), which ui.perfetto.dev opens: complete events, flows, names.
 
 use serde_json::{Value, json};
 
 use crate::suite::{Thread, Timeline};
 use crate::trace::TaskKey;
 
-/// The timeline as JSON. One nanosecond of guest time is 0.001 of the format's microseconds.
+/// Formats the timeline as JSON. The format's times are in microseconds, with nanoseconds as decimals.
 pub fn perfetto(timeline: &Timeline, title: &str) -> serde_json::Result<Vec<u8>> {
     let mut events = Vec::new();
     for (process, name) in [(TASKS, title), (IDLE, "idle tasks")] {
@@ -21,7 +21,7 @@ pub fn perfetto(timeline: &Timeline, title: &str) -> serde_json::Result<Vec<u8>>
             });
             match span.end {
                 Some(end) => event["dur"] = micros(end.saturating_sub(span.start)),
-                // A begin without an end: it had not returned when the recording ended.
+                // A begin without an end: the call had not returned when the recording stopped.
                 None => event["ph"] = json!("B"),
             }
             events.push(event);

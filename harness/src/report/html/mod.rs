@@ -1,11 +1,11 @@
-//! The HTML report: a folder of self-contained pages, linked to each other, readable from disk without a network.
+//! The HTML report: a folder of self-contained pages that link to each other, readable from disk without a network.
 
-mod case;
-mod difference;
-mod index;
-mod page;
-mod timings;
-mod tree;
+mod case_page;
+mod difference_page;
+mod index_page;
+mod layout;
+mod path_tree;
+mod timings_page;
 
 use std::io;
 use std::path::Path;
@@ -13,18 +13,17 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::overview::Overview;
 
-/// What was written.
+/// The number and sizes of the written files.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Written {
-    /// Files.
     pub pages: usize,
-    /// Size of the largest, in bytes.
+    /// The size of the largest page, in bytes.
     pub largest: usize,
-    /// Size of all, in bytes.
+    /// The size of all pages, in bytes.
     pub bytes: usize,
 }
 
-/// Writes the report into a folder, which is made; pages of the same names are replaced.
+/// Writes the report into a folder. Creates the folder, and replaces pages of the same names.
 pub fn write(overview: &Overview, folder: &Path) -> io::Result<Written> {
     std::fs::create_dir_all(folder)?;
     let put = |name: &str, text: String| -> io::Result<Written> {
@@ -36,8 +35,8 @@ pub fn write(overview: &Overview, folder: &Path) -> io::Result<Written> {
     let work = || -> io::Result<Written> {
         let mut written = Written::default();
         while let Some(case) = overview.cases.get(next.fetch_add(1, Ordering::Relaxed)) {
-            written.add(put(&page::case_file(case.name), case::page(overview, case))?);
-            for (name, text) in difference::pages(overview, case) {
+            written.add(put(&layout::case_file(case.name), case_page::page(overview, case))?);
+            for (name, text) in difference_page::pages(overview, case) {
                 written.add(put(&name, text)?);
             }
         }
@@ -46,12 +45,12 @@ pub fn write(overview: &Overview, folder: &Path) -> io::Result<Written> {
     let mut written = std::thread::scope(|scope| {
         let workers: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
         workers.into_iter().try_fold(Written::default(), |mut all, worker| {
-            all.add(worker.join().unwrap_or_else(|_| Err(io::Error::other("a page could not be made")))?);
+            all.add(worker.join().unwrap_or_else(|_| Err(io::Error::other("a thread that writes pages panicked")))?);
             Ok::<_, io::Error>(all)
         })
     })?;
-    written.add(put("timings.html", timings::page(overview))?);
-    written.add(put("index.html", index::page(overview))?);
+    written.add(put("timings.html", timings_page::page(overview))?);
+    written.add(put("index.html", index_page::page(overview))?);
     Ok(written)
 }
 

@@ -38,10 +38,12 @@ fn verdict_of_vm(error: &VmError) -> (Verdict, String) {
 
 fn verdict_of_fault(fault: &FaultKind) -> Verdict {
     match fault {
-        FaultKind::HungHost { .. } => Verdict::Hung,
-        FaultKind::Kernel(_) | FaultKind::QemuDied { .. } | FaultKind::Agent(_) | FaultKind::Capture(_) => {
-            Verdict::Crashed
-        }
+        FaultKind::Hung { .. } => Verdict::Hung,
+        FaultKind::Kernel(_)
+        | FaultKind::QemuDied { .. }
+        | FaultKind::Agent(_)
+        | FaultKind::Stopped { .. }
+        | FaultKind::Capture(_) => Verdict::Crashed,
     }
 }
 

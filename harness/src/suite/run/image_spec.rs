@@ -8,8 +8,8 @@ use crate::vm::{Accelerator, GuestKernel, KernelModule, Machine, Nic, QemuProgra
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct ImageSpec {
     pub(crate) machine: Machine,
-    modules: Vec<&'static str>,
-    warm_setup: WarmSetup,
+    pub(super) modules: Vec<&'static str>,
+    pub(super) warm_setup: WarmSetup,
 }
 
 impl ImageSpec {

@@ -1,14 +1,15 @@
-//! What all pages have: head, style, keys, links, and names of files.
+//! The parts that all pages share: head, style, keys, links, and the names of files.
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
+use crate::report::overview::class_letter;
 use crate::suite::Verdict;
 
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("keys.js");
 
-/// A whole page. `search` says what its search field looks for.
-pub fn page(title: &str, search: &str, body: &Markup) -> String {
+/// Makes a whole page. `search` is the label of its search field.
+pub(super) fn page(title: &str, search: &str, body: &Markup) -> String {
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -17,7 +18,7 @@ pub fn page(title: &str, search: &str, body: &Markup) -> String {
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
                 title { (shortened(title)) " - rxpath" }
-                // Without an icon of its own a browser asks the server for one.
+                // Without this a browser requests an icon from the server.
                 link rel="icon" href="data:,";
                 style { (PreEscaped(STYLE)) }
             }
@@ -47,52 +48,52 @@ pub fn page(title: &str, search: &str, body: &Markup) -> String {
     .into_string()
 }
 
-/// A verdict as a coloured word.
-pub fn verdict(verdict: Verdict) -> Markup {
+/// Shows a verdict as a coloured word.
+pub(super) fn verdict(verdict: Verdict) -> Markup {
     html! { span class={ "verdict " (verdict.word()) } { (verdict.word()) } }
 }
 
-/// A class of equal paths as a letter on its colour.
-pub fn band(class: Option<usize>, section: &str) -> Markup {
+/// Shows a class of equal paths as a letter on a colour.
+pub(super) fn band(class: Option<usize>, section: &str) -> Markup {
     match class {
         Some(class) => html! {
-            span class={ "band b" (class % 8) } title={ (shortened(section)) ": path " (super::super::markdown::letter(class)) } {
-                (super::super::markdown::letter(class))
+            span class={ "band b" (class % 8) } title={ (shortened(section)) ": path " (class_letter(class)) } {
+                (class_letter(class))
             }
         },
         None => html! { span.band.none title={ (shortened(section)) ": no path" } { "-" } },
     }
 }
 
-/// The longest name that is shown whole.
+/// The maximum length of a name that is not cut.
 const LONGEST: usize = 160;
 
-/// A name, cut if it would fill the page.
-pub fn shortened(name: &str) -> String {
+/// Cuts a name that would fill the page.
+pub(super) fn shortened(name: &str) -> String {
     match name.char_indices().nth(LONGEST) {
         Some((end, _)) => format!("{}…", &name[..end]),
         None => name.to_owned(),
     }
 }
 
-/// The file of a case's page.
-pub fn case_file(case: &str) -> String {
+/// The name of the file of a case's page.
+pub(super) fn case_file(case: &str) -> String {
     format!("case-{}.html", slug(case))
 }
 
-/// The file of the page on what changed of a case.
-pub fn difference_file(case: &str, old: &str, new: &str) -> String {
+/// The name of the file of a page on what changed in a case.
+pub(super) fn difference_file(case: &str, old: &str, new: &str) -> String {
     format!("diff-{}-{}-{}.html", slug(case), slug(old), slug(new))
 }
 
-/// A name that may stand in a file name, a link and an id, different for different names.
-pub fn slug(name: &str) -> String {
+/// Turns a name into one that is safe in file names, links and ids; different names stay different.
+pub(super) fn slug(name: &str) -> String {
     const KEPT: usize = 80;
     let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_' | '.');
     let plain: String = name.chars().take(KEPT).map(|c| if is_plain(c) { c } else { '-' }).collect();
     let is_usual =
         name.chars().count() <= KEPT && name.chars().all(|c| is_plain(c) || c == '/') && !name.starts_with('.');
-    // No name that is left as it is has a tilde in it.
+    // A name with a tilde is not usual, so this stays unique.
     if is_usual {
         return name.replace('/', "~");
     }

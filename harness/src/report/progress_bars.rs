@@ -1,4 +1,4 @@
-//! Progress bars, on a terminal only: indicatif draws nothing elsewhere.
+//! Progress bars. indicatif draws them on a terminal only.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -9,24 +9,22 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use crate::kernel::Progress;
 use crate::suite::{CaseResult, Verdict, Watcher};
 
-/// One bar for each thing that is fetched.
+/// A bar for each kernel that is fetched, and for QEMU.
 #[derive(Debug, Default)]
-pub struct FetchBars {
+pub(crate) struct FetchBars {
     all: MultiProgress,
     by_name: Mutex<BTreeMap<String, ProgressBar>>,
 }
 
 impl FetchBars {
-    /// No bars yet.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::default()
     }
 
-    /// Shows what happens.
-    pub fn show(&self, progress: Progress<'_>) {
+    pub(crate) fn show(&self, progress: Progress<'_>) {
         match progress {
-            Progress::Resolving => self.say("archive", "asking what is newest"),
-            Progress::Waiting { name } => self.say(name, "waiting for another rxpath that is fetching it"),
+            Progress::Resolving => self.say("archive", "finding the newest versions"),
+            Progress::Waiting { name } => self.say(name, "waiting for a different rxpath that is fetching it"),
             Progress::Downloading { name, done, total } => {
                 let bar = self.bar(name);
                 bar.set_style(style("{prefix:<14} {bar:30} {bytes} of {total_bytes}"));
@@ -38,8 +36,7 @@ impl FetchBars {
         }
     }
 
-    /// Takes the bars away.
-    pub fn finish(&self) {
+    pub(crate) fn finish(&self) {
         let _ = self.all.clear();
     }
 
@@ -57,22 +54,20 @@ impl FetchBars {
     }
 }
 
-/// One bar for the matrix, and a line for each image that is booted.
+/// A bar for the verdicts of a run, and a line for each image that is booted.
 #[derive(Debug)]
-pub struct MatrixBars {
+pub(crate) struct MatrixBars {
     bar: ProgressBar,
 }
 
 impl MatrixBars {
-    /// A bar for this many verdicts.
-    pub fn new(total: usize) -> Self {
+    pub(crate) fn new(total: usize) -> Self {
         let bar = ProgressBar::new(total as u64).with_style(style("{bar:30} {pos} of {len} {wide_msg}"));
         bar.enable_steady_tick(Duration::from_millis(200));
         Self { bar }
     }
 
-    /// Takes the bar away.
-    pub fn finish(&self) {
+    pub(crate) fn finish(&self) {
         self.bar.finish_and_clear();
     }
 }
@@ -97,6 +92,6 @@ impl Watcher for MatrixBars {
 }
 
 fn style(template: &str) -> ProgressStyle {
-    // The templates are this file's own; a wrong one would only look plain.
+    // All templates are in this file; an invalid one would only look plain.
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }

@@ -1,37 +1,41 @@
-//! What actors do, and what they wait for.
+//! Resolves setup and actors: what they do, and what they wait for.
 
 use std::collections::HashSet;
 
 use rxpath_guest::{ActorKind, Condition, Policy, Step};
 
-use super::{Resolver, SetupStep, actor_place, actor_steps, blame, made};
+use super::{Resolver, SetupStep, actor_place, actor_steps, add_phrase_error, made_names};
 use crate::case::arguments::Scope;
-use crate::case::case::{CaseActor, CaseStep, StepRef};
+use crate::case::case::{CaseActor, CaseStep};
+use crate::case::case_file::{ActorFile, ActorKindFile, CaseFile, Nic};
 use crate::case::constants;
-use crate::case::model::{ActorFile, ActorKindFile, CaseFile, MOST_REPEATS, Nic, Text};
+use crate::case::findings::Underline;
+use crate::case::key_path::KeyPath;
 use crate::case::operations::StepFile;
 use crate::case::phrases::{self, ConditionPhrase};
-use crate::case::place::{Place, Underline};
+use crate::case::step_ref::StepRef;
+use crate::case::yaml_types::{MOST_REPEATS, Text};
 use crate::nearest::suggestion;
 
 impl Resolver<'_> {
     pub(super) fn setup(&mut self, file: &CaseFile, steps: &[SetupStep<'_>]) -> Vec<CaseStep> {
-        let by_actors = file.actors.values().flat_map(|actor| actor.steps.0.iter()).flat_map(|(_, step)| made(step));
-        // A preset is in order by itself; its names may only be taken twice, which has been told.
-        let own = steps.iter().filter(|(.., is_preset)| !is_preset).flat_map(|(step, ..)| made(step));
+        let by_actors =
+            file.actors.values().flat_map(|actor| actor.steps.0.iter()).flat_map(|(_, step)| made_names(step));
+        // Presets define names before they use them. Names that are defined twice have been reported.
+        let own = steps.iter().filter(|(.., is_preset)| !is_preset).flat_map(|(step, ..)| made_names(step));
         let mut not_yet: HashSet<String> = by_actors.chain(own).map(|(name, _)| name.to_owned()).collect();
         let mut out = Vec::new();
         for (nth, (step, place, is_preset)) in steps.iter().enumerate() {
             for (key, given) in [("when", !step.when.0.is_empty()), ("after", !step.after.0.is_empty())] {
                 if given {
-                    let message = format!("`{key}` has no meaning in setup: there are no actors yet");
-                    let label = "steps of setup run one after another";
+                    let message = format!("`{key}` has no effect in setup, because there are no actors yet");
+                    let label = "the steps of setup run one after the other";
                     self.findings.add(&place.key(key), Underline::Key, message, label, None);
                 }
             }
             let name = step.name.clone().unwrap_or_else(|| format!("setup-{}", nth + 1));
             out.extend(self.step(step, name, place, is_preset.then_some(place), &not_yet, Vec::new()));
-            for (name, _) in made(step) {
+            for (name, _) in made_names(step) {
                 not_yet.remove(name);
             }
         }
@@ -39,9 +43,9 @@ impl Resolver<'_> {
     }
 
     pub(super) fn actors(&mut self, file: &CaseFile, cpus: u16) -> Vec<CaseActor> {
-        let place = Place::default().key("actors");
+        let place = KeyPath::default().key("actors");
         if file.actors.is_empty() {
-            self.findings.add(&place, Underline::Key, "nobody acts", "expected at least one actor", None);
+            self.findings.add(&place, Underline::Key, "there are no actors", "expected at least one actor", None);
         }
         let mut out = Vec::new();
         for (name, actor) in &file.actors {
@@ -54,12 +58,12 @@ impl Resolver<'_> {
                     Underline::Value,
                     message,
                     label,
-                    Some("say `machine: {cpus: N}` for more".into()),
+                    Some("write `machine: {cpus: N}` for more".into()),
                 );
             }
             if actor.netns > 0 && !matches!(file.machine.nic, Nic::Veth | Nic::Virtio) {
                 let message = "the machine has no second network namespace";
-                let help = "say `machine: {nic: veth}` or `nic: virtio`".to_owned();
+                let help = "write `machine: {nic: veth}` or `nic: virtio`".to_owned();
                 self.findings.add(&place.key("netns"), Underline::Value, message, "expected 0", Some(help));
             }
             out.push(CaseActor {
@@ -79,24 +83,24 @@ impl Resolver<'_> {
 
     fn actor_steps(&mut self, name: &str, actor: &ActorFile) -> Vec<CaseStep> {
         let names = self.steps.get(name).cloned().unwrap_or_default();
-        let own = actor.steps.0.iter().flat_map(|(_, step)| made(step));
+        let own = actor.steps.0.iter().flat_map(|(_, step)| made_names(step));
         let mut not_yet: HashSet<String> = own.map(|(name, _)| name.to_owned()).collect();
         let mut out = Vec::new();
         for ((step, place), step_name) in actor_steps(name, actor).zip(names) {
             if step.preset.is_some() {
                 let message = "a preset belongs in `setup:`";
-                self.findings.add(&place.key("preset"), Underline::Key, message, "an actor has steps of its own", None);
+                self.findings.add(&place.key("preset"), Underline::Key, message, "an actor cannot use presets", None);
             }
             let when = self.conditions(step, name, &place);
             out.extend(self.step(step, step_name, &place, None, &not_yet, when));
-            for (name, _) in made(step) {
+            for (name, _) in made_names(step) {
                 not_yet.remove(name);
             }
         }
         out
     }
 
-    fn policy(&mut self, text: Option<&Text>, place: &Place) -> Policy {
+    fn policy(&mut self, text: Option<&Text>, place: &KeyPath) -> Policy {
         let Some(Text(text)) = text else { return Policy::Other };
         match text.split_whitespace().collect::<Vec<_>>().as_slice() {
             ["other"] => return Policy::Other,
@@ -109,7 +113,7 @@ impl Resolver<'_> {
             }
             _ => {}
         }
-        let message = format!("`{text}` is no scheduling policy");
+        let message = format!("`{text}` is not a scheduling policy");
         self.findings.add(
             place,
             Underline::Value,
@@ -124,26 +128,32 @@ impl Resolver<'_> {
         &mut self,
         file: &StepFile,
         name: String,
-        place: &Place,
-        preset: Option<&Place>,
+        place: &KeyPath,
+        preset: Option<&KeyPath>,
         not_yet: &HashSet<String>,
         when: Vec<Condition>,
     ) -> Option<CaseStep> {
         if let Some(repeat) = file.repeat.as_ref().filter(|repeat| repeat.0.parse::<usize>().is_err()) {
-            let message = format!("`{}` is not a number of times", repeat.0);
+            let message = format!("`{}` is not a number of repetitions", repeat.0);
             let label = format!("expected 1 to {MOST_REPEATS}");
             self.findings.add(&place.key("repeat"), Underline::Value, message, label, None);
         }
         let operations = file.operations();
         let Some((operation, arguments)) = operations.first() else {
             if self.findings.is_whole(place) {
-                let help = "name one, like `recv: {socket: server, bytes: 64}`".to_owned();
-                self.findings.add(place, Underline::Value, "this step does nothing", "no operation here", Some(help));
+                let help = "add one, such as `recv: {socket: server, bytes: 64}`".to_owned();
+                self.findings.add(
+                    place,
+                    Underline::Value,
+                    "this step has no operation",
+                    "no operation here",
+                    Some(help),
+                );
             }
             return None;
         };
         for (second, _) in &operations[1..] {
-            let message = format!("this step does two things: `{operation}` and `{second}`");
+            let message = format!("this step has two operations: `{operation}` and `{second}`");
             self.findings.add(
                 &place.key(second),
                 Underline::Key,
@@ -159,16 +169,16 @@ impl Resolver<'_> {
         let at = self.findings.location(&place.key(operation), Underline::Key);
         let waits = if file.after.0.is_empty() { "when" } else { "after" };
         let waits_at = self.findings.location(&place.key(waits), Underline::Value);
-        Some(CaseStep { name, operation, at, waits_at, step })
+        Some(CaseStep { name, at, waits_at, step })
     }
 
-    fn conditions(&mut self, step: &StepFile, actor: &str, place: &Place) -> Vec<Condition> {
+    fn conditions(&mut self, step: &StepFile, actor: &str, place: &KeyPath) -> Vec<Condition> {
         let mut out = Vec::new();
         for (nth, text) in step.when.0.iter().enumerate() {
             let place = place.key("when").index(nth);
             match phrases::condition(&text.0) {
                 Ok(phrase) => out.extend(self.condition(phrase, actor, &place)),
-                Err(error) => blame(self.findings, &place, &error),
+                Err(error) => add_phrase_error(self.findings, &place, &error),
             }
         }
         for (nth, text) in step.after.0.iter().enumerate() {
@@ -179,13 +189,13 @@ impl Resolver<'_> {
         out
     }
 
-    fn condition(&mut self, phrase: ConditionPhrase, myself: &str, place: &Place) -> Option<Condition> {
+    fn condition(&mut self, phrase: ConditionPhrase, own_name: &str, place: &KeyPath) -> Option<Condition> {
         match phrase {
             ConditionPhrase::Sleeps { actor, step } => {
                 let index = self.actor(&actor, place)?;
-                if actor == myself {
+                if actor == own_name {
                     let message = format!("`{actor}` waits for itself to sleep");
-                    self.findings.add(place, Underline::Part(&actor), message, "expected another actor", None);
+                    self.findings.add(place, Underline::Part(&actor), message, "expected a different actor", None);
                     return None;
                 }
                 let step = match step {
@@ -205,7 +215,7 @@ impl Resolver<'_> {
                 let number = constants::number(constants::TCP_STATES, &state);
                 if number.is_none() {
                     let help = suggestion(&state, constants::TCP_STATES.iter().map(|(name, _)| *name));
-                    let message = format!("no state of TCP is named `{state}`");
+                    let message = format!("no TCP state is named `{state}`");
                     self.findings.add(place, Underline::Part(&state), message, "unknown state", help);
                 }
                 Some(Condition::TcpState { socket, state: number? as u8 })

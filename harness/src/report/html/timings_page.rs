@@ -1,12 +1,12 @@
-//! What each operation takes, over the kernels: plots, and the same figures as a table.
+//! The page of timings: the cost of each operation on each kernel, as plots and as a table.
 
 use maud::{Markup, html};
 
-use super::page::{case_file, page as whole_page, shortened};
+use super::layout::{case_file, page as whole_page, shortened};
 use crate::report::change_words::{grouped, percent};
 use crate::report::overview::{CaseView, Overview};
 
-/// One operation over the kernels.
+/// One operation on all kernels.
 struct Row<'o> {
     case: &'o str,
     name: &'o str,
@@ -14,15 +14,14 @@ struct Row<'o> {
     medians: Vec<Option<u64>>,
 }
 
-/// The page.
-pub fn page(overview: &Overview) -> String {
+pub(super) fn page(overview: &Overview) -> String {
     let rows: Vec<Row> = overview.cases.iter().flat_map(rows).collect();
     let unit = if overview.results.mode == "exact" { "instructions" } else { "nanoseconds" };
     let kernels: Vec<&str> = (0..overview.results.kernels.len()).map(|at| overview.kernel(at)).collect();
     let body = html! {
         h1 { "Timings" }
-        p.soft { "Medians of the pass without tracing, in " (unit) ". Each plot begins at 0." }
-        @if rows.is_empty() { p { "These results hold no timings." } }
+        p.soft { "Medians of the pass without tracing, in " (unit) ". Each plot starts at 0." }
+        @if rows.is_empty() { p { "These results have no timings." } }
         div.plots { @for row in &rows { (plot(row, &kernels)) } }
         h2 { "The figures" }
         div.scroll tabindex="0" role="region" aria-label="the figures" {
@@ -90,7 +89,7 @@ fn plot(row: &Row, kernels: &[&str]) -> Markup {
     html! {
         figure data-row {
             figcaption { a href=(case_file(row.case)) { (shortened(row.case)) } " " (shortened(row.name)) }
-            // The table beneath says the same in figures.
+            // The table below has the same figures as text.
             svg aria-hidden="true" width=(WIDTH) height=(HEIGHT) viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } {
                 line.axis x1=(LEFT) y1=(BOTTOM) x2=(WIDTH) y2=(BOTTOM) {}
                 line.axis x1=(LEFT) y1=(TOP) x2=(WIDTH) y2=(TOP) {}

@@ -1,40 +1,40 @@
-//! A path as a tree that folds, one element a line.
+//! A path as a tree that folds, with an element for each line.
 
 use maud::{Markup, html};
 
-use super::page::{shortened, slug};
+use super::layout::{shortened, slug};
 use crate::path::cost::Costs;
 use crate::path::{CallPath, PathEntry, text};
 use crate::report::change_words::grouped;
 
-/// How deep elements are nested; what lies deeper is listed without folding, for a path may be any depth.
+/// The maximum nesting of elements. Deeper lines are listed without folding, because a path may have any depth.
 const DEEPEST: usize = 150;
 
 /// A path on a page.
-pub struct Tree<'p> {
+struct Tree<'p> {
     path: &'p CallPath,
     ends: Vec<usize>,
-    /// Begins the ids of its lines.
+    /// The prefix of the ids of its lines.
     id: String,
-    /// Names of the sections on the page with the ids of their trees, for links from who wakes to who sleeps.
+    /// The names of the sections in which a task sleeps, with the ids of their trees, for links from wake-ups.
     sleepers: &'p [(String, String)],
-    /// What a call of each function takes, where that is known.
+    /// The costs of calls, where they are known.
     costs: &'p Costs,
 }
 
-/// The tree of a path. `id` names it on its page, `label` to who hears the page: landmarks of the same name cannot be told apart.
-pub fn tree(path: &CallPath, id: &str, label: &str, sleepers: &[(String, String)], costs: &Costs) -> Markup {
+/// Shows a path as a tree. `label` is its name for screen readers, and must be unique on the page like `id`.
+pub(super) fn tree(path: &CallPath, id: &str, label: &str, sleepers: &[(String, String)], costs: &Costs) -> Markup {
     let tree = Tree { path, ends: path.subtree_ends(), id: id.to_owned(), sleepers, costs };
     html! { div.tree tabindex="0" role="region" aria-label=(label) { (tree.nodes(0, path.nodes.len(), 0)) } }
 }
 
 /// The id of the first line of a tree at which its task sleeps.
-pub fn sleep_id(tree: &str) -> String {
+pub(super) fn sleep_id(tree: &str) -> String {
     format!("{tree}-sleeps")
 }
 
 /// The id of a section's tree for a class of kernels.
-pub fn tree_id(section: &str, class: usize) -> String {
+pub(super) fn tree_id(section: &str, class: usize) -> String {
     format!("{}-{class}", slug(section))
 }
 
@@ -86,6 +86,6 @@ impl Tree<'_> {
 }
 
 /// Whether a section is an operation of this actor.
-pub fn is_of(section: &str, actor: &str) -> bool {
+pub(super) fn is_of(section: &str, actor: &str) -> bool {
     section.strip_prefix(actor).is_some_and(|rest| rest.starts_with('.'))
 }

@@ -1,91 +1,87 @@
-//! A YAML document as a tree of texts with positions: what tells *where* something stands.
+//! A YAML document as a tree of texts with their positions, which diagnostics need.
 //!
-//! It knows nothing of what a case is. Scalars stay the text they were written as, because only the schema knows whether
-//! `5.10` is a kernel or a number.
+//! Scalars are kept as they were written, because only the schema knows whether `5.10` is a kernel or a number.
 
 use std::ops::Range;
 
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Span};
 
-/// A case longer than this is a mistake: in bytes.
+/// In bytes; a longer case must be a mistake.
 const MAX_LENGTH: usize = 1 << 20;
 
-/// A value of the document, with the bytes it came from.
+/// A value in the document.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Node {
-    /// Where it stands, in bytes of the text.
-    pub span: Range<usize>,
-    /// What it is.
-    pub content: Content,
+pub(crate) struct Node {
+    /// Its position, in bytes of the text.
+    pub(crate) span: Range<usize>,
+    pub(crate) content: Content,
 }
 
-/// What a [`Node`] is.
+/// The content of a [`Node`].
 #[derive(Clone, Debug, PartialEq)]
-pub enum Content {
-    /// A text, a number, a truth value or nothing: undecided.
+pub(crate) enum Content {
+    /// A text, a number, a boolean or null: the schema decides.
     Scalar {
-        /// What was written, without quotes and escapes.
+        /// Without quotes and escapes.
         text: String,
-        /// Whether it was written without quotes; only then can it be anything but a text.
+        /// Whether it was written without quotes. A quoted scalar is always a text.
         plain: bool,
     },
-    /// A list.
     Sequence(Vec<Node>),
-    /// Keys and values, in the order written; a key may come twice.
+    /// Keys and values, in the file's order; a key can occur twice.
     Mapping(Vec<(Node, Node)>),
 }
 
 impl Node {
-    /// The text of a scalar.
-    pub fn text(&self) -> Option<&str> {
+    /// The text of a scalar; `None` for anything else.
+    pub(crate) fn text(&self) -> Option<&str> {
         match &self.content {
             Content::Scalar { text, .. } => Some(text),
             _ => None,
         }
     }
 
-    /// The pairs of a mapping; none of anything else.
-    pub fn pairs(&self) -> &[(Node, Node)] {
+    /// The pairs of a mapping; empty for anything else.
+    pub(crate) fn pairs(&self) -> &[(Node, Node)] {
         match &self.content {
             Content::Mapping(pairs) => pairs,
             _ => &[],
         }
     }
 
-    /// The items of a sequence; none of anything else.
-    pub fn items(&self) -> &[Node] {
+    /// The items of a sequence; empty for anything else.
+    pub(crate) fn items(&self) -> &[Node] {
         match &self.content {
             Content::Sequence(items) => items,
             _ => &[],
         }
     }
 
-    /// Whether it is an unquoted nothing: empty, `~` or `null` (YAML 1.2, core schema).
-    pub fn is_null(&self) -> bool {
+    /// Whether it is an unquoted null: empty, `~` or `null` (YAML 1.2, core schema).
+    pub(crate) fn is_null(&self) -> bool {
         matches!(&self.content, Content::Scalar { text, plain: true } if matches!(text.as_str(), "" | "~" | "null" | "Null" | "NULL"))
     }
 }
 
-/// Why a text is no document that a case could be.
+/// An error in the syntax, or a part of YAML that the case language does not have.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SyntaxError {
-    /// Where, in bytes.
-    pub span: Range<usize>,
-    /// Why.
-    pub message: String,
+pub(crate) struct SyntaxError {
+    /// In bytes.
+    pub(crate) span: Range<usize>,
+    pub(crate) message: String,
 }
 
-/// Reads one document.
-pub fn parse(text: &str) -> Result<Node, SyntaxError> {
+/// Parses a text that holds one document.
+pub(crate) fn parse(text: &str) -> Result<Node, SyntaxError> {
     if text.len() > MAX_LENGTH {
-        let message = format!("the file is {} bytes long; a case has at most {MAX_LENGTH}", text.len());
+        let message = format!("the file is {} bytes long: the limit for a case is {MAX_LENGTH}", text.len());
         return Err(SyntaxError { span: 0..0, message });
     }
     Builder { text, offsets: text.char_indices().map(|(at, _)| at).collect(), open: Vec::new(), root: None }.build()
 }
 
-/// A collection whose end has not come yet.
-struct Open {
+/// A collection whose end has not been reached yet.
+struct OpenCollection {
     start: usize,
     is_mapping: bool,
     children: Vec<Node>,
@@ -93,9 +89,9 @@ struct Open {
 
 struct Builder<'a> {
     text: &'a str,
-    /// Byte offset of each character: the parser counts characters.
+    /// Byte offset of each character, because the parser counts characters.
     offsets: Vec<usize>,
-    open: Vec<Open>,
+    open: Vec<OpenCollection>,
     root: Option<Node>,
 }
 
@@ -112,11 +108,14 @@ impl Builder<'_> {
                 Event::DocumentStart(_) => {
                     documents += 1;
                     if documents > 1 {
-                        return Err(refuse(range, "a file holds one case: no second document"));
+                        return Err(refuse(range, "a case file is a single document: remove the second one"));
                     }
                 }
                 Event::Alias(_) => {
-                    return Err(refuse(range, "aliases (`*name`) are not part of the case language: write it out"));
+                    return Err(refuse(
+                        range,
+                        "aliases (`*name`) are not part of the case language: write the value out",
+                    ));
                 }
                 Event::Scalar(.., Some(_)) | Event::SequenceStart(_, Some(_)) | Event::MappingStart(_, Some(_)) => {
                     return Err(refuse(range, "tags (`!name`) are not part of the case language"));
@@ -135,12 +134,12 @@ impl Builder<'_> {
     }
 
     fn begin(&mut self, start: usize, is_mapping: bool) {
-        self.open.push(Open { start, is_mapping, children: Vec::new() });
+        self.open.push(OpenCollection { start, is_mapping, children: Vec::new() });
     }
 
     fn end(&mut self, end: usize) {
         let Some(open) = self.open.pop() else { return };
-        // A block collection's end is where the next token begins, lines later: end with the last child instead.
+        // The parser ends a block collection where the next token begins, perhaps lines later: end with the last child instead.
         let end = open.children.last().map_or(end, |last| last.span.end.max(self.closing(end)));
         let content = if open.is_mapping {
             let mut pairs = Vec::new();
@@ -155,7 +154,7 @@ impl Builder<'_> {
         self.add(Node { span: open.start..end.max(open.start), content });
     }
 
-    /// `end` if a flow collection closes there, else 0.
+    /// `end` if a flow collection is closed at that position, else 0.
     fn closing(&self, end: usize) -> usize {
         let closes = end > 0 && matches!(self.text.as_bytes().get(end - 1), Some(b']' | b'}'));
         if closes { end } else { 0 }
@@ -190,7 +189,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_node_knows_the_bytes_it_came_from() {
+    fn every_node_has_the_position_of_its_text() {
         let text = "a: ß # x\nb:\n  - one\n  - {c: 'two'}\n\nd: [1,\n 2]\n";
         let root = parse(text).unwrap();
         let texts: Vec<_> = root.pairs().iter().map(|(_, value)| &text[value.span.clone()]).collect();
@@ -199,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_be_read_in_two_ways_is_refused() {
+    fn aliases_tags_and_further_documents_are_refused() {
         for (text, part) in [("a: &x 1\nb: *x", "*x"), ("a: !t 1", "!t 1"), ("", ""), ("a: 1\n---\nb: 2", "---")] {
             let error = parse(text).unwrap_err();
             assert_eq!(&text[error.span], part, "{text}: {}", error.message);
@@ -208,7 +207,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_makes_it_panic_and_every_span_lies_within(text in "[a-c:\\-\\[\\]{}, \n#'\"&*!ß|>]{0,60}") {
+        fn no_text_makes_it_panic_and_every_span_is_within_it(text in "[a-c:\\-\\[\\]{}, \n#'\"&*!ß|>]{0,60}") {
             fn within(node: &Node, text: &str) {
                 assert!(text.get(node.span.clone()).is_some(), "{:?}", node.span);
                 node.items().iter().for_each(|item| within(item, text));

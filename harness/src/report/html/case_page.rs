@@ -1,19 +1,18 @@
-//! A case: what it teaches, what each kernel does, who wakes whom.
+//! The page of a case: its description, the paths of each kernel, who wakes whom.
 
 use std::collections::BTreeSet;
 
 use maud::{Markup, html};
 
-use super::index::bands;
-use super::page::{band, difference_file, page as whole_page, shortened, slug, verdict};
-use super::tree::{is_of, sleep_id, tree, tree_id};
+use super::index_page::bands;
+use super::layout::{band, difference_file, page as whole_page, shortened, slug, verdict};
+use super::path_tree::{is_of, sleep_id, tree, tree_id};
 use crate::path::cost::Costs;
 use crate::path::{CallPath, PathEntry};
 use crate::report::change_words::{about_costs, grouped};
 use crate::report::overview::{CaseView, KernelView, Overview};
 
-/// The page.
-pub fn page(overview: &Overview, case: &CaseView) -> String {
+pub(super) fn page(overview: &Overview, case: &CaseView) -> String {
     let body = html! {
         h1 { (shortened(case.name)) }
         @if !case.title().is_empty() { p { strong { (case.title()) } } }
@@ -58,7 +57,7 @@ fn verdicts(overview: &Overview, case: &CaseView) -> Markup {
 fn links(overview: &Overview, case: &CaseView, at: usize, kernel: &KernelView) -> Markup {
     html! {
         @if kernel.result.accepted.is_some() {
-            a href=(difference_file(case.name, "accepted", overview.kernel(at))) { "from what was accepted" } " "
+            a href=(difference_file(case.name, "accepted", overview.kernel(at))) { "from the accepted paths" } " "
         }
         @for (old, new) in case.differing() {
             @if new == at {
@@ -68,7 +67,7 @@ fn links(overview: &Overview, case: &CaseView, at: usize, kernel: &KernelView) -
     }
 }
 
-/// One section: a tree for each class of kernels.
+/// Shows a section: a tree for each class of kernels with equal paths.
 fn section_of(overview: &Overview, case: &CaseView, at: usize, section: &str) -> Markup {
     let most = case.kernels.iter().flatten().filter_map(|kernel| kernel.classes[at]).max();
     html! {
@@ -81,12 +80,12 @@ fn section_of(overview: &Overview, case: &CaseView, at: usize, section: &str) ->
                     @let names: Vec<&str> = of_class.iter().map(|column| overview.kernel(*column)).collect();
                     @let names = names.join(", ");
                     @let label = format!("call tree of {} on {names}", shortened(section));
-                    // The newest way is what one comes for; the others are one click away.
+                    // Readers usually want the newest path; the others are one click away.
                     details open[Some(class) == newest(case, at)] id={ (tree_id(section, class)) "-kernels" } {
                         summary { (band(Some(class), section)) " " strong { (names) } " " span.soft { (path.nodes.len()) " lines" (agreement(case, first, section)) } }
                         @let costs = costs_of_calls(case, &of_class, section);
                         @if let Some((column, costs)) = costs {
-                            p.soft { "The numbers, of " (overview.kernel(column)) ": " (about_costs(path, costs).unwrap_or("")) "." }
+                            p.soft { "Numbers (" (overview.kernel(column)) "): " (about_costs(path, costs).unwrap_or("")) "." }
                         }
                         (tree(path, &tree_id(section, class), &label, &sleepers(case, first), costs.map_or(&Costs::new(), |(_, costs)| costs)))
                     }
@@ -122,7 +121,7 @@ fn agreement(case: &CaseView, column: usize, section: &str) -> String {
     }
 }
 
-/// The trees that links to a woken actor lead to: those of the same kernel in which it sleeps.
+/// The targets of links to a woken actor: the trees of the same kernel in which it sleeps.
 fn sleepers(case: &CaseView, column: usize) -> Vec<(String, String)> {
     let Some(kernel) = &case.kernels[column] else { return Vec::new() };
     let asleep = |name: &str| {
@@ -137,7 +136,7 @@ fn sleepers(case: &CaseView, column: usize) -> Vec<(String, String)> {
         .collect()
 }
 
-/// What calls take on the newest of these kernels that it is known of, with its column.
+/// The costs of calls on the newest of these kernels that has them, with its column.
 fn costs_of_calls<'c>(case: &'c CaseView, columns: &[usize], section: &str) -> Option<(usize, &'c Costs)> {
     columns.iter().rev().find_map(|column| {
         let paths = &case.kernels[*column].as_ref()?.result.paths;
@@ -146,7 +145,7 @@ fn costs_of_calls<'c>(case: &'c CaseView, columns: &[usize], section: &str) -> O
     })
 }
 
-/// What the operation takes on each kernel.
+/// Shows the cost of the operation on each kernel.
 fn costs(overview: &Overview, case: &CaseView, section: &str) -> Markup {
     let unit = if overview.results.mode == "exact" { "instructions" } else { "ns" };
     let medians: Vec<(&str, u64)> = case
@@ -158,7 +157,7 @@ fn costs(overview: &Overview, case: &CaseView, section: &str) -> Markup {
     html! {
         @if !medians.is_empty() {
             p.soft {
-                "Takes (" (unit) ", median): "
+                "Cost (" (unit) ", median): "
                 @for (index, (kernel, median)) in medians.iter().enumerate() {
                     @if index > 0 { ", " } (kernel) " " strong { (grouped(*median)) }
                 }
@@ -167,11 +166,12 @@ fn costs(overview: &Overview, case: &CaseView, section: &str) -> Markup {
     }
 }
 
-/// Width of a box, distance of two, and height of the picture's parts, in pixels.
+/// The width of a box, in pixels.
 const BOX: usize = 170;
+/// The distance from one box to the next, in pixels.
 const STEP: usize = 230;
 
-/// Who wakes whom, as boxes and arrows.
+/// Shows who wakes whom, as boxes and arrows.
 fn arrows(case: &CaseView) -> Markup {
     let Some(kernel) = case.kernels.iter().flatten().rev().find(|kernel| !kernel.result.wakeups.is_empty()) else {
         return html! {};
@@ -186,11 +186,11 @@ fn arrows(case: &CaseView) -> Markup {
                 .iter()
                 .any(|(known, path)| known == name && path.nodes.iter().any(|node| node.entry == PathEntry::Sleeps))
         };
-        let mine = |name: &String| is_of(name, &wakeup.wakes);
+        let is_woken = |name: &String| is_of(name, &wakeup.wakes);
         let to = boxes
             .iter()
-            .position(|name| mine(name) && sleeps(name))
-            .or_else(|| boxes.iter().position(|name| mine(name) || *name == wakeup.wakes));
+            .position(|name| is_woken(name) && sleeps(name))
+            .or_else(|| boxes.iter().position(|name| is_woken(name) || *name == wakeup.wakes));
         let to = to.unwrap_or_else(|| {
             boxes.push(wakeup.wakes.clone());
             boxes.len() - 1
@@ -245,7 +245,7 @@ fn sleepers_of(case: &CaseView, kernel: &KernelView) -> Vec<(String, String)> {
     column.map(|column| sleepers(case, column)).unwrap_or_default()
 }
 
-/// As much of a name as fits a box.
+/// Cuts a name to the width of a box.
 fn clipped(name: &str) -> String {
     const FITS: usize = 24;
     match name.char_indices().nth(FITS) {

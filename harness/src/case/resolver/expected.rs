@@ -1,12 +1,16 @@
-//! What must hold, what is measured, and what is left out of paths.
+//! Resolves expectations, measures, milestones, and groups of functions to hide.
 
-use super::{Resolver, actor_place, blame, context_rules, gate, is_reserved};
-use crate::case::case::{Gated, Measure, StepRef};
+use super::{Resolver, actor_place, add_phrase_error, context_rules, gate, is_reserved};
+use crate::case::case::Measure;
+use crate::case::case_file::{CaseFile, ExpectFile};
 use crate::case::constants;
-use crate::case::expect::{Context, Expectation};
-use crate::case::model::{CaseFile, ExpectFile, OneOrMany, Text};
+use crate::case::expectation::{Context, Expectation};
+use crate::case::findings::Underline;
+use crate::case::gate::Gated;
+use crate::case::key_path::KeyPath;
 use crate::case::phrases::{self, PhraseError};
-use crate::case::place::{Place, Underline};
+use crate::case::step_ref::StepRef;
+use crate::case::yaml_types::{OneOrMany, Text};
 use crate::nearest::suggestion;
 use crate::path::Profiles;
 
@@ -14,7 +18,7 @@ impl Resolver<'_> {
     pub(super) fn expectations(&mut self, file: &CaseFile) -> Vec<Expectation> {
         let mut out = Vec::new();
         for (context, blocks) in &file.expect {
-            let place = Place::default().key("expect").key(context);
+            let place = KeyPath::default().key("expect").key(context);
             let Some(context) = self.context(context, &place) else { continue };
             for (nth, block) in blocks.0.iter().enumerate() {
                 out.push(self.expectation(context.clone(), block, &place.index(nth)));
@@ -23,8 +27,8 @@ impl Resolver<'_> {
         out
     }
 
-    /// `receiver.recv`, `receiver` if it records one step only, `softirq`, `softirq on sender`, `hardirq`, `task napi`.
-    fn context(&mut self, text: &str, place: &Place) -> Option<Context> {
+    /// Resolves `receiver.recv`, `receiver` (if it has only one step), `softirq`, `softirq on sender`, `hardirq` and `task napi`.
+    fn context(&mut self, text: &str, place: &KeyPath) -> Option<Context> {
         match text.split_whitespace().collect::<Vec<_>>().as_slice() {
             ["softirq"] => Some(Context::Softirq { on: None }),
             ["hardirq"] => Some(Context::Hardirq),
@@ -40,15 +44,15 @@ impl Resolver<'_> {
                 let index = self.actor_at_key(actor, place)?;
                 let steps = self.steps.get_index(usize::from(index)).map_or(0, |(_, steps)| steps.len());
                 if !operation.contains('.') && steps != 1 {
-                    let message = format!("`{actor}` has {steps} steps: which one is meant?");
-                    self.findings.add(place, Underline::Key, message, format!("expected like `{actor}.recv`"), None);
+                    let message = format!("`{actor}` has {steps} steps, so the step must be named");
+                    self.findings.add(place, Underline::Key, message, format!("for example `{actor}.recv`"), None);
                     return None;
                 }
                 let StepRef { actor, step } = self.step_at_key(actor, step, place)?;
                 Some(Context::Operation { actor, step })
             }
             _ => {
-                let message = format!("`{text}` is no context");
+                let message = format!("`{text}` is not a context");
                 let label = "expected ACTOR.STEP, softirq, `softirq on ACTOR`, hardirq or `task CLASS`";
                 self.findings.add(place, Underline::Key, message, label, None);
                 None
@@ -56,18 +60,19 @@ impl Resolver<'_> {
         }
     }
 
-    fn task_class(&mut self, class: &str, place: &Place) -> Option<Context> {
+    fn task_class(&mut self, class: &str, place: &KeyPath) -> Option<Context> {
         let known: Vec<&str> = context_rules()?.task_classes().collect();
         if known.contains(&class) {
             return Some(Context::Task { class: class.to_owned() });
         }
-        let message = format!("`{class}` is no class of tasks");
-        let help = suggestion(class, known.iter().copied()).or_else(|| Some(format!("one of {}", known.join(", "))));
+        let message = format!("`{class}` is not a class of tasks");
+        let help =
+            suggestion(class, known.iter().copied()).or_else(|| Some(format!("valid here: {}", known.join(", "))));
         self.findings.add(place, Underline::Key, message, "unknown", help);
         None
     }
 
-    fn actor_at_key(&mut self, name: &str, place: &Place) -> Option<u16> {
+    fn actor_at_key(&mut self, name: &str, place: &KeyPath) -> Option<u16> {
         let index = self.steps.get_index_of(name);
         if index.is_none() && !self.findings.was_dropped(name) {
             let known = self.steps.keys().map(String::as_str).chain(["softirq", "hardirq"]);
@@ -83,7 +88,7 @@ impl Resolver<'_> {
         index.map(|index| index as u16)
     }
 
-    fn step_at_key(&mut self, actor: &str, step: &str, place: &Place) -> Option<StepRef> {
+    fn step_at_key(&mut self, actor: &str, step: &str, place: &KeyPath) -> Option<StepRef> {
         let names = self.steps.get(actor)?;
         let qualified: Vec<String> = names.iter().map(|name| format!("{actor}.{name}")).collect();
         let known = names.iter().any(|name| name == step)
@@ -98,7 +103,7 @@ impl Resolver<'_> {
         None
     }
 
-    fn expectation(&mut self, context: Context, file: &ExpectFile, place: &Place) -> Expectation {
+    fn expectation(&mut self, context: Context, file: &ExpectFile, place: &KeyPath) -> Expectation {
         let gate = gate(file.since.as_ref(), file.before.as_ref(), file.only.as_ref(), place, self.findings);
         let at = self.findings.location(place, Underline::Key);
         let is_operation = matches!(context, Context::Operation { .. });
@@ -112,12 +117,12 @@ impl Resolver<'_> {
             ("costs", &file.costs),
         ];
         for (key, _) in only_operations.iter().filter(|(_, given)| !is_operation && !given.0.is_empty()) {
-            let message = format!("`{key}` can be expected of an operation only");
-            self.findings.add(&place.key(key), Underline::Key, message, "an interrupt has none", None);
+            let message = format!("`{key}` can be expected only of an operation");
+            self.findings.add(&place.key(key), Underline::Key, message, "not of an interrupt or another task", None);
         }
         if is_operation && !file.softirqs.0.is_empty() {
-            let message = "`softirqs` counts those of a whole iteration";
-            self.findings.add(&place.key("softirqs"), Underline::Key, message, "expected under `softirq:`", None);
+            let message = "`softirqs` counts the softirqs of a whole iteration";
+            self.findings.add(&place.key("softirqs"), Underline::Key, message, "write it under `softirq:`", None);
         }
         let mut bounds = |key: &str, texts| self.gated(texts, &place.key(key), |_, text, _| phrases::bound(text));
         let mut returns = bounds("returns", &file.returns);
@@ -144,12 +149,12 @@ impl Resolver<'_> {
         }
     }
 
-    /// Each text without its gate, read by `read`.
+    /// Splits each text from its gate, and parses it with `read`.
     fn gated<T>(
         &mut self,
         texts: &OneOrMany<Text>,
-        place: &Place,
-        read: impl Fn(&mut Self, &str, &Place) -> Result<T, PhraseError>,
+        place: &KeyPath,
+        read: impl Fn(&mut Self, &str, &KeyPath) -> Result<T, PhraseError>,
     ) -> Vec<Gated<T>> {
         let mut out = Vec::new();
         for (nth, text) in texts.0.iter().enumerate() {
@@ -159,17 +164,17 @@ impl Resolver<'_> {
                 Ok((value, gate)) => {
                     out.push(Gated { gate, value, at: self.findings.location(&place, Underline::Value) })
                 }
-                Err(error) => blame(self.findings, &place, &error),
+                Err(error) => add_phrase_error(self.findings, &place, &error),
             }
         }
         out
     }
 
-    fn steps_named(&mut self, texts: &OneOrMany<Text>, place: &Place) -> Vec<Gated<StepRef>> {
+    fn steps_named(&mut self, texts: &OneOrMany<Text>, place: &KeyPath) -> Vec<Gated<StepRef>> {
         let all = self.gated(texts, place, |this, text, place| {
             let step = this.step_ref(text, place);
             if step.is_some_and(|step| !this.senders.contains(&step)) && this.findings.is_empty() {
-                let message = format!("`{text}` sends nothing");
+                let message = format!("`{text}` does not send anything");
                 this.findings.add(place, Underline::Part(text), message, "expected a step that sends", None);
             }
             Ok(step)
@@ -177,7 +182,7 @@ impl Resolver<'_> {
         all.into_iter().filter_map(|one| Some(Gated { gate: one.gate, value: one.value?, at: one.at })).collect()
     }
 
-    fn wakes(&mut self, texts: &OneOrMany<Text>, place: &Place) -> Vec<Gated<String>> {
+    fn wakes(&mut self, texts: &OneOrMany<Text>, place: &KeyPath) -> Vec<Gated<String>> {
         self.gated(texts, place, |this, text, place| {
             if !is_reserved(text) {
                 this.actor(text, place);
@@ -189,7 +194,7 @@ impl Resolver<'_> {
     pub(super) fn measures(&mut self, file: &CaseFile) -> Vec<Measure> {
         let mut out = Vec::new();
         for (name, text) in &file.measure {
-            let place = Place::default().key("measure").key(name);
+            let place = KeyPath::default().key("measure").key(name);
             match text.0.split_whitespace().collect::<Vec<_>>().as_slice() {
                 [from, "to", to] => {
                     if let (Some(from), Some(to)) = (self.step_ref(from, &place), self.step_ref(to, &place)) {
@@ -197,21 +202,15 @@ impl Resolver<'_> {
                     }
                 }
                 _ => {
-                    let message = format!("`{}` is no duration between steps", text.0);
-                    self.findings.add(
-                        &place,
-                        Underline::Value,
-                        message,
-                        "expected like `ping.send to ping.recv`",
-                        None,
-                    );
+                    let message = format!("`{}` is not a duration between two steps", text.0);
+                    self.findings.add(&place, Underline::Value, message, "for example `ping.send to ping.recv`", None);
                 }
             }
         }
         out
     }
 
-    /// Names of profiles and groups, as [`Profiles::select`] takes them.
+    /// The names of profiles and groups, for [`Profiles::select`].
     pub(super) fn hide(&mut self, file: &CaseFile) -> Vec<String> {
         // The file is part of the program and checked by its tests.
         let Ok(profiles) = Profiles::embedded() else { return Vec::new() };
@@ -219,10 +218,10 @@ impl Resolver<'_> {
         for (nth, Text(name)) in file.hide.0.iter().enumerate() {
             let plain = name.trim_start_matches('-');
             if !known.contains(&plain) {
-                let place = Place::default().key("hide").index(nth);
-                let message = format!("no profile or group of functions is called `{plain}`");
+                let place = KeyPath::default().key("hide").index(nth);
+                let message = format!("no profile or group of functions is named `{plain}`");
                 let help = suggestion(plain, known.iter().copied());
-                let help = help.or_else(|| Some(format!("one of {}", known.join(", "))));
+                let help = help.or_else(|| Some(format!("valid here: {}", known.join(", "))));
                 self.findings.add(&place, Underline::Value, message, "unknown", help);
             }
         }
@@ -230,7 +229,7 @@ impl Resolver<'_> {
     }
 
     pub(super) fn milestones(&mut self, file: &CaseFile) -> Vec<Gated<String>> {
-        let place = Place::default().key("milestones");
+        let place = KeyPath::default().key("milestones");
         let all = self.gated(&file.milestones, &place, |_, text, _| phrases::call(text));
         all.into_iter()
             .flat_map(|one| {
@@ -249,7 +248,7 @@ fn errno(text: &str) -> Result<i32, PhraseError> {
         PhraseError {
             part: text.to_owned(),
             message,
-            expected: "expected an error's name, like EAGAIN".to_owned(),
+            expected: "expected the name of an error, such as EAGAIN".to_owned(),
             help,
         }
     })

@@ -1,4 +1,4 @@
-//! From what a file says to a case: names become indices, phrases become values, and all that makes no sense is told.
+//! Makes a case of a case file: names become indices, phrases become values, and errors are recorded.
 
 mod expected;
 mod steps;
@@ -11,27 +11,32 @@ use indexmap::IndexMap;
 use rxpath_guest::Slot;
 
 use super::arguments::Scope;
-use super::case::{Case, Machine, StepRef};
+use super::case::{Case, CaseMachine};
+use super::case_file::{ActorFile, CaseFile, KernelsFile, MachineFile, Nic, SetupItem};
 use super::case_name::CaseName;
 use super::deadlock;
+use super::feature::Feature;
+use super::findings::{Findings, Underline};
 use super::gate::Gate;
-use super::model::{ActorFile, CaseFile, Feature, KernelsFile, MachineFile, Nic, OneOrMany, SetupItem, Text};
+use super::key_path::KeyPath;
 use super::operations::StepFile;
 use super::phrases::{self, PhraseError};
-use super::place::{Findings, Place, Underline};
 use super::presets;
+use super::step_ref::StepRef;
+use super::yaml_types::{OneOrMany, Text};
 use crate::kernel::Series;
-use crate::nearest::suggestion;
+use crate::nearest::{any_of, suggestion};
 use crate::path::ContextRules;
 
-/// What captures call contexts, and tasks that are no actors; the classes of kernel threads are in `path/contexts.yaml`.
+/// The names of contexts, and of tasks that are not actors, in captures. Classes of kernel threads are in
+/// `path/contexts.yaml`.
 const CONTEXTS: &[&str] = &["softirq", "hardirq", "agent", "other", "idle"];
 /// TASK_COMM_LEN without its terminating zero (`linux/sched.h`).
 const LONGEST_ACTOR_NAME: usize = 15;
 
-/// Makes a case of a file. What is wrong is added to the findings; the case is worth something only if there are none.
-pub fn resolve(file: &CaseFile, name: CaseName, findings: &mut Findings) -> Case {
-    let root = Place::default();
+/// Makes a case of a file. Errors are added to `findings`; the case is valid only if there are none.
+pub(crate) fn resolve(file: &CaseFile, name: CaseName, findings: &mut Findings) -> Case {
+    let root = KeyPath::default();
     let machine = machine(&file.machine, findings);
     let kernels = kernels(&file.machine.kernels, &root.key("machine").key("kernels"), findings);
     let setup_steps = setup_steps(file, findings);
@@ -59,7 +64,6 @@ pub fn resolve(file: &CaseFile, name: CaseName, findings: &mut Findings) -> Case
         name,
         title: file.title.clone(),
         about: file.about.trim().to_owned(),
-        at: findings.location(&root.key("title"), Underline::Value),
         machine,
         kernels,
         setup,
@@ -76,11 +80,11 @@ pub fn resolve(file: &CaseFile, name: CaseName, findings: &mut Findings) -> Case
     case
 }
 
-fn machine(file: &MachineFile, findings: &mut Findings) -> Machine {
-    let place = Place::default().key("machine");
+fn machine(file: &MachineFile, findings: &mut Findings) -> CaseMachine {
+    let place = KeyPath::default().key("machine");
     let memory = phrases::size(&file.memory.0).filter(|memory| (64 << 20..=4 << 30).contains(memory));
     if memory.is_none() {
-        let message = format!("`{}` is no memory for a guest", file.memory.0);
+        let message = format!("invalid memory size `{}`", file.memory.0);
         findings.add(&place.key("memory"), Underline::Value, message, "expected 64M to 4G", None);
     }
     for path in file.files.keys().filter(|path| !path.starts_with('/')) {
@@ -89,7 +93,7 @@ fn machine(file: &MachineFile, findings: &mut Findings) -> Machine {
             &place.key("files").key(path),
             Underline::Key,
             message,
-            "expected a path that begins with /",
+            "expected a path that starts with /",
             None,
         );
     }
@@ -103,7 +107,7 @@ fn machine(file: &MachineFile, findings: &mut Findings) -> Machine {
     features.sort();
     features.dedup();
     let pairs = |map: &IndexMap<String, Text>| map.iter().map(|(key, value)| (key.clone(), value.0.clone())).collect();
-    Machine {
+    CaseMachine {
         cpus: file.cpus,
         memory: memory.unwrap_or(256 << 20),
         nic: file.nic,
@@ -114,7 +118,7 @@ fn machine(file: &MachineFile, findings: &mut Findings) -> Machine {
     }
 }
 
-fn kernels(file: &KernelsFile, place: &Place, findings: &mut Findings) -> Gate {
+fn kernels(file: &KernelsFile, place: &KeyPath, findings: &mut Findings) -> Gate {
     gate(file.since.as_ref(), file.before.as_ref(), file.only.as_ref(), place, findings)
 }
 
@@ -122,11 +126,11 @@ fn gate(
     since: Option<&Text>,
     before: Option<&Text>,
     only: Option<&OneOrMany<Text>>,
-    place: &Place,
+    place: &KeyPath,
     findings: &mut Findings,
 ) -> Gate {
-    let mut series = |text: &Text, place: &Place| -> Option<Series> {
-        phrases::one_series(&text.0).map_err(|error| blame(findings, place, &error)).ok()
+    let mut series = |text: &Text, place: &KeyPath| -> Option<Series> {
+        phrases::one_series(&text.0).map_err(|error| add_phrase_error(findings, place, &error)).ok()
     };
     let since = since.and_then(|text| series(text, &place.key("since")));
     let before = before.and_then(|text| series(text, &place.key("before")));
@@ -134,22 +138,22 @@ fn gate(
     let only = only.iter().enumerate().filter_map(|(nth, text)| series(text, &place.key("only").index(nth))).collect();
     let gate = Gate { since, before, only };
     if gate.is_empty() {
-        findings.add(place, Underline::Key, format!("no kernel is {gate}"), "a gate that nothing passes", None);
+        findings.add(place, Underline::Key, format!("no kernel matches `{gate}`"), "this gate admits no kernel", None);
         return Gate::default();
     }
     gate
 }
 
-fn blame(findings: &mut Findings, place: &Place, error: &PhraseError) {
+fn add_phrase_error(findings: &mut Findings, place: &KeyPath, error: &PhraseError) {
     let underline = if error.part.is_empty() { Underline::Value } else { Underline::Part(&error.part) };
     findings.add(place, underline, error.message.clone(), error.expected.clone(), error.help.clone());
 }
 
-/// A step of setup, its place (a preset's steps all have that of its name), and whether it is a preset's.
-type SetupStep<'a> = (Cow<'a, StepFile>, Place, bool);
+/// A step of setup, its place (that of the preset's name, for the steps of a preset), and whether it is part of a preset.
+type SetupStep<'a> = (Cow<'a, StepFile>, KeyPath, bool);
 
 fn setup_steps<'a>(file: &'a CaseFile, findings: &mut Findings) -> Vec<SetupStep<'a>> {
-    let place = Place::default().key("setup");
+    let place = KeyPath::default().key("setup");
     let mut steps = Vec::new();
     for (nth, item) in &file.setup.0 {
         let place = place.index(*nth);
@@ -169,39 +173,39 @@ fn setup_steps<'a>(file: &'a CaseFile, findings: &mut Findings) -> Vec<SetupStep
     steps
 }
 
-/// The names that a step gives to results, with the key that gives them.
-fn made(step: &StepFile) -> Vec<(&str, &'static str)> {
+/// The names that a step gives to results, each with the key that it is written under.
+fn made_names(step: &StepFile) -> Vec<(&str, &'static str)> {
     let operations = step.operations();
     let ends = operations
         .iter()
-        .flat_map(|(operation, arguments)| arguments.makes().into_iter().map(move |name| (name, *operation)));
+        .flat_map(|(operation, arguments)| arguments.made_names().into_iter().map(move |name| (name, *operation)));
     step.into.as_deref().map(|name| (name, "as")).into_iter().chain(ends).collect()
 }
 
-fn actor_place(name: &str) -> Place {
-    Place::default().key("actors").key(name)
+fn actor_place(name: &str) -> KeyPath {
+    KeyPath::default().key("actors").key(name)
 }
 
-fn actor_steps<'a>(name: &str, actor: &'a ActorFile) -> impl Iterator<Item = (&'a StepFile, Place)> {
+fn actor_steps<'a>(name: &str, actor: &'a ActorFile) -> impl Iterator<Item = (&'a StepFile, KeyPath)> {
     let place = actor_place(name).key("steps");
     actor.steps.0.iter().map(move |(nth, step)| (step, place.index(*nth)))
 }
 
-/// Numbers every named result of the case.
+/// Gives every named result of the case a slot.
 fn slots(file: &CaseFile, setup: &[SetupStep<'_>], findings: &mut Findings) -> IndexMap<String, Slot> {
     let mut slots = IndexMap::new();
     let in_setup = setup.iter().map(|(step, place, preset)| (&**step, place.clone(), *preset));
     let in_actors = file.actors.iter().flat_map(|(name, actor)| actor_steps(name, actor));
     for (step, place, preset) in in_setup.chain(in_actors.map(|(step, place)| (step, place, false))) {
-        for (name, key) in made(step) {
+        for (name, key) in made_names(step) {
             let next = slots.len() as Slot;
             if name.starts_with('_') {
-                // A preset's own: each use of a preset makes it anew.
+                // Internal to a preset: each use of the preset defines it again.
                 slots.entry(name.to_owned()).or_insert(next);
             } else if slots.contains_key(name) {
                 let place = if preset { place.clone() } else { place.key(key) };
-                let message = format!("there are two results named `{name}`");
-                let help = Some("give one of them another name".to_owned());
+                let message = format!("two results are named `{name}`");
+                let help = Some("rename one of them".to_owned());
                 findings.add(&place, Underline::Part(name), message, "the second one", help);
             } else {
                 slots.insert(name.to_owned(), next);
@@ -211,7 +215,7 @@ fn slots(file: &CaseFile, setup: &[SetupStep<'_>], findings: &mut Findings) -> I
     slots
 }
 
-/// The names steps go by: their own, or the operation's, numbered where the actor has several of it.
+/// The names of all steps by actor: their own, or the operation's, numbered if the actor runs the operation more than once.
 fn step_names(file: &CaseFile, findings: &mut Findings) -> IndexMap<String, Vec<String>> {
     let mut all = IndexMap::new();
     for (actor, body) in &file.actors {
@@ -246,20 +250,20 @@ fn check_actor_name(name: &str, findings: &mut Findings) {
     let well_formed = name.starts_with(|first: char| first.is_ascii_lowercase())
         && name.chars().all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-');
     if !well_formed || name.len() > LONGEST_ACTOR_NAME {
-        let label = format!("expected a-z, 0-9 and -, beginning with a letter, at most {LONGEST_ACTOR_NAME} of them");
-        findings.add(&place, Underline::Key, format!("`{name}` cannot be an actor's name"), label, None);
+        let label = format!("expected at most {LONGEST_ACTOR_NAME} of a-z, 0-9 and -, starting with a letter");
+        findings.add(&place, Underline::Key, format!("invalid actor name `{name}`"), label, None);
     } else if is_reserved(name) {
-        let message = format!("`{name}` cannot be an actor's name: the kernel's own contexts are called so");
-        findings.add(&place, Underline::Key, message, "choose another", None);
+        let message = format!("invalid actor name `{name}`: it is the name of a context of the kernel");
+        findings.add(&place, Underline::Key, message, "choose a different name", None);
     }
 }
 
-/// Whether this is what a context or a class of tasks is called, which no actor can be.
+/// Whether this is the name of a context or of a class of tasks, which actors cannot have.
 fn is_reserved(name: &str) -> bool {
     CONTEXTS.contains(&name) || context_rules().is_some_and(|rules| rules.task_classes().any(|class| class == name))
 }
 
-/// Read once: every case asks for them. The file is part of the program and checked by its tests.
+/// Read only once, because every case needs them. The file is part of the program and checked by its tests.
 fn context_rules() -> Option<&'static ContextRules> {
     static RULES: OnceLock<Option<ContextRules>> = OnceLock::new();
     RULES.get_or_init(|| ContextRules::embedded().ok()).as_ref()
@@ -274,13 +278,13 @@ struct Resolver<'a> {
 }
 
 impl Resolver<'_> {
-    fn socket(&mut self, name: &str, place: &Place) -> Slot {
+    fn socket(&mut self, name: &str, place: &KeyPath) -> Slot {
         let not_yet = HashSet::new();
         let (slots, actors) = (&self.slots, &self.actors);
         Scope { findings: self.findings, slots, actors, not_yet: &not_yet, preset: None }.slot(name, place)
     }
 
-    fn actor(&mut self, name: &str, place: &Place) -> Option<u16> {
+    fn actor(&mut self, name: &str, place: &KeyPath) -> Option<u16> {
         let index = self.steps.get_index_of(name);
         if index.is_none() && !self.findings.was_dropped(name) {
             let help = suggestion(name, self.steps.keys().map(String::as_str));
@@ -295,8 +299,8 @@ impl Resolver<'_> {
         index.map(|index| index as u16)
     }
 
-    /// `sender.send`, `sender.2`, or `sender` for its last step.
-    fn step_ref(&mut self, text: &str, place: &Place) -> Option<StepRef> {
+    /// Resolves `sender.send`, `sender.2`, or `sender` for its last step.
+    fn step_ref(&mut self, text: &str, place: &KeyPath) -> Option<StepRef> {
         match text.split_once('.') {
             Some((actor, step)) => self.step_of(actor, step, place),
             None => {
@@ -307,7 +311,7 @@ impl Resolver<'_> {
         }
     }
 
-    fn step_of(&mut self, actor: &str, step: &str, place: &Place) -> Option<StepRef> {
+    fn step_of(&mut self, actor: &str, step: &str, place: &KeyPath) -> Option<StepRef> {
         let index = self.actor(actor, place)?;
         let (_, names) = self.steps.get_index(usize::from(index))?;
         let by_number = step.parse::<usize>().ok().filter(|number| (1..=names.len()).contains(number));
@@ -318,8 +322,8 @@ impl Resolver<'_> {
                 let names = names.iter().map(String::as_str);
                 (format!("`{actor}` has no step `{step}`"), suggestion(step, names))
             } else {
-                let help = format!("say which: {}, or give the steps names", crate::nearest::any_of(several));
-                (format!("`{actor}` does `{step}` more than once"), Some(help))
+                let help = format!("use {}, or give the steps names", any_of(several));
+                (format!("`{actor}` runs `{step}` more than once"), Some(help))
             };
             self.findings.add(place, Underline::Part(step), message, "unknown step", help);
         }
@@ -327,7 +331,7 @@ impl Resolver<'_> {
     }
 }
 
-/// Whether `name` is `operation` with a number: `recv-2`.
+/// Whether `name` is `operation` followed by a number: `recv-2`.
 fn is_numbered(name: &str, operation: &str) -> bool {
     let number = name.strip_prefix(operation).and_then(|rest| rest.strip_prefix('-'));
     number.is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))

@@ -1,13 +1,12 @@
-//! The matrix: cases by kernels, verdicts, and where each path changed.
+//! The first page: the verdict of each case on each kernel, and where paths changed.
 
 use maud::{Markup, html};
 
-use super::page::{band, case_file, difference_file, shortened, verdict};
+use super::layout::{band, case_file, difference_file, shortened, verdict};
 use crate::report::overview::{CaseView, KernelView, Overview};
 use crate::suite::{Results, Verdict};
 
-/// The page.
-pub fn page(overview: &Overview) -> String {
+pub(super) fn page(overview: &Overview) -> String {
     let results = overview.results;
     let body = html! {
         h1 { "rxpath: " (verdict(results.worst())) }
@@ -15,8 +14,8 @@ pub fn page(overview: &Overview) -> String {
         (problems(results))
         h2 { "Cases by kernels" }
         p.soft {
-            "Behind each verdict stands one band for each operation and context of the case; equal letters and colours along a row are "
-            "equal paths. " span aria-hidden="true" { "Δ" } " leads to what changed since the kernel to the left."
+            "The letters after a verdict stand for the paths of the case, one for each operation and context. In a row, equal letters mean "
+            "equal paths. " span aria-hidden="true" { "Δ" } " links to the changes since the kernel on the left."
         }
         div.scroll tabindex="0" role="region" aria-label="cases by kernels" {
             table {
@@ -34,7 +33,7 @@ pub fn page(overview: &Overview) -> String {
             }
         }
     };
-    super::page::page("matrix", "search cases", &body)
+    super::layout::page("matrix", "search cases", &body)
 }
 
 fn summary(results: &Results) -> String {
@@ -44,7 +43,7 @@ fn summary(results: &Results) -> String {
     format!("{} on {kernels} kernels ({} mode, QEMU {})", tally.join(", "), results.mode, results.qemu)
 }
 
-/// What did not pass, with the reason in a line and the evidence folded.
+/// Lists the cases that did not pass, with the reason in a line and the evidence folded.
 fn problems(results: &Results) -> Markup {
     let worse: Vec<_> = results.cases.iter().filter(|one| one.verdict > Verdict::Skipped).collect();
     html! {
@@ -102,8 +101,8 @@ fn is_neighbour(case: &CaseView, old: usize, new: usize) -> bool {
     case.neighbours().contains(&(old, new))
 }
 
-/// One band for each section.
-pub fn bands(case: &CaseView, kernel: &KernelView) -> Markup {
+/// Shows a letter for each section.
+pub(super) fn bands(case: &CaseView, kernel: &KernelView) -> Markup {
     html! {
         span.bands {
             @for (name, class) in case.sections.iter().zip(&kernel.classes) { (band(*class, name)) }

@@ -1,19 +1,19 @@
-//! What changed of a case: old and new side by side, what stayed the same folded.
+//! The page of what changed in a case: old and new side by side, with unchanged lines folded.
 
 use maud::{Markup, html};
 
-use super::page::{case_file, difference_file, page as whole_page, shortened};
+use super::layout::{case_file, difference_file, page as whole_page, shortened};
 use crate::diff::{Change, DiffLine, ExplainedDiff};
 use crate::path::{PathNode, text};
-use crate::report::change_words::{self, grouped, kind, percent, sign};
+use crate::report::change_words::{self, grouped, kind_and_reason, percent, sign};
 use crate::report::overview::{CaseView, Overview};
 use crate::suite::{CaseResult, SectionDiff, explain_saved};
 
-/// Unchanged lines around a change that are not folded.
+/// The number of unchanged lines around a change that are not folded.
 const CONTEXT: usize = 2;
 
-/// All pages on changes of a case: file and text.
-pub fn pages(overview: &Overview, case: &CaseView) -> Vec<(String, String)> {
+/// Makes all pages on changes of a case, each with the name of its file.
+pub(super) fn pages(overview: &Overview, case: &CaseView) -> Vec<(String, String)> {
     let mut out = Vec::new();
     for (old, new) in case.differing() {
         let (Some(before), Some(after)) = (case.side(old, overview.results), case.side(new, overview.results)) else {
@@ -25,10 +25,9 @@ pub fn pages(overview: &Overview, case: &CaseView) -> Vec<(String, String)> {
         out.push((difference_file(case.name, old_name, new_name), text));
     }
     for kernel in case.kernels.iter().flatten().filter(|kernel| kernel.result.accepted.is_some()) {
-        let sections = overview.from_accepted(kernel.result);
+        let sections = overview.accepted_diffs(kernel.result);
         let new_name = &kernel.result.kernel;
-        let text =
-            page(case, (&format!("what was accepted on {new_name}"), None), (new_name, Some(kernel.result)), &sections);
+        let text = page(case, (&format!("the accepted {new_name}"), None), (new_name, Some(kernel.result)), &sections);
         out.push((difference_file(case.name, "accepted", new_name), text));
     }
     out
@@ -43,7 +42,7 @@ fn page(case: &CaseView, old: Named<'_>, new: Named<'_>, sections: &[SectionDiff
     let body = html! {
         h1 { a href=(case_file(case.name)) { (shortened(case.name)) } ": from " (shortened(old.0)) " to " (shortened(new.0)) }
         p { (case.title()) }
-        p.soft { (changes) " lines changed. " kbd { "n" } " and " kbd { "p" } " go from change to change." }
+        p.soft { (changes) " lines changed. " kbd { "n" } " and " kbd { "p" } " move to the next and the previous change." }
         @for (at, section) in sections.iter().enumerate() {
             section aria-labelledby={ "section-" (at) } {
                 h2 id={ "section-" (at) } { (shortened(&section.name)) }
@@ -51,7 +50,7 @@ fn page(case: &CaseView, old: Named<'_>, new: Named<'_>, sections: &[SectionDiff
                 @if section.explained.diff.is_same() {
                     details.fold { summary { "the same " (section.explained.diff.lines.len()) " lines" } (rows(&section.explained, 0..section.explained.diff.lines.len(), &mut number)) }
                 } @else {
-                    div.row.soft { span { (shortened(old.0)) } span { (shortened(new.0)) } span.y { "what happened and why" } }
+                    div.row.soft { span { (shortened(old.0)) } span { (shortened(new.0)) } span.y { "what changed and why" } }
                     (folded(&section.explained, &mut number))
                 }
             }
@@ -64,12 +63,12 @@ fn costs(section: &str, old: Named<'_>, new: Named<'_>) -> Markup {
     let median = |side: Named<'_>| side.1?.timing(section).map(|timing| timing.cost);
     html! {
         @if let (Some(before), Some(after)) = (median(old), median(new)) {
-            p.soft { "Takes " (grouped(before)) " before, " strong { (grouped(after)) } " now (" (percent(before, after)) ", medians)" }
+            p.soft { "Cost: " (grouped(before)) " before, " strong { (grouped(after)) } " now (" (percent(before, after)) ", medians)" }
         }
     }
 }
 
-/// The lines, runs of unchanged ones folded away.
+/// Shows the lines, with runs of unchanged ones folded.
 fn folded(explained: &ExplainedDiff, number: &mut usize) -> Markup {
     let count = explained.diff.lines.len();
     let mut parts = Vec::new();
@@ -110,13 +109,11 @@ fn rows(explained: &ExplainedDiff, part: std::ops::Range<usize>, number: &mut us
 fn cells(explained: &ExplainedDiff, at: usize) -> Markup {
     let line = &explained.diff.lines[at];
     let cost = explained.costs[at];
-    let reason = explained.reasons[at].as_ref().map(|reason| reason.sentence());
     html! {
         span.o { (side(&line.old, if sign(line) == '+' { ' ' } else { sign(line) })) }
         span.n { (side(&line.new, if sign(line) == '-' { ' ' } else { sign(line) })) }
         span.y {
-            (kind(line))
-            @if let Some(reason) = reason { ": " (reason) }
+            (kind_and_reason(explained, at))
             @if let Some(cost) = change_words::cost(line, cost) { " (" (cost) ")" }
         }
     }

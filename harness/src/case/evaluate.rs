@@ -1,0 +1,291 @@
+//! Compares what a case expects with what was observed in its trace pass. Pure: values in, failures out.
+
+use std::collections::BTreeSet;
+
+use rxpath_guest::OpResult;
+
+use super::case::Case;
+use super::constants;
+use super::diagnostic::Location;
+use super::expectation::{Context, Expectation, Failure};
+use super::gate::Gated;
+use super::phrases::{Bound, CallPhrase};
+use super::step_ref::StepRef;
+use crate::nearest::{any_of, nearest};
+use crate::path::{CallPath, PathEntry, PathNode};
+use rxpath_guest::{CHECKSUM_START, checksum, counting_pattern};
+
+/// What the trace pass of a case on one kernel showed.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Observed<'a> {
+    /// Every recorded operation.
+    pub(crate) operations: Vec<ObservedOperation<'a>>,
+    /// The distinct call trees of interrupts and of tasks that are not actors.
+    pub(crate) trees: Vec<ObservedTree<'a>>,
+    /// The number of softirqs in each iteration.
+    pub(crate) softirqs: Vec<u32>,
+}
+
+/// One operation over all iterations.
+#[derive(Clone, Debug)]
+pub(crate) struct ObservedOperation<'a> {
+    pub(crate) step: StepRef,
+    pub(crate) results: Vec<OpResult>,
+    /// Its distinct paths; an expectation must hold in all of them.
+    pub(crate) paths: Vec<&'a CallPath>,
+}
+
+/// A call tree of an interrupt or of a task that is not an actor.
+#[derive(Clone, Debug)]
+pub(crate) struct ObservedTree<'a> {
+    /// Any context but [`Context::Operation`]; a softirq names the task it ran on.
+    pub(crate) context: Context,
+    pub(crate) path: &'a CallPath,
+}
+
+/// The expectations that do not hold. `expectations` are those of the observed kernel: see [`Expectation::on`].
+pub(crate) fn evaluate(case: &Case, expectations: &[Expectation], observed: &Observed<'_>) -> Vec<Failure> {
+    let mut evaluator = Evaluator { case, observed, failures: Vec::new() };
+    for expectation in expectations {
+        match expectation.context {
+            Context::Operation { actor, step } => evaluator.operation(expectation, StepRef { actor, step }),
+            _ => evaluator.interrupt(expectation),
+        }
+    }
+    evaluator.failures
+}
+
+struct Evaluator<'a> {
+    case: &'a Case,
+    observed: &'a Observed<'a>,
+    failures: Vec<Failure>,
+}
+
+impl Evaluator<'_> {
+    fn fail(&mut self, expectation: &Expectation, at: &Location, message: String) {
+        let failure = Failure { context: self.case.context_name(&expectation.context), at: at.clone(), message };
+        // Several paths of an operation often fail in the same way.
+        if !self.failures.contains(&failure) {
+            self.failures.push(failure);
+        }
+    }
+
+    fn operation(&mut self, expectation: &Expectation, step: StepRef) {
+        let Some(operation) = self.observed.operations.iter().find(|operation| operation.step == step) else {
+            self.fail(expectation, &expectation.at, "the operation was never recorded".to_owned());
+            return;
+        };
+        for result in &operation.results {
+            self.result(expectation, result);
+        }
+        for path in &operation.paths {
+            for (at, message) in path_failures(expectation, path).into_iter().chain(never_failures(expectation, path)) {
+                self.fail(expectation, &at, message);
+            }
+        }
+    }
+
+    fn result(&mut self, expectation: &Expectation, result: &OpResult) {
+        let found = match result.errno {
+            0 => format!("returned {}", result.ret),
+            errno => format!("failed with {}", errno_name(errno)),
+        };
+        let iteration = result.iteration + 1;
+        for returns in &expectation.returns {
+            if !returns.value.holds(result.ret) {
+                let message =
+                    format!("expected it to return {}, but it {found} in iteration {iteration}", returns.value);
+                self.fail(expectation, &returns.at, message);
+            }
+        }
+        for fails in &expectation.fails {
+            if fails.value != result.errno {
+                let expected = errno_name(fails.value);
+                let message = format!("expected it to fail with {expected}, but it {found} in iteration {iteration}");
+                self.fail(expectation, &fails.at, message);
+            }
+        }
+        for data in &expectation.data {
+            let received = usize::try_from(result.ret).unwrap_or(0);
+            if received > 0 && result.data != pattern_checksum(received) {
+                let from = self.case.step_name(data.value.actor, data.value.step);
+                let message =
+                    format!("the {received} bytes received in iteration {iteration} are not what {from} sent");
+                self.fail(expectation, &data.at, message);
+            }
+        }
+    }
+
+    fn interrupt(&mut self, expectation: &Expectation) {
+        for softirqs in &expectation.softirqs {
+            let wrong = self.observed.softirqs.iter().position(|count| !softirqs.value.holds(i64::from(*count)));
+            if let Some(iteration) = wrong {
+                let found = self.observed.softirqs[iteration];
+                let message =
+                    format!("expected {} softirqs, but iteration {} has {found}", softirqs.value, iteration + 1);
+                self.fail(expectation, &softirqs.at, message);
+            }
+        }
+        let trees: Vec<_> =
+            self.observed.trees.iter().filter(|tree| expectation.context.covers(&tree.context)).collect();
+        for tree in &trees {
+            for (at, message) in never_failures(expectation, tree.path) {
+                self.fail(expectation, &at, message);
+            }
+        }
+        let needs_a_tree =
+            !expectation.calls.is_empty() || !expectation.wakes.is_empty() || !expectation.wake_ups.is_empty();
+        if !needs_a_tree {
+            return;
+        }
+        // Report what the closest tree lacks.
+        let failures = trees.iter().map(|tree| path_failures(expectation, tree.path));
+        match failures.min_by_key(Vec::len) {
+            None => self.fail(expectation, &expectation.at, "nothing ran in this context".to_owned()),
+            Some(failures) => {
+                for (at, message) in failures {
+                    self.fail(expectation, &at, message);
+                }
+            }
+        }
+    }
+}
+
+/// What a path lacks of everything expected but `never`.
+fn path_failures(expectation: &Expectation, path: &CallPath) -> Vec<(Location, String)> {
+    let mut out = order_failures(&expectation.calls, path);
+    for call in &expectation.calls {
+        if let Some(times) = call.value.times {
+            let found = count(path, |entry| is_call(entry, &call.value.names));
+            if !times.holds(found) {
+                let message = format!("expected {} to be called {times} times, found {found}", names(&call.value));
+                out.push((call.at.clone(), message));
+            }
+        }
+    }
+    for wakes in &expectation.wakes {
+        if count(path, |entry| matches!(entry, PathEntry::Wakes(task) if **task == wakes.value)) == 0 {
+            out.push((wakes.at.clone(), format!("expected it to wake `{}`, but {}", wakes.value, woken(path))));
+        }
+    }
+    type Counted<'e> = (&'e [Gated<Bound>], &'e str, fn(&PathEntry) -> bool);
+    let counts: [Counted<'_>; 3] = [
+        (&expectation.wake_ups, "wake-ups", |entry| matches!(entry, PathEntry::Wakes(_))),
+        (&expectation.sleeps, "sleeps", |entry| matches!(entry, PathEntry::Sleeps)),
+        (&expectation.switches, "context switches", |entry| matches!(entry, PathEntry::Sleeps | PathEntry::Preempted)),
+    ];
+    for (bounds, what, is_counted) in counts {
+        for bound in bounds {
+            let found = count(path, is_counted);
+            if !bound.value.holds(found) {
+                out.push((bound.at.clone(), format!("expected {} {what}, found {found}", bound.value)));
+            }
+        }
+    }
+    out
+}
+
+fn never_failures(expectation: &Expectation, path: &CallPath) -> Vec<(Location, String)> {
+    let called = |name: &&String| count(path, |entry| is_call(entry, std::slice::from_ref(*name))) > 0;
+    let wrong = expectation.never.iter().flat_map(|never| {
+        let names = never.value.names.iter().filter(called);
+        names.map(|name| (never.at.clone(), format!("`{name}` was called, but must not be")))
+    });
+    wrong.collect()
+}
+
+/// The calls that are missing if they are to be a subsequence of the path's preorder.
+fn order_failures(calls: &[Gated<CallPhrase>], path: &CallPath) -> Vec<(Location, String)> {
+    let mut called = Vec::new();
+    unfold(&path.nodes, &mut called);
+    let mut out = Vec::new();
+    let mut from = 0;
+    let mut previous: Option<&CallPhrase> = None;
+    for call in calls {
+        let zero_allowed = call.value.times.is_some_and(|times| times.holds(0));
+        let is_it = |name: &&str| call.value.names.iter().any(|wanted| wanted == name);
+        match called[from..].iter().position(&is_it) {
+            Some(at) => {
+                from += at + 1;
+                previous = Some(&call.value);
+            }
+            None if zero_allowed => {}
+            None => {
+                let earlier = called[..from].iter().any(is_it);
+                out.push((call.at.clone(), missing(&call.value, previous, earlier, &called)));
+            }
+        }
+    }
+    out
+}
+
+fn missing(call: &CallPhrase, previous: Option<&CallPhrase>, earlier: bool, called: &[&str]) -> String {
+    let name = names(call);
+    if let (Some(previous), true) = (previous, earlier) {
+        return format!("{name} is called, but not after {}", names(previous));
+    }
+    let near = nearest(&call.names[0], called.iter().copied());
+    let hint = if near.is_empty() { String::new() } else { format!(" (called here: {})", any_of(near)) };
+    format!("{name} is not called{hint}")
+}
+
+/// How many repetitions of a period are written out to look for an order.
+const UNFOLDED: u32 = 3;
+
+/// The names called, in preorder, with each repeated part written out at most [`UNFOLDED`] times.
+fn unfold<'a>(nodes: &'a [PathNode], out: &mut Vec<&'a str>) {
+    let mut at = 0;
+    while at < nodes.len() {
+        let node = &nodes[at];
+        let end = at + 1 + nodes[at + 1..].iter().take_while(|below| below.depth > node.depth).count();
+        for _ in 0..node.times.clamp(1, UNFOLDED) {
+            if let PathEntry::Call(name) = &node.entry {
+                out.push(name);
+            }
+            unfold(&nodes[at + 1..end], out);
+        }
+        at = end;
+    }
+}
+
+/// How many of a path's entries are counted, repetitions included.
+fn count(path: &CallPath, is_counted: impl Fn(&PathEntry) -> bool) -> i64 {
+    let mut factors: Vec<i64> = Vec::new();
+    let mut total = 0;
+    for node in &path.nodes {
+        factors.truncate(node.depth as usize);
+        let factor = factors.last().copied().unwrap_or(1) * i64::from(node.times.max(1));
+        factors.resize(node.depth as usize, factors.last().copied().unwrap_or(1));
+        factors.push(factor);
+        if is_counted(&node.entry) {
+            total += factor;
+        }
+    }
+    total
+}
+
+fn is_call(entry: &PathEntry, names: &[String]) -> bool {
+    matches!(entry, PathEntry::Call(name) if names.iter().any(|wanted| **wanted == **name))
+}
+
+fn names(call: &CallPhrase) -> String {
+    any_of(call.names.iter().map(String::as_str))
+}
+
+fn woken(path: &CallPath) -> String {
+    let woken = path.nodes.iter().filter_map(|node| match &node.entry {
+        PathEntry::Wakes(task) => Some(&**task),
+        _ => None,
+    });
+    let woken: BTreeSet<&str> = woken.collect();
+    if woken.is_empty() { "it wakes no task".to_owned() } else { format!("it wakes {}", any_of(woken)) }
+}
+
+fn errno_name(errno: i32) -> String {
+    constants::name(constants::ERRNOS, i64::from(errno)).map_or_else(|| format!("errno {errno}"), str::to_owned)
+}
+
+/// The checksum of the counting pattern, which every send starts from its first byte.
+fn pattern_checksum(bytes: usize) -> u32 {
+    checksum(CHECKSUM_START, &counting_pattern(bytes))
+}

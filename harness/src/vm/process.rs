@@ -1,0 +1,210 @@
+//! One QEMU process: started, supervised while the harness waits for it, and ended when dropped.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::iter::once;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use rxpath_guest::{EXIT_FAILED, qemu_exit_code};
+
+use super::cancel::is_cancelled;
+use super::console;
+use super::cores::Core;
+use super::error::{FaultKind, GuestFault, VmError};
+use super::guest_folder::GuestFolder;
+use super::hang::{HangDetector, Patience};
+use super::launcher::{self, Scheduling};
+use super::machine::{Accelerator, QemuProgram};
+
+/// How often a waiting harness looks whether it was cancelled and whether the guest has hung.
+pub(super) const POLL_INTERVAL: Duration = Duration::from_millis(50);
+
+/// What a QEMU process runs as.
+pub(super) struct Launch<'a> {
+    pub(super) qemu: &'a QemuProgram,
+    pub(super) accelerator: Accelerator,
+    /// The host CPU that it is bound to, if any.
+    pub(super) core: Option<&'a Core>,
+    pub(super) patience: Patience,
+    /// Where to keep what a failed guest left behind, if anywhere.
+    pub(super) keep_failures: Option<PathBuf>,
+}
+
+pub(super) struct QemuProcess {
+    handle: duct::Handle,
+    /// Readable once the process has ended. duct would learn of the end by a signal, which any thread of this process may have to
+    /// take first: where every host CPU has a guest, that thread's turn is milliseconds away.
+    ended: Option<OwnedFd>,
+    hang: HangDetector,
+    folder: GuestFolder,
+    command: String,
+    keep_failures: Option<PathBuf>,
+}
+
+impl QemuProcess {
+    /// Starts QEMU with these arguments, which name the files in `folder`.
+    pub(super) fn start(launch: Launch<'_>, arguments: Vec<OsString>, folder: GuestFolder) -> Result<Self, VmError> {
+        let Launch { qemu, accelerator, core, patience, keep_failures } = launch;
+        let arguments: Vec<OsString> = qemu.leading.iter().cloned().chain(arguments).collect();
+        let scheduling = match accelerator {
+            Accelerator::Exact => Scheduling::Batch { core: core.map(Core::number) },
+            Accelerator::Kvm | Accelerator::Translator => Scheduling::Usual,
+        };
+        if scheduling != Scheduling::Usual {
+            launcher::batch_this_thread();
+        }
+        let program = qemu.program.clone().into_os_string();
+        let command = shell_words(once(&program).chain(&arguments));
+        let (program, arguments) = launcher::tied_to_this_process(program, arguments, scheduling);
+        let expression = qemu
+            .environment
+            .iter()
+            .fold(duct::cmd(program, arguments), |expression, (name, value)| expression.env(name, value))
+            .stdin_null()
+            .stdout_to_stderr()
+            .stderr_path(folder.qemu_log())
+            .unchecked();
+        let handle = expression.start().map_err(|source| VmError::Start { command: command.clone(), source })?;
+        let pid = handle.pids().first().copied().unwrap_or_default();
+        // The host's kernel may have no descriptors for processes (pidfd_open(2): since 5.3).
+        let ended = Pid::from_raw(pid as i32).and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
+        Ok(Self { handle, ended, hang: HangDetector::new(pid, patience), folder, command, keep_failures })
+    }
+
+    pub(super) fn folder(&self) -> &GuestFolder {
+        &self.folder
+    }
+
+    /// Waits until QEMU ends.
+    ///
+    /// # Errors
+    ///
+    /// When the user cancels the command, or the guest has hung. QEMU has then been killed.
+    pub(super) fn wait(&mut self, doing: &'static str) -> Result<ExitStatus, VmError> {
+        loop {
+            if let Some(status) = self.poll(doing, POLL_INTERVAL)? {
+                return Ok(status);
+            }
+        }
+    }
+
+    /// Waits for this long, at most [`POLL_INTERVAL`].
+    ///
+    /// # Errors
+    ///
+    /// As [`wait`](Self::wait), and when QEMU ends.
+    pub(super) fn expect_running(&mut self, doing: &'static str, time: Duration) -> Result<(), VmError> {
+        match self.poll(doing, time)? {
+            None => Ok(()),
+            Some(status) => Err(self.fault_of_end(doing, status)),
+        }
+    }
+
+    fn poll(&mut self, doing: &'static str, longest: Duration) -> Result<Option<ExitStatus>, VmError> {
+        let status = self.wait_for_end(longest).map_err(|source| self.failed_to_start(source))?;
+        if is_cancelled() {
+            self.kill();
+            return Err(VmError::Interrupted);
+        }
+        if status.is_some() {
+            return Ok(status);
+        }
+        match self.hang.check() {
+            None => Ok(None),
+            Some(hang) => {
+                self.kill();
+                Err(self.fault(FaultKind::Hung { doing, hang }))
+            }
+        }
+    }
+
+    fn wait_for_end(&self, longest: Duration) -> io::Result<Option<ExitStatus>> {
+        let output = match (&self.ended, longest.try_into()) {
+            (Some(ended), Ok(longest)) => {
+                // An interrupted wait is only a shorter one.
+                let _ = poll(&mut [PollFd::new(ended, PollFlags::IN)], Some(&longest));
+                self.handle.try_wait()?
+            }
+            _ => self.handle.wait_timeout(longest)?,
+        };
+        Ok(output.map(|output| output.status))
+    }
+
+    fn failed_to_start(&self, source: io::Error) -> VmError {
+        VmError::Start { command: self.command.clone(), source }
+    }
+
+    fn kill(&self) {
+        // It may have ended by itself; duct leaves running what is not killed.
+        let _ = self.handle.kill().and_then(|()| self.handle.wait().map(drop));
+    }
+
+    /// What the guest has written to its serial port so far.
+    pub(super) fn console(&self) -> String {
+        String::from_utf8_lossy(&fs::read(self.folder.console()).unwrap_or_default()).into_owned()
+    }
+
+    /// The fault of a guest whose QEMU has ended without doing what it was started for.
+    pub(super) fn fault_of_end(&self, doing: &'static str, status: ExitStatus) -> VmError {
+        let console = self.console();
+        if let Some(splat) = console::find_splat(&console) {
+            return self.fault(FaultKind::Kernel(splat));
+        }
+        if status.code() == Some(qemu_exit_code(EXIT_FAILED)) {
+            return self
+                .fault(FaultKind::Agent(console::last_words(&console).unwrap_or("it gave no reason").to_owned()));
+        }
+        let log = fs::read_to_string(self.folder.qemu_log()).unwrap_or_default();
+        let how = match log.trim() {
+            "" => status.to_string(),
+            log => format!("{status}: {log}"),
+        };
+        self.fault(FaultKind::QemuDied { doing, how })
+    }
+
+    pub(super) fn fault(&self, kind: FaultKind) -> VmError {
+        VmError::Guest(Box::new(GuestFault {
+            kind,
+            console: console::tail(&self.console()),
+            command: self.command.clone(),
+            kept: self.keep_failures.as_deref().and_then(|folder| self.folder.keep_in(folder)),
+        }))
+    }
+}
+
+impl Drop for QemuProcess {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// A command line, quoted for a shell.
+fn shell_words<'a>(words: impl IntoIterator<Item = &'a OsString>) -> String {
+    let quoted = words.into_iter().map(|word| {
+        let word = word.to_string_lossy();
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_=+:,./@%".contains(c);
+        if !word.is_empty() && word.chars().all(plain) {
+            word.into_owned()
+        } else {
+            format!("'{}'", word.replace('\'', r"'\''"))
+        }
+    });
+    quoted.collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_quoted_where_a_shell_would_change_them() {
+        let words = ["qemu", "-append", "console=ttyS0 nokaslr", "", "it's", "a,b"].map(OsString::from);
+        assert_eq!(shell_words(&words), r"qemu -append 'console=ttyS0 nokaslr' '' 'it'\''s' a,b");
+    }
+}
