@@ -16,11 +16,11 @@ use crate::suite::run::test_bed::{TestBedError, image_for_machine};
 use crate::vm::{ImageKind, Images, Machine, RunLimits, VmError, WarmImage, children_of, run_plan};
 
 /// The version of [`Bench`] as JSON.
-pub const BENCH_VERSION: u32 = 1;
+pub(crate) const BENCH_VERSION: u32 = 1;
 
 /// The figures of one machine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Bench {
+pub(crate) struct Bench {
     /// [`BENCH_VERSION`].
     pub version: u32,
     pub cores: usize,
@@ -29,7 +29,7 @@ pub struct Bench {
 
 /// A time or an amount of memory, measured several times.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Figure {
+pub(crate) struct Figure {
     /// What was measured, and on which kernel: `boot to ready, 6.12`.
     pub name: String,
     /// `ms` or `KiB`.
@@ -43,7 +43,7 @@ pub struct Figure {
 
 /// Why a benchmark ended early.
 #[derive(Debug, thiserror::Error)]
-pub enum BenchError {
+pub(crate) enum BenchError {
     #[error(transparent)]
     TestBed(#[from] TestBedError),
     #[error(transparent)]
@@ -64,7 +64,7 @@ impl Figure {
 
 /// What to measure, and how often.
 #[derive(Clone, Copy, Debug)]
-pub struct BenchOptions<'a> {
+pub(crate) struct BenchOptions<'a> {
     /// The number of runs of everything but boots and the whole matrix.
     pub runs: usize,
     /// The number of boots of each kernel, may be 0.
@@ -76,7 +76,7 @@ pub struct BenchOptions<'a> {
 }
 
 /// Measures all figures, and passes each to `report` as soon as it is known.
-pub fn bench(
+pub(crate) fn bench(
     project: &Project,
     fetched: &Fetched,
     options: &BenchOptions<'_>,

@@ -9,7 +9,7 @@ use crate::suite::run::image_spec::{ImageSpec, qemu_program};
 
 /// The accelerator that the user wants in native mode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wanted {
+pub(crate) enum Wanted {
     /// KVM if it works, else the translator.
     Best,
     Kvm,
@@ -18,7 +18,7 @@ pub enum Wanted {
 
 /// Why native mode is not available.
 #[derive(Debug, thiserror::Error)]
-pub enum NativeError {
+pub(crate) enum NativeError {
     #[error(
         "--accel kvm: KVM does not work on this machine: {reason}\n`--mode native` alone uses QEMU's translator instead; exact mode, the default, does not need KVM"
     )]
@@ -32,7 +32,7 @@ pub enum NativeError {
 }
 
 /// The accelerator that native mode uses, and a note for the user about the choice.
-pub fn accelerator(
+pub(crate) fn accelerator(
     project: &Project,
     fetched: &Fetched,
     wanted: Wanted,
@@ -52,7 +52,7 @@ pub fn accelerator(
 }
 
 /// Whether KVM works here: the result of an earlier test, or of a test now.
-pub fn probe_kvm(project: &Project, fetched: &Fetched) -> Result<Kvm, NativeError> {
+pub(crate) fn probe_kvm(project: &Project, fetched: &Fetched) -> Result<Kvm, NativeError> {
     let kernel = fetched.kernels.last().ok_or(NativeError::NoKernel)?;
     Ok(probe(&project.cache, &ImageSpec::default().guest_kernel(kernel)?, &qemu_program(&fetched.qemu))?)
 }

@@ -91,12 +91,12 @@ impl Project {
 }
 
 /// The results file of the last run of the repository at `root`.
-pub fn last_results(root: &Path) -> PathBuf {
+pub(crate) fn last_results(root: &Path) -> PathBuf {
     root.join("target/rxpath/results.json")
 }
 
 /// The root of the repository: the named folder, or the nearest one at or above the current folder with pins and cases.
-pub fn find_root(named: Option<&Path>) -> Result<PathBuf, ProjectError> {
+pub(crate) fn find_root(named: Option<&Path>) -> Result<PathBuf, ProjectError> {
     let is_root = |folder: &Path| folder.join("kernels/kernels.yaml").is_file() && folder.join("cases").is_dir();
     let from = match named {
         Some(named) => named.to_owned(),

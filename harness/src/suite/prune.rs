@@ -10,7 +10,7 @@ use crate::suite::run::image_spec::{ImageSpec, qemu_program};
 
 /// The outcome of pruning a cache.
 #[derive(Clone, Debug, Default)]
-pub struct Pruned {
+pub(crate) struct Pruned {
     pub removed: Vec<StoredImage>,
     /// Unneeded images that another process is making; they were kept.
     pub in_use: Vec<StoredImage>,
@@ -22,7 +22,7 @@ pub struct Pruned {
 
 /// Why a cache cannot be pruned.
 #[derive(Debug, thiserror::Error)]
-pub enum PruneError {
+pub(crate) enum PruneError {
     #[error(transparent)]
     Project(#[from] ProjectError),
     #[error(transparent)]
@@ -39,7 +39,7 @@ pub enum PruneError {
 
 impl PruneError {
     /// Whether the request is wrong, as opposed to rxpath or its environment.
-    pub fn is_request(&self) -> bool {
+    pub(crate) fn is_request(&self) -> bool {
         match self {
             Self::Project(ProjectError::Kernel(error)) | Self::Kernel(error) => error.is_request(),
             Self::Project(_) | Self::NoQemu { .. } => true,
@@ -49,7 +49,7 @@ impl PruneError {
 }
 
 /// Removes the images that no case on a pinned kernel needs. Fetches nothing.
-pub fn prune(project: &Project) -> Result<Pruned, PruneError> {
+pub(crate) fn prune(project: &Project) -> Result<Pruned, PruneError> {
     let cases = project.cases()?;
     let listed = kernel::list(&project.pins, &project.lock, &project.cache)?;
     if !listed.qemu.cached {

@@ -14,16 +14,16 @@ use crate::suite::store::saved::OperationTiming;
 
 /// The timings of a case, in its order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Timings {
+pub(crate) struct Timings {
     /// The number of iterations behind the medians.
-    pub iterations: u32,
+    pub(crate) iterations: u32,
     /// The operations, then the measures.
-    pub timings: Vec<OperationTiming>,
+    pub(crate) timings: Vec<OperationTiming>,
 }
 
 /// The comparison of timings with accepted ones.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum TimingComparison {
+pub(crate) enum TimingComparison {
     /// Equal to the instruction.
     Same,
     /// All are within `path::timing::WIDEST_BAND`. Describes those that differ.
@@ -34,7 +34,7 @@ pub enum TimingComparison {
 
 impl Timings {
     /// The timings in the agent's report.
-    pub fn of(case: &Case, report: &RunReport) -> Self {
+    pub(crate) fn of(case: &Case, report: &RunReport) -> Self {
         let mut steps: Vec<StepRef> =
             report.results.iter().map(|one| StepRef { actor: one.actor, step: one.step }).collect();
         steps.sort_unstable_by_key(|step| (step.actor, step.step));
@@ -45,7 +45,7 @@ impl Timings {
     }
 
     /// The text of a snapshot: one line for each timing, so that a changed timing is a changed line.
-    pub fn document(&self) -> String {
+    pub(crate) fn document(&self) -> String {
         let mut out = format!("{HEADING}{} iterations\n", self.iterations);
         for one in &self.timings {
             let _ = match one.switches {
@@ -58,7 +58,7 @@ impl Timings {
     }
 
     /// Parses the text of a snapshot; `None` if it is not one of timings.
-    pub fn parse(document: &str) -> Option<Self> {
+    pub(crate) fn parse(document: &str) -> Option<Self> {
         let mut lines = document.trim_end().lines();
         let iterations = lines.next()?.strip_prefix(HEADING)?.strip_suffix(" iterations")?.parse().ok()?;
         let timings = lines.map(|line| {
@@ -75,7 +75,7 @@ impl Timings {
 
     /// Compares the timings with the text of a snapshot. The band allows for different QEMU versions, which may count a few
     /// instructions differently.
-    pub fn compare_with(&self, document: &str) -> TimingComparison {
+    pub(crate) fn compare_with(&self, document: &str) -> TimingComparison {
         let Some(stored) = Self::parse(document) else { return TimingComparison::Different };
         let shape = |all: &Self| -> Vec<(String, u32)> {
             all.timings.iter().map(|one| (one.name.clone(), one.switches)).collect()

@@ -12,7 +12,7 @@ use crate::suite::compare::sides::SectionDiff;
 
 /// The undecided changes of several snapshots. Snapshots go by their index.
 #[derive(Clone, Debug, Default)]
-pub struct Decisions {
+pub(crate) struct Decisions {
     /// The undecided changes of each snapshot, as indices of `names`.
     open: Vec<BTreeSet<usize>>,
     /// Whether each snapshot is done.
@@ -23,7 +23,7 @@ pub struct Decisions {
 
 /// A set of changes to decide together.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Decision {
+pub(crate) struct Decision {
     /// The names of the changes.
     pub changes: BTreeSet<String>,
     /// The snapshots without any other undecided change.
@@ -35,7 +35,7 @@ pub struct Decision {
 
 impl Decisions {
     /// Starts with the changes of each snapshot, all undecided.
-    pub fn new(changes: &[BTreeSet<String>]) -> Self {
+    pub(crate) fn new(changes: &[BTreeSet<String>]) -> Self {
         let mut numbers: BTreeMap<&String, usize> = BTreeMap::new();
         let mut names = Vec::new();
         let mut number = |name| {
@@ -50,7 +50,7 @@ impl Decisions {
 
     /// The next decision: the smallest set of changes that finishes a snapshot; of equally small sets, the one that finishes
     /// most.
-    pub fn next(&self) -> Option<Decision> {
+    pub(crate) fn next(&self) -> Option<Decision> {
         let mut groups: BTreeMap<&BTreeSet<usize>, Vec<usize>> = BTreeMap::new();
         for (at, open) in self.open.iter().enumerate().filter(|(at, _)| !self.done[*at]) {
             groups.entry(open).or_default().push(at);
@@ -68,7 +68,7 @@ impl Decisions {
     }
 
     /// Accepts the changes in all snapshots. Returns the snapshots that have none left.
-    pub fn accept(&mut self, decision: &Decision) -> Vec<usize> {
+    pub(crate) fn accept(&mut self, decision: &Decision) -> Vec<usize> {
         for (open, _) in self.open.iter_mut().zip(&self.done).filter(|(_, done)| !**done) {
             open.retain(|number| !decision.numbers.contains(number));
         }
@@ -79,12 +79,12 @@ impl Decisions {
     }
 
     /// Marks snapshots as done, whatever changes they have left.
-    pub fn finish(&mut self, snapshots: &[usize]) {
+    pub(crate) fn finish(&mut self, snapshots: &[usize]) {
         snapshots.iter().for_each(|at| self.done[*at] = true);
     }
 
     /// The decisions that remain if all of them are accepted.
-    pub fn all(mut self) -> Vec<Decision> {
+    pub(crate) fn all(mut self) -> Vec<Decision> {
         let mut all = Vec::new();
         while let Some(decision) = self.next() {
             self.accept(&decision);
@@ -96,12 +96,12 @@ impl Decisions {
 
 /// The names of a snapshot's changes. A name consists of the changed lines and their caller, so the same change has the same
 /// name in every snapshot.
-pub fn changes_of(sections: &[SectionDiff]) -> BTreeSet<String> {
+pub(crate) fn changes_of(sections: &[SectionDiff]) -> BTreeSet<String> {
     sections.iter().flat_map(|section| runs(&section.explained.diff)).map(|(name, _)| name).collect()
 }
 
 /// The runs of changed lines of a diff: their names and line numbers.
-pub fn runs(diff: &PathDiff) -> Vec<(String, std::ops::Range<usize>)> {
+pub(crate) fn runs(diff: &PathDiff) -> Vec<(String, std::ops::Range<usize>)> {
     let mut out: Vec<(String, std::ops::Range<usize>)> = Vec::new();
     let mut above: Vec<usize> = Vec::new();
     // Indentation is relative to the run's first line, because the same change may be at any depth.

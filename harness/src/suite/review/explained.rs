@@ -13,7 +13,7 @@ use crate::trace::Presence;
 
 /// One side of a comparison.
 #[derive(Clone, Copy, Debug)]
-pub struct SavedSide<'a> {
+pub(crate) struct SavedSide<'a> {
     /// What to call it: `6.12`, or `what was accepted on 6.12`.
     pub name: &'a str,
     pub paths: &'a [(String, CallPath)],
@@ -64,7 +64,7 @@ fn renames() -> &'static Renames {
 }
 
 /// Compares two sides section by section. A change has a reason only if the symbols behind the reason are known.
-pub fn explain_saved(old: SavedSide<'_>, new: SavedSide<'_>) -> Vec<SectionDiff> {
+pub(crate) fn explain_saved(old: SavedSide<'_>, new: SavedSide<'_>) -> Vec<SectionDiff> {
     let (old_known, new_known) = (
         KnownFunctions { kernel: old.name, functions: old.functions },
         KnownFunctions { kernel: new.name, functions: new.functions },

@@ -18,7 +18,7 @@ use crate::suite::store::snapshot::{SnapshotKind, body};
 
 /// A `.snap.new` file, with the snapshot that it would replace.
 #[derive(Clone, Debug)]
-pub struct Pending {
+pub(crate) struct Pending {
     pub case: CaseName,
     pub kernel: KernelName,
     pub kind: SnapshotKind,
@@ -33,7 +33,7 @@ pub struct Pending {
 
 /// Why a pending snapshot cannot be read, accepted or rejected.
 #[derive(Debug, thiserror::Error)]
-pub enum PendingError {
+pub(crate) enum PendingError {
     #[error("{file}")]
     File {
         file: String,
@@ -47,7 +47,7 @@ pub enum PendingError {
 const ENDING: &str = ".snap.new";
 
 /// All pending snapshots of the repository at `root`, by case, then by kernel.
-pub fn pending(root: &Path) -> Result<Vec<Pending>, PendingError> {
+pub(crate) fn pending(root: &Path) -> Result<Vec<Pending>, PendingError> {
     let snapshots = root.join("snapshots");
     let mut folders = vec![snapshots.clone()];
     let mut found = Vec::new();
@@ -101,7 +101,7 @@ fn older(folder: &Path, kernel: &KernelName) -> Option<KernelName> {
 impl Pending {
     /// The changes by section, with reasons if `results` (of the run that found them) have the functions of the kernels.
     /// Empty for timings, and if there is nothing to compare with.
-    pub fn differences(&self, results: Option<&Results>) -> Vec<SectionDiff> {
+    pub(crate) fn differences(&self, results: Option<&Results>) -> Vec<SectionDiff> {
         let paths = |text: &str| -> Option<Vec<(String, CallPath)>> { read_document(text).ok() };
         let old = self.old.as_deref().and_then(paths);
         let (SnapshotKind::Path, Some(old), Some(new)) = (self.kind, old, paths(&self.new)) else { return Vec::new() };
@@ -121,7 +121,7 @@ impl Pending {
 
     /// The names of the changes to decide; the same change has the same name in every snapshot. All timings of a kernel are
     /// one change, and so is a snapshot with nothing to compare with.
-    pub fn changes(&self, differences: &[SectionDiff]) -> BTreeSet<String> {
+    pub(crate) fn changes(&self, differences: &[SectionDiff]) -> BTreeSet<String> {
         let found = changes_of(differences);
         match self.kind {
             SnapshotKind::Timing => BTreeSet::from([format!("timings on {}", self.kernel)]),
@@ -131,7 +131,7 @@ impl Pending {
     }
 
     /// Replaces the snapshot, as `cargo insta accept` does: without the line number of the assertion.
-    pub fn accept(&self) -> Result<(), PendingError> {
+    pub(crate) fn accept(&self) -> Result<(), PendingError> {
         let target = self.file.with_extension("");
         let fail = |source| PendingError::File { file: target.display().to_string(), source };
         let text = fs::read_to_string(&self.file).map_err(fail)?;
@@ -140,7 +140,7 @@ impl Pending {
     }
 
     /// Removes the pending file, as `cargo insta reject` does.
-    pub fn reject(&self) -> Result<(), PendingError> {
+    pub(crate) fn reject(&self) -> Result<(), PendingError> {
         fs::remove_file(&self.file)
             .map_err(|source| PendingError::File { file: self.file.display().to_string(), source })
     }

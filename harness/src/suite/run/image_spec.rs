@@ -35,6 +35,11 @@ impl ImageSpec {
         Self { machine, modules, warm_setup: case.warm_setup() }
     }
 
+    /// The image of a machine without additional modules.
+    pub(crate) fn for_machine(machine: Machine) -> Self {
+        Self { machine, ..Self::default() }
+    }
+
     /// The kernel with the modules and setup steps of this image.
     pub(crate) fn guest_kernel(&self, kernel: &Kernel) -> Result<GuestKernel, KernelError> {
         let modules = kernel.module_closure(&self.modules)?.into_iter();

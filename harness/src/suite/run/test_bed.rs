@@ -100,5 +100,5 @@ pub fn image_for_machine(
 ) -> Result<WarmImage, TestBedError> {
     let qemu = qemu_program(&fetched.qemu);
     let source = ImageSource { images, qemu: &qemu, watcher: &Silent };
-    source.image(&ImageSpec { machine: machine.clone(), ..ImageSpec::default() }, kernel, Vec::new())
+    source.image(&ImageSpec::for_machine(machine.clone()), kernel, Vec::new())
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod path_document;
 pub(crate) mod results;
+pub(crate) mod results_file;
 mod results_v1;
 pub(crate) mod saved;
 pub(crate) mod saved_capture;

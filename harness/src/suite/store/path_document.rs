@@ -21,7 +21,7 @@ pub(crate) fn write_document<'p>(paths: impl IntoIterator<Item = (&'p str, &'p C
 }
 
 /// Reads the sections of a document: names and paths.
-pub fn read_document(document: &str) -> Result<Vec<(String, CallPath)>, PathDocumentError> {
+pub(crate) fn read_document(document: &str) -> Result<Vec<(String, CallPath)>, PathDocumentError> {
     let mut out = Vec::new();
     for part in format!("\n{document}").split(&format!("\n{SECTION_MARK}")).skip(1) {
         let (name, body) = part.split_once('\n').unwrap_or((part, ""));

@@ -1,17 +1,12 @@
 //! The results of a run: a verdict for each case and kernel, with its reasons.
 
-use std::io;
-use std::path::Path;
-
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::case::{Case, CaseName};
 use crate::kernel::KernelName;
 use crate::path::{CallPath, text};
-use crate::replace_file::replace_file;
 use crate::suite::store::path_document::read_document;
-use crate::suite::store::results_v1::ResultsV1;
 use crate::suite::store::saved::{OperationTiming, SavedFunctions, SavedPath, SavedWakeup};
 
 /// The version of [`Results`] as JSON. It is raised when a field changes its meaning or is removed; a new field is optional
@@ -206,57 +201,7 @@ pub struct Results {
     pub functions: Vec<SavedFunctions>,
 }
 
-/// Why stored results cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum ResultsError {
-    #[error("cannot read results from {file}")]
-    Unreadable {
-        file: String,
-        #[source]
-        source: io::Error,
-    },
-    #[error("{file} does not hold the results of a run, as `rxpath run --json FILE` writes them")]
-    NotResults {
-        file: String,
-        #[source]
-        source: serde_json::Error,
-    },
-    #[error("{file} has version {found}, and this rxpath reads versions up to {RESULTS_VERSION}: use a newer rxpath")]
-    TooNew { file: String, found: u32 },
-}
-
 impl Results {
-    /// Reads results of this version or an earlier one.
-    pub fn load(file: &Path) -> Result<Self, ResultsError> {
-        let name = || file.display().to_string();
-        let text = std::fs::read_to_string(file).map_err(|source| ResultsError::Unreadable { file: name(), source })?;
-        #[derive(Deserialize)]
-        struct Version {
-            version: u32,
-        }
-        // The version is read first, because a later version may not have any other field of this one.
-        let not_results = |source| ResultsError::NotResults { file: name(), source };
-        let Version { version } = serde_json::from_str(&text).map_err(not_results)?;
-        if version > RESULTS_VERSION {
-            return Err(ResultsError::TooNew { file: name(), found: version });
-        }
-        match version {
-            1 => serde_json::from_str::<ResultsV1>(&text).map(Self::from),
-            _ => serde_json::from_str(&text),
-        }
-        .map_err(not_results)
-    }
-
-    /// Writes the results as JSON, atomically; creates the folder.
-    pub fn save(&self, file: &Path) -> io::Result<()> {
-        if let Some(folder) = file.parent() {
-            std::fs::create_dir_all(folder)?;
-        }
-        let mut json = serde_json::to_vec_pretty(self)?;
-        json.push(b'\n');
-        replace_file(file, &json)
-    }
-
     /// Merges the results of several runs, ordered by case and kernel. Of results that two runs have, the later run's are kept.
     pub fn merge(runs: Vec<Self>) -> Option<Self> {
         let mut runs = runs.into_iter();

@@ -12,7 +12,7 @@ use crate::kernel::KernelName;
 
 /// The two snapshots of a case on a kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum SnapshotKind {
+pub(crate) enum SnapshotKind {
     /// Steady paths.
     Path,
     /// Costs in instructions.

@@ -1,0 +1,62 @@
+//! Results as JSON files.
+
+use std::io;
+use std::path::Path;
+
+use serde::Deserialize;
+
+use crate::replace_file::replace_file;
+use crate::suite::store::results::{RESULTS_VERSION, Results};
+use crate::suite::store::results_v1::ResultsV1;
+
+/// Why stored results cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ResultsError {
+    #[error("cannot read results from {file}")]
+    Unreadable {
+        file: String,
+        #[source]
+        source: io::Error,
+    },
+    #[error("{file} does not hold the results of a run, as `rxpath run --json FILE` writes them")]
+    NotResults {
+        file: String,
+        #[source]
+        source: serde_json::Error,
+    },
+    #[error("{file} has version {found}, and this rxpath reads versions up to {RESULTS_VERSION}: use a newer rxpath")]
+    TooNew { file: String, found: u32 },
+}
+
+impl Results {
+    /// Reads results of this version or an earlier one.
+    pub fn load(file: &Path) -> Result<Self, ResultsError> {
+        let name = || file.display().to_string();
+        let text = std::fs::read_to_string(file).map_err(|source| ResultsError::Unreadable { file: name(), source })?;
+        #[derive(Deserialize)]
+        struct Version {
+            version: u32,
+        }
+        // The version is read first, because a later version may not have any other field of this one.
+        let not_results = |source| ResultsError::NotResults { file: name(), source };
+        let Version { version } = serde_json::from_str(&text).map_err(not_results)?;
+        if version > RESULTS_VERSION {
+            return Err(ResultsError::TooNew { file: name(), found: version });
+        }
+        match version {
+            1 => serde_json::from_str::<ResultsV1>(&text).map(Self::from),
+            _ => serde_json::from_str(&text),
+        }
+        .map_err(not_results)
+    }
+
+    /// Writes the results as JSON, atomically; creates the folder.
+    pub fn save(&self, file: &Path) -> io::Result<()> {
+        if let Some(folder) = file.parent() {
+            std::fs::create_dir_all(folder)?;
+        }
+        let mut json = serde_json::to_vec_pretty(self)?;
+        json.push(b'\n');
+        replace_file(file, &json)
+    }
+}
