@@ -130,7 +130,7 @@ fn on_each<T>(
     let bars = MatrixBars::new(series.len());
     let one = |series: &Series| {
         let kernel = fetched.kernels.iter().find(|kernel| kernel.series == *series);
-        let kernel = kernel.ok_or_else(|| CommandError::NotFetched(*series))?;
+        let kernel = kernel.ok_or(CommandError::NotFetched(*series))?;
         of(kernel, &fetched, &bars)
     };
     let all = series.iter().map(one).collect();

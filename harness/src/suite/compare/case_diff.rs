@@ -114,7 +114,7 @@ pub(crate) fn metadata_of(
     let image = image_for_case(case, kernel, &fetched.qemu, images, watcher);
     image
         .and_then(|image| KernelMetadata::load(&image).map_err(TestBedError::from))
-        .map_err(|source| CompareError::Metadata { kernel: kernel.series.into(), source })
+        .map_err(|source| CompareError::Metadata { kernel: kernel.series.into(), source: Box::new(source) })
 }
 
 /// The accepted paths of a case on several kernels, given oldest first: for each section, which kernels share a path.

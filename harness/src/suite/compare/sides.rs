@@ -41,7 +41,7 @@ pub enum CompareError {
     Metadata {
         kernel: KernelName,
         #[source]
-        source: TestBedError,
+        source: Box<TestBedError>,
     },
     #[error(transparent)]
     Renames(#[from] DataFileError),
