@@ -22,11 +22,11 @@ use super::trim;
 
 /// What a boot took, in host time.
 #[derive(Clone, Copy, Debug, serde::Serialize, serde::Deserialize)]
-pub struct BootTimes {
+pub(crate) struct BootTimes {
     /// From starting QEMU to the first pause, in milliseconds.
-    pub ready_ms: u64,
+    pub(crate) ready_ms: u64,
     /// From starting the QEMU that restores the untraced image to the pause with function_graph switched on, in milliseconds.
-    pub arming_ms: u64,
+    pub(crate) arming_ms: u64,
 }
 
 /// A kernel to boot, and where.

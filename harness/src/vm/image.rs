@@ -39,14 +39,14 @@ impl ImageKind {
 
 /// What is stored beside an image: what it is, and how to know that it is whole.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct ImageInfo {
+pub(crate) struct ImageInfo {
     /// The kernel's series.
-    pub kernel: String,
+    pub(crate) kernel: String,
     /// QEMU's version.
-    pub qemu: String,
+    pub(crate) qemu: String,
     /// Describes CPUs, memory, network devices and modules, for `rxpath cache`.
-    pub machine: String,
-    pub boot: BootTimes,
+    pub(crate) machine: String,
+    pub(crate) boot: BootTimes,
     /// XXH3 digests of the files, by name.
     pub(super) digests: Vec<(String, String)>,
 }

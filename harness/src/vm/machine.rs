@@ -8,7 +8,7 @@ use rxpath_guest::{Network, Op, Setup};
 
 /// A QEMU that can be run: the pinned one through its own loader, or one that the user named.
 #[derive(Clone, Debug)]
-pub struct QemuProgram {
+pub(crate) struct QemuProgram {
     pub(crate) program: PathBuf,
     /// Arguments that come before QEMU's own.
     pub(crate) leading: Vec<OsString>,
@@ -20,7 +20,7 @@ pub struct QemuProgram {
 
 /// A kernel as a machine needs it.
 #[derive(Clone, Debug)]
-pub struct GuestKernel {
+pub(crate) struct GuestKernel {
     pub(crate) series: String,
     /// The uncompressed ELF image.
     pub(crate) vmlinux: PathBuf,
@@ -60,7 +60,7 @@ fn setting(op: &Op) -> Option<String> {
 }
 
 #[derive(Clone, Debug)]
-pub struct KernelModule {
+pub(crate) struct KernelModule {
     /// Without `.ko`.
     pub(crate) name: String,
     /// The object file.

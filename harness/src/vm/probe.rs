@@ -28,7 +28,7 @@ pub enum Kvm {
 }
 
 /// The remembered answer for this host and this QEMU, if there is one.
-pub fn remembered(cache: &Cache, qemu: &QemuProgram) -> Option<Kvm> {
+pub(crate) fn remembered(cache: &Cache, qemu: &QemuProgram) -> Option<Kvm> {
     if let Some(reason) = cannot_open() {
         return Some(Kvm::Broken(reason));
     }
@@ -40,7 +40,7 @@ pub fn remembered(cache: &Cache, qemu: &QemuProgram) -> Option<Kvm> {
 /// # Errors
 ///
 /// When QEMU cannot be started at all. A guest that does not boot is an answer, not an error.
-pub fn probe(cache: &Cache, kernel: &GuestKernel, qemu: &QemuProgram) -> Result<Kvm, VmError> {
+pub(crate) fn probe(cache: &Cache, kernel: &GuestKernel, qemu: &QemuProgram) -> Result<Kvm, VmError> {
     if let Some(known) = remembered(cache, qemu) {
         return Ok(known);
     }

@@ -11,15 +11,15 @@ use super::images::{Images, image_lock};
 /// A warm image in a cache. Whether it is whole is checked only when it is used.
 #[derive(Clone, Debug)]
 pub struct StoredImage {
-    pub key: String,
+    pub(crate) key: String,
     /// Its description; `None` if that cannot be read.
-    pub info: Option<ImageInfo>,
+    pub(crate) info: Option<ImageInfo>,
     /// Its size on the disk without holes.
-    pub bytes: u64,
+    pub(crate) bytes: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Removal {
+pub(crate) enum Removal {
     Removed,
     /// Another process is making it, so it was left alone.
     InUse,
