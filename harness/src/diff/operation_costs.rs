@@ -2,7 +2,7 @@
 
 /// The cost of one operation in one kernel: the median of its iterations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct OperationCost {
+pub(crate) struct OperationCost {
     /// In instructions (exact mode) or nanoseconds (native mode).
     pub cost: u64,
     /// Context switches away from its task. If there are any, the cost is the task's time on the CPU.
@@ -10,7 +10,7 @@ pub struct OperationCost {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TimingLine {
+pub(crate) struct TimingLine {
     /// The operation (such as `receiver.recv`) or the measure.
     pub name: String,
     /// `None` if it was not measured in the old kernel.
@@ -21,18 +21,18 @@ pub struct TimingLine {
 
 impl TimingLine {
     /// New minus old. `None` if one was not measured, or if the difference does not fit into 64 bits.
-    pub fn difference(&self) -> Option<i64> {
+    pub(crate) fn difference(&self) -> Option<i64> {
         i64::try_from(i128::from(self.new?.cost) - i128::from(self.old?.cost)).ok()
     }
 
     /// The difference as a share of the old cost. `None` if the old cost is 0.
-    pub fn share(&self) -> Option<f64> {
+    pub(crate) fn share(&self) -> Option<f64> {
         let old = self.old.filter(|old| old.cost > 0)?;
         Some(self.difference()? as f64 / old.cost as f64)
     }
 
     /// Whether cost or switches differ, or only one kernel has the operation.
-    pub fn is_change(&self) -> bool {
+    pub(crate) fn is_change(&self) -> bool {
         self.old != self.new
     }
 }

@@ -81,7 +81,7 @@ impl SymbolFacts for SymbolSet {
 
 /// Why a function of one kernel's path is not in the other's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Absence {
+pub(crate) enum Absence {
     /// The other kernel has no symbol of this name: the function does not exist, or every call of it was inlined.
     NoSymbol,
     /// The symbol exists but cannot be traced, so the function may have run.
@@ -94,7 +94,7 @@ pub enum Absence {
 
 /// Why a line changed, and which kernel that is about.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Reason {
+pub(crate) enum Reason {
     /// The function is not in this kernel's path.
     Absent { absence: Absence, kernel: Arc<str> },
     /// The new kernel cannot trace the old name, nor the old kernel the new one: a rename, as far as the symbols show.
@@ -116,7 +116,7 @@ pub enum Reason {
 
 impl Reason {
     /// The reason as part of a sentence, with the kernel's name.
-    pub fn sentence(&self) -> String {
+    pub(crate) fn sentence(&self) -> String {
         match self {
             Self::Absent { absence: Absence::NoSymbol, kernel } => format!("no such symbol in {kernel}"),
             Self::Absent { absence: Absence::NotTraceable, kernel } => {
@@ -142,14 +142,14 @@ impl Reason {
 /// What a function costs in each kernel, if it was measured there: the median, in instructions (exact mode) or
 /// nanoseconds (native mode).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Cost {
+pub(crate) struct Cost {
     pub old: Option<u64>,
     pub new: Option<u64>,
 }
 
 /// A diff with the reasons and costs of its lines.
 #[derive(Clone, Debug, PartialEq)]
-pub struct ExplainedDiff {
+pub(crate) struct ExplainedDiff {
     pub old_kernel: Arc<str>,
     pub new_kernel: Arc<str>,
     pub diff: PathDiff,

@@ -23,7 +23,7 @@ pub(crate) struct Role {
 
 /// A part of a capture whose iterations are compared. Every stream has a path in every iteration.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Stream {
+pub(crate) enum Stream {
     /// What an actor's own task did in one of its steps.
     Operation { actor: ActorIndex, step: StepIndex },
     /// Softirqs of concern, each beneath a [`PathEntry::In`] that names what ran it.

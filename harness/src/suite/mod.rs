@@ -22,7 +22,7 @@ pub(crate) use compare::case_diff::{CaseDiff, DiffRequest, KernelKnowledge, diff
 pub(crate) use compare::sides::{CompareError, SectionDiff};
 pub(crate) use inspect::record::RecordError;
 pub(crate) use inspect::timeline::{Thread, Timeline};
-pub(crate) use judge::observe::Observation;
+pub(crate) use judge::observe::Section;
 pub(crate) use kernel_metadata::MetadataError;
 pub(crate) use project::{find_root, last_results};
 pub(crate) use prune::{PruneError, Pruned, prune};
@@ -40,6 +40,7 @@ pub use kernel_metadata::KernelMetadata;
 pub use matrix::matrix::{MatrixOptions, run_matrix};
 pub use project::{Project, ProjectError, ProjectOptions};
 pub use run::passes::Recorded;
+pub(crate) use run::save_capture::SaveCaptureError;
 pub use run::test_bed::{image_for_machine, image_with_files};
 pub use run::watcher::Silent;
 pub use selection::choose;

@@ -20,7 +20,7 @@ const PATIENCE: Patience = Patience { stalled: Duration::from_secs(20), cpu: Dur
 const DEVICE: &str = "/dev/kvm";
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Kvm {
+pub(crate) enum Kvm {
     /// A guest booted with it, in this time from the start of QEMU to the agent's readiness.
     Works { boot_ms: u64 },
     /// It cannot be used, for this reason.

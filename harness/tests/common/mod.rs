@@ -6,14 +6,14 @@ use rxpath::suite::{MatrixOptions, Project, ProjectError, ProjectOptions};
 use rxpath::vm::{Accelerator, RunLimits};
 
 /// Opens the repository. Guests are launched through the `rxpath` program: a test program cannot become QEMU itself.
-pub fn project() -> Result<Project, ProjectError> {
+pub(crate) fn project() -> Result<Project, ProjectError> {
     rxpath::vm::launch_through(env!("CARGO_BIN_EXE_rxpath").into());
     let root = Some(PathBuf::from(env!("CARGO_MANIFEST_DIR")));
     Project::open(&ProjectOptions { root, ..ProjectOptions::default() })
 }
 
 /// One guest at a time in exact mode, which proposes no snapshots.
-pub fn one_guest() -> MatrixOptions {
+pub(crate) fn one_guest() -> MatrixOptions {
     MatrixOptions {
         jobs: 1,
         limits: RunLimits::default(),

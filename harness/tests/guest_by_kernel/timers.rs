@@ -18,7 +18,7 @@ const CASES: [&str; 3] = ["errors/timeout", "recv/tcp-lowat", "wakeup/two-tcp-wa
 /// A CPU's timer counts in units of 16 ns, which are 16 instructions: two timers within one unit may come due at once.
 const UNIT: u64 = 16;
 
-pub fn no_two_timers_come_due_together(series: Series) -> Result<(), Failed> {
+pub(crate) fn no_two_timers_come_due_together(series: Series) -> Result<(), Failed> {
     CASES.iter().try_for_each(|case| check(case, series))
 }
 

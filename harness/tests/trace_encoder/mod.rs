@@ -4,7 +4,7 @@ use rxpath::trace::Endian;
 
 /// A traced machine: its byte order, its `long`, its page size, and one of the layouts that kernels have had.
 #[derive(Clone, Debug)]
-pub struct Machine {
+pub(crate) struct Machine {
     pub endian: Endian,
     /// 4 or 8 bytes.
     pub long: usize,
@@ -16,7 +16,7 @@ pub struct Machine {
 
 /// The contents of a record.
 #[derive(Clone, Debug)]
-pub enum Contents {
+pub(crate) enum Contents {
     Entry { func: u64, depth: u32, args: Vec<u32> },
     Exit { func: u64, depth: u32, overrun: u32 },
     Marker(Vec<u8>),
@@ -25,7 +25,7 @@ pub enum Contents {
 
 /// The encoding of a record's time.
 #[derive(Clone, Copy, Debug)]
-pub enum Timing {
+pub(crate) enum Timing {
     /// The record's own delta.
     Delta(u64),
     /// A time extend before it.
@@ -40,21 +40,21 @@ const ENTRY: u16 = 11;
 const EXIT: u16 = 10;
 const MARKER: u16 = 18;
 /// An event without a format.
-pub const UNKNOWN: u16 = 400;
+pub(crate) const UNKNOWN: u16 = 400;
 const DELTA_BITS: u32 = 27;
 
 impl Machine {
     /// Bytes before a page's data.
-    pub fn header(&self) -> usize {
+    pub(crate) fn header(&self) -> usize {
         8 + self.long
     }
 
-    pub fn has_retaddr(&self) -> bool {
+    pub(crate) fn has_retaddr(&self) -> bool {
         self.layout == 3
     }
 
     /// `events/header_page` and the formats.
-    pub fn describe(&self) -> (String, Vec<String>) {
+    pub(crate) fn describe(&self) -> (String, Vec<String>) {
         let field = |kind: &str, name: &str, offset: usize, size: usize| {
             format!("\tfield:{kind} {name};\toffset:{offset};\tsize:{size};\tsigned:0;\n")
         };
@@ -109,7 +109,7 @@ impl Machine {
     }
 
     /// The arguments as this machine records them, in bytes: none where the layout has none.
-    pub fn arguments(&self, args: &[u32]) -> Vec<u8> {
+    pub(crate) fn arguments(&self, args: &[u32]) -> Vec<u8> {
         match self.layout {
             0 | 1 => Vec::new(),
             _ => args.iter().flat_map(|arg| self.number((*arg).into(), self.long)).collect(),
@@ -165,7 +165,7 @@ impl Machine {
 }
 
 /// Encodes pages.
-pub struct Encoder {
+pub(crate) struct Encoder {
     machine: Machine,
     pages: Vec<u8>,
     data: Vec<u8>,
@@ -175,17 +175,17 @@ pub struct Encoder {
 }
 
 impl Encoder {
-    pub fn new(machine: Machine, time: u64) -> Self {
+    pub(crate) fn new(machine: Machine, time: u64) -> Self {
         Self { machine, pages: Vec::new(), data: Vec::new(), page_time: time, time, missed: None }
     }
 
     /// Marks the first page: this many records are missing before it, and whether to store their number.
-    pub fn missed(&mut self, count: u64, stored: bool) {
+    pub(crate) fn missed(&mut self, count: u64, stored: bool) {
         self.missed = Some((count, stored));
     }
 
     /// Whether the first page has room for the number, or contains it if it is already written.
-    pub fn count_fits(&self) -> bool {
+    pub(crate) fn count_fits(&self) -> bool {
         let written = self.missed.is_none();
         if written {
             let commit = self.machine.number_at(&self.pages, 8, self.machine.long);
@@ -195,7 +195,7 @@ impl Encoder {
     }
 
     /// Writes a record and returns its time.
-    pub fn write(&mut self, timing: Timing, pid: i32, contents: &Contents) -> u64 {
+    pub(crate) fn write(&mut self, timing: Timing, pid: i32, contents: &Contents) -> u64 {
         let record = self.machine.record(pid, contents);
         let mut head = Vec::new();
         let mut time = self.time;
@@ -239,7 +239,7 @@ impl Encoder {
         time
     }
 
-    pub fn finish(mut self) -> Vec<u8> {
+    pub(crate) fn finish(mut self) -> Vec<u8> {
         self.flush();
         self.pages
     }

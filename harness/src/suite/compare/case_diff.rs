@@ -18,7 +18,7 @@ use crate::vm::Images;
 
 /// The changes of a case from one kernel to another.
 #[derive(Clone, Debug)]
-pub struct CaseDiff {
+pub(crate) struct CaseDiff {
     pub case: CaseName,
     pub old: KernelName,
     pub new: KernelName,

@@ -67,7 +67,7 @@ pub(crate) struct Side<'m> {
 
 /// The changes of one section.
 #[derive(Clone, Debug)]
-pub struct SectionDiff {
+pub(crate) struct SectionDiff {
     /// `receiver.recv`, `softirq`.
     pub name: String,
     pub explained: ExplainedDiff,

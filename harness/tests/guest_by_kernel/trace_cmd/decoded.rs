@@ -12,12 +12,12 @@ use rxpath::vm::{Accelerator, RunLimits};
 use super::report::{calls, compare, reported};
 use crate::common::project;
 
-pub const CASES: [&str; 3] = ["recv/tcp-blocking", "udp/blocking", "unix/stream-blocking"];
+pub(super) const CASES: [&str; 3] = ["recv/tcp-blocking", "udp/blocking", "unix/stream-blocking"];
 
 /// A capture with fewer calls would prove nothing.
 const LEAST_CALLS: usize = 1000;
 
-pub fn check(case: &str, series: Series, program: &str) -> Result<(), Failed> {
+pub(super) fn check(case: &str, series: Series, program: &str) -> Result<(), Failed> {
     let kept = tempfile::tempdir()?;
     let folder = record(case, series, kept.path())?;
     let capture = SavedCapture::read(&folder)?;

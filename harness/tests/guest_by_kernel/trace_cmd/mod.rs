@@ -23,7 +23,7 @@ use super::version;
 /// Runs a case on a kernel and compares with this trace-cmd.
 type Check = fn(&str, Series, &str) -> Result<(), Failed>;
 
-pub fn trials(kernels: &[Series]) -> Vec<Trial> {
+pub(crate) fn trials(kernels: &[Series]) -> Vec<Trial> {
     let program = std::env::var("RXPATH_TRACE_CMD").unwrap_or_else(|_| "trace-cmd".to_owned());
     let is_there = Command::new(&program).arg("--version").output().is_ok();
     let decoded = decoded::CASES.map(|case| ("decode", case, decoded::check as Check));

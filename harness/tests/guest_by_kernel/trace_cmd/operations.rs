@@ -41,7 +41,7 @@ const BY_THE_CLOCK: &str = "mod_timer";
 const LEAST_CALLS: usize = 20;
 
 /// A recording with all that is needed to name its calls.
-pub struct Recording<'a> {
+pub(super) struct Recording<'a> {
     pub by: &'static str,
     pub forests: &'a CallForests,
     pub report: &'a RunReport,
@@ -52,7 +52,7 @@ pub struct Recording<'a> {
 }
 
 /// The call trees of a recording's operations.
-pub struct Trees {
+pub(super) struct Trees {
     by: &'static str,
     /// By operation (`receiver.recv`), then by iteration.
     operations: BTreeMap<String, BTreeMap<u32, CallPath>>,
@@ -60,7 +60,7 @@ pub struct Trees {
 
 impl Trees {
     /// Cuts the operations out of a recording without losses.
-    pub fn of(recording: &Recording<'_>) -> Result<Self, Failed> {
+    pub(super) fn of(recording: &Recording<'_>) -> Result<Self, Failed> {
         let found = operations(recording.forests, recording.report);
         let lacks: Vec<&str> = recording.forests.losses.iter().chain(&found.problems).map(String::as_str).collect();
         if !lacks.is_empty() {
@@ -86,7 +86,7 @@ impl Trees {
     }
 
     /// Compares with another recorder's trees: says what was the same, or the first difference.
-    pub fn compare(&self, other: &Self) -> Result<Vec<String>, String> {
+    pub(super) fn compare(&self, other: &Self) -> Result<Vec<String>, String> {
         if !self.operations.keys().eq(other.operations.keys()) {
             let (ours, theirs) = (self.operations.keys(), other.operations.keys());
             return Err(format!("operations: {} recorded {ours:?}, {} {theirs:?}", self.by, other.by));
@@ -177,7 +177,7 @@ fn parting(place: &Divergence, ours: (&str, &CallPath), theirs: (&str, &CallPath
 }
 
 /// Checks that a difference of one call is found and reported with its place.
-pub fn a_missing_call_is_reported_with_its_place() -> Result<(), Failed> {
+pub(super) fn a_missing_call_is_reported_with_its_place() -> Result<(), Failed> {
     let whole: Vec<PathNode> =
         (0..30).map(|at| PathNode::once(at % 3, PathEntry::Call(format!("f{at}").into()))).collect();
     let mut lacking = whole.clone();

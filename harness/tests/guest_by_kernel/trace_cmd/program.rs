@@ -11,7 +11,7 @@ use rxpath::vm::GuestFile;
 const FOLDER: &str = "trace-cmd";
 
 /// A program for a guest.
-pub struct Program {
+pub(super) struct Program {
     /// The program, its loader and its libraries.
     pub files: Vec<GuestFile>,
     /// Its command: the loader with the path of the libraries, then the program.
@@ -20,7 +20,7 @@ pub struct Program {
 
 impl Program {
     /// Takes the host's program of this name or path, and the libraries that `ldd` lists.
-    pub fn of_host(program: &str) -> Result<Self, Failed> {
+    pub(super) fn of_host(program: &str) -> Result<Self, Failed> {
         let program = find(program)?;
         let listing = Command::new("ldd").arg(&program).env("LC_ALL", "C").output()?;
         if !listing.status.success() {

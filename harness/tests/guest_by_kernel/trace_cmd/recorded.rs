@@ -19,7 +19,7 @@ use super::report::{calls, compare, reported};
 use crate::common::project;
 
 /// One that sleeps and is woken by a softirq, one that comes back at once, one that allocates.
-pub const CASES: [&str; 3] = ["recv/tcp-blocking", "recv/tcp-dontwait", "socket/tcp-create"];
+pub(super) const CASES: [&str; 3] = ["recv/tcp-blocking", "recv/tcp-dontwait", "socket/tcp-create"];
 
 /// What rxpath records beside the calls (guest/src/tracing.rs): an event that is on is work too, some of which is traced.
 const EVENTS: [&str; 8] = [
@@ -44,7 +44,7 @@ const OUTPUT: &str = "/tmp/trace.dat";
 /// Guest time that the rounds may take with trace-cmd's start among them, in nanoseconds.
 const DEADLINE_NS: u64 = 120_000_000_000;
 
-pub fn check(case: &str, series: Series, program: &str) -> Result<(), Failed> {
+pub(super) fn check(case: &str, series: Series, program: &str) -> Result<(), Failed> {
     let project = project()?;
     let all = project.cases()?;
     let case = *choose(&all, &[case.to_owned()])?.first().ok_or("no such case")?;

@@ -9,13 +9,13 @@ use libtest_mimic::Failed;
 use rxpath::trace::{CallForests, NodeKind, Symbols, TaskKey};
 
 /// Every call by task: its depth, and the address of its function.
-pub type Trees = BTreeMap<TaskKey, Vec<(u32, u64)>>;
+pub(super) type Trees = BTreeMap<TaskKey, Vec<(u32, u64)>>;
 
 /// The same as trace-cmd prints it: by name, so that a call may be any function of that name.
-pub type Reported = BTreeMap<TaskKey, Vec<(u32, Vec<u64>)>>;
+pub(super) type Reported = BTreeMap<TaskKey, Vec<(u32, Vec<u64>)>>;
 
 /// The calls that rxpath sees.
-pub fn calls(forests: &CallForests, symbols: &Symbols) -> Result<Trees, Failed> {
+pub(super) fn calls(forests: &CallForests, symbols: &Symbols) -> Result<Trees, Failed> {
     let mut calls = Trees::new();
     for (task, forest) in &forests.by_task {
         for node in &forest.nodes {
@@ -29,7 +29,7 @@ pub fn calls(forests: &CallForests, symbols: &Symbols) -> Result<Trees, Failed> 
 }
 
 /// The calls that trace-cmd sees.
-pub fn reported(program: &str, dat: &Path, symbols: &Symbols, kallsyms: &str) -> Result<Reported, Failed> {
+pub(super) fn reported(program: &str, dat: &Path, symbols: &Symbols, kallsyms: &str) -> Result<Reported, Failed> {
     let report = Command::new(program).args(["report", "-R"]).arg(dat).output()?;
     if !report.status.success() {
         return Err(format!("trace-cmd report: {}", String::from_utf8_lossy(&report.stderr)).into());
@@ -38,7 +38,7 @@ pub fn reported(program: &str, dat: &Path, symbols: &Symbols, kallsyms: &str) ->
 }
 
 /// Fails at the first call that only one of them sees.
-pub fn compare(ours: &Trees, theirs: &Reported, symbols: &Symbols) -> Result<(), Failed> {
+pub(super) fn compare(ours: &Trees, theirs: &Reported, symbols: &Symbols) -> Result<(), Failed> {
     if !ours.keys().eq(theirs.keys()) {
         return Err(format!("rxpath has the tasks {:?}, trace-cmd {:?}", ours.keys(), theirs.keys()).into());
     }
