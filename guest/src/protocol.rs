@@ -1,7 +1,7 @@
 //! What both sides must spell alike and no type expresses: names of files, words on the console, ports, exit codes.
 
-/// The name of the fw_cfg file that holds an [`Order`](crate::Order), postcard-encoded (QEMU docs/specs/fw_cfg.rst: user
-/// items are under `opt/`).
+/// The name of the fw_cfg file that holds an [`Order`](crate::Order), postcard-encoded (QEMU docs/specs/fw_cfg.rst:
+/// user items are under `opt/`).
 pub const ORDER_FW_CFG_NAME: &str = "opt/rxpath/order";
 
 /// The longest [`Order`](crate::Order), in bytes: the agent reads it byte by byte, before the run's start.
@@ -27,8 +27,8 @@ pub const ARMED: &str = "armed";
 /// The I/O port of the `isa-debug-exit` device.
 pub const EXIT_PORT: u16 = 0xf4;
 
-/// Written to [`EXIT_PORT`] when the capture is complete. This and [`EXIT_FAILED`] give exit codes that QEMU itself never
-/// ends with.
+/// Written to [`EXIT_PORT`] when the capture is complete. This and [`EXIT_FAILED`] give exit codes that QEMU itself
+/// never ends with.
 pub const EXIT_DONE: u8 = 0x30;
 
 /// Written to [`EXIT_PORT`] when the agent gave up; the reason is on the console.
