@@ -14,8 +14,8 @@ pub const SETUPS_FILE: &str = "setups";
 /// The folder in the guest's root with the kernel modules, which the agent loads in the order of their file names.
 pub const MODULES_FOLDER: &str = "modules";
 
-/// Starts every line of the agent on the console. While the machine boots, the host takes any words after it, except
-/// [`READY`] and [`ARMED`], for the reason that made the agent give up.
+/// Starts the lines on the console that the host reads: [`READY`], [`ARMED`], or the reason that made the agent give
+/// up. The last of them counts.
 pub const AGENT_PREFIX: &str = "rxpath-agent: ";
 
 /// Says that the machine can be saved for passes that do not trace.

@@ -78,7 +78,7 @@ pub fn settle() {
         }
         sys::sleep_until(sys::clock_ns(libc::CLOCK_MONOTONIC) + POLL_INTERVAL_NS);
     }
-    // Without the prefix of the agent's lines, which the host would take for a failure.
+    // For people only: without `AGENT_PREFIX`, the host does not read it.
     println!("rxpath-guest: the machine did not come to rest; continuing anyway");
 }
 
