@@ -1,4 +1,5 @@
-//! An actor: a task with a role, a CPU and steps, which performs its steps once in every round that the controller allows.
+//! An actor: a task with a role, a CPU and steps, which performs its steps once in every round that the controller
+//! allows.
 
 use std::cell::UnsafeCell;
 use std::mem::MaybeUninit;
@@ -25,8 +26,8 @@ pub struct ActorContext<'a> {
 /// A result in shared memory: written by its actor at most once, read by the agent after the last round.
 pub struct ResultCell(UnsafeCell<MaybeUninit<OpResult>>, AtomicU32);
 
-// SAFETY: only one task writes a cell, before it sets the flag with release ordering, and all others read only after they
-// saw the flag.
+// SAFETY: only one task writes a cell, before it sets the flag with release ordering, and all others read only after
+// they saw the flag.
 unsafe impl Sync for ResultCell {}
 
 impl ResultCell {
@@ -47,7 +48,8 @@ impl ResultCell {
     }
 }
 
-/// Runs the actor in the calling task, which is already bound to the CPU `bound_to`, if to any. Returns only with an error.
+/// Runs the actor in the calling task, which is already bound to the CPU `bound_to`, if to any. Returns only with an
+/// error.
 pub fn run(context: &ActorContext, mut scratch: Scratch, bound_to: Option<u16>) -> Result<(), String> {
     let ActorContext { actor, index, state, .. } = *context;
     let me = &state.actors[usize::from(index)];

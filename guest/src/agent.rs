@@ -1,5 +1,5 @@
-//! What a run needs, made before the machine is saved: the QEMU that restores it has to translate every instruction again, so
-//! the less is left to do afterwards, the sooner a run is over.
+//! What a run needs, made before the machine is saved: the QEMU that restores it has to translate every instruction
+//! again, so the less is left to do afterwards, the sooner a run is over.
 
 use crate::buffers::Buffers;
 use crate::devices::SharedRegion;

@@ -1,5 +1,5 @@
-//! Memory for a run's report, with every page already written: a page fault during the run is some 400 blocks of the kernel's
-//! code, which the QEMU that restores the machine would have to translate.
+//! Memory for a run's report, with every page already written: a page fault during the run is some 400 blocks of the
+//! kernel's code, which the QEMU that restores the machine would have to translate.
 
 use rxpath_guest::OpResult;
 
@@ -29,7 +29,8 @@ fn use_stack() {
     std::hint::black_box([1_u8; 64 * 1024]);
 }
 
-/// Zeroed memory would be mapped lazily and fault on first use, so every element is written with a value that is not zero.
+/// Zeroed memory would be mapped lazily and fault on first use, so every element is written with a value that is not
+/// zero.
 fn written<T: Clone>(count: usize, value: T) -> Vec<T> {
     let mut room = vec![value; count];
     std::hint::black_box(&mut room).clear();

@@ -1,5 +1,5 @@
-//! The controller: starts rounds, checks the conditions that steps wait for, and notices actors that never finish. It runs on
-//! the agent's main thread, which is hidden from the trace.
+//! The controller: starts rounds, checks the conditions that steps wait for, and notices actors that never finish. It
+//! runs on the agent's main thread, which is hidden from the trace.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -11,9 +11,9 @@ use crate::shared_state::SharedState;
 use crate::sys;
 use crate::tick_clock::TickClock;
 
-/// How long the controller sleeps before it checks a condition again, in nanoseconds of guest time: at first, and at most, because
-/// every sleep in a row is twice as long as the one before. Nothing is ordered by these times: too short a sleep only means
-/// another check, and checking the state of a task is expensive.
+/// How long the controller sleeps before it checks a condition again, in nanoseconds of guest time: at first, and at
+/// most, because every sleep in a row is twice as long as the one before. Nothing is ordered by these times: too short
+/// a sleep only means another check, and checking the state of a task is expensive.
 const FIRST_SLEEP_NS: u64 = 20_000;
 const LONGEST_SLEEP_NS: u64 = 320_000;
 /// The longest sleep without a condition to check, so that the deadline is noticed.
@@ -146,15 +146,17 @@ impl<'a> Controller<'a> {
         }
     }
 
-    /// Whether the actor sleeps and is off its run queue. /proc/PID/syscall (proc_pid_syscall(5)) shows the call of a blocked task
-    /// only after `wait_task_inactive` has seen the task switched out in the state it was found in (lib/syscall.c,
-    /// `task_current_syscall`), and `running` for all others. The state alone would not be enough: a task sets it some way
-    /// before it switches, and if it is preempted in between, it would be woken before it ever slept.
+    /// Whether the actor sleeps and is off its run queue. /proc/PID/syscall (proc_pid_syscall(5)) shows the call of a
+    /// blocked task only after `wait_task_inactive` has seen the task switched out in the state it was found in
+    /// (lib/syscall.c, `task_current_syscall`), and `running` for all others. The state alone would not be enough: a
+    /// task sets it some way before it switches, and if it is preempted in between, it would be woken before it ever
+    /// slept.
     fn sleeps(&self, actor: usize) -> bool {
         self.call_of(actor).is_some_and(|first| first.is_ascii_digit())
     }
 
-    /// Whether the actor has exited: it has no system call and no stack (`-1` in the same file), or it no longer exists.
+    /// Whether the actor has exited: it has no system call and no stack (`-1` in the same file), or it no longer
+    /// exists.
     fn has_exited(&self, actor: usize) -> bool {
         self.call_of(actor).is_none_or(|first| first == b'-')
     }

@@ -1,4 +1,5 @@
-//! The devices that QEMU gives the agent: a watchdog, an exit port, fw_cfg, and a region of memory shared with the host.
+//! The devices that QEMU gives the agent: a watchdog, an exit port, fw_cfg, and a region of memory shared with the
+//! host.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,8 +11,8 @@ use rxpath_guest::{
 
 use crate::sys::{self, Mapping};
 
-/// The port that starts QEMU's `ib700` watchdog (hw/watchdog/wdt_ib700.c), which with `-action watchdog=pause` stops the machine
-/// when its time is up.
+/// The port that starts QEMU's `ib700` watchdog (hw/watchdog/wdt_ib700.c), which with `-action watchdog=pause` stops
+/// the machine when its time is up.
 const WATCHDOG_PORT: u16 = 0x443;
 /// The shortest time of the watchdog in nanoseconds, and the value that selects it (`time_map` in the same file).
 const WATCHDOG_NS: u64 = 2_000_000_000;
@@ -36,8 +37,8 @@ fn next_array<const N: usize>() -> [u8; N] {
     out
 }
 
-/// The I/O ports that the agent uses. A task with permission to use ports makes the kernel do more at each of its system calls,
-/// and threads inherit the permission, so the agent takes it only for the moment of an access.
+/// The I/O ports that the agent uses. A task with permission to use ports makes the kernel do more at each of its
+/// system calls, and threads inherit the permission, so the agent takes it only for the moment of an access.
 pub struct Ports(());
 
 impl Ports {
@@ -48,7 +49,8 @@ impl Ports {
         Ok(Self(()))
     }
 
-    /// Calls `access` with permission to use the ports, without which it would fault; `open` has checked that the kernel grants it.
+    /// Calls `access` with permission to use the ports, without which it would fault; `open` has checked that the
+    /// kernel grants it.
     fn with<T>(&self, access: impl FnOnce() -> T) -> T {
         let _ = sys::allow_ports(true);
         let out = access();
@@ -58,11 +60,11 @@ impl Ports {
 
     /// Stops the machine while every CPU is idle; returns when the host lets it, or a copy restored from it, go on.
     ///
-    /// The moment is exact only with idle CPUs. QEMU's main loop takes its time to stop a machine, and a CPU that executes goes on
-    /// until then, for as long as the host lets it. The clock of an idle machine can only advance to the timer that is due next
-    /// (accel/tcg/icount-common.c, `icount_start_warp_timer`), which acts after a restore as it would have anyway. The second
-    /// sleep is for the timer by which QEMU's CPUs take turns (accel/tcg/tcg-accel-ops-rr.c): it restarts when all CPUs are
-    /// idle, in this process and in every other.
+    /// The moment is exact only with idle CPUs. QEMU's main loop takes its time to stop a machine, and a CPU that
+    /// executes goes on until then, for as long as the host lets it. The clock of an idle machine can only advance to
+    /// the timer that is due next (accel/tcg/icount-common.c, `icount_start_warp_timer`), which acts after a restore as
+    /// it would have anyway. The second sleep is for the timer by which QEMU's CPUs take turns
+    /// (accel/tcg/tcg-accel-ops-rr.c): it restarts when all CPUs are idle, in this process and in every other.
     pub fn pause_machine(&self) {
         let now = sys::clock_ns(libc::CLOCK_MONOTONIC);
         self.with(|| sys::write_port(WATCHDOG_PORT, WATCHDOG_SHORTEST));
@@ -70,7 +72,8 @@ impl Ports {
         sys::sleep_until(now + WATCHDOG_NS + 2 * AFTER_WATCHDOG_NS);
     }
 
-    /// Reads the host's order, if there is one, from the fw_cfg file [`ORDER_FW_CFG_NAME`]; returns it with its length in bytes.
+    /// Reads the host's order, if there is one, from the fw_cfg file [`ORDER_FW_CFG_NAME`]; returns it with its length
+    /// in bytes.
     ///
     /// It uses port I/O because QEMU answers that at once, so that no event on the host affects the guest's time.
     pub fn take_order(&self) -> Result<Option<(Order, usize)>, String> {

@@ -14,8 +14,8 @@ use crate::tracing::Tracing;
 /// The file that receives the recorder's output, because the serial console would take guest time.
 const LOG: &str = "/tmp/recorder.log";
 
-/// How long the recorder may take to start, and to end, in nanoseconds of guest time. trace-cmd takes about a second for each: it
-/// reads the format of every event and all of kallsyms, and compresses what it writes.
+/// How long the recorder may take to start, and to end, in nanoseconds of guest time. trace-cmd takes about a second
+/// for each: it reads the format of every event and all of kallsyms, and compresses what it writes.
 const PATIENCE_NS: u64 = 120_000_000_000;
 const POLL_INTERVAL_NS: u64 = 10_000_000;
 
@@ -89,8 +89,8 @@ pub fn send(output: &Path, region: &mut SharedRegion) -> Result<(), String> {
     region.section_from(Tag::ForeignFile, 0, |room| file.read(room))
 }
 
-/// Keeps the agent's descriptors from the recorder: closing a socket of the case does not release it while another process has it
-/// open.
+/// Keeps the agent's descriptors from the recorder: closing a socket of the case does not release it while another
+/// process has it open.
 fn close_descriptors_on_exec() -> Result<(), String> {
     let listing = fs::read_dir("/proc/self/fd").map_err(|error| format!("listing /proc/self/fd: {error}"))?;
     let numbers = listing.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());

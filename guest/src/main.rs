@@ -1,5 +1,5 @@
-//! The guest agent: PID 1 of a minimal initramfs. It prepares the guest, lets the host save the machine, runs the plan that the
-//! host orders, writes the capture to the region shared with the host, and ends the machine.
+//! The guest agent: PID 1 of a minimal initramfs. It prepares the guest, lets the host save the machine, runs the plan
+//! that the host orders, writes the capture to the region shared with the host, and ends the machine.
 
 mod actor;
 mod agent;
@@ -23,8 +23,8 @@ use devices::{Ports, SharedRegion};
 use rxpath_guest::{AGENT_PREFIX, ARMED, EXIT_DONE, EXIT_FAILED, Order, READY, Tag};
 
 /// From the wake-up to the start of a run, in nanoseconds of guest time: enough for the order to be read and for every
-/// difference in the instructions right after a restore to be over. The longer the machine idles, the more of the idle kernel's
-/// code QEMU has to translate.
+/// difference in the instructions right after a restore to be over. The longer the machine idles, the more of the idle
+/// kernel's code QEMU has to translate.
 const START_AFTER_NS: u64 = 6_000_000;
 /// Added for each byte of the order, in nanoseconds: reading and decoding a byte takes some hundred instructions.
 const READING_NS: u64 = 200;
@@ -50,7 +50,8 @@ fn main() {
     match Ports::open() {
         Ok(ports) => {
             ports.end_machine(code);
-            // QEMU ends at the next turn of its main loop. Powering off would only give it more code to translate until then.
+            // QEMU ends at the next turn of its main loop. Powering off would only give it more code to translate until
+            // then.
             sys::sleep_until(sys::clock_ns(libc::CLOCK_MONOTONIC) + ENDING_NS);
         }
         Err(error) => println!("{AGENT_PREFIX}{error}"),
@@ -58,7 +59,8 @@ fn main() {
     sys::power_off();
 }
 
-/// Prepares the guest. At each point where the host may have saved the machine, executes the host's order if there is one.
+/// Prepares the guest. At each point where the host may have saved the machine, executes the host's order if there is
+/// one.
 fn serve() -> Result<(), String> {
     ready::mount_all()?;
     ready::load_modules()?;

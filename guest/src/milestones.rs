@@ -9,8 +9,8 @@ use crate::tracing::Tracing;
 /// The number of calls whose median is the cost of a call. The first ones fault memory in.
 const CALIBRATION_CALLS: u32 = 33;
 
-/// Switches the tracer on for the milestones and measures its cost. The calls traced for that measurement are in the ring
-/// buffer under the agent's pid, so the agent is hidden only after them.
+/// Switches the tracer on for the milestones and measures its cost. The calls traced for that measurement are in the
+/// ring buffer under the agent's pid, so the agent is hidden only after them.
 pub fn arm(milestones: &Milestones, tracing: &Tracing, report: &mut RunReport) -> Result<(), String> {
     report.bare_call_ns = smallest_calls();
     let positions: Vec<u32> =

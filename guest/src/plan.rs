@@ -40,8 +40,8 @@ pub struct Plan {
     pub sync_cpu: u16,
     /// Number of [`Slot`]s that the steps name.
     pub slots: u16,
-    /// The completed setup that this run continues: an index into the [`Setup`]s performed before the machine was saved. The setup's
-    /// slots are this plan's first ones.
+    /// The completed setup that this run continues: an index into the [`Setup`]s performed before the machine was
+    /// saved. The setup's slots are this plan's first ones.
     pub completed_setup: Option<u16>,
     /// Settings of the machine, made by the agent before the run's start: some make the kernel wait for every CPU.
     pub settings: Vec<Step>,
@@ -81,22 +81,24 @@ pub enum Pass {
         /// Kernel functions to measure, in additional iterations.
         milestones: Option<Milestones>,
     },
-    /// A different recorder does the tracing. The agent starts it and sends the file that it writes, and no records of its own.
+    /// A different recorder does the tracing. The agent starts it and sends the file that it writes, and no records of
+    /// its own.
     Foreign {
-        /// A program in the guest and its arguments. It must switch tracing on itself, record trace markers, and end on SIGINT
-        /// with `output` written.
+        /// A program in the guest and its arguments. It must switch tracing on itself, record trace markers, and end on
+        /// SIGINT with `output` written.
         command: Vec<String>,
         /// The file that it writes, as an absolute path in the guest.
         output: String,
     },
 }
 
-/// Functions to trace alone, by their positions in the kernel's `available_filter_functions`, from 1. The kernel finds a
-/// position at once, but a name only by comparing it with every function's (Documentation/trace/ftrace.rst,
+/// Functions to trace alone, by their positions in the kernel's `available_filter_functions`, from 1. The kernel finds
+/// a position at once, but a name only by comparing it with every function's (Documentation/trace/ftrace.rst,
 /// "set_ftrace_filter").
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Milestones {
-    /// `__x64_sys_sched_get_priority_max`, which does almost nothing, so that its duration shows the cost of tracing a call.
+    /// `__x64_sys_sched_get_priority_max`, which does almost nothing, so that its duration shows the cost of tracing a
+    /// call.
     pub calibration: u32,
     /// The milestones.
     pub functions: Vec<u32>,
@@ -186,8 +188,8 @@ pub enum Condition {
         /// In bytes.
         bytes: u32,
     },
-    /// poll(2) reports one of these events: data or a connection is waiting (POLLIN), the peer has shut down (POLLRDHUP), an
-    /// error is pending (POLLERR).
+    /// poll(2) reports one of these events: data or a connection is waiting (POLLIN), the peer has shut down
+    /// (POLLRDHUP), an error is pending (POLLERR).
     Ready {
         /// The descriptor.
         socket: Slot,
@@ -262,7 +264,8 @@ pub enum Op {
         /// SOCK_NONBLOCK, SOCK_CLOEXEC.
         flags: i32,
     },
-    /// send(2), that is sendto(2) without an address, of the counting pattern ([`counting_pattern`](crate::counting_pattern)).
+    /// send(2), that is sendto(2) without an address, of the counting pattern
+    /// ([`counting_pattern`](crate::counting_pattern)).
     Send {
         /// The socket.
         socket: Slot,
@@ -485,8 +488,8 @@ pub enum Op {
         /// The field, an unsigned number: its offset and width (1, 2, 4 or 8), in bytes.
         field: (u16, u8),
     },
-    /// getsockopt(2) of TCP_ZEROCOPY_RECEIVE into a mapping of the socket (mmap(2)); the result's `ret` is the number of bytes
-    /// that were mapped.
+    /// getsockopt(2) of TCP_ZEROCOPY_RECEIVE into a mapping of the socket (mmap(2)); the result's `ret` is the number
+    /// of bytes that were mapped.
     ZerocopyReceive {
         /// The socket.
         socket: Slot,
@@ -563,8 +566,8 @@ pub enum Op {
         /// Timeout in nanoseconds, rounded up to milliseconds; `None` waits for ever.
         timeout_ns: Option<u64>,
     },
-    /// io_uring_enter(2) that submits one request and waits for its completion, on the actor's own ring. The result's `ret`
-    /// is the completion's `res`.
+    /// io_uring_enter(2) that submits one request and waits for its completion, on the actor's own ring. The result's
+    /// `ret` is the completion's `res`.
     Uring(UringRequest),
     /// rt_sigaction(2) with a handler that does nothing.
     SigAction {
@@ -604,16 +607,17 @@ pub enum Op {
     },
     /// fork(2); the child exits at once and is reaped.
     Fork,
-    /// Starts a child (clone(2), sharing the caller's memory and descriptors) while the operation is prepared: a process with
-    /// the task name `child` that calls recv(2) and then exits. The result is its pid. An actor has one child at a time.
+    /// Starts a child (clone(2), sharing the caller's memory and descriptors) while the operation is prepared: a
+    /// process with the task name `child` that calls recv(2) and then exits. The result is its pid. An actor has one
+    /// child at a time.
     RecvInChild {
         /// The socket.
         socket: Slot,
         /// Length of the buffer, in bytes.
         bytes: u32,
     },
-    /// wait4(2) for a child; the result's `ret` is the child's wait status (wait(2)): the signal that killed it, or 256 times
-    /// its exit code.
+    /// wait4(2) for a child; the result's `ret` is the child's wait status (wait(2)): the signal that killed it, or 256
+    /// times its exit code.
     Wait {
         /// The slot with the child's pid.
         child: Slot,
@@ -637,8 +641,8 @@ pub enum Op {
         /// The packet.
         packet: Packet,
     },
-    /// Sets up part of the guest's network while the operation is prepared. The result is a TUN device's descriptor, and
-    /// otherwise 0.
+    /// Sets up part of the guest's network while the operation is prepared. The result is a TUN device's descriptor,
+    /// and otherwise 0.
     Network(Network),
     /// Provokes a fault in the guest, for the tests of the supervision.
     Fault(Fault),
@@ -685,8 +689,8 @@ pub enum UringRequest {
     },
 }
 
-/// What the guest's network has besides `lo`. The near end is 10.0.0.1/24 in the first namespace, the far end 10.0.0.2/24 in
-/// namespace 1.
+/// What the guest's network has besides `lo`. The near end is 10.0.0.1/24 in the first namespace, the far end
+/// 10.0.0.2/24 in namespace 1.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Network {
     /// A veth pair, `veth0` and `veth1`, the second one in namespace 1.
@@ -703,7 +707,8 @@ pub enum Network {
         /// The device's name.
         device: String,
     },
-    /// An ingress queueing discipline on a device of the first namespace, with a filter that matches and keeps every packet.
+    /// An ingress queueing discipline on a device of the first namespace, with a filter that matches and keeps every
+    /// packet.
     TcIngress {
         /// The device's name.
         device: String,
@@ -723,8 +728,8 @@ pub struct Packet {
     pub bytes: u32,
     /// Whether the transport's checksum is wrong.
     pub bad_checksum: bool,
-    /// The only part of an IPv4 datagram to send: offset and length in the IP payload, in bytes, both multiples of 8 except
-    /// for the last fragment's length.
+    /// The only part of an IPv4 datagram to send: offset and length in the IP payload, in bytes, both multiples of 8
+    /// except for the last fragment's length.
     pub fragment: Option<(u16, u16)>,
 }
 
@@ -737,8 +742,8 @@ pub enum Transport {
     Echo,
     /// TCP.
     Tcp {
-        /// The local socket that receives it. `seq` counts from the sequence number that this socket expects next, and `ack`
-        /// from the one that it sends next. Without a socket, both count from 0.
+        /// The local socket that receives it. `seq` counts from the sequence number that this socket expects next, and
+        /// `ack` from the one that it sends next. Without a socket, both count from 0.
         receiver: Option<Slot>,
         /// Sequence number, relative.
         seq: i32,
@@ -880,7 +885,7 @@ mod tests {
     #[test]
     fn a_whole_plan_survives_the_wire() {
         let steps = |recorded| -> Vec<Step> {
-            let into = |at: usize| (at % 2 == 0).then_some(at as Slot);
+            let into = |at: usize| at.is_multiple_of(2).then_some(at as Slot);
             let step = |(at, op)| Step { when: conditions(), op, into: into(at), recorded };
             operations().into_iter().enumerate().map(step).collect()
         };

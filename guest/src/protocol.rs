@@ -1,7 +1,7 @@
 //! What both sides must spell alike and no type expresses: names of files, words on the console, ports, exit codes.
 
-/// The name of the fw_cfg file that holds an [`Order`](crate::Order), postcard-encoded (QEMU docs/specs/fw_cfg.rst: user
-/// items are under `opt/`).
+/// The name of the fw_cfg file that holds an [`Order`](crate::Order), postcard-encoded (QEMU docs/specs/fw_cfg.rst:
+/// user items are under `opt/`).
 pub const ORDER_FW_CFG_NAME: &str = "opt/rxpath/order";
 
 /// The longest [`Order`](crate::Order), in bytes: the agent reads it byte by byte, before the run's start.
@@ -14,8 +14,8 @@ pub const SETUPS_FILE: &str = "setups";
 /// The folder in the guest's root with the kernel modules, which the agent loads in the order of their file names.
 pub const MODULES_FOLDER: &str = "modules";
 
-/// Starts every line of the agent on the console. While the machine boots, the host takes any words after it, except
-/// [`READY`] and [`ARMED`], for the reason that made the agent give up.
+/// Starts the lines on the console that the host reads: [`READY`], [`ARMED`], or the reason that made the agent give
+/// up. The last of them counts.
 pub const AGENT_PREFIX: &str = "rxpath-agent: ";
 
 /// Says that the machine can be saved for passes that do not trace.
@@ -27,8 +27,8 @@ pub const ARMED: &str = "armed";
 /// The I/O port of the `isa-debug-exit` device.
 pub const EXIT_PORT: u16 = 0xf4;
 
-/// Written to [`EXIT_PORT`] when the capture is complete. This and [`EXIT_FAILED`] give exit codes that QEMU itself never
-/// ends with.
+/// Written to [`EXIT_PORT`] when the capture is complete. This and [`EXIT_FAILED`] give exit codes that QEMU itself
+/// never ends with.
 pub const EXIT_DONE: u8 = 0x30;
 
 /// Written to [`EXIT_PORT`] when the agent gave up; the reason is on the console.

@@ -62,8 +62,8 @@ pub fn quiet_the_kernel() {
     }
 }
 
-/// Waits until the boot's remaining work is done: the kernel has settled on its clock source, and no task except the agent is
-/// runnable.
+/// Waits until the boot's remaining work is done: the kernel has settled on its clock source, and no task except the
+/// agent is runnable.
 pub fn settle() {
     /// Number of checks in a row that must find the machine idle.
     const IDLE_CHECKS: u32 = 8;
@@ -78,7 +78,7 @@ pub fn settle() {
         }
         sys::sleep_until(sys::clock_ns(libc::CLOCK_MONOTONIC) + POLL_INTERVAL_NS);
     }
-    // Without the prefix of the agent's lines, which the host would take for a failure.
+    // For people only: without `AGENT_PREFIX`, the host does not read it.
     println!("rxpath-guest: the machine did not come to rest; continuing anyway");
 }
 
@@ -88,7 +88,8 @@ fn has_settled_clock() -> bool {
     name.is_ok_and(|name| !name.contains("early") && !name.contains("jiffies"))
 }
 
-/// The number of runnable tasks, including this one: the fourth field of /proc/loadavg, before the slash (proc_loadavg(5)).
+/// The number of runnable tasks, including this one: the fourth field of /proc/loadavg, before the slash
+/// (proc_loadavg(5)).
 fn runnable_tasks() -> u32 {
     let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     text.split_whitespace().nth(3).and_then(|pair| pair.split('/').next()?.parse().ok()).unwrap_or(u32::MAX)

@@ -97,8 +97,8 @@ impl std::fmt::Display for RegionError {
 
 impl std::error::Error for RegionError {}
 
-/// Writes the header of a region whose sections are complete and this many bytes long. Panics if `region` is shorter than
-/// [`SECTIONS_AT`].
+/// Writes the header of a region whose sections are complete and this many bytes long. Panics if `region` is shorter
+/// than [`SECTIONS_AT`].
 pub fn write_region_header(region: &mut [u8], sections_length: usize) {
     region[LENGTH_AT..LENGTH_AT + 8].copy_from_slice(&(sections_length as u64).to_le_bytes());
     region[..WIRE_MAGIC.len()].copy_from_slice(&WIRE_MAGIC);

@@ -38,13 +38,13 @@ pub struct RunReport {
     pub agent_tids: Vec<i32>,
     /// Every recorded operation, by actor, iteration and step.
     pub results: Vec<OpResult>,
-    /// The median difference between two readings of CLOCK_MONOTONIC_RAW in a row, in nanoseconds: the clock's share of every
-    /// measured time.
+    /// The median difference between two readings of CLOCK_MONOTONIC_RAW in a row, in nanoseconds: the clock's share of
+    /// every measured time.
     pub clock_overhead_ns: u64,
     /// The same for CLOCK_THREAD_CPUTIME_ID.
     pub cpu_overhead_ns: u64,
-    /// The median duration of a system call that does almost nothing, in nanoseconds, including the clock's share. 0 in a run
-    /// without milestones.
+    /// The median duration of a system call that does almost nothing, in nanoseconds, including the clock's share. 0 in
+    /// a run without milestones.
     pub bare_call_ns: u64,
     /// The same while the one function that this call runs is traced.
     pub traced_call_ns: u64,

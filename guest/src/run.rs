@@ -26,8 +26,8 @@ const MILESTONE_WARMUP: u32 = 2;
 
 /// Runs the plan. Records go to the agent's region, and everything else that happened is in the report.
 ///
-/// Before `start_ns` (CLOCK_MONOTONIC), which every CPU awaits idle, only settings are made: every difference in the instructions
-/// right after a restore is over by then.
+/// Before `start_ns` (CLOCK_MONOTONIC), which every CPU awaits idle, only settings are made: every difference in the
+/// instructions right after a restore is over by then.
 pub fn run(plan: &'static Plan, agent: &mut Agent, start_ns: u64) -> Result<RunReport, String> {
     let Agent { region, tracing, workers, memory, scratch, completed_setups, tick_clock, buffers } = agent;
     let tracing = *tracing;

@@ -1,6 +1,6 @@
-//! Steps that the agent performs itself: before the machine is saved, and at the beginning of a run. Most cases start with one of
-//! a few setups, which are performed before: the handshake of a TCP connection alone is thousands of blocks of the kernel's
-//! code that the QEMU that restores the machine would have to translate.
+//! Steps that the agent performs itself: before the machine is saved, and at the beginning of a run. Most cases start
+//! with one of a few setups, which are performed before: the handshake of a TCP connection alone is thousands of blocks
+//! of the kernel's code that the QEMU that restores the machine would have to translate.
 
 use std::fs;
 use std::path::Path;

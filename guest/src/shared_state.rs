@@ -46,7 +46,8 @@ pub struct CommonState {
 
 #[derive(Clone, Copy)]
 pub struct SharedState {
-    /// FUTEX_PRIVATE_FLAG if all actors are threads of the agent: the kernel then need not look up the page of a futex word.
+    /// FUTEX_PRIVATE_FLAG if all actors are threads of the agent: the kernel then need not look up the page of a futex
+    /// word.
     private: libc::c_int,
     /// By actor.
     pub actors: &'static [ActorState],

@@ -1,5 +1,5 @@
-//! Safe wrappers of the system calls that the standard library does not offer. All `unsafe` code of the agent is here, except
-//! what belongs to a single operation.
+//! Safe wrappers of the system calls that the standard library does not offer. All `unsafe` code of the agent is here,
+//! except what belongs to a single operation.
 
 use std::ffi::{CString, c_int, c_long};
 use std::fs::File;
@@ -166,8 +166,8 @@ pub fn smallest_call() {
     unsafe { libc::sched_get_priority_max(libc::SCHED_OTHER) };
 }
 
-/// Sleeps while `word` has the value `expected`, until woken (futex(2)). `private` is FUTEX_PRIVATE_FLAG if only this process uses
-/// the word, and otherwise 0.
+/// Sleeps while `word` has the value `expected`, until woken (futex(2)). `private` is FUTEX_PRIVATE_FLAG if only this
+/// process uses the word, and otherwise 0.
 pub fn futex_wait(word: &AtomicU32, expected: u32, private: c_int) {
     // SAFETY: `word` is a live, aligned 32-bit word; no timeout is given.
     unsafe {

@@ -1,6 +1,6 @@
-//! Waits for the kernel's ticks. What starts right after a tick has a whole tick period before the next one, so no timer
-//! interrupt falls into it unless it takes that long. Otherwise the position of ticks in a round would depend on everything
-//! that the agent did before, and a long operation would contain a tick in some rounds and not in others.
+//! Waits for the kernel's ticks. What starts right after a tick has a whole tick period before the next one, so no
+//! timer interrupt falls into it unless it takes that long. Otherwise the position of ticks in a round would depend on
+//! everything that the agent did before, and a long operation would contain a tick in some rounds and not in others.
 
 use std::fs;
 
@@ -20,21 +20,22 @@ const TIMERS: &str = "/proc/timer_list";
 pub struct TickClock(Vec<u64>);
 
 impl TickClock {
-    /// Reads the phases from the kernel's timers. The kernel must have settled on its clock source, because before that a
-    /// different timer makes the ticks.
+    /// Reads the phases from the kernel's timers. The kernel must have settled on its clock source, because before that
+    /// a different timer makes the ticks.
     pub fn new() -> Result<Self, String> {
         let text = fs::read_to_string(TIMERS).map_err(|error| format!("reading {TIMERS}: {error}"))?;
         match tick_phases_ns(&text, TICK_NS) {
             phases if phases.is_empty() => Err(format!(
-                "cannot tell when CPUs tick: expected a timer {} in {TIMERS} with `expires at N-N nsecs` on its next line",
+                "cannot determine when CPUs tick: expected {TIMERS} to have a timer {} and `expires at N-N` on its next line",
                 TICK_FUNCTIONS.join(" or ")
             )),
             phases => Ok(Self(phases)),
         }
     }
 
-    /// Returns right after a tick of this CPU, at least a whole tick period from now. It uses a high-resolution timer of the
-    /// calling thread: a timeout counted in ticks would expire inside the tick's own work, after all other timeouts.
+    /// Returns right after a tick of this CPU, at least a whole tick period from now. It uses a high-resolution timer
+    /// of the calling thread: a timeout counted in ticks would expire inside the tick's own work, after all other
+    /// timeouts.
     pub fn wait_for_tick(&self, cpu: u16) {
         let phase_ns = self.0.get(usize::from(cpu)).or(self.0.last()).copied().unwrap_or_default();
         let earliest_ns = sys::clock_ns(libc::CLOCK_MONOTONIC) + TICK_NS;

@@ -44,8 +44,8 @@ const OWN_FORMATS: [&str; 5] = [
 pub struct Tracing {
     on: File,
     marker: File,
-    /// Opened by [`Self::arm`]: while these files are open, the kernel refuses to change the tracer (kernel/trace/trace.c,
-    /// `tracing_set_tracer`).
+    /// Opened by [`Self::arm`]: while these files are open, the kernel refuses to change the tracer
+    /// (kernel/trace/trace.c, `tracing_set_tracer`).
     buffers: OnceLock<Vec<CpuBuffer>>,
 }
 
@@ -77,8 +77,8 @@ impl Tracing {
         Ok(())
     }
 
-    /// Switches function_graph on for only the functions at these positions in `available_filter_functions`, and the event that
-    /// separates the sleep within a call from its work.
+    /// Switches function_graph on for only the functions at these positions in `available_filter_functions`, and the
+    /// event that separates the sleep within a call from its work.
     pub fn arm_only(&self, positions: &[u32]) -> Result<(), String> {
         let list: Vec<String> = positions.iter().map(u32::to_string).collect();
         write("set_ftrace_filter", &list.join(" "))?;
@@ -86,7 +86,8 @@ impl Tracing {
         write("current_tracer", "function_graph")
     }
 
-    /// Hides a task that does not exist, so that the calls of all others cost as much as they do once the agent is hidden.
+    /// Hides a task that does not exist, so that the calls of all others cost as much as they do once the agent is
+    /// hidden.
     pub fn hide_no_task(&self) -> Result<(), String> {
         write("set_ftrace_notrace_pid", NO_TASK)
     }
@@ -172,8 +173,8 @@ fn path(name: &str) -> PathBuf {
     Path::new(ROOT).join(name)
 }
 
-/// Reads a small file of tracefs in a single read: some of them (events/header_page) answer only the first, up to its length
-/// (kernel/trace/trace_events.c, `show_header_page`).
+/// Reads a small file of tracefs in a single read: some of them (events/header_page) answer only the first, up to its
+/// length (kernel/trace/trace_events.c, `show_header_page`).
 fn read(path: &Path) -> Result<Vec<u8>, String> {
     let mut out = vec![0; 64 * 1024];
     let count = File::open(path).and_then(|mut file| file.read(&mut out));

@@ -1,5 +1,6 @@
-//! Threads made before the machine is saved, so that a run need not make any. Making a thread leads through mmap, clone and a
-//! migration to a different CPU: thousands of instructions that the QEMU that restores the machine would have to translate.
+//! Threads made before the machine is saved, so that a run need not make any. Making a thread leads through mmap, clone
+//! and a migration to a different CPU: thousands of instructions that the QEMU that restores the machine would have to
+//! translate.
 
 use std::fs::File;
 use std::sync::mpsc::{self, Sender};

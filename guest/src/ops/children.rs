@@ -42,8 +42,8 @@ pub fn wait(state: &SharedState, scratch: &mut Scratch, child: Slot) -> Call {
 
 /// Starts a child in place of the previous one, which must have been waited for because the new child gets its stack.
 ///
-/// The child shares memory and descriptors with the agent: copying them, and freeing the copies, is so much work that the trace of
-/// a case would not fit into the ring buffer.
+/// The child shares memory and descriptors with the agent: copying them, and freeing the copies, is so much work that
+/// the trace of a case would not fit into the ring buffer.
 fn start(place: &mut Option<Child>, arguments: RecvArguments) -> Result<i32> {
     if place.as_ref().is_some_and(|child| sys::exists(child.pid)) {
         return Err(Error::from_raw_os_error(libc::EBUSY));
@@ -53,9 +53,9 @@ fn start(place: &mut Option<Child>, arguments: RecvArguments) -> Result<i32> {
     let flags = libc::CLONE_VM | libc::CLONE_FILES | libc::CLONE_FS | libc::SIGCHLD;
     let arguments: *mut RecvArguments = &mut *child.arguments;
     let top = child.stack.as_mut_ptr_range().end;
-    // SAFETY: `top` is the end of memory that only the child uses (clone aligns it as the ABI demands). This memory and the arguments
-    // stay until the child has exited, as checked above. The child only makes system calls, and of the thread-local storage that it
-    // shares with this thread it writes only errno, and only if a call fails.
+    // SAFETY: `top` is the end of memory that only the child uses (clone aligns it as the ABI demands). This memory and
+    // the arguments stay until the child has exited, as checked above. The child only makes system calls, and of the
+    // thread-local storage that it shares with this thread it writes only errno, and only if a call fails.
     let pid = sys::check(unsafe { libc::clone(receive, top.cast(), flags, arguments.cast()) })?;
     child.pid = pid as i32;
     Ok(child.pid)

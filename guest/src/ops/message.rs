@@ -49,7 +49,8 @@ pub fn send_descriptor(
 
 /// Closes the descriptors that came with a message, because nothing else would.
 pub fn close_descriptors(header: c_long) {
-    // SAFETY: `header` is the address of a msghdr in the actor's scratch memory, whose control part the kernel has filled.
+    // SAFETY: `header` is the address of a msghdr in the actor's scratch memory, whose control part the kernel has
+    // filled.
     let (control, length) = unsafe {
         let words = std::ptr::read(header as *const [usize; 7]);
         (words[4], words[5])

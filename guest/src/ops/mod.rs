@@ -1,5 +1,5 @@
-//! The operations, one file for each group of system calls. An operation is prepared (addresses, buffers, descriptors) before the
-//! clock starts or the trace is marked, so that only the bare system call is measured.
+//! The operations, one file for each group of system calls. An operation is prepared (addresses, buffers, descriptors)
+//! before the clock starts or the trace is marked, so that only the bare system call is measured.
 
 mod children;
 mod connection;
@@ -26,7 +26,8 @@ use crate::sys;
 
 /// Length of the memory for what one system call points to (addresses, option values, vectors), in bytes.
 const ARENA: usize = 256 * 1024;
-/// Initial length of a buffer for transfers, in bytes. Each of its pages costs a fault before the run, so it grows on demand.
+/// Initial length of a buffer for transfers, in bytes. Each of its pages costs a fault before the run, so it grows on
+/// demand.
 const USUAL_TRANSFER: usize = 16 * 1024;
 /// Length of the longest transfer, in bytes.
 const TRANSFER: usize = 1024 * 1024;
@@ -60,7 +61,8 @@ impl Scratch {
     pub fn place(&mut self, bytes: &[u8]) -> c_long {
         let base = self.arena.as_ptr() as usize;
         let from = (base + self.used).next_multiple_of(16) - base;
-        // One operation never needs more than the arena: `prepare` rewinds it, and the length of an order limits all lists.
+        // One operation never needs more than the arena: `prepare` rewinds it, and the length of an order limits all
+        // lists.
         let from = if from + bytes.len() > self.arena.len() { 0 } else { from };
         let length = bytes.len().min(self.arena.len());
         self.arena[from..from + length].copy_from_slice(&bytes[..length]);
@@ -73,8 +75,8 @@ impl Scratch {
         self.place(&vec![0; bytes])
     }
 
-    /// Places an iovec array (readv(2)) of consecutive pieces from `start` on; returns its address, and the pieces' addresses and
-    /// lengths.
+    /// Places an iovec array (readv(2)) of consecutive pieces from `start` on; returns its address, and the pieces'
+    /// addresses and lengths.
     pub fn pieces(&mut self, start: c_long, lengths: &[u32]) -> (c_long, Vec<(c_long, usize)>) {
         let mut at = start;
         let mut pieces = Vec::new();
@@ -135,8 +137,8 @@ pub enum After {
     Nothing,
     /// The return value is the number of bytes received into these pieces: addresses and lengths.
     Received(Vec<(c_long, usize)>),
-    /// Like `Received`, for a message with its header (`struct user_msghdr`) at this address: close the descriptors that came with
-    /// it.
+    /// Like `Received`, for a message with its header (`struct user_msghdr`) at this address: close the descriptors
+    /// that came with it.
     Message(c_long, Vec<(c_long, usize)>),
     /// The kernel has mapped received bytes, and written their number as a u32.
     Mapped {
@@ -202,8 +204,8 @@ impl Call {
     #[inline(never)]
     pub fn run(self) -> Outcome {
         let [a, b, c, d, e, f] = self.arguments;
-        // SAFETY: the operations make pointers only from the actor's scratch memory, which outlives the call, with lengths that
-        // fit; for deliberately bad pointers the kernel returns EFAULT.
+        // SAFETY: the operations make pointers only from the actor's scratch memory, which outlives the call, with
+        // lengths that fit; for deliberately bad pointers the kernel returns EFAULT.
         let ret = unsafe { libc::syscall(self.number, a, b, c, d, e, f) };
         if ret == 0 && matches!(self.after, After::Reap) {
             sys::exit_now(0);

@@ -145,7 +145,8 @@ impl Ring {
     }
 
     fn word(&self, ring: *mut u8, offset: u32) -> &AtomicU32 {
-        // SAFETY: the kernel gave these offsets, which are aligned and within the mapping, and it accesses these words atomically.
+        // SAFETY: the kernel gave these offsets, which are aligned and within the mapping, and it accesses these words
+        // atomically.
         unsafe { &*ring.add(offset as usize).cast::<AtomicU32>() }
     }
 
@@ -188,8 +189,8 @@ impl Ring {
         Ok(1)
     }
 
-    /// Gives buffers to the kernel, outside the measurement and without a completion, which the next request would take for its
-    /// own.
+    /// Gives buffers to the kernel, outside the measurement and without a completion, which the next request would take
+    /// for its own.
     fn provide(&mut self, at: c_long, bytes: u32, count: u32, first: u64) -> Result<()> {
         self.push(&Entry {
             opcode: OP_PROVIDE_BUFFERS,
@@ -237,7 +238,8 @@ impl Ring {
             return None;
         }
         let index = (head & (self.params.cq_entries - 1)) as usize;
-        // SAFETY: `index` is below the number of completions that were mapped, and the kernel has finished writing this one.
+        // SAFETY: `index` is below the number of completions that were mapped, and the kernel has finished writing this
+        // one.
         let bytes =
             unsafe { std::ptr::read(self.cq.add(self.params.cq_off[5] as usize + index * CQE).cast::<[u8; CQE]>()) };
         self.word(self.cq, self.params.cq_off[0]).store(head.wrapping_add(1), Ordering::Release);

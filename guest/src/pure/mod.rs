@@ -1,5 +1,5 @@
-//! The agent's code that makes no system calls: bytes and numbers in, bytes and numbers out. It is in the library so that its
-//! tests need no `agent` feature.
+//! The agent's code that makes no system calls: bytes and numbers in, bytes and numbers out. It is in the library so
+//! that its tests need no `agent` feature.
 
 pub mod median;
 pub mod netlink;

@@ -3,9 +3,9 @@
 /// Names of the function of a CPU's tick, since Linux 6.9 and before.
 pub const TICK_FUNCTIONS: [&str; 2] = ["tick_nohz_handler", "tick_sched_timer"];
 
-/// When the tick of each CPU is due modulo `tick_ns`, in nanoseconds of CLOCK_MONOTONIC, by CPU. Empty if the text lists no
-/// tick. A timer's line is followed by one with its expiry (kernel/time/timer_list.c, `print_timer`), and the CPUs are in
-/// order.
+/// When the tick of each CPU is due modulo `tick_ns`, in nanoseconds of CLOCK_MONOTONIC, by CPU. Empty if the text
+/// lists no tick. A timer's line is followed by one with its expiry (kernel/time/timer_list.c, `print_timer`), and the
+/// CPUs are in order.
 pub fn tick_phases_ns(text: &str, tick_ns: u64) -> Vec<u64> {
     let lines = text.lines().zip(text.lines().skip(1));
     let ticks = lines.filter(|(timer, _)| TICK_FUNCTIONS.iter().any(|tick| timer.contains(tick)));
