@@ -60,7 +60,7 @@ fn what_cannot_be_decoded_is_a_wrong_request_with_a_place() {
         (broken("cut.dat", &whole[..3000]), "byte "),
         (broken("version.dat", &other_version), "version"),
         (folder.path().join("nowhere"), "No such file"),
-        (folder.path().to_owned(), "no saved capture"),
+        (folder.path().to_owned(), "not a saved capture"),
     ] {
         let (code, out, why) = decode(&path);
         assert_eq!((code, out.as_str()), (2, ""), "{}: {why}", path.display());
