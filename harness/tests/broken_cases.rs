@@ -1,4 +1,4 @@
-//! Broken case files and exactly what is said of them.
+//! Broken case files, and the exact diagnostics for them.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -10,7 +10,7 @@ fn data() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("harness/tests/data")
 }
 
-/// What `rxpath cases check` prints of a file in data/broken-cases/, functions of real kernels included.
+/// What `rxpath cases check` prints for a file in data/broken-cases/, including errors in the names of real kernels' functions.
 fn diagnostics(name: &str) -> String {
     let path = data().join("broken-cases").join(format!("{name}.yaml"));
     let text = fs::read_to_string(&path).unwrap();
@@ -62,18 +62,18 @@ macro_rules! exactly {
 }
 
 exactly! {
-    an_unknown_profile_or_group_is_reported_with_what_is_near: "unknown-group";
+    an_unknown_profile_or_group_is_reported_with_the_nearest: "unknown-group";
     a_wrong_type_is_reported_with_what_was_expected: "wrong-type";
     an_unknown_operation_is_reported_with_the_nearest: "unknown-operation";
     an_unknown_function_is_reported_with_the_nearest_of_real_kernels: "unknown-function";
     a_cycle_of_waiting_is_reported_step_by_step: "cycle";
     an_undefined_name_is_reported_with_the_nearest: "undefined-name";
     an_actor_that_never_ends_is_reported: "never-ends";
-    an_unknown_actor_is_reported_wherever_it_stands: "unknown-actor";
-    a_kernel_that_never_was_is_reported: "unknown-kernel";
+    an_unknown_actor_is_reported_wherever_it_occurs: "unknown-actor";
+    a_kernel_that_was_never_released_is_reported: "unknown-kernel";
     an_unknown_constant_is_reported_with_the_nearest: "unknown-constant";
     a_name_given_twice_is_reported_at_the_second: "duplicates";
     an_unknown_context_is_reported: "unknown-context";
-    what_is_no_yaml_is_reported_where_it_breaks: "syntax";
+    invalid_yaml_is_reported_where_it_breaks: "syntax";
     missing_keys_are_all_reported: "missing-keys";
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use rxpath_guest::OpResult;
+use rxpath_guest::{CHECKSUM_START, OpResult, checksum, counting_pattern};
 
 use super::case::Case;
 use super::constants;
@@ -13,7 +13,6 @@ use super::phrases::{Bound, CallPhrase};
 use super::step_ref::StepRef;
 use crate::nearest::{any_of, nearest};
 use crate::path::{CallPath, PathEntry, PathNode};
-use rxpath_guest::{CHECKSUM_START, checksum, counting_pattern};
 
 /// What the trace pass of a case on one kernel showed.
 #[derive(Clone, Debug, Default)]

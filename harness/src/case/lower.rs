@@ -38,7 +38,7 @@ pub struct Lowered {
     /// Functions that profiles must not hide, because the case names them.
     pub(crate) never_hide: BTreeSet<String>,
     /// The canonical names of the functions whose durations the timing pass measures. The plan needs their positions in the
-    /// kernel's list of functions, which only an image knows: see `suite/judge/milestones.rs`.
+    /// kernel's list of functions, which only an image knows: see `suite/run/milestone_functions.rs`.
     pub(crate) milestones: Vec<String>,
 }
 
