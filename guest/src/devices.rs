@@ -17,6 +17,9 @@ const WATCHDOG_PORT: u16 = 0x443;
 /// The shortest time of the watchdog in nanoseconds, and the value that selects it (`time_map` in the same file).
 const WATCHDOG_NS: u64 = 2_000_000_000;
 const WATCHDOG_SHORTEST: u8 = 14;
+/// The longest time of the watchdog in nanoseconds, and the value that selects it.
+pub const WATCHDOG_LONGEST_NS: u64 = 30_000_000_000;
+const WATCHDOG_LONGEST: u8 = 0;
 /// How long after the watchdog's time the agent wakes up, in nanoseconds.
 const AFTER_WATCHDOG_NS: u64 = 50_000_000;
 /// The ports of fw_cfg's selector (two bytes) and data, and the key of its directory (docs/specs/fw_cfg.rst).
@@ -70,6 +73,12 @@ impl Ports {
         self.with(|| sys::write_port(WATCHDOG_PORT, WATCHDOG_SHORTEST));
         sys::sleep_until(now + WATCHDOG_NS + AFTER_WATCHDOG_NS);
         sys::sleep_until(now + WATCHDOG_NS + 2 * AFTER_WATCHDOG_NS);
+    }
+
+    /// Has QEMU stop the machine for good in [`WATCHDOG_LONGEST_NS`] of guest time, unless it has ended by then. This ends a guest
+    /// in which the agent waits forever, or never gets a CPU.
+    pub fn limit_guest_time(&self) {
+        self.with(|| sys::write_port(WATCHDOG_PORT, WATCHDOG_LONGEST));
     }
 
     /// Reads the host's order, if there is one, from the fw_cfg file [`ORDER_FW_CFG_NAME`]; returns it with its length

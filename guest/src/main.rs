@@ -19,8 +19,8 @@ mod tracing;
 mod worker;
 
 use agent::Agent;
-use devices::{Ports, SharedRegion};
-use rxpath_guest::{AGENT_PREFIX, ARMED, EXIT_DONE, EXIT_FAILED, Order, READY, Tag};
+use devices::{Ports, SharedRegion, WATCHDOG_LONGEST_NS};
+use rxpath_guest::{AGENT_PREFIX, ARMED, EXIT_DONE, EXIT_FAILED, Order, Pass, Plan, READY, Tag};
 
 /// From the wake-up to the start of a run, in nanoseconds of guest time: enough for the order to be read and for every
 /// difference in the instructions right after a restore to be over. The longer the machine idles, the more of the idle
@@ -76,16 +76,25 @@ fn serve() -> Result<(), String> {
     println!("{AGENT_PREFIX}{READY}");
     let woken_ns = pause(&ports);
     if let Some(order) = ports.take_order()? {
-        return execute(order, agent, woken_ns);
+        return execute(order, agent, &ports, woken_ns);
     }
     agent.tracing.arm()?;
     ready::settle();
     println!("{AGENT_PREFIX}{ARMED}");
     let woken_ns = pause(&ports);
     match ports.take_order()? {
-        Some(order) => execute(order, agent, woken_ns),
+        Some(order) => execute(order, agent, &ports, woken_ns),
         None => Err("the host gave no order: expected one in fw_cfg".to_owned()),
     }
+}
+
+/// The most guest time that a plan can take without a hang, in nanoseconds; `None` if that depends on a foreign recorder.
+fn most_guest_time_ns(plan: &Plan) -> Option<u64> {
+    /// For settings, setup and writing the capture.
+    const BESIDE_ACTORS_NS: u64 = 10_000_000_000;
+    // Milestones are measured in rounds of their own, with a deadline of their own.
+    (!matches!(plan.pass, Pass::Foreign { .. }))
+        .then(|| plan.deadline_ns.saturating_mul(2).saturating_add(BESIDE_ACTORS_NS))
 }
 
 /// Stops the machine for the host to save it; returns the guest time at which it went on.
@@ -95,10 +104,13 @@ fn pause(ports: &Ports) -> u64 {
     sys::clock_ns(libc::CLOCK_MONOTONIC)
 }
 
-fn execute((order, bytes): (Order, usize), agent: &mut Agent, woken_ns: u64) -> Result<(), String> {
+fn execute((order, bytes): (Order, usize), agent: &mut Agent, ports: &Ports, woken_ns: u64) -> Result<(), String> {
     match order {
         Order::Facts => agent.tracing.write_facts(&mut agent.region)?,
         Order::Run(plan) => {
+            if most_guest_time_ns(&plan).is_some_and(|most| most <= WATCHDOG_LONGEST_NS) {
+                ports.limit_guest_time();
+            }
             let setting_ns = if plan.settings.is_empty() { 0 } else { SETTING_NS };
             let start_ns = woken_ns + START_AFTER_NS + READING_NS * bytes as u64 + setting_ns;
             let report = run::run(Box::leak(Box::new(plan)), agent, start_ns)?;

@@ -30,11 +30,6 @@ impl TimingLine {
         let old = self.old.filter(|old| old.cost > 0)?;
         Some(self.difference()? as f64 / old.cost as f64)
     }
-
-    /// Whether cost or switches differ, or only one kernel has the operation.
-    pub(crate) fn is_change(&self) -> bool {
-        self.old != self.new
-    }
 }
 
 /// Pairs the operations of two kernels: first those of the old kernel in its order, then those that only the new one

@@ -1,15 +1,15 @@
 //! Decides when a guest has hung.
 //!
-//! What bounds a guest is guest time: the agent gives up on its actors at the plan's deadline, and every other wait of the agent
-//! has a deadline too. On a slow or busy host the same guest time takes longer, so elapsed time never ends a guest. The harness
-//! ends QEMU in two cases only:
+//! What bounds a guest is guest time: the agent gives up on its actors at the plan's deadline, and the machine's watchdog, which
+//! counts guest time, stops a run whose agent never gets that far. On a slow or busy host the same guest time takes longer, so
+//! elapsed time never ends a guest. The harness ends QEMU in two cases only:
 //!
-//! - It has used no CPU time for a while. Even an idle guest uses some for its ticks, so this one executes nothing. CPU time is
-//!   the only progress that is visible from outside: a question to the monitor would wake QEMU's main loop, and the run would
-//!   no longer be exact.
-//! - It has used far more CPU time than its guest time can need. The guest executes, but its own deadline never fires: the kernel
-//!   spins with interrupts off, or the agent waits in the kernel forever. CPU time, because a busy host, a process that was
-//!   stopped or a suspended machine does not use it.
+//! - It has used no CPU time for a while. Even an idle guest uses some for its ticks, so this one executes nothing: QEMU hangs, or
+//!   the watchdog has stopped the machine. CPU time is the only progress that is visible from outside: a question to the monitor
+//!   would wake QEMU's main loop, and the run would no longer be exact.
+//! - It has used far more CPU time than its guest time can need. This is for what the watchdog does not cover: boots, long plans,
+//!   and code that is so slow to execute that its time is hours away. CPU time, because a busy host, a process that was stopped
+//!   or a suspended machine does not use it.
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -26,28 +26,28 @@ const MOST_BETWEEN_SAMPLES: Duration = Duration::from_secs(2);
 /// The unit of CPU times in /proc, `USER_HZ` (asm-generic/param.h), a second.
 const TICKS_PER_SECOND: u64 = 100;
 
-/// What a QEMU process may use.
+/// When a QEMU process counts as hung.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Patience {
+pub struct Patience {
     /// The longest time without any use of CPU time.
-    pub(super) stalled: Duration,
+    pub stalled: Duration,
     /// The most CPU time of all its threads.
-    pub(super) cpu: Duration,
+    pub cpu: Duration,
 }
 
 impl Patience {
-    const STALLED: Duration = Duration::from_secs(120);
+    const STALLED: Duration = Duration::from_secs(60);
 
     /// For a boot. One takes 5 to 20 s of CPU time, with a sanitizer several times as much.
     pub(super) const BOOT: Self = Self { stalled: Self::STALLED, cpu: Duration::from_secs(1_800) };
 
     /// For a run whose agent gives up after this much guest time.
     ///
-    /// The slowest code known is a loop of PAUSE, each of which leaves QEMU's execution loop under icount: 200 s of CPU time for
-    /// 1 s of guest time. Five times that leaves room for slower hosts. The constant part is for what comes before and after the
+    /// The slowest code known is a loop of PAUSE, each of which leaves QEMU's execution loop under icount: 420 s of CPU time for
+    /// 1 s of guest time. Ten times that leaves room for slower hosts. The constant part is for what comes before and after the
     /// deadline: setup, and writing the capture.
     pub(super) fn for_run(guest_deadline: Duration) -> Self {
-        const CPU_PER_GUEST_TIME: u32 = 1_000;
+        const CPU_PER_GUEST_TIME: u32 = 4_000;
         let cpu = Duration::from_secs(600).saturating_add(guest_deadline.saturating_mul(CPU_PER_GUEST_TIME));
         Self { stalled: Self::STALLED, cpu }
     }

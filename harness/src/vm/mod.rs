@@ -31,6 +31,7 @@ mod verified;
 pub(crate) use cancel::{cancel_on_signals, is_cancelled};
 pub use console::{Splat, SplatKind};
 pub use error::{FaultKind, GuestFault, Hang, MonitorError, VmError};
+pub use hang::Patience;
 pub use image::{ImageKind, WarmImage};
 pub use images::Images;
 pub use launcher::{children_of, launch_through, run_launcher_if_requested};

@@ -18,8 +18,8 @@ use super::qemu_arguments::{Purpose, qemu_arguments};
 /// What bounds a run from outside, and what is kept of it.
 #[derive(Clone, Debug, Default)]
 pub struct RunLimits {
-    /// The most CPU time that QEMU may use, instead of what the plan's deadline lets expect.
-    pub cpu_time: Option<Duration>,
+    /// Replaces the patience that follows from the plan's deadline.
+    pub patience: Option<Patience>,
     /// Where to keep what a failed guest left behind, if anywhere.
     pub keep_failures: Option<PathBuf>,
     /// Where to keep QEMU's recording of a run in exact mode (see [`timers_due`](super::timers_due)), if anywhere.
@@ -56,14 +56,13 @@ fn send_order(
     let recording = limits.keep_recording.as_deref().unwrap_or(Path::new("/dev/null"));
     let purpose = Purpose::Run { image: &image.file(kind), recording };
     let arguments = qemu_arguments(&image.machine, &image.kernel, &folder, &purpose);
-    let patience = Patience::for_run(deadline);
     // Held until QEMU has ended.
     let core = image.core();
     let launch = Launch {
         qemu: &image.qemu,
         accelerator: image.machine.accelerator,
         core: core.as_ref(),
-        patience: Patience { cpu: limits.cpu_time.unwrap_or(patience.cpu), ..patience },
+        patience: limits.patience.unwrap_or_else(|| Patience::for_run(deadline)),
         keep_failures: limits.keep_failures.clone(),
     };
     let mut qemu = QemuProcess::start(launch, arguments, folder)?;

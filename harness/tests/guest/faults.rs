@@ -8,7 +8,7 @@ use std::time::Duration;
 use rxpath_guest::{Actor, ActorKind, Fault, Op, Pass, Plan, Policy, RunReport, Step, Tag};
 
 use rxpath::suite::image_for_machine;
-use rxpath::vm::{FaultKind, Hang, ImageKind, Machine, RunLimits, SplatKind, VmError, WarmImage, run_plan};
+use rxpath::vm::{FaultKind, Hang, ImageKind, Machine, Patience, RunLimits, SplatKind, VmError, WarmImage, run_plan};
 
 use super::Tested;
 use super::common::project;
@@ -44,9 +44,18 @@ fn an_actor_that_spins_is_found_by_the_guests_own_deadline() -> Tested {
 fn a_guest_that_does_not_end_is_ended_by_its_cpu_time() -> Tested {
     let mut plan = plan(Fault::Spin);
     plan.deadline_ns = 1_000_000_000_000;
-    let limits = RunLimits { cpu_time: Some(Duration::from_secs(2)), ..RunLimits::default() };
-    let fault = guest_fault(run_plan(&image(&Machine::default())?, ImageKind::Untraced, plan, &limits))?;
+    let fault = fault_within(Patience { stalled: Duration::MAX, cpu: Duration::from_secs(2) }, plan)?;
     assert!(matches!(fault, FaultKind::Hung { hang: Hang::Endless(_), .. }), "{fault:?}");
+    Ok(())
+}
+
+#[test]
+fn a_guest_whose_agent_waits_forever_is_stopped_by_its_watchdog() -> Tested {
+    let forever = Op::Poll { fds: Vec::new(), timeout_ns: None, masked: false };
+    let step = Step { when: Vec::new(), op: forever, into: None, recorded: false };
+    let plan = Plan { setup: vec![step], ..Plan::empty(Pass::Timing { milestones: None }) };
+    let fault = fault_within(Patience { stalled: Duration::from_secs(5), cpu: Duration::MAX }, plan)?;
+    assert!(matches!(fault, FaultKind::Hung { hang: Hang::Stalled(_), .. }), "{fault:?}");
     Ok(())
 }
 
@@ -86,7 +95,8 @@ fn plan(fault: Fault) -> Plan {
     Plan {
         iterations: 1,
         actors: vec![actor],
-        deadline_ns: 200_000_000,
+        // Noticed after 100 ms, which already take a spinning guest 40 s of CPU time.
+        deadline_ns: 50_000_000,
         ..Plan::empty(Pass::Timing { milestones: None })
     }
 }
@@ -103,6 +113,11 @@ fn assert_splat(fault: Fault, expected: SplatKind) -> Tested {
     let found = guest_fault(run_plan(&image, ImageKind::Untraced, plan(fault), &RunLimits::default()))?;
     assert!(matches!(&found, FaultKind::Kernel(splat) if splat.kind == expected), "{found:?}");
     Ok(())
+}
+
+fn fault_within(patience: Patience, plan: Plan) -> Result<FaultKind, Box<dyn Error>> {
+    let limits = RunLimits { patience: Some(patience), ..RunLimits::default() };
+    guest_fault(run_plan(&image(&Machine::default())?, ImageKind::Untraced, plan, &limits))
 }
 
 fn guest_fault(outcome: Result<Vec<u8>, VmError>) -> Result<FaultKind, Box<dyn Error>> {

@@ -7,10 +7,9 @@ use libtest_mimic::Failed;
 
 use rxpath::kernel::Series;
 use rxpath::suite::{MatrixOptions, SavedCapture, Silent, choose, run_matrix};
-use rxpath::vm::{Accelerator, RunLimits};
 
 use super::report::{calls, compare, reported};
-use crate::common::project;
+use crate::common::{one_guest, project};
 
 pub(super) const CASES: [&str; 3] = ["recv/tcp-blocking", "udp/blocking", "unix/stream-blocking"];
 
@@ -37,9 +36,7 @@ fn record(case: &str, series: Series, keep: &Path) -> Result<PathBuf, Failed> {
     let all = project.cases()?;
     let cases = choose(&all, &[case.to_owned()])?;
     let fetched = project.fetch(&[series], &|_| {})?;
-    let save_captures = Some(keep.to_owned());
-    let accelerator = Accelerator::Exact;
-    let matrix = MatrixOptions { jobs: 1, limits: RunLimits::default(), propose: false, save_captures, accelerator };
+    let matrix = MatrixOptions { save_captures: Some(keep.to_owned()), ..one_guest() };
     let results = run_matrix(&cases, &fetched, &project.images(), &project.snapshots(), &matrix, &Silent)?;
     let folder = keep.join(case).join(series.to_string());
     if !folder.is_dir() {
