@@ -30,11 +30,6 @@ impl TimingLine {
         let old = self.old.filter(|old| old.cost > 0)?;
         Some(self.difference()? as f64 / old.cost as f64)
     }
-
-    /// Whether cost or switches differ, or only one kernel has the operation.
-    pub(crate) fn is_change(&self) -> bool {
-        self.old != self.new
-    }
 }
 
 /// Pairs the operations of two kernels: first those of the old kernel in its order, then those that only the new one
@@ -60,14 +55,8 @@ mod tests {
         let old = [cost("b", 1000, 1), cost("gone", 5, 0), cost("a", 7, 0)];
         let new = [cost("a", 7, 0), cost("new", 0, 0), cost("b", 1100, 1)];
         let lines = side_by_side(&old, &new);
-        let found: Vec<_> = lines.iter().map(|line| (&*line.name, line.difference(), line.is_change())).collect();
-        assert_eq!(found, [("b", Some(100), true), ("gone", None, true), ("a", Some(0), false), ("new", None, true)]);
+        let found: Vec<_> = lines.iter().map(|line| (&*line.name, line.difference())).collect();
+        assert_eq!(found, [("b", Some(100)), ("gone", None), ("a", Some(0)), ("new", None)]);
         assert_eq!(lines[0].share(), Some(0.1));
-    }
-
-    #[test]
-    fn a_different_number_of_switches_is_a_change_even_at_the_same_cost() {
-        let side = |switches| vec![("a".to_owned(), OperationCost { cost: 7, switches })];
-        assert!(side_by_side(&side(1), &side(2))[0].is_change());
     }
 }
