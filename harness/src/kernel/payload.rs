@@ -1,5 +1,5 @@
 //! Unpacks the payload of a bzImage, in every packing that the kernel's build offers (CONFIG_KERNEL_GZIP and so on), and
-//! files packed with gzip, xz or zstd, as modules are.
+//! modules.
 
 use std::io::{self, Read};
 
@@ -84,6 +84,14 @@ pub(super) fn unpack(payload: &[u8]) -> Result<Vec<u8>, PayloadError> {
     if unpacked.len() as u64 > LARGEST { Err(PayloadError::TooLarge) } else { Ok(unpacked) }
 }
 
+/// Unpacks a module, which may be packed with gzip, xz or zstd (CONFIG_MODULE_COMPRESS).
+pub(super) fn unpack_module(file: Vec<u8>) -> Result<Vec<u8>, PayloadError> {
+    match Packing::of(&file) {
+        Some(Packing::Gzip | Packing::Xz | Packing::Zstd) => unpack(&file),
+        _ => Ok(file),
+    }
+}
+
 /// Reads a stream up to the limit, and one byte more if there is one.
 fn read_all(stream: impl Read) -> io::Result<Vec<u8>> {
     let mut unpacked = Vec::new();
@@ -152,7 +160,8 @@ fn lzo(stream: &[u8]) -> io::Result<Vec<u8>> {
             unpacked.extend_from_slice(packed);
             continue;
         }
-        let found = lzokay::decompress::decompress(packed, &mut block).map_err(|error| io::Error::other(error.to_string()))?;
+        let found =
+            lzokay::decompress::decompress(packed, &mut block).map_err(|error| io::Error::other(error.to_string()))?;
         if found != length as usize {
             return Err(io::Error::other(format!("a block unpacks to {found} bytes instead of {length}")));
         }
@@ -191,8 +200,8 @@ pub(super) mod tests {
     }
 
     /// An ELF file with a PVH note, a banner and calls, unpacked and as the kernel's build packs a vmlinux (scripts/Makefile.lib).
-    pub const UNPACKED: &[u8] = include_bytes!("../../tests/data/payload/unpacked");
-    pub const PACKED: [(&str, &[u8]); 7] = stored!["gz", "bz2", "lzma", "xz", "lzo", "lz4", "zst"];
+    pub(crate) const UNPACKED: &[u8] = include_bytes!("../../tests/data/payload/unpacked");
+    pub(crate) const PACKED: [(&str, &[u8]); 7] = stored!["gz", "bz2", "lzma", "xz", "lzo", "lz4", "zst"];
 
     #[test]
     fn every_packing_of_the_kernels_build_is_unpacked() {

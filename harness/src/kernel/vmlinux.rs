@@ -134,7 +134,7 @@ pub(super) mod tests {
     /// [`UNPACKED`] with a different note.
     pub(crate) fn without_pvh_note() -> Vec<u8> {
         let mut elf = UNPACKED.to_vec();
-        elf[128] = 17;
+        elf[184] = 17;
         elf
     }
 
