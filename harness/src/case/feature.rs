@@ -33,6 +33,23 @@ pub(crate) enum Feature {
 }
 
 impl Feature {
+    /// The name in case files.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::IoUring => "io-uring",
+            Self::Mptcp => "mptcp",
+            Self::Vsock => "vsock",
+            Self::Tun => "tun",
+            Self::Veth => "veth",
+            Self::VirtioNet => "virtio-net",
+            Self::Packet => "packet",
+            Self::Bpf => "bpf",
+            Self::TcIngress => "tc-ingress",
+            Self::BusyPoll => "busy-poll",
+            Self::Rps => "rps",
+        }
+    }
+
     /// The modules to load if it is not built in.
     pub(crate) fn modules(self) -> &'static [&'static str] {
         match self {

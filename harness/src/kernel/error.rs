@@ -8,6 +8,7 @@ use std::process::ExitStatus;
 use super::cache::CacheError;
 use super::digest::Sha256;
 use super::links::LinkError;
+use super::own::OwnError;
 use super::series::Series;
 use super::vmlinux::ImageError;
 
@@ -127,6 +128,9 @@ pub enum KernelError {
     },
 
     #[error(transparent)]
+    Own(#[from] OwnError),
+
+    #[error(transparent)]
     Cache(#[from] CacheError),
 
     /// A file outside the cache cannot be read or written.
@@ -234,6 +238,7 @@ impl KernelError {
             | Self::LeftArchive(_)
             | Self::NothingFits { .. }
             | Self::UnknownModule { .. }
+            | Self::Own(_)
             | Self::Setting { .. } => true,
             Self::NoMirror { .. }
             | Self::NoTool { .. }

@@ -2,6 +2,8 @@
 
 mod apt;
 mod cache;
+#[allow(dead_code, reason = "the commands and the suite use it next")]
+pub(crate) mod config;
 mod digest;
 mod download;
 mod error;
@@ -11,13 +13,18 @@ mod index;
 mod links;
 mod list;
 mod lock;
+mod machine;
 mod modules;
 mod name;
+#[allow(dead_code, reason = "the commands and the suite use it next")]
+pub(crate) mod own;
+mod payload;
 mod pinning;
 mod pins;
 mod qemu;
 mod series;
 mod store;
+mod strip;
 mod unpack;
 mod update;
 mod version;
@@ -31,6 +38,7 @@ pub use fetch::{FetchOptions, Fetched, Progress};
 pub use list::{Listed, ListedKernel, ListedQemu};
 pub use lock::Lock;
 pub use name::KernelName;
+pub use own::OwnError;
 pub use pins::Pins;
 pub use qemu::Qemu;
 pub use series::Series;

@@ -1,7 +1,6 @@
 //! Kernel modules: their dependencies, and the order in which to load them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{self, Read};
 
 use object::LittleEndian;
 use object::elf::FileHeader64;
@@ -9,10 +8,9 @@ use object::read::elf::{FileHeader, SectionHeader};
 use serde::{Deserialize, Serialize};
 
 use super::error::{ContentError, KernelError};
+use super::payload;
+use super::vmlinux::ImageError;
 use crate::nearest::nearest;
-
-/// The largest plausible module, unpacked, in bytes.
-const LARGEST: u64 = 256 << 20;
 
 /// A module, ready for init_module(2).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,7 +80,8 @@ impl Loading<'_> {
         let file = self.index.files.get(name).ok_or_else(|| self.index.unknown(self.release, name, dependent))?;
         let damaged =
             |error: ContentError| KernelError::content(format!("module {name} of kernel {}", self.release), error);
-        let bytes = unpack(file, (self.read)(file)?).map_err(|error| damaged(error.into()))?;
+        let bytes =
+            payload::unpack_module((self.read)(file)?).map_err(|error| damaged(ImageError::from(error).into()))?;
         let needs = needs(&bytes).map_err(damaged)?;
         for needed in needs.hard {
             self.add(&needed, Some(name))?;
@@ -101,26 +100,13 @@ impl Loading<'_> {
 /// The name of the module at a path such as `kernel/net/9p/9pnet-x.ko.xz`; `None` if it is not a module.
 pub(super) fn module_name(path: &str) -> Option<String> {
     let file = path.trim().rsplit('/').next()?;
-    let stem = [".ko", ".ko.xz", ".ko.zst"].iter().find_map(|extension| file.strip_suffix(extension))?;
+    let stem = [".ko", ".ko.xz", ".ko.zst", ".ko.gz"].iter().find_map(|extension| file.strip_suffix(extension))?;
     (!stem.is_empty()).then(|| plain(stem))
 }
 
 /// The name as the kernel spells it: modprobe treats `-` and `_` as the same.
 fn plain(name: &str) -> String {
     name.replace('-', "_")
-}
-
-fn unpack(file: &str, bytes: Vec<u8>) -> io::Result<Vec<u8>> {
-    let mut unpacked = Vec::new();
-    if file.ends_with(".xz") {
-        lzma_rust2::XzReader::new(&*bytes, true).take(LARGEST).read_to_end(&mut unpacked)?;
-    } else if file.ends_with(".zst") {
-        let decoder = ruzstd::decoding::StreamingDecoder::new(&*bytes).map_err(io::Error::other)?;
-        decoder.take(LARGEST).read_to_end(&mut unpacked)?;
-    } else {
-        return Ok(bytes);
-    }
-    Ok(unpacked)
 }
 
 /// The dependencies of a module.
@@ -132,13 +118,10 @@ struct Needs {
     soft: Vec<String>,
 }
 
-/// Reads a module's `.modinfo` section: texts `key=value`, each ended by a zero byte (include/linux/moduleparam.h).
+/// Reads the dependencies in a module's `.modinfo` section.
 fn needs(elf: &[u8]) -> Result<Needs, ContentError> {
-    let sections = FileHeader64::<LittleEndian>::parse(elf)?.sections(LittleEndian, elf)?;
-    let section = sections.section_by_name(LittleEndian, b".modinfo");
-    let (_, modinfo) = section.ok_or(ContentError::NoModuleInfo)?;
     let mut needs = Needs::default();
-    for text in modinfo.data(LittleEndian, elf)?.split(|byte| *byte == 0) {
+    for text in modinfo(elf)? {
         let text = String::from_utf8_lossy(text);
         if let Some(list) = text.strip_prefix("depends=") {
             needs.hard.extend(list.split(',').filter(|name| !name.is_empty()).map(plain));
@@ -149,6 +132,21 @@ fn needs(elf: &[u8]) -> Result<Needs, ContentError> {
         }
     }
     Ok(needs)
+}
+
+/// The release of the kernel that a module's file was built for: the first word of its `vermagic` (include/linux/vermagic.h).
+pub(super) fn built_for(file: &[u8]) -> Option<String> {
+    let elf = payload::unpack_module(file.to_vec()).ok()?;
+    let vermagic = modinfo(&elf).ok()?.find_map(|text| text.strip_prefix(b"vermagic="))?;
+    String::from_utf8_lossy(vermagic).split(' ').next().map(str::to_owned)
+}
+
+/// The texts of a module's `.modinfo` section: `key=value`, each ended by a zero byte (include/linux/moduleparam.h).
+fn modinfo(elf: &[u8]) -> Result<impl Iterator<Item = &[u8]>, ContentError> {
+    let sections = FileHeader64::<LittleEndian>::parse(elf)?.sections(LittleEndian, elf)?;
+    let section = sections.section_by_name(LittleEndian, b".modinfo");
+    let (_, modinfo) = section.ok_or(ContentError::NoModuleInfo)?;
+    Ok(modinfo.data(LittleEndian, elf)?.split(|byte| *byte == 0))
 }
 
 #[cfg(test)]
@@ -250,6 +248,7 @@ pub(super) mod tests {
     fn modules_are_recognized_by_their_file_names() {
         assert_eq!(module_name("kernel/net/vmw_vsock/vsock-diag.ko.xz").as_deref(), Some("vsock_diag"));
         assert_eq!(module_name("kernel/net/x.ko.zst").as_deref(), Some("x"));
+        assert_eq!(module_name("kernel/net/y.ko.gz").as_deref(), Some("y"));
         assert_eq!(module_name("modules.order"), None);
         assert_eq!(module_name("kernel/.ko"), None);
     }

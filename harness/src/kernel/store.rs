@@ -7,11 +7,13 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::cache::{Cache, CacheError, CacheLock};
+use super::config::Config;
 use super::digest::Sha256;
 use super::error::{ContentError, KernelError};
 use super::lock::LockedKernel;
 use super::modules::{Module, ModuleIndex, module_name};
 use super::name::KernelName;
+use super::own;
 use super::series::Series;
 use super::unpack::{self, Entry};
 use super::vmlinux;
@@ -22,21 +24,61 @@ const LAYOUT: u32 = 1;
 /// A kernel that is ready to boot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Kernel {
+    /// The name in results, snapshots and reports.
+    #[serde(skip)]
+    pub(super) name: KernelName,
     pub series: Series,
-    /// The version of its packages.
+    /// The version of its packages; the release of a kernel of one's own.
     pub version: String,
     /// What `uname -r` prints in it.
     pub release: String,
-    /// The combined digest of its packages, which identifies the kernel on any machine.
+    /// `Linux version 6.12.117 (user@host) (compiler) #1 …`, if it was read from the image.
+    #[serde(skip)]
+    pub banner: Option<String>,
+    /// The combined digest of its packages, or the digest of the image of one's own, which identifies the kernel on any machine.
     pub digest: Sha256,
     /// Whether it is the newest of its series instead of the locked one (`--unlocked`). Reports must say so.
     pub unlocked: bool,
+    /// The file in `folder` that QEMU boots.
+    #[serde(skip)]
+    pub(super) boots: BootFile,
+    /// Its configuration, if there is one.
+    #[serde(skip)]
+    pub(super) config: Option<PathBuf>,
+    #[serde(skip)]
+    pub(super) modules: ModuleFiles,
+    /// The folder with its files.
+    #[serde(skip)]
+    pub(super) folder: PathBuf,
+}
+
+/// A file that QEMU can boot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum BootFile {
     /// An ELF file with a PVH note.
-    #[serde(skip)]
-    pub(crate) vmlinux: PathBuf,
-    /// The folder with all its files.
-    #[serde(skip)]
-    folder: PathBuf,
+    #[serde(rename = "vmlinux")]
+    Vmlinux,
+    #[serde(rename = "bzImage")]
+    BzImage,
+}
+
+impl BootFile {
+    /// Its name in a kernel's folder.
+    pub(super) fn file(self) -> &'static str {
+        match self {
+            Self::Vmlinux => "vmlinux",
+            Self::BzImage => "bzImage",
+        }
+    }
+}
+
+/// Where a kernel's modules are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum ModuleFiles {
+    /// In the kernel's folder, with an index.
+    Stored,
+    /// Outside the cache: the index has their paths.
+    InPlace(ModuleIndex),
 }
 
 /// The content of `kernel.json`.
@@ -51,7 +93,42 @@ struct Manifest {
 impl Kernel {
     /// The name of this kernel in results, snapshots and reports.
     pub fn name(&self) -> KernelName {
-        self.series.into()
+        self.name.clone()
+    }
+
+    /// The file that QEMU boots.
+    pub(crate) fn boot_image(&self) -> PathBuf {
+        self.folder.join(self.boots.file())
+    }
+
+    /// The unpacked kernel, an ELF file without symbols.
+    #[allow(dead_code, reason = "the call graph reads it next")]
+    pub(crate) fn vmlinux(&self) -> PathBuf {
+        self.folder.join(BootFile::Vmlinux.file())
+    }
+
+    /// The kernel's configuration; `None` if it has none.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read.
+    #[allow(dead_code, reason = "the suite checks it next")]
+    pub(crate) fn config(&self) -> Result<Option<Config>, KernelError> {
+        let Some(path) = &self.config else { return Ok(None) };
+        let text = fs::read(path).map_err(|error| KernelError::io("read", path, error))?;
+        Ok(Some(Config::parse(&String::from_utf8_lossy(&text))))
+    }
+
+    /// Identifies the kernel with these modules, for the key of a warm image. The digest of packages covers their modules;
+    /// modules of one's own may change while the image stays the same.
+    pub(crate) fn image_digest(&self, modules: &[Module]) -> Sha256 {
+        match self.modules {
+            ModuleFiles::InPlace(_) if !modules.is_empty() => {
+                let parts = modules.iter().map(|module| Sha256::of(&module.bytes));
+                Sha256::of_all("rxpath kernel with modules", parts.chain([self.digest]))
+            }
+            _ => self.digest,
+        }
     }
 
     /// The combined digest of a kernel's packages.
@@ -72,12 +149,16 @@ impl Kernel {
         let complete = fs::metadata(&vmlinux).is_ok_and(|file| file.len() == manifest.vmlinux_size)
             && folder.join("config").is_file();
         complete.then(|| Self {
+            name: locked.series.into(),
             series: locked.series,
             version: locked.version.clone(),
             release: manifest.release,
+            banner: None,
             digest,
             unlocked,
-            vmlinux,
+            boots: BootFile::Vmlinux,
+            config: Some(folder.join("config")),
+            modules: ModuleFiles::Stored,
             folder,
         })
     }
@@ -104,6 +185,10 @@ impl Kernel {
     ///
     /// When the kernel does not have a module (the error has similar names), or a stored module is damaged.
     pub(crate) fn module_closure(&self, names: &[&str]) -> Result<Vec<Module>, KernelError> {
+        if let ModuleFiles::InPlace(index) = &self.modules {
+            let read = |path: &str| Ok(own::read_module(Path::new(path), &self.release)?);
+            return index.closure(&self.release, names, &read);
+        }
         let damaged = |error: ContentError| KernelError::content(self.folder.display().to_string(), error);
         let read = |name: &str| {
             fs::read(self.folder.join(name)).map_err(|error| damaged(ContentError::Damaged(name.to_owned(), error)))
@@ -207,6 +292,11 @@ enum Part {
     /// With the names of the module and of its file.
     Module(String, String),
     None,
+}
+
+/// Whether the file at this path of a package belongs to a kernel.
+pub(super) fn is_part(path: &str) -> bool {
+    part_of(path) != Part::None || path.rsplit('/').next().is_some_and(|file| file.starts_with("vmlinux-"))
 }
 
 /// The role of the file at this path. From 6.19.14 on, Debian has everything in `usr/lib/modules/RELEASE/`; before, the image

@@ -2,14 +2,12 @@
 //!
 //! The offsets are from the kernel's Documentation/arch/x86/boot.rst, "The Real-Mode Kernel Header".
 
-use std::io::{self, Read};
-
 use object::LittleEndian;
-use object::elf::{EM_X86_64, FileHeader64, NoteType};
+use object::elf::{FileHeader64, NoteType};
 use object::read::elf::{FileHeader, ProgramHeader};
 
-/// The largest plausible kernel in bytes: the largest so far has 62 MB.
-const LARGEST: usize = 512 << 20;
+use super::machine::{self, Machine};
+use super::payload::{self, PayloadError};
 
 /// Why a file has no kernel that QEMU can boot.
 #[derive(Debug, thiserror::Error)]
@@ -27,34 +25,28 @@ pub enum ImageError {
         /// The size of the file in bytes.
         size: usize,
     },
-    #[error("expected a payload packed with lz4 or zstd, found one that starts with {0}")]
-    UnknownPacking(String),
-    #[error("the lz4 payload has a block of {size} bytes, but only {left} are left")]
-    Lz4Truncated { size: usize, left: usize },
-    #[error("the lz4 payload is damaged")]
-    Lz4(#[from] lz4_flex::block::DecompressError),
-    #[error("the zstd payload is damaged")]
-    Zstd(#[source] io::Error),
-    #[error("the payload unpacks to more than {LARGEST} bytes")]
-    TooLarge,
+    #[error(transparent)]
+    Payload(#[from] PayloadError),
+    #[error("expected an x86-64 kernel, found one for {0}")]
+    OtherMachine(Machine),
     #[error("expected an x86-64 ELF kernel with a PVH note, found {0}")]
     NoKernel(&'static str),
 }
 
-/// Extracts the ELF kernel from a bzImage.
+/// Extracts the ELF kernel from a bzImage, which need not have a PVH note.
+pub(super) fn unpack(image: &[u8]) -> Result<Vec<u8>, ImageError> {
+    let kernel = payload::unpack(payload(image)?)?;
+    match machine::of_elf(&kernel) {
+        Some(Machine::X86_64) => Ok(kernel),
+        Some(other) => Err(ImageError::OtherMachine(other)),
+        None => Err(ImageError::NoKernel("a different file")),
+    }
+}
+
+/// Extracts an ELF kernel that QEMU can boot from a bzImage.
 pub(super) fn extract(image: &[u8]) -> Result<Vec<u8>, ImageError> {
-    let payload = payload(image)?;
-    // The payload ends with its unpacked size, which is not part of the packed stream.
-    let packed = payload.split_last_chunk::<4>().map_or(payload, |(packed, _size)| packed);
-    let kernel = match payload.first_chunk::<4>() {
-        Some([0x02, 0x21, 0x4c, 0x18]) => unpack_lz4(packed)?,
-        Some([0x28, 0xb5, 0x2f, 0xfd]) => unpack_zstd(packed)?,
-        magic => {
-            return Err(ImageError::UnknownPacking(hex::encode(magic.map_or(&[][..], |magic| &magic[..]))));
-        }
-    };
-    check_kernel(&kernel)?;
-    Ok(kernel)
+    let kernel = unpack(image)?;
+    if has_pvh_note(&kernel)? { Ok(kernel) } else { Err(ImageError::NoKernel("one without that note")) }
 }
 
 /// The release (`uname -r`) in the header of a bzImage.
@@ -85,45 +77,12 @@ fn payload(image: &[u8]) -> Result<&[u8], ImageError> {
     })
 }
 
-/// Unpacks lz4's "legacy frame": blocks of at most 8 MB unpacked, each after its packed size (lz4_Frame_format.md).
-fn unpack_lz4(stream: &[u8]) -> Result<Vec<u8>, ImageError> {
-    const BLOCK: usize = 8 << 20;
-    let mut rest = &stream[4..];
-    let mut kernel = Vec::new();
-    let mut block = vec![0; BLOCK];
-    while let Some((size, after)) = rest.split_first_chunk::<4>() {
-        let size = u32::from_le_bytes(*size) as usize;
-        let Some((packed, after)) = after.split_at_checked(size) else {
-            return Err(ImageError::Lz4Truncated { size, left: after.len() });
-        };
-        let unpacked = lz4_flex::block::decompress_into(packed, &mut block)?;
-        if kernel.len() + unpacked > LARGEST {
-            return Err(ImageError::TooLarge);
-        }
-        kernel.extend_from_slice(&block[..unpacked]);
-        rest = after;
-    }
-    Ok(kernel)
-}
-
-fn unpack_zstd(stream: &[u8]) -> Result<Vec<u8>, ImageError> {
-    // The kernel's build uses windows of 128 MB (scripts/Makefile.lib, zstd22_with_size).
-    let decoder = ruzstd::decoding::StreamingDecoder::new_with_max_window_size(stream, 128 << 20);
-    let decoder = decoder.map_err(|error| ImageError::Zstd(io::Error::other(error)))?;
-    let mut kernel = Vec::with_capacity(64 << 20);
-    decoder.take(LARGEST as u64 + 1).read_to_end(&mut kernel).map_err(ImageError::Zstd)?;
-    if kernel.len() > LARGEST { Err(ImageError::TooLarge) } else { Ok(kernel) }
-}
-
-/// Checks that QEMU can boot an ELF file as a kernel: its note names the 32-bit entry point (the kernel's
+/// Whether QEMU can boot an ELF file as a kernel: its note names the 32-bit entry point (the kernel's
 /// XEN_ELFNOTE_PHYS32_ENTRY, include/xen/interface/elfnote.h; QEMU's hw/i386/x86-common.c).
-fn check_kernel(elf: &[u8]) -> Result<(), ImageError> {
+pub(super) fn has_pvh_note(elf: &[u8]) -> Result<bool, ImageError> {
     const PHYS32_ENTRY: NoteType = NoteType(18);
-    let header = FileHeader64::<LittleEndian>::parse(elf).map_err(|_| ImageError::NoKernel("a different file"))?;
-    if header.e_machine(LittleEndian) != EM_X86_64 {
-        return Err(ImageError::NoKernel("one for a different machine"));
-    }
     let has_entry = || -> object::read::Result<bool> {
+        let header = FileHeader64::<LittleEndian>::parse(elf)?;
         for segment in header.program_headers(LittleEndian, elf)? {
             let Some(mut notes) = segment.notes(LittleEndian, elf)? else { continue };
             while let Some(note) = notes.next()? {
@@ -134,11 +93,7 @@ fn check_kernel(elf: &[u8]) -> Result<(), ImageError> {
         }
         Ok(false)
     };
-    match has_entry() {
-        Ok(true) => Ok(()),
-        Ok(false) => Err(ImageError::NoKernel("one without that note")),
-        Err(_) => Err(ImageError::NoKernel("one with damaged headers")),
-    }
+    has_entry().map_err(|_| ImageError::NoKernel("one with damaged headers"))
 }
 
 fn read_u16(bytes: &[u8], at: usize) -> Option<u16> {
@@ -150,68 +105,48 @@ fn read_u32(bytes: &[u8], at: usize) -> Option<u32> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
+    use std::io::Write;
+
     use super::*;
+    use crate::kernel::payload::tests::{PACKED, UNPACKED};
 
     /// A bzImage with the given payload, and a release in its header.
-    fn image(payload: &[u8]) -> Vec<u8> {
+    pub(crate) fn image(payload: &[u8]) -> Vec<u8> {
         let mut image = vec![0; 1024];
         image[0x1f1] = 1;
         image[0x202..0x206].copy_from_slice(b"HdrS");
         image[0x206..0x208].copy_from_slice(&0x20f_u16.to_le_bytes());
         image[0x20e..0x210].copy_from_slice(&0x100_u16.to_le_bytes());
+        image[0x236] = 1;
         image[0x300..0x30d].copy_from_slice(b"6.1.0-x (me) ");
         image[0x24c..0x250].copy_from_slice(&(payload.len() as u32).to_le_bytes());
         image.extend_from_slice(payload);
         image
     }
 
-    /// The smallest ELF file that is accepted as a kernel: one program header, one note.
-    fn elf() -> Vec<u8> {
-        let mut elf = vec![0; 64 + 56];
-        elf[..7].copy_from_slice(b"\x7fELF\x02\x01\x01");
-        elf[18] = 62;
-        elf[32] = 64;
-        elf[54] = 56;
-        elf[56] = 1;
-        elf[64] = 4;
-        elf[64 + 8] = 120;
-        elf[64 + 32] = 20;
-        elf.extend_from_slice(&[4, 0, 0, 0, 4, 0, 0, 0, 18, 0, 0, 0]);
-        elf.extend_from_slice(b"Xen\0\x01\x02\x03\x04");
+    pub(crate) fn gzip(content: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(content).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    /// [`UNPACKED`] with a different note.
+    pub(crate) fn without_pvh_note() -> Vec<u8> {
+        let mut elf = UNPACKED.to_vec();
+        elf[184] = 17;
         elf
     }
 
-    /// An lz4 legacy frame with one block of literals.
-    fn lz4(content: &[u8]) -> Vec<u8> {
-        let mut block = vec![0xf0];
-        let mut rest = content.len() - 15;
-        while rest >= 255 {
-            block.push(255);
-            rest -= 255;
-        }
-        block.push(rest as u8);
-        block.extend_from_slice(content);
-        let mut frame = vec![0x02, 0x21, 0x4c, 0x18];
-        frame.extend_from_slice(&(block.len() as u32).to_le_bytes());
-        frame.extend_from_slice(&block);
-        frame.extend_from_slice(&(content.len() as u32).to_le_bytes());
-        frame
-    }
-
-    /// A zstd frame with one uncompressed block.
-    fn zstd(content: &[u8]) -> Vec<u8> {
-        let mut frame = vec![0x28, 0xb5, 0x2f, 0xfd, 0x00, 0x88];
-        frame.extend_from_slice(&((content.len() as u32) << 3 | 1).to_le_bytes()[..3]);
-        frame.extend_from_slice(content);
-        frame.extend_from_slice(&(content.len() as u32).to_le_bytes());
-        frame
+    fn problem(image: &[u8]) -> String {
+        extract(image).unwrap_err().to_string()
     }
 
     #[test]
-    fn the_kernel_is_extracted_from_either_packing() {
-        assert_eq!(extract(&image(&lz4(&elf()))).unwrap(), elf());
-        assert_eq!(extract(&image(&zstd(&elf()))).unwrap(), elf());
+    fn the_kernel_is_extracted_from_every_packing() {
+        for (name, payload) in PACKED {
+            assert!(extract(&image(payload)).unwrap() == UNPACKED, "{name}");
+        }
     }
 
     #[test]
@@ -222,22 +157,22 @@ mod tests {
 
     #[test]
     fn a_file_without_a_kernel_is_refused_with_the_reason() {
-        let error = |image: &[u8]| extract(image).unwrap_err().to_string();
-        assert!(error(b"").contains("expected a bzImage"));
-        assert!(error(&[0; 4096]).contains("expected a bzImage"));
-        let mut old = image(&lz4(&elf()));
+        assert!(matches!(extract(b""), Err(ImageError::NoBzImage)));
+        assert!(matches!(extract(&[0; 4096]), Err(ImageError::NoBzImage)));
+        let mut old = image(PACKED[0].1);
         old[0x206..0x208].copy_from_slice(&0x207_u16.to_le_bytes());
-        assert!(error(&old).contains("found 0x207"));
-        assert!(error(&image(b"\x1f\x8b\x08\x00????")).contains("starts with 1f8b0800"));
-        assert!(error(&image(&lz4(&[0; 100]))).contains("found a different file"));
-        let mut without_note = elf();
-        without_note[128] = 17;
-        assert!(error(&image(&zstd(&without_note))).contains("found one without that note"));
+        assert!(matches!(extract(&old), Err(ImageError::OldProtocol(0x207))));
+        assert!(problem(&image(b"abcdefgh")).ends_with("starts with 61626364"));
+        assert!(problem(&image(&gzip(&[0; 100]))).ends_with("found a different file"));
+        assert!(problem(&image(&gzip(&without_pvh_note()))).ends_with("found one without that note"));
+        let mut arm = UNPACKED.to_vec();
+        arm[18] = 183;
+        assert_eq!(problem(&image(&gzip(&arm))), "expected an x86-64 kernel, found one for arm64");
     }
 
     #[test]
     fn a_payload_outside_the_file_is_refused() {
-        let mut outside = image(&lz4(&elf()));
+        let mut outside = image(PACKED[0].1);
         outside[0x24c..0x250].copy_from_slice(&u32::MAX.to_le_bytes());
         assert!(matches!(extract(&outside), Err(ImageError::PayloadOutside { start: 1024, .. })));
     }
@@ -247,9 +182,9 @@ mod tests {
         fn damaged_images_do_not_cause_a_panic(
             flips in proptest::collection::vec((0_usize..1400, proptest::num::u8::ANY), 1..8),
             cut in 0_usize..1400,
-            packed_with_zstd in proptest::bool::ANY,
+            which in 0_usize..7,
         ) {
-            let mut image = image(&if packed_with_zstd { zstd(&elf()) } else { lz4(&elf()) });
+            let mut image = image(PACKED[which].1);
             for (at, value) in flips {
                 if let Some(byte) = image.get_mut(at) {
                     *byte = value;

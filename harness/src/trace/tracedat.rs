@@ -407,7 +407,11 @@ impl Compression {
         let bytes = match self {
             Self::None => packed.to_vec(),
             Self::Zlib => {
-                miniz_oxide::inflate::decompress_to_vec_zlib_with_limit(packed, expected).map_err(|_| broken())?
+                let mut bytes = Vec::with_capacity(expected);
+                let decoder = flate2::read::ZlibDecoder::new(packed);
+                std::io::Read::read_to_end(&mut std::io::Read::take(decoder, expected as u64 + 1), &mut bytes)
+                    .map_err(|_| broken())?;
+                bytes
             }
             Self::Zstd => {
                 let mut bytes = Vec::with_capacity(expected);

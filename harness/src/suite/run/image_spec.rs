@@ -45,8 +45,8 @@ impl ImageSpec {
         let modules = kernel.module_closure(&self.modules)?.into_iter();
         Ok(GuestKernel {
             series: kernel.series.to_string(),
-            vmlinux: kernel.vmlinux.clone(),
-            digest: kernel.digest.to_string(),
+            vmlinux: kernel.boot_image(),
+            digest: kernel.image_digest(&modules).to_string(),
             modules: modules.map(|module| KernelModule { name: module.name, bytes: module.bytes }).collect(),
             setups: self.warm_setup.setups().to_vec(),
             files: Vec::new(),

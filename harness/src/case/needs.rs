@@ -1,0 +1,114 @@
+//! What a case needs of a kernel's configuration: from what it says (`features`, `nic`, `sysctls`) and from its operations.
+
+use std::collections::BTreeSet;
+
+use rxpath_guest::{ActorIndex, Network, Op, StepIndex};
+
+use super::case::Case;
+use super::case_file::Nic;
+use super::expectation::Context;
+use crate::kernel::Series;
+use crate::kernel::config::{Config, options_for};
+
+/// IPPROTO_MPTCP.
+const MPTCP: i32 = 262;
+
+impl Case {
+    /// The options that the case needs on kernels of this series and that a kernel lacks, each once.
+    pub(crate) fn missing_options(&self, series: Series, config: &Config) -> Vec<&'static str> {
+        let options: BTreeSet<&str> = self.needs(series).into_iter().flat_map(options_for).copied().collect();
+        config.missing(options)
+    }
+
+    /// What the case uses on kernels of this series, by the names that [`options_for`] knows.
+    fn needs(&self, series: Series) -> BTreeSet<&'static str> {
+        let mut needs: BTreeSet<&str> = self.machine.features.iter().map(|feature| feature.name()).collect();
+        needs.insert(match self.machine.nic {
+            Nic::Loopback => "loopback",
+            Nic::Veth => "veth",
+            Nic::Tun => "tun",
+            Nic::Virtio => "virtio",
+        });
+        if !self.machine.sysctls.is_empty() {
+            needs.insert("sysctls");
+        }
+        let mut add = |op: &Op| needs.extend(needs_of(op).into_iter().flatten());
+        self.setup.iter().for_each(|step| add(&step.step.op));
+        for (actor, index) in self.actors.iter().zip(0..) {
+            for (step, at) in actor.steps.iter().zip(0..) {
+                // Without the option, the operation fails: sometimes that is what the case shows.
+                if !self.expects_failure(index, at, series) {
+                    add(&step.step.op);
+                }
+            }
+        }
+        needs
+    }
+
+    fn expects_failure(&self, actor: ActorIndex, step: StepIndex, series: Series) -> bool {
+        let expectations = self.expectations.iter().filter(|one| one.context == Context::Operation { actor, step });
+        expectations.filter_map(|one| one.on(series)).any(|one| !one.fails.is_empty())
+    }
+}
+
+/// What an operation uses.
+fn needs_of(op: &Op) -> [Option<&'static str>; 2] {
+    match op {
+        Op::Socket { domain, protocol, .. } | Op::SocketPair { domain, protocol, .. } => {
+            [family(*domain), (*protocol == MPTCP).then_some("mptcp")]
+        }
+        Op::SocketIn { domain, .. } => [family(*domain), Some("netns")],
+        Op::EpollCreate { .. } => [Some("epoll"), None],
+        Op::Timer { .. } | Op::SetITimer { .. } | Op::Alarm { .. } => [Some("timer"), None],
+        Op::Uring(_) => [Some("io-uring"), None],
+        Op::Network(Network::Xdp { .. }) => [Some("xdp"), None],
+        Op::Network(Network::TcIngress { .. }) => [Some("tc-ingress"), None],
+        _ => [None, None],
+    }
+}
+
+/// The name of a family of sockets.
+fn family(domain: i32) -> Option<&'static str> {
+    Some(match domain {
+        1 => "AF_UNIX",
+        2 => "AF_INET",
+        10 => "AF_INET6",
+        16 => "AF_NETLINK",
+        17 => "AF_PACKET",
+        40 => "AF_VSOCK",
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::case::load_all;
+
+    fn case(name: &str) -> Case {
+        let cases = load_all(Path::new(env!("CARGO_MANIFEST_DIR"))).unwrap();
+        cases.into_iter().find(|case| case.name == *name).unwrap()
+    }
+
+    #[test]
+    fn needs_come_from_the_machine_and_from_operations() {
+        let series = Series::new(6, 12);
+        let nothing = Config::default();
+        for (name, options) in [
+            ("recv/tcp-blocking", &["CONFIG_INET"][..]),
+            ("ipv6/udp-blocking", &["CONFIG_IPV6"]),
+            ("socket/mptcp-create", &["CONFIG_INET", "CONFIG_MPTCP"]),
+            ("ready/uring-ready", &["CONFIG_INET", "CONFIG_IO_URING"]),
+            ("softirq/virtio-rx", &["CONFIG_INET", "CONFIG_NET_NS", "CONFIG_VIRTIO_NET", "CONFIG_VIRTIO_PCI"]),
+        ] {
+            assert_eq!(case(name).missing_options(series, &nothing), options, "{name}");
+        }
+    }
+
+    #[test]
+    fn an_operation_that_is_expected_to_fail_needs_no_option() {
+        assert_eq!(case("socket/mptcp-create").missing_options(Series::new(5, 10), &Config::default()), [""; 0]);
+    }
+}

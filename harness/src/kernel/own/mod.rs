@@ -1,0 +1,156 @@
+//! Kernels of one's own: a build tree, an image, a folder or packages become a [`Kernel`] that is ready to boot.
+//!
+//! The image is copied into the cache under the digest of its bytes, so that nothing that is built meanwhile changes what
+//! boots, and two trees with the same bytes share warm images. Modules stay where they are: their bytes enter a warm image's
+//! key when they are loaded (see `Kernel::image_digest`).
+
+mod error;
+mod image;
+mod module_files;
+mod packages;
+mod place;
+
+pub use error::OwnError;
+
+pub(super) use module_files::read as read_module;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use self::image::OwnImage;
+use self::place::Place;
+use super::cache::{Cache, CacheError};
+use super::config;
+use super::digest::Sha256;
+use super::error::KernelError;
+use super::name::KernelName;
+use super::series::Series;
+use super::store::{BootFile, Kernel, ModuleFiles};
+
+/// Part of the folder's name in the cache. Increase it when the stored files change.
+const LAYOUT: u32 = 1;
+
+/// How many digits of the digest a kernel's name has.
+const NAME_DIGITS: usize = 8;
+
+/// Makes the kernel at this path ready to boot. The path is a build tree, a `vmlinux`, a bzImage, a folder with boot/ and
+/// lib/modules/, or a Debian package.
+///
+/// # Errors
+///
+/// When the path does not lead to an x86-64 kernel, its modules belong to a different one, or the cache cannot be written.
+pub(crate) fn open(path: &Path, cache: &Cache) -> Result<Kernel, KernelError> {
+    if packages::is_package(path) {
+        return open_packages(&[path.to_owned()], cache);
+    }
+    open_place(&place::find(path)?, cache)
+}
+
+/// Makes the kernel in these Debian packages ready to boot: the one with the image, and any with its modules.
+///
+/// # Errors
+///
+/// As [`open`]; also when a package cannot be read.
+pub(crate) fn open_packages(packages: &[PathBuf], cache: &Cache) -> Result<Kernel, KernelError> {
+    let folder = packages::unpack(packages, cache)?;
+    let place = place::find(&folder).map_err(|error| match error {
+        OwnError::Empty { .. } | OwnError::OnlyModules { .. } => OwnError::NoImageInPackages {
+            packages: packages.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", "),
+        },
+        other => other,
+    })?;
+    open_place(&place, cache)
+}
+
+fn open_place(place: &Place, cache: &Cache) -> Result<Kernel, KernelError> {
+    let image = image::read(&place.image)?;
+    let digest = Sha256::of(image.bytes());
+    let folder = cache.root().join("kernels").join(format!("{digest}-own{LAYOUT}"));
+    let manifest = match Manifest::load(&folder) {
+        Some(manifest) => manifest,
+        None => store(&image, &place.image, digest, &folder, cache)?,
+    };
+    let release = manifest.release;
+    let series = series_of(&release).ok_or_else(|| OwnError::NoRelease { image: place.image.clone() })?;
+    let modules = module_files::find(&place.modules, &place.image, &release)?;
+    let config = Some(folder.join("config")).filter(|embedded| embedded.is_file()).or_else(|| place.config.clone());
+    Ok(Kernel {
+        name: KernelName::from(format!("{release}@{}", &digest.to_string()[..NAME_DIGITS])),
+        series,
+        version: release.clone(),
+        release,
+        banner: Some(manifest.banner),
+        digest,
+        unlocked: false,
+        boots: manifest.boots,
+        config,
+        modules: ModuleFiles::InPlace(modules),
+        folder,
+    })
+}
+
+/// The content of `kernel.json`, written last.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Manifest {
+    release: String,
+    banner: String,
+    boots: BootFile,
+    /// The size in bytes of the file that boots: a cheap check that it is complete.
+    boot_size: u64,
+}
+
+impl Manifest {
+    /// The manifest of a complete folder.
+    fn load(folder: &Path) -> Option<Self> {
+        let manifest: Self = serde_json::from_slice(&fs::read(folder.join("kernel.json")).ok()?).ok()?;
+        let size = fs::metadata(folder.join(manifest.boots.file())).ok()?.len();
+        (size == manifest.boot_size).then_some(manifest)
+    }
+}
+
+/// Stores an image's files in the cache. `path` is the image's, for errors.
+fn store(image: &OwnImage, path: &Path, digest: Sha256, folder: &Path, cache: &Cache) -> Result<Manifest, KernelError> {
+    let held = cache.lock(&format!("kernel-{digest}"), &|| ())?;
+    if let Some(manifest) = Manifest::load(folder) {
+        return Ok(manifest); // stored by another process in the meantime
+    }
+    let vmlinux = image.vmlinux(path)?;
+    let boots = image.boots(&vmlinux, path)?;
+    let banner = image::banner(&vmlinux).ok_or_else(|| OwnError::NoRelease { image: path.to_owned() })?;
+    let release = image.release(banner);
+    let boot_size = if boots == BootFile::BzImage { image.bytes().len() } else { vmlinux.len() } as u64;
+    let manifest = Manifest { release: release.to_owned(), banner: banner.to_owned(), boots, boot_size };
+    let staging = held.staging()?;
+    let staged = staging.path().join("kernel");
+    fs::create_dir_all(&staged).map_err(CacheError::io("create", &staged))?;
+    let write = |name: &str, bytes: &[u8]| {
+        let path = staged.join(name);
+        fs::write(&path, bytes).map_err(CacheError::io("write", &path))
+    };
+    write(BootFile::Vmlinux.file(), &vmlinux)?;
+    if boots == BootFile::BzImage {
+        write(boots.file(), image.bytes())?;
+    }
+    if let Some(config) = config::embedded(&vmlinux) {
+        write("config", config.as_bytes())?;
+    }
+    // A manifest of plain values can always be written.
+    write("kernel.json", &serde_json::to_vec(&manifest).unwrap_or_default())?;
+    held.publish(&staged, folder)?;
+    Ok(manifest)
+}
+
+/// The series of a release such as `6.12.0-rc1+`.
+fn series_of(release: &str) -> Option<Series> {
+    let mut numbers = release.splitn(3, '.').map(|part| {
+        let digits = part.find(|c: char| !c.is_ascii_digit()).unwrap_or(part.len());
+        part[..digits].parse().ok()
+    });
+    Some(Series::new(numbers.next()??, numbers.next()??))
+}
+
+#[cfg(test)]
+mod tests;
