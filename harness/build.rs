@@ -24,7 +24,8 @@ fn main() {
     let agent = target_dir.join(TARGET).join("agent/rxpath-guest");
     std::fs::copy(&agent, out.join("rxpath-guest"))
         .unwrap_or_else(|error| panic!("copying the agent from {}: {error}", agent.display()));
-    pack_catalogue(&root, &out.join("catalogue.tar.gz")).unwrap_or_else(|error| panic!("packing the catalogue: {error}"));
+    pack_catalogue(&root, &out.join("catalogue.tar.gz"))
+        .unwrap_or_else(|error| panic!("packing the catalogue: {error}"));
 }
 
 /// The folders of the catalogue, in the order in which they are packed.
@@ -51,7 +52,10 @@ fn pack_folder<W: io::Write>(tar: &mut tar::Builder<W>, root: &Path, folder: &Pa
         let name = folder.join(entry.file_name());
         if entry.file_type()?.is_dir() {
             pack_folder(tar, root, &name)?;
-        } else if name.extension().is_some_and(|extension| ["yaml", "json", "snap"].iter().any(|kept| extension == *kept)) {
+        } else if name
+            .extension()
+            .is_some_and(|extension| ["yaml", "json", "snap"].iter().any(|kept| extension == *kept))
+        {
             let content = std::fs::read(entry.path())?;
             let mut header = tar::Header::new_gnu();
             header.set_size(content.len() as u64);
