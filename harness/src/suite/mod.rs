@@ -5,6 +5,7 @@
 //! compares kernels, and `inspect` shows one traced pass in detail. Imports go one way: store, run, judge, then the others.
 
 pub(crate) mod benchmark;
+mod catalogue;
 mod compare;
 mod inspect;
 mod judge;
