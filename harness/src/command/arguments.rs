@@ -22,7 +22,7 @@ pub(crate) struct Arguments {
 /// The options of all commands.
 #[derive(Debug, Args)]
 pub(crate) struct Common {
-    /// The repository, with kernels/, cases/ and snapshots/ [default: the current folder or the nearest one above it].
+    /// The repository, with kernels/, cases/ and snapshots/ [default: $RXPATH_ROOT, else the current folder or the nearest one above it, else the cases in this program].
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) root: Option<PathBuf>,
     /// Use this QEMU instead of the pinned one.
@@ -78,6 +78,12 @@ pub(crate) enum Command {
     Bench(BenchArguments),
     /// Check what rxpath needs on this machine, and which modes work.
     Doctor,
+    /// Make a repository of your own in a new folder, with this program's cases, pins and snapshots.
+    Init {
+        /// A folder that is empty or does not exist yet.
+        #[arg(value_name = "DIR")]
+        folder: PathBuf,
+    },
 }
 
 #[derive(Debug, Args)]

@@ -17,9 +17,9 @@ pub(crate) fn cases(common: &Common, arguments: &CasesArguments) -> Result<u8, C
     }
     let root = find_root(common.root.as_deref())?;
     if let CasesCommand::New { name } = &arguments.command {
-        return create(&root, name);
+        return create(&root.repository()?, name);
     }
-    let cases = case::load_all(&root).map_err(ProjectError::from)?;
+    let cases = case::load_all(&root.folder).map_err(ProjectError::from)?;
     match arguments.command {
         CasesCommand::List => print!("{}", listings::cases(&cases)),
         _ => println!("{} cases, no errors", cases.len()),

@@ -25,7 +25,7 @@ pub(crate) fn kernels(common: &Common, arguments: &KernelsArguments) -> Result<u
             print!("{}", listings::fetched(&fetch(&project, &series)?));
         }
         KernelsCommand::Update { series } => {
-            let root = find_root(common.root.as_deref())?;
+            let root = find_root(common.root.as_deref())?.repository()?;
             let cache = Cache::locate().map_err(KernelError::from)?;
             let bars = FetchBars::new();
             let changes = update(&root, series, &cache, &|progress| bars.show(progress))?;

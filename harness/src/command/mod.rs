@@ -64,6 +64,11 @@ fn dispatch(arguments: Arguments) -> Result<u8, CommandError> {
         Command::Cache(arguments) => cache::cache(&common, &arguments),
         Command::Bench(arguments) => bench::bench(&common, &arguments),
         Command::Doctor => doctor::doctor(&common),
+        Command::Init { folder } => {
+            crate::suite::init(&folder)?;
+            println!("made a repository in {}", folder.display());
+            Ok(0)
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use crate::suite::{Results, find_root, last_results};
 pub(crate) fn report(common: &Common, arguments: &ReportArguments) -> Result<u8, CommandError> {
     let mut files: Vec<_> = arguments.from.iter().chain(&arguments.merge).cloned().collect();
     if files.is_empty() {
-        files.push(last_results(&find_root(common.root.as_deref())?));
+        files.push(last_results(&find_root(common.root.as_deref())?.folder));
     }
     let runs = files.iter().map(|file| Results::load(file)).collect::<Result<Vec<_>, _>>()?;
     let results = Results::merge(runs).ok_or_else(|| CommandError::Request("no results".to_owned()))?;

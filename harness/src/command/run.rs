@@ -36,8 +36,8 @@ pub(crate) fn run(common: &Common, arguments: &RunArguments) -> Result<u8, Comma
     let matrix = MatrixOptions {
         jobs,
         limits: RunLimits { keep_failures: Some(project.cache.root().join("failures")), ..RunLimits::default() },
-        // Snapshots hold the results of exact mode.
-        propose: accelerator == Accelerator::Exact,
+        // Snapshots hold the results of exact mode. Those of the catalogue are not the user's to accept.
+        propose: accelerator == Accelerator::Exact && !project.is_catalogue,
         accelerator,
         save_captures: arguments.save_capture.clone(),
     };

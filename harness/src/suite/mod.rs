@@ -5,6 +5,7 @@
 //! compares kernels, and `inspect` shows one traced pass in detail. Imports go one way: store, run, judge, then the others.
 
 pub(crate) mod benchmark;
+mod catalogue;
 mod compare;
 mod inspect;
 mod judge;
@@ -24,7 +25,7 @@ pub(crate) use inspect::record::RecordError;
 pub(crate) use inspect::timeline::{Thread, Timeline};
 pub(crate) use judge::observe::Section;
 pub(crate) use kernel_metadata::MetadataError;
-pub(crate) use project::{find_root, last_results};
+pub(crate) use project::{find_root, init, last_results};
 pub(crate) use prune::{PruneError, Pruned, prune};
 pub(crate) use review::decisions::{Decision, Decisions, changes_of, runs};
 pub(crate) use review::explained::{SavedSide, explain_saved};

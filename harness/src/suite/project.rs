@@ -1,11 +1,13 @@
 //! The project that a command works on: the repository's cases, pins and snapshots, and the cache.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::case::{self, Case, Diagnostics};
 use crate::kernel::{self, Cache, FetchOptions, Fetched, KernelError, Lock, Pins, Progress, Series};
 use crate::vm::Images;
 
+use crate::suite::catalogue;
 use crate::suite::selection::{choose, may_choose};
 use crate::suite::store::snapshot::Snapshots;
 
@@ -23,6 +25,8 @@ pub struct ProjectOptions {
 pub struct Project {
     /// The repository's root.
     pub root: PathBuf,
+    /// Whether there is no repository, and this is the catalogue in the program.
+    pub is_catalogue: bool,
     /// The wanted kernels.
     pub pins: Pins,
     /// Their exact packages.
@@ -35,10 +39,12 @@ pub struct Project {
 /// Why a project cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum ProjectError {
-    #[error(
-        "no kernels/kernels.yaml and cases/ in {from} or above: run rxpath inside its repository, or name that with --root"
-    )]
+    #[error("no kernels/kernels.yaml and cases/ in {from}: name a repository, or make one with `rxpath init {from}`")]
     NoRepository { from: PathBuf },
+    #[error("this needs a repository, and there is none at or above the current folder: `rxpath init DIR` makes one")]
+    OnlyCatalogue,
+    #[error("unpacking the catalogue of cases into {folder}")]
+    Catalogue { folder: PathBuf, source: io::Error },
     #[error(transparent)]
     Kernel(#[from] KernelError),
     #[error(transparent)]
@@ -46,12 +52,14 @@ pub enum ProjectError {
 }
 
 impl Project {
-    /// Opens the repository and its cache. Reads pins and lock, writes nothing.
+    /// Opens the repository and its cache. Reads pins and lock, writes nothing but, outside a repository, the catalogue into
+    /// the cache.
     pub fn open(options: &ProjectOptions) -> Result<Self, ProjectError> {
-        let root = find_root(options.root.as_deref())?;
+        let Root { folder: root, is_catalogue } = find_root(options.root.as_deref())?;
         let pins = Pins::load(&root)?;
         let lock = Lock::load(&root)?;
-        Ok(Self { pins, lock, cache: Cache::locate().map_err(KernelError::from)?, root, fetch: options.fetch.clone() })
+        let cache = Cache::locate().map_err(KernelError::from)?;
+        Ok(Self { pins, lock, cache, root, is_catalogue, fetch: options.fetch.clone() })
     }
 
     /// All cases, checked.
@@ -95,17 +103,47 @@ pub(crate) fn last_results(root: &Path) -> PathBuf {
     root.join("target/rxpath/results.json")
 }
 
-/// The root of the repository: the named folder, or the nearest one at or above the current folder with pins and cases.
-pub(crate) fn find_root(named: Option<&Path>) -> Result<PathBuf, ProjectError> {
+/// A folder with pins, cases and snapshots.
+pub(crate) struct Root {
+    pub(crate) folder: PathBuf,
+    pub(crate) is_catalogue: bool,
+}
+
+impl Root {
+    /// The folder of a repository, for commands that write into it.
+    pub(crate) fn repository(self) -> Result<PathBuf, ProjectError> {
+        if self.is_catalogue { Err(ProjectError::OnlyCatalogue) } else { Ok(self.folder) }
+    }
+}
+
+/// Finds the folder to work on: the named one, that of RXPATH_ROOT, the nearest one at or above the current folder, or the
+/// catalogue in the program.
+pub(crate) fn find_root(named: Option<&Path>) -> Result<Root, ProjectError> {
     let is_root = |folder: &Path| folder.join("kernels/kernels.yaml").is_file() && folder.join("cases").is_dir();
-    let from = match named {
-        Some(named) => named.to_owned(),
-        None => std::env::current_dir().unwrap_or_else(|_| PathBuf::from(".")),
-    };
-    let from = std::path::absolute(&from).unwrap_or(from);
-    let mut candidates = from.ancestors().take(if named.is_some() { 1 } else { usize::MAX });
-    candidates
-        .find(|folder| is_root(folder))
-        .map(Path::to_owned)
-        .ok_or(ProjectError::NoRepository { from: from.clone() })
+    let variable = std::env::var_os("RXPATH_ROOT").filter(|value| !value.is_empty()).map(PathBuf::from);
+    if let Some(named) = named.map(Path::to_owned).or(variable) {
+        let folder = std::path::absolute(&named).unwrap_or(named);
+        return match is_root(&folder) {
+            true => Ok(Root { folder, is_catalogue: false }),
+            false => Err(ProjectError::NoRepository { from: folder }),
+        };
+    }
+    let current = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."));
+    if let Some(folder) = current.ancestors().find(|folder| is_root(folder)) {
+        return Ok(Root { folder: folder.to_owned(), is_catalogue: false });
+    }
+    let cache = Cache::locate().map_err(KernelError::from)?;
+    let folder = catalogue::unpack_once(cache.root())
+        .map_err(|source| ProjectError::Catalogue { folder: cache.root().to_owned(), source })?;
+    Ok(Root { folder, is_catalogue: true })
+}
+
+/// Makes a repository in an empty or new folder: the catalogue, to which cases of one's own can be added.
+pub(crate) fn init(folder: &Path) -> Result<(), ProjectError> {
+    let failed = |source| ProjectError::Catalogue { folder: folder.to_owned(), source };
+    std::fs::create_dir_all(folder).map_err(failed)?;
+    if std::fs::read_dir(folder).map_err(failed)?.next().is_some() {
+        return Err(failed(io::Error::new(io::ErrorKind::DirectoryNotEmpty, "the folder is not empty")));
+    }
+    catalogue::unpack_into(folder).map_err(failed)
 }
