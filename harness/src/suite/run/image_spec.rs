@@ -42,12 +42,15 @@ impl ImageSpec {
 
     /// The kernel with the modules and setup steps of this image.
     pub(crate) fn guest_kernel(&self, kernel: &Kernel) -> Result<GuestKernel, KernelError> {
-        let modules = kernel.module_closure(&self.modules)?.into_iter();
+        let modules = kernel.module_closure(&self.modules)?;
         Ok(GuestKernel {
             series: kernel.series.to_string(),
             vmlinux: kernel.boot_image(),
             digest: kernel.image_digest(&modules).to_string(),
-            modules: modules.map(|module| KernelModule { name: module.name, bytes: module.bytes }).collect(),
+            modules: modules
+                .into_iter()
+                .map(|module| KernelModule { name: module.name, bytes: module.bytes })
+                .collect(),
             setups: self.warm_setup.setups().to_vec(),
             files: Vec::new(),
         })
