@@ -10,7 +10,8 @@ fn data() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("harness/tests/data")
 }
 
-/// What `rxpath cases check` prints for a file in data/broken-cases/, including errors in the names of real kernels' functions.
+/// What `rxpath cases check` prints for a file in data/broken-cases/, including errors in the names of real kernels'
+/// functions.
 fn diagnostics(name: &str) -> String {
     let path = data().join("broken-cases").join(format!("{name}.yaml"));
     let text = fs::read_to_string(&path).unwrap();

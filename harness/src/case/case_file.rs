@@ -1,7 +1,8 @@
 //! A case as its file writes it, before names are resolved and phrases are parsed.
 //!
-//! These structures are the only description of the language's shape: serde_yaml reads files into them, the JSON Schema for
-//! editors is generated from them, and [`super::schema_check`] finds every error in a file's shape with that schema.
+//! These structures are the only description of the language's shape: serde_yaml reads files into them, the JSON Schema
+//! for editors is generated from them, and [`super::schema_check`] finds every error in a file's shape with that
+//! schema.
 
 use std::borrow::Cow;
 
@@ -31,8 +32,8 @@ pub(crate) struct CaseFile {
     /// The machine it runs on, and the kernels that can run it.
     #[serde(default)]
     pub(crate) machine: MachineFile,
-    /// Steps that run once before the actors start, untraced: the name of a preset (`tcp-pair`), or a list of presets and
-    /// steps.
+    /// Steps that run once before the actors start, untraced: the name of a preset (`tcp-pair`), or a list of presets
+    /// and steps.
     #[serde(default)]
     pub(crate) setup: Repeated<SetupItem>,
     /// The tasks that act, and what they do in every iteration.
@@ -45,18 +46,20 @@ pub(crate) struct CaseFile {
     #[serde(default = "default_warmup")]
     #[schemars(range(max = 10_000))]
     pub(crate) warmup: u32,
-    /// Parameters and their values. The case runs once for each combination of values; `$name` is replaced by the value.
+    /// Parameters and their values. The case runs once for each combination of values; `$name` is replaced by the
+    /// value.
     #[serde(default)]
     pub(crate) sweep: IndexMap<String, Vec<Text>>,
-    /// Profiles and groups of functions that snapshots leave out (see harness/src/path/profiles.yaml): `scheduling`, or `-locks`
-    /// for the default without that group. Functions that `expect` names are always shown.
+    /// Profiles and groups of functions that snapshots leave out (see harness/src/path/profiles.yaml): `scheduling`, or
+    /// `-locks` for the default without that group. Functions that `expect` names are always shown.
     #[serde(default)]
     pub(crate) hide: OneOrMany<Text>,
-    /// What must hold, by operation (`receiver.recv`) or context (`softirq`, `softirq on sender`, `hardirq`, `task napi`).
+    /// What must hold, by operation (`receiver.recv`) or context (`softirq`, `softirq on sender`, `hardirq`,
+    /// `task napi`).
     #[serde(default)]
     pub(crate) expect: IndexMap<String, OneOrMany<ExpectFile>>,
-    /// Durations across steps, by name: `ping.send to ping.recv` lasts from the begin of the first step to the end of the
-    /// second.
+    /// Durations across steps, by name: `ping.send to ping.recv` lasts from the begin of the first step to the end of
+    /// the second.
     #[serde(default)]
     pub(crate) measure: IndexMap<String, Text>,
     /// Kernel functions whose own durations the timing pass measures.
@@ -185,7 +188,8 @@ pub(crate) struct ActorFile {
     /// The CPU it is bound to, from 0.
     #[serde(default)]
     pub(crate) cpu: u16,
-    /// A thread shares its descriptors with the other threads; a process has its own and inherits those that setup made.
+    /// A thread shares its descriptors with the other threads; a process has its own and inherits those that setup
+    /// made.
     #[serde(default)]
     pub(crate) kind: ActorKindFile,
     /// Its scheduling policy: `other`, `batch`, `idle`, or `fifo 10`.

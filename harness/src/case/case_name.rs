@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 /// The folder of the case files, in the repository's root.
 pub(crate) const FOLDER: &str = "cases";
 
-/// The name of a case: `group/name`, followed by the values of a sweep's case in brackets: `ready/poll[connections=10]`.
+/// The name of a case: `group/name`, followed by the values of a sweep's case in brackets:
+/// `ready/poll[connections=10]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct CaseName(String);

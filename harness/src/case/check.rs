@@ -17,7 +17,8 @@ pub struct KernelFunctions<'a> {
     pub names: &'a BTreeSet<String>,
 }
 
-/// Reports functions that none of the kernels has, and functions that must be called on a kernel that lacks or inlines them.
+/// Reports functions that none of the kernels has, and functions that must be called on a kernel that lacks or inlines
+/// them.
 pub fn check_functions(case: &Case, kernels: &[KernelFunctions<'_>]) -> Vec<Diagnostic> {
     let kernels: Vec<_> = kernels.iter().copied().filter(|kernel| case.kernels.admits(kernel.series)).collect();
     let mut out = Vec::new();

@@ -447,7 +447,8 @@ pub(crate) const SOCKET_OPTIONS: &[SocketOption] = &[
     option("ICMP_FILTER", 255, 1, OptionKind::Number),
 ];
 
-/// Fields of `struct tcp_info` (`linux/tcp.h`): name, offset, and width in bytes. Fields that a kernel does not have read as 0.
+/// Fields of `struct tcp_info` (`linux/tcp.h`): name, offset, and width in bytes. Fields that a kernel does not have
+/// read as 0.
 pub(crate) const TCP_INFO_FIELDS: &[(&str, u16, u8)] = &[
     ("tcpi_state", 0, 1),
     ("tcpi_ca_state", 1, 1),

@@ -14,7 +14,8 @@ pub(crate) enum CostFailure {
     Unknown(Failure),
 }
 
-/// The cost bounds of `expectations` that do not hold. `cost` gives the cost of an operation (`receiver.recv`) of a case.
+/// The cost bounds of `expectations` that do not hold. `cost` gives the cost of an operation (`receiver.recv`) of a
+/// case.
 pub(crate) fn evaluate_costs(
     case: &Case,
     expectations: &[Expectation],

@@ -1,7 +1,7 @@
 //! Checks that every actor can finish, as far as this can be seen from a case's text.
 //!
-//! The check is optimistic: it reports a step only if nothing in the case could ever let it continue. Operations that it does
-//! not know are assumed to end.
+//! The check is optimistic: it reports a step only if nothing in the case could ever let it continue. Operations that
+//! it does not know are assumed to end.
 
 use std::collections::{HashMap, HashSet};
 

@@ -1,4 +1,5 @@
-//! Tables of expectations with an observation in which they hold and one in which they fail, with the failure's message.
+//! Tables of expectations with an observation in which they hold and one in which they fail, with the failure's
+//! message.
 
 use std::collections::BTreeSet;
 
@@ -78,7 +79,8 @@ fn of_receiver(expect: &str, results: &[OpResult], texts: &[&str]) -> Vec<String
     failures(&format!("receiver.recv: {{{expect}}}"), &observed)
 }
 
-/// An expectation of an operation, a result for which it holds, one for which it fails, and the message of that failure.
+/// An expectation of an operation, a result for which it holds, one for which it fails, and the message of that
+/// failure.
 const RESULTS: [(&str, OpResult, OpResult, &str); 13] = [
     ("returns: 64", returned(64), returned(32), "expected it to return 64, but it returned 32 in iteration 1"),
     ("returns: 64", returned(64), failed(EINTR), "expected it to return 64, but it failed with EINTR in iteration 1"),

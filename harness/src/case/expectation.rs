@@ -31,8 +31,8 @@ impl Context {
     }
 }
 
-/// What must hold in one context. In a softirq, a hard interrupt or another task, all of it but `never` must hold in one and
-/// the same call tree.
+/// What must hold in one context. In a softirq, a hard interrupt or another task, all of it but `never` must hold in
+/// one and the same call tree.
 #[derive(Clone, Debug)]
 pub(crate) struct Expectation {
     pub(crate) context: Context,

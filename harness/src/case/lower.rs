@@ -13,8 +13,8 @@ use crate::kernel::Series;
 /// The time limit for a guest's actors, in nanoseconds of guest time: far more than any case needs.
 const DEADLINE_NS: u64 = 5_000_000_000;
 
-/// The most iterations to trace. A path needs iterations that agree, not the many samples of a median; and tracing takes a few
-/// milliseconds an iteration, because the tracer executes hundreds of instructions at each call.
+/// The most iterations to trace. A path needs iterations that agree, not the many samples of a median; and tracing
+/// takes a few milliseconds an iteration, because the tracer executes hundreds of instructions at each call.
 const MOST_TRACED: u32 = 5;
 
 /// A pass of a case.
@@ -37,8 +37,8 @@ pub struct Lowered {
     pub(crate) expectations: Vec<Expectation>,
     /// Functions that profiles must not hide, because the case names them.
     pub(crate) never_hide: BTreeSet<String>,
-    /// The canonical names of the functions whose durations the timing pass measures. The plan needs their positions in the
-    /// kernel's list of functions, which only an image knows: see `suite/run/milestone_functions.rs`.
+    /// The canonical names of the functions whose durations the timing pass measures. The plan needs their positions in
+    /// the kernel's list of functions, which only an image knows: see `suite/run/milestone_functions.rs`.
     pub(crate) milestones: Vec<String>,
 }
 

@@ -1,8 +1,8 @@
 //! Case files: the language, its checks, and lowering to a plan for the guest.
 //!
-//! A file goes through this folder in one direction: `yaml_tree` parses it with positions, `schema_check` checks its shape,
-//! `case_file` holds it as it was written, `resolver` makes a [`Case`] of it, and `lower` makes the guest's plan of that.
-//! `evaluate` compares what was observed with the case's expectations, and `cost_bounds` compares costs.
+//! A file goes through this folder in one direction: `yaml_tree` parses it with positions, `schema_check` checks its
+//! shape, `case_file` holds it as it was written, `resolver` makes a [`Case`] of it, and `lower` makes the guest's plan
+//! of that. `evaluate` compares what was observed with the case's expectations, and `cost_bounds` compares costs.
 
 mod arguments;
 #[expect(clippy::module_inception, reason = "a case is what this folder is about")]

@@ -1,8 +1,8 @@
 //! The operations that a step can name, one entry each.
 //!
-//! An entry has the operation's name, its arguments (those after the semicolon are optional), and the wire operation that it
-//! becomes. Reading, the JSON Schema, checks and error messages are all generated from it. `name(argument: Type)` takes its
-//! only argument directly: `close: server`.
+//! An entry has the operation's name, its arguments (those after the semicolon are optional), and the wire operation
+//! that it becomes. Reading, the JSON Schema, checks and error messages are all generated from it.
+//! `name(argument: Type)` takes its only argument directly: `close: server`.
 
 use rxpath_guest::{Network, Op, UringRequest};
 use schemars::JsonSchema;
@@ -17,7 +17,8 @@ pub(crate) trait Operate {
     /// The names that the arguments give to results, such as the ends of a pipe.
     fn made_names(&self) -> Vec<&str>;
 
-    /// Converts them to the wire operation; `at` is their place. Errors are recorded in `scope`, and placeholders are used.
+    /// Converts them to the wire operation; `at` is their place. Errors are recorded in `scope`, and placeholders are
+    /// used.
     fn resolve(&self, scope: &mut Scope<'_>, at: &KeyPath) -> Op;
 }
 
@@ -91,11 +92,13 @@ macro_rules! operations {
             pub(crate) into: Option<String>,
             /// Conditions that must hold before it begins: `receiver sleeps`, `queue of server holds 64`.
             pub(crate) when: OneOrMany<Text>,
-            /// Steps of other actors that must have ended before it begins: `sender.send`, or `sender.2` for the second step.
+            /// Steps of other actors that must have ended before it begins: `sender.send`, or `sender.2` for the second
+            /// step.
             pub(crate) after: OneOrMany<Text>,
             /// Whether it is traced and timed; `false` for steps that only prepare or clean up.
             pub(crate) record: Option<bool>,
-            /// In setup, the name of a preset in place of an operation. With `repeat`, the names that it makes end in the number.
+            /// In setup, the name of a preset in place of an operation. With `repeat`, the names that it makes end in
+            /// the number.
             pub(crate) preset: Option<String>,
             /// How often the step is repeated; `#` in it is replaced by 1, 2, 3 and so on.
             pub(crate) repeat: Option<Text>,
@@ -143,8 +146,8 @@ operations! {
     /// sendmsg(2) of a counting pattern gathered from pieces; `segment` is UDP_SEGMENT's size.
     sendmsg { socket: Descriptor, bytes: OneOrMany<Size>; to: Option<Endpoint>, segment: Option<Size>, flags: MessageFlags }
         => Op::SendMsg { socket, to, pieces: bytes, control: segment.map_or_else(Vec::new, segment_control), flags };
-    /// sendmsg(2) of a counting pattern with a descriptor for the receiver (SCM_RIGHTS); recvmsg with room for `control`
-    /// closes it again.
+    /// sendmsg(2) of a counting pattern with a descriptor for the receiver (SCM_RIGHTS); recvmsg with room for
+    /// `control` closes it again.
     send_descriptor { socket: Descriptor, bytes: Size, fd: Descriptor; flags: MessageFlags }
         => Op::SendDescriptor { socket, bytes, fd, flags };
     /// sendmmsg(2) of equal messages.
@@ -175,8 +178,8 @@ operations! {
     open { path: Path; flags: FileFlags } => Op::Open { path, flags };
     /// No system call: names a descriptor number, which need not be open.
     pretend(number: Or<0>) => Op::Number(number.into());
-    /// No system call of its own: writes a file of /proc or /sys that exists only after setup, such as a device's. Files that
-    /// always exist belong under the machine's `files`.
+    /// No system call of its own: writes a file of /proc or /sys that exists only after setup, such as a device's.
+    /// Files that always exist belong under the machine's `files`.
     write_file { path: Path, value: FileText } => Op::WriteFile { path, value };
     /// dup(2): duplicates a descriptor.
     dup(fd: Descriptor) => Op::Dup { fd };
@@ -197,7 +200,8 @@ operations! {
         let room = if field.is_some() { TCP_INFO_ROOM } else { 4 };
         Op::GetSockOpt { socket, level, name, room, field: field.unwrap_or((0, 4)) }
     };
-    /// getsockopt(2) of TCP_ZEROCOPY_RECEIVE into a mapping of the socket of so many bytes; returns how many were mapped.
+    /// getsockopt(2) of TCP_ZEROCOPY_RECEIVE into a mapping of the socket of so many bytes; returns how many were
+    /// mapped.
     zerocopy_receive { socket: Descriptor, bytes: Size } => Op::ZerocopyReceive { socket, bytes };
     /// ioctl(2) that reads a number; returns that number.
     ioctl { fd: Descriptor, request: IoctlRequest; argument: Or<0> }
@@ -227,7 +231,8 @@ operations! {
     /// epoll_wait(2) for at most so many events.
     epoll_wait { epoll: Descriptor; events: Or<16>, timeout: Option<Duration> }
         => Op::EpollWait { epoll, events: events.max(1) as u32, timeout_ns: timeout };
-    /// io_uring: submits a recv, waits for its completion and returns its result. If nothing is queued, the kernel arms a poll.
+    /// io_uring: submits a recv, waits for its completion and returns its result. If nothing is queued, the kernel arms
+    /// a poll.
     uring_recv { socket: Descriptor, bytes: Size; flags: MessageFlags }
         => Op::Uring(UringRequest::Recv { socket, bytes, flags });
     /// io_uring: a multishot recv, submitted the first time only; then it only waits for the next completion.
@@ -249,19 +254,22 @@ operations! {
     kill_child { child: Descriptor, signal: Signal } => Op::KillChild { child, signal };
     /// fork(2) of a child that exits at once.
     fork {} => Op::Fork;
-    /// No system call of its own: starts a process with the actor's memory and descriptors that calls recv(2) and then exits;
-    /// returns its pid. The process is not an actor: expectations of it are written under `task child`. It has the actor's CPU
-    /// and policy; with `fifo` it does not run before the actor sleeps. `wait` for it before the next one.
+    /// No system call of its own: starts a process with the actor's memory and descriptors that calls recv(2) and then
+    /// exits; returns its pid. The process is not an actor: expectations of it are written under `task child`. It has
+    /// the actor's CPU and policy; with `fifo` it does not run before the actor sleeps. `wait` for it before the next
+    /// one.
     recv_in_child { socket: Descriptor, bytes: Size } => Op::RecvInChild { socket, bytes };
-    /// wait4(2) for a child; returns the wait status: the number of the signal that killed it, or 256 times its exit code.
+    /// wait4(2) for a child; returns the wait status: the number of the signal that killed it, or 256 times its exit
+    /// code.
     wait(child: Descriptor) => Op::Wait { child };
     /// A TUN device (10.0.0.1/24); returns its descriptor. The kernel receives the packets that are written to it, with
     /// `napi: true` through NAPI and GRO.
     tun { ; napi: Flag } => Op::Network(Network::Tun { napi });
-    /// A generic XDP program that passes every packet, on a device of the first network namespace (`lo`, `eth0`, `veth0`,
-    /// `tun0`).
+    /// A generic XDP program that passes every packet, on a device of the first network namespace (`lo`, `eth0`,
+    /// `veth0`, `tun0`).
     xdp(device: DeviceName) => Op::Network(Network::Xdp { device });
-    /// tc's ingress hook with a filter that matches and passes every packet, on a device of the first network namespace.
+    /// tc's ingress hook with a filter that matches and passes every packet, on a device of the first network
+    /// namespace.
     tc_ingress(device: DeviceName) => Op::Network(Network::TcIngress { device });
     /// A hand-made packet that is written to a TUN device or sent through a raw socket:
     /// `tcp client > server, seq 100, PSH ACK, 64 bytes`, `udp 10.0.0.2:9 > 10.0.0.1:7, 8 bytes, bad checksum`.

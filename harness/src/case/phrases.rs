@@ -311,7 +311,8 @@ pub(crate) struct PacketPhrase {
     pub(crate) fragment: Option<(u16, u16)>,
 }
 
-/// Parses `tcp client > server, seq 100, PSH ACK, 64 bytes` or `udp 10.0.0.2:9 > 10.0.0.1:7, 2000 bytes, fragment 0 1480`.
+/// Parses `tcp client > server, seq 100, PSH ACK, 64 bytes` or
+/// `udp 10.0.0.2:9 > 10.0.0.1:7, 2000 bytes, fragment 0 1480`.
 pub(crate) fn packet(text: &str) -> Result<PacketPhrase, PhraseError> {
     let expected = "for example `tcp client > server, seq 100, PSH ACK, 64 bytes`";
     let mut clauses = text.split(',').map(str::trim);

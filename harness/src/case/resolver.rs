@@ -149,7 +149,8 @@ fn add_phrase_error(findings: &mut Findings, place: &KeyPath, error: &PhraseErro
     findings.add(place, underline, error.message.clone(), error.expected.clone(), error.help.clone());
 }
 
-/// A step of setup, its place (that of the preset's name, for the steps of a preset), and whether it is part of a preset.
+/// A step of setup, its place (that of the preset's name, for the steps of a preset), and whether it is part of a
+/// preset.
 type SetupStep<'a> = (Cow<'a, StepFile>, KeyPath, bool);
 
 fn setup_steps<'a>(file: &'a CaseFile, findings: &mut Findings) -> Vec<SetupStep<'a>> {
@@ -215,7 +216,8 @@ fn slots(file: &CaseFile, setup: &[SetupStep<'_>], findings: &mut Findings) -> I
     slots
 }
 
-/// The names of all steps by actor: their own, or the operation's, numbered if the actor runs the operation more than once.
+/// The names of all steps by actor: their own, or the operation's, numbered if the actor runs the operation more than
+/// once.
 fn step_names(file: &CaseFile, findings: &mut Findings) -> IndexMap<String, Vec<String>> {
     let mut all = IndexMap::new();
     for (actor, body) in &file.actors {

@@ -1,8 +1,8 @@
 //! Checks the shape of a file with the JSON Schema, and reports every wrong type, unknown key and missing key at once.
 //!
-//! serde stops at the first error and reads `5.10` as the number 5.1. So this check runs first: the schema, which is generated
-//! from the structures that serde reads into, decides the type of each scalar. Invalid values are left out or replaced by
-//! placeholders, so that the rest of the file can still be read and checked.
+//! serde stops at the first error and reads `5.10` as the number 5.1. So this check runs first: the schema, which is
+//! generated from the structures that serde reads into, decides the type of each scalar. Invalid values are left out or
+//! replaced by placeholders, so that the rest of the file can still be read and checked.
 
 use std::collections::BTreeMap;
 

@@ -10,11 +10,12 @@ use super::case_file::Nic;
 use super::diagnostic::Source;
 use super::load;
 
-/// The presets that every usual image has run: each is only a few sockets, which only a run that starts with the preset uses.
+/// The presets that every usual image has run: each is only a few sockets, which only a run that starts with the preset
+/// uses.
 const PRESETS: [&str; 4] = ["tcp-pair", "tcp6-pair", "udp-pair", "udp6-pair"];
 
-/// How often a setup must repeat a preset to be worth the boot of its own image. In a traced guest, a hundred connections take
-/// about 80 ms, a thousand more than half a second.
+/// How often a setup must repeat a preset to be worth the boot of its own image. In a traced guest, a hundred
+/// connections take about 80 ms, a thousand more than half a second.
 const MANY: usize = 100;
 
 static SETUPS: LazyLock<Vec<Setup>> = LazyLock::new(|| PRESETS.iter().map(|preset| setup_of(preset)).collect());
@@ -71,8 +72,8 @@ impl Case {
         }
     }
 
-    /// The settings and the NIC are made before a separate image is saved, which cases with the same settings and NIC share:
-    /// creating a device runs thousands of blocks of kernel code.
+    /// The settings and the NIC are made before a separate image is saved, which cases with the same settings and NIC
+    /// share: creating a device runs thousands of blocks of kernel code.
     fn with_nic(&self, mut steps: Vec<Step>) -> SplitSetup {
         let makes_nic = |step: &&Step| matches!(step.op, Op::Network(Network::Tun { .. }));
         let left = steps.split_off(steps.iter().take_while(makes_nic).count());
@@ -115,8 +116,8 @@ fn split_at_image(mut steps: Vec<Step>) -> SplitSetup {
     SplitSetup { warm_setup: WarmSetup::Usual, completed, settings: Vec::new(), left }
 }
 
-/// The number of steps that repeat this preset from the start; 0 if it is repeated fewer than [`MANY`] times. Every repetition
-/// fills slots of its own, so only the kinds of operations are compared.
+/// The number of steps that repeat this preset from the start; 0 if it is repeated fewer than [`MANY`] times. Every
+/// repetition fills slots of its own, so only the kinds of operations are compared.
 fn repeated(preset: &Setup, steps: &[Step]) -> usize {
     let alike = |(one, other): (&Step, &Step)| {
         std::mem::discriminant(&one.op) == std::mem::discriminant(&other.op)

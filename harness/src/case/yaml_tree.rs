@@ -139,7 +139,8 @@ impl Builder<'_> {
 
     fn end(&mut self, end: usize) {
         let Some(open) = self.open.pop() else { return };
-        // The parser ends a block collection where the next token begins, perhaps lines later: end with the last child instead.
+        // The parser ends a block collection where the next token begins, perhaps lines later: end with the last child
+        // instead.
         let end = open.children.last().map_or(end, |last| last.span.end.max(self.closing(end)));
         let content = if open.is_mapping {
             let mut pairs = Vec::new();

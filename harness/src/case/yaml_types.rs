@@ -122,8 +122,8 @@ impl<'de, T: DeserializeOwned> Deserialize<'de> for Repeated<T> {
     }
 }
 
-/// The item as often as its `repeat` says, with `#` replaced by 1, 2, 3 and so on. An invalid `repeat`, which is reported
-/// elsewhere, counts as none.
+/// The item as often as its `repeat` says, with `#` replaced by 1, 2, 3 and so on. An invalid `repeat`, which is
+/// reported elsewhere, counts as none.
 fn copies(item: Value) -> Vec<Value> {
     let times = item.get(REPEAT).and_then(Value::as_str).and_then(|times| times.parse().ok());
     let Some(times) = times.filter(|times| (1..=MOST_REPEATS).contains(times)) else { return vec![item] };

@@ -27,7 +27,8 @@ impl Resolver<'_> {
         out
     }
 
-    /// Resolves `receiver.recv`, `receiver` (if it has only one step), `softirq`, `softirq on sender`, `hardirq` and `task napi`.
+    /// Resolves `receiver.recv`, `receiver` (if it has only one step), `softirq`, `softirq on sender`, `hardirq` and
+    /// `task napi`.
     fn context(&mut self, text: &str, place: &KeyPath) -> Option<Context> {
         match text.split_whitespace().collect::<Vec<_>>().as_slice() {
             ["softirq"] => Some(Context::Softirq { on: None }),
