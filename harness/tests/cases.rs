@@ -64,7 +64,7 @@ fn check(case: &Case, series: Series) -> Result<(), Failed> {
     let matrix = MatrixOptions { limits, propose: true, ..one_guest() };
     let results = run_matrix(&[case], &fetched, &project.images(), &project.snapshots(), &matrix, &Silent)?;
     match results.worst() {
-        Verdict::Pass | Verdict::Skipped => Ok(()),
+        Verdict::Pass | Verdict::New | Verdict::Skipped => Ok(()),
         _ => Err(rxpath::report::terminal::results(&results).into()),
     }
 }

@@ -14,6 +14,14 @@ use crate::kernel::config::{Config, options_for};
 const MPTCP: i32 = 262;
 
 impl Case {
+    /// Checks that the case is for this series, and that the kernel has the options that it needs, as far as its configuration
+    /// is known. The error is the reason why not.
+    pub(crate) fn runs_on_kernel(&self, series: Series, config: Option<&Config>) -> Result<(), String> {
+        self.runs_on(series)?;
+        let missing = config.map_or(Vec::new(), |config| self.missing_options(series, config));
+        if missing.is_empty() { Ok(()) } else { Err(format!("the kernel is built without {}", missing.join(", "))) }
+    }
+
     /// The options that the case needs on kernels of this series and that a kernel lacks, each once.
     pub(crate) fn missing_options(&self, series: Series, config: &Config) -> Vec<&'static str> {
         let options: BTreeSet<&str> = self.needs(series).into_iter().flat_map(options_for).copied().collect();
@@ -86,6 +94,7 @@ mod tests {
 
     use super::*;
     use crate::case::load_all;
+    use crate::kernel::config::PINNED;
 
     fn case(name: &str) -> Case {
         let cases = load_all(Path::new(env!("CARGO_MANIFEST_DIR"))).unwrap();
@@ -104,6 +113,28 @@ mod tests {
             ("softirq/virtio-rx", &["CONFIG_INET", "CONFIG_NET_NS", "CONFIG_VIRTIO_NET", "CONFIG_VIRTIO_PCI"]),
         ] {
             assert_eq!(case(name).missing_options(series, &nothing), options, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_kernel_without_an_option_skips_a_case_with_its_name() {
+        let case = case("socket/mptcp-create");
+        let series = Series::new(6, 12);
+        let config = Config::parse("CONFIG_INET=y\n");
+        let reason = case.runs_on_kernel(series, Some(&config)).unwrap_err();
+        assert_eq!(reason, "the kernel is built without CONFIG_MPTCP");
+        assert_eq!(case.runs_on_kernel(series, Some(&Config::parse("CONFIG_INET=y\nCONFIG_MPTCP=y\n"))), Ok(()));
+        assert_eq!(case.runs_on_kernel(series, None), Ok(()));
+    }
+
+    #[test]
+    fn no_case_of_a_pinned_kernel_lacks_an_option() {
+        let cases = load_all(Path::new(env!("CARGO_MANIFEST_DIR"))).unwrap();
+        for (series, config) in PINNED {
+            let (series, config) = (series.parse().unwrap(), Config::parse(config));
+            for case in cases.iter().filter(|case| case.runs_on(series).is_ok()) {
+                assert_eq!(case.missing_options(series, &config), [""; 0], "{} on {series}", case.name);
+            }
         }
     }
 

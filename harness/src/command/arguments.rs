@@ -68,7 +68,7 @@ pub(crate) enum Command {
     Review(ReviewArguments),
     /// Run a case on a kernel and export its recording for trace-cmd, Perfetto, flame graphs or Firefox.
     Export(ExportArguments),
-    /// List, fetch or update the pinned kernels.
+    /// List, fetch or update the pinned kernels; print the options that a kernel of your own needs.
     Kernels(KernelsArguments),
     /// List, check or create cases.
     Cases(CasesArguments),
@@ -90,8 +90,9 @@ pub(crate) enum Command {
 pub(crate) struct RunArguments {
     #[command(flatten)]
     pub(crate) packages: Packages,
-    /// Run on this kernel only, such as 6.12; may be repeated [default: all pinned kernels].
-    #[arg(long = "kernel", short, value_name = "SERIES")]
+    /// Run on this kernel only: a pinned one such as 6.12, or the path of a build tree, an image, a folder with boot/ and
+    /// lib/modules/, or a .deb file; may be repeated, or have several between commas [default: all pinned kernels].
+    #[arg(long = "kernel", short, value_name = "KERNEL")]
     pub(crate) kernels: Vec<String>,
     /// Run only this case (recv/tcp-peek), group (recv) or pattern ('*/tcp-*'); may be repeated [default: all cases].
     #[arg(long = "case", short, value_name = "CASE")]
@@ -144,8 +145,8 @@ pub(crate) struct ShowArguments {
     pub(crate) packages: Packages,
     /// The case, such as recv/tcp-peek.
     pub(crate) case: String,
-    /// The kernel, such as 6.12.
-    #[arg(long, short, value_name = "SERIES")]
+    /// The kernel, such as 6.12, or the path of one.
+    #[arg(long, short, value_name = "KERNEL")]
     pub(crate) kernel: String,
 }
 
@@ -248,8 +249,8 @@ pub(crate) struct ExportArguments {
     pub(crate) packages: Packages,
     /// The case, such as recv/tcp-peek.
     pub(crate) case: String,
-    /// The kernel, such as 6.12.
-    #[arg(long, short, value_name = "SERIES")]
+    /// The kernel, such as 6.12, or the path of one.
+    #[arg(long, short, value_name = "KERNEL")]
     pub(crate) kernel: String,
     /// The program that will read the file.
     #[arg(long, value_enum, value_name = "FORMAT")]
@@ -293,6 +294,8 @@ pub(crate) enum KernelsCommand {
         #[command(flatten)]
         packages: Packages,
     },
+    /// Print the options that a kernel of your own needs, for scripts/kconfig/merge_config.sh.
+    Config,
     /// Pin the newest version of kernels and QEMU, and print what changed.
     Update {
         /// The kernels, such as 6.12, or `qemu` [default: all].

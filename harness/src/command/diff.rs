@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::arguments::{Common, DiffArguments, DiffFormat, DiffPart, MatrixArguments, Packages};
 use super::error::CommandError;
-use super::{check_runs_on, fetch, warn_no_costs};
+use super::{does_not_run, fetch, warn_no_costs};
 use crate::case::Case;
 use crate::kernel::{Fetched, Kernel, KernelName, Series};
 use crate::path::cost::Costs;
@@ -30,7 +30,7 @@ pub(crate) fn diff(common: &Common, options: &DiffArguments) -> Result<u8, Comma
     let mut diffs = Vec::new();
     for case in cases {
         for series in sides {
-            check_runs_on(case, series)?;
+            case.runs_on(series).map_err(|reason| does_not_run(case, &series.into(), &reason))?;
         }
         diffs.push(case_diff(&project, case, sides, options)?);
     }
@@ -116,7 +116,7 @@ fn measured_costs(
 ) -> BTreeMap<String, Costs> {
     let capture = record_case(case, kernel, &fetched.qemu, &project.images(), &RunLimits::default(), bars);
     capture.and_then(|capture| capture.costs(case)).unwrap_or_else(|error| {
-        warn_no_costs(kernel.series, &error);
+        warn_no_costs(&kernel.name(), &error);
         BTreeMap::new()
     })
 }

@@ -2,7 +2,7 @@
 
 use super::arguments::{Common, ExportArguments, ExportFormat};
 use super::error::CommandError;
-use super::{check_runs_on, fetch, write};
+use super::{check_runs_on, make_ready, write};
 use crate::report::{MatrixBars, export as formats};
 use crate::suite::{Capture, Project, choose, record_case};
 use crate::vm::{RunLimits, cancel_on_signals};
@@ -11,7 +11,7 @@ use crate::vm::{RunLimits, cancel_on_signals};
 pub(crate) fn export(common: &Common, arguments: &ExportArguments) -> Result<u8, CommandError> {
     let project = Project::open(&common.project(&arguments.packages))?;
     let all = project.cases_for(std::slice::from_ref(&arguments.case))?;
-    let series = project.pins.select(std::slice::from_ref(&arguments.kernel))?;
+    let kernels = project.kernels(std::slice::from_ref(&arguments.kernel))?;
     let cases = choose(&all, std::slice::from_ref(&arguments.case))?;
     let [case] = cases[..] else {
         let names: Vec<&str> = cases.iter().map(|case| case.name.as_str()).collect();
@@ -22,17 +22,17 @@ pub(crate) fn export(common: &Common, arguments: &ExportArguments) -> Result<u8,
             names.join(", ")
         )));
     };
-    for series in &series {
-        check_runs_on(case, *series)?;
-    }
     cancel_on_signals();
-    let fetched = fetch(&project, &series)?;
+    let fetched = make_ready(&project, &kernels)?;
+    for kernel in &fetched.kernels {
+        check_runs_on(case, kernel)?;
+    }
     for kernel in &fetched.kernels {
         let bars = MatrixBars::new(1);
         let limits = RunLimits::default();
         let capture = record_case(case, kernel, &fetched.qemu, &project.images(), &limits, &bars)?;
         bars.finish();
-        let title = format!("{} on {} ({})", case.name, kernel.series, kernel.release);
+        let title = format!("{} on {} ({})", case.name, kernel.name(), kernel.release);
         write(&arguments.output, &formatted(&capture, arguments.format, &title)?)?;
     }
     Ok(0)

@@ -1,13 +1,14 @@
-//! `rxpath kernels`: lists, fetches and updates the pinned kernels.
+//! `rxpath kernels`: lists, fetches and updates the pinned kernels, and prints what one of your own needs.
 
 use super::arguments::{Common, KernelsArguments, KernelsCommand, Packages};
 use super::error::CommandError;
 use super::fetch;
+use crate::kernel::config;
 use crate::kernel::{Cache, KernelError, list, update};
 use crate::report::{FetchBars, listings};
 use crate::suite::{Project, find_root};
 
-/// Lists, fetches or updates.
+/// Lists, fetches, updates, or prints options.
 pub(crate) fn kernels(common: &Common, arguments: &KernelsArguments) -> Result<u8, CommandError> {
     match &arguments.command {
         KernelsCommand::List { json } => {
@@ -24,6 +25,7 @@ pub(crate) fn kernels(common: &Common, arguments: &KernelsArguments) -> Result<u
             let series = project.pins.select(series)?;
             print!("{}", listings::fetched(&fetch(&project, &series)?));
         }
+        KernelsCommand::Config => print!("{}", config::fragment()),
         KernelsCommand::Update { series } => {
             let root = find_root(common.root.as_deref())?.repository()?;
             let cache = Cache::locate().map_err(KernelError::from)?;

@@ -22,7 +22,7 @@ use clap::Parser;
 
 use crate::case::Case;
 use crate::error_chain;
-use crate::kernel::{Fetched, KernelError, Series};
+use crate::kernel::{Fetched, Kernel, KernelError, KernelName, KernelRef, Series};
 use crate::report::FetchBars;
 use crate::suite::Project;
 
@@ -80,15 +80,33 @@ fn fetch(project: &Project, series: &[Series]) -> Result<Fetched, KernelError> {
     fetched
 }
 
+/// Makes kernels and QEMU ready, with progress bars, and checks the configurations of kernels that are not pinned.
+fn make_ready(project: &Project, kernels: &[KernelRef]) -> Result<Fetched, KernelError> {
+    let bars = FetchBars::new();
+    let fetched = project.make_ready(kernels, &|progress| bars.show(progress));
+    bars.finish();
+    let fetched = fetched?;
+    for kernel in fetched.kernels.iter().filter(|kernel| !kernel.is_pinned()) {
+        if !kernel.check_options()? {
+            eprintln!("rxpath: {} has no configuration, so rxpath tries to run every case on it", kernel.name());
+        }
+    }
+    Ok(fetched)
+}
+
 /// Checks that the case is for this kernel.
-fn check_runs_on(case: &Case, series: Series) -> Result<(), CommandError> {
-    case.runs_on(series)
-        .map_err(|reason| CommandError::Request(format!("{} does not run on {series}: {reason}", case.name)))
+fn check_runs_on(case: &Case, kernel: &Kernel) -> Result<(), CommandError> {
+    let config = kernel.config()?;
+    case.runs_on_kernel(kernel.series, config.as_ref()).map_err(|reason| does_not_run(case, &kernel.name(), &reason))
+}
+
+fn does_not_run(case: &Case, kernel: &KernelName, reason: &str) -> CommandError {
+    CommandError::Request(format!("{} does not run on {kernel}: {reason}", case.name))
 }
 
 /// Warns that the output lacks the costs of functions.
-fn warn_no_costs(series: Series, error: &dyn std::error::Error) {
-    eprintln!("rxpath: the costs of functions on {series} are unknown: {}", error_chain(error));
+fn warn_no_costs(kernel: &KernelName, error: &dyn std::error::Error) {
+    eprintln!("rxpath: the costs of functions on {kernel} are unknown: {}", error_chain(error));
 }
 
 /// Writes a file; `-` is standard output.

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::arguments::{AccelChoice, Common, ModeChoice, RunArguments};
 use super::error::CommandError;
-use super::fetch;
+use super::make_ready;
 use crate::kernel::Fetched;
 use crate::report::{MatrixBars, Overview, Screen, junit, sweeps, terminal};
 use crate::suite::native::{self, Wanted};
@@ -23,14 +23,14 @@ pub(crate) fn run(common: &Common, arguments: &RunArguments) -> Result<u8, Comma
     let project = Project::open(&common.project(&arguments.packages))?;
     let all = project.cases_for(&arguments.cases)?;
     let cases = choose(&all, &arguments.cases)?;
-    let series = project.pins.select(&arguments.kernels)?;
+    let kernels = project.kernels(&arguments.kernels)?;
     // Before any guest runs: a file that cannot be written should not waste a run.
     let junit_file = match &arguments.junit {
         Some(file) => Some((file, create(file).map_err(CommandError::write(file))?)),
         None => None,
     };
     cancel_on_signals();
-    let fetched = fetch(&project, &series)?;
+    let fetched = make_ready(&project, &kernels)?;
     let jobs = arguments.jobs.map_or_else(default_jobs, usize::from);
     let accelerator = accelerator(arguments, &project, &fetched)?;
     let matrix = MatrixOptions {

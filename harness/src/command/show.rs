@@ -2,7 +2,7 @@
 
 use super::arguments::{Common, ShowArguments};
 use super::error::CommandError;
-use super::{check_runs_on, fetch, warn_no_costs};
+use super::{check_runs_on, make_ready, warn_no_costs};
 use crate::report::{MatrixBars, Screen, case_trees};
 use crate::suite::{Project, choose, record_case};
 use crate::vm::{RunLimits, cancel_on_signals};
@@ -11,21 +11,21 @@ use crate::vm::{RunLimits, cancel_on_signals};
 pub(crate) fn show(common: &Common, arguments: &ShowArguments) -> Result<u8, CommandError> {
     let project = Project::open(&common.project(&arguments.packages))?;
     let all = project.cases_for(std::slice::from_ref(&arguments.case))?;
-    let series = project.pins.select(std::slice::from_ref(&arguments.kernel))?;
+    let kernels = project.kernels(std::slice::from_ref(&arguments.kernel))?;
     cancel_on_signals();
-    let fetched = fetch(&project, &series)?;
+    let fetched = make_ready(&project, &kernels)?;
     for case in choose(&all, std::slice::from_ref(&arguments.case))? {
         for kernel in &fetched.kernels {
-            check_runs_on(case, kernel.series)?;
+            check_runs_on(case, kernel)?;
             let bars = MatrixBars::new(1);
             let limits = RunLimits::default();
             let capture = record_case(case, kernel, &fetched.qemu, &project.images(), &limits, &bars)?;
             if let Err(error) = &capture.tracer {
-                warn_no_costs(kernel.series, error);
+                warn_no_costs(&kernel.name(), error);
             }
             let observation = capture.observation(case)?;
             bars.finish();
-            let heading = format!("{} on {} ({})", case.name, kernel.series, kernel.release);
+            let heading = format!("{} on {} ({})", case.name, kernel.name(), kernel.release);
             Screen::of_output().show(&case_trees(&heading, &case.title, &observation.losses, &observation.sections));
         }
     }

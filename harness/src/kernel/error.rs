@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 
 use super::cache::CacheError;
+use super::config::MissingOptions;
 use super::digest::Sha256;
 use super::links::LinkError;
+use super::name::KernelName;
 use super::own::OwnError;
 use super::series::Series;
 use super::vmlinux::ImageError;
@@ -36,6 +38,26 @@ pub enum KernelError {
         /// All pinned series, separated by commas.
         pinned: String,
         nearest: Option<Series>,
+    },
+
+    #[error(
+        "unknown kernel `{name}`: there is no file or folder of this name in the current folder, and pinned are \
+         {pinned}{}",
+        nearest_series(nearest)
+    )]
+    UnknownKernel {
+        name: String,
+        /// All pinned series, separated by commas.
+        pinned: String,
+        nearest: Option<Series>,
+    },
+
+    /// A kernel whose configuration lacks what every case needs.
+    #[error("{kernel} cannot run any case")]
+    MissingOptions {
+        kernel: KernelName,
+        #[source]
+        source: MissingOptions,
     },
 
     #[error(
@@ -233,6 +255,8 @@ impl KernelError {
             Self::File { .. }
             | Self::NoFile { .. }
             | Self::UnknownSeries { .. }
+            | Self::UnknownKernel { .. }
+            | Self::MissingOptions { .. }
             | Self::NotLocked { .. }
             | Self::Mismatch(_)
             | Self::LeftArchive(_)

@@ -2,7 +2,6 @@
 
 mod apt;
 mod cache;
-#[allow(dead_code, reason = "the commands and the suite use it next")]
 pub(crate) mod config;
 mod digest;
 mod download;
@@ -16,12 +15,12 @@ mod lock;
 mod machine;
 mod modules;
 mod name;
-#[allow(dead_code, reason = "the commands and the suite use it next")]
 pub(crate) mod own;
 mod payload;
 mod pinning;
 mod pins;
 mod qemu;
+mod reference;
 mod series;
 mod store;
 mod strip;
@@ -32,6 +31,7 @@ mod vmlinux;
 mod yaml;
 
 pub use cache::{Cache, CacheError};
+pub use config::MissingOptions;
 pub use digest::Sha256;
 pub use error::{ContentError, KernelError, LeftArchive, Mismatch};
 pub use fetch::{FetchOptions, Fetched, Progress};
@@ -41,6 +41,7 @@ pub use name::KernelName;
 pub use own::OwnError;
 pub use pins::Pins;
 pub use qemu::Qemu;
+pub use reference::KernelRef;
 pub use series::Series;
 pub use store::Kernel;
 pub use update::{Change, PackageChange};

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::error::KernelError;
+use super::reference::{self, KernelRef, UnknownReference};
 use super::series::Series;
 use super::yaml;
 use crate::nearest::nearest;
@@ -112,10 +113,9 @@ impl Pins {
             match name.parse().ok().filter(|series| pinned.contains(series)) {
                 Some(series) => chosen.push(series),
                 None => {
-                    let names: Vec<String> = pinned.iter().map(Series::to_string).collect();
                     return Err(KernelError::UnknownSeries {
                         name: name.to_owned(),
-                        pinned: names.join(", "),
+                        pinned: joined(&pinned),
                         nearest: nearest_series(name, &pinned),
                     });
                 }
@@ -124,9 +124,39 @@ impl Pins {
         Ok(pinned.into_iter().filter(|series| chosen.contains(series)).collect())
     }
 
+    /// The kernels that these values of `--kernel` name, each once: first the pinned ones in the order of the file, then the
+    /// others in the order given. All pinned ones if no value is given.
+    ///
+    /// # Errors
+    ///
+    /// When a name is neither a wanted series nor looks like a path. Paths are not opened.
+    pub(crate) fn references(&self, values: &[String]) -> Result<Vec<KernelRef>, KernelError> {
+        let mut series = Vec::new();
+        let mut others = Vec::new();
+        for name in values.iter().flat_map(|value| reference::split(value)) {
+            match name.parse() {
+                Ok(KernelRef::Pinned(_)) => series.push(name),
+                Ok(other) if others.contains(&other) => {}
+                Ok(other) => others.push(other),
+                Err(UnknownReference(name)) => {
+                    let pinned = self.series();
+                    let nearest = nearest_series(&name, &pinned);
+                    return Err(KernelError::UnknownKernel { name, pinned: joined(&pinned), nearest });
+                }
+            }
+        }
+        // `select` takes no name for all of them.
+        let pinned = if series.is_empty() && !others.is_empty() { Vec::new() } else { self.select(&series)? };
+        Ok(pinned.into_iter().map(KernelRef::from).chain(others).collect())
+    }
+
     pub(super) fn kernel(&self, series: Series) -> Option<&WantedKernel> {
         self.kernels.iter().find(|kernel| kernel.series == series)
     }
+}
+
+fn joined(pinned: &[Series]) -> String {
+    pinned.iter().map(Series::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// The pinned series closest to `wanted`: by number if that is a series, by spelling otherwise.
@@ -193,6 +223,25 @@ qemu:
         let error = pins(GOOD).unwrap().select(&["6.11"]).unwrap_err();
         assert!(error.is_request());
         assert_eq!(error.to_string(), "unknown series `6.11`: pinned are 5.10, 6.12; nearest is 6.12");
+    }
+
+    #[test]
+    fn kernels_of_ones_own_come_after_the_pinned_ones() {
+        let pins = pins(GOOD).unwrap();
+        let named = |values: &[&str]| {
+            let values: Vec<String> = values.iter().map(|value| (*value).to_owned()).collect();
+            pins.references(&values).map(|all| all.iter().map(KernelRef::to_string).collect::<Vec<_>>())
+        };
+        assert_eq!(named(&[]).unwrap(), ["5.10", "6.12"]);
+        assert_eq!(named(&["./b,6.12,./a", "5.10", "./b"]).unwrap(), ["5.10", "6.12", "./b", "./a"]);
+        assert_eq!(named(&["./b"]).unwrap(), ["./b"]);
+        let error = named(&["bzImage"]).unwrap_err();
+        assert!(error.is_request());
+        let expected = "unknown kernel `bzImage`: there is no file or folder of this name in the current folder, and pinned \
+                        are 5.10, 6.12";
+        assert_eq!(error.to_string(), expected);
+        assert!(named(&["6.12.117"]).unwrap_err().to_string().ends_with("; nearest is 6.12"));
+        assert!(matches!(named(&["6.11"]), Err(KernelError::UnknownSeries { .. })));
     }
 
     #[test]

@@ -112,11 +112,28 @@ impl Kernel {
     /// # Errors
     ///
     /// When it cannot be read.
-    #[allow(dead_code, reason = "the suite checks it next")]
     pub(crate) fn config(&self) -> Result<Option<Config>, KernelError> {
         let Some(path) = &self.config else { return Ok(None) };
         let text = fs::read(path).map_err(|error| KernelError::io("read", path, error))?;
         Ok(Some(Config::parse(&String::from_utf8_lossy(&text))))
+    }
+
+    /// Checks that the kernel has what every case needs. Returns whether it has a configuration that tells.
+    ///
+    /// # Errors
+    ///
+    /// When options are missing, or the configuration cannot be read.
+    pub(crate) fn check_options(&self) -> Result<bool, KernelError> {
+        let Some(config) = self.config()? else { return Ok(false) };
+        match config.required() {
+            Ok(()) => Ok(true),
+            Err(source) => Err(KernelError::MissingOptions { kernel: self.name(), source }),
+        }
+    }
+
+    /// Whether it has snapshots: it is the kernel that the pins have for its series.
+    pub(crate) fn is_pinned(&self) -> bool {
+        self.name == KernelName::from(self.series)
     }
 
     /// Identifies the kernel with these modules, for the key of a warm image. The digest of packages covers their modules;

@@ -46,7 +46,7 @@ fn test_case(one: &CaseResult) -> TestCase {
 
 fn status(one: &CaseResult) -> TestCaseStatus {
     let mut status = match one.verdict {
-        Verdict::Pass => return TestCaseStatus::success(),
+        Verdict::Pass | Verdict::New => return TestCaseStatus::success(),
         Verdict::Skipped => {
             let mut status = TestCaseStatus::skipped();
             status.set_message(one.notes.join("; "));

@@ -28,7 +28,7 @@ pub(crate) fn of_sign(sign: char) -> Style {
 /// The style of a verdict's word.
 pub(crate) fn of_verdict(verdict: Verdict) -> Style {
     let colour = match verdict {
-        Verdict::Skipped => return Style::new(),
+        Verdict::New | Verdict::Skipped => return Style::new(),
         Verdict::Pass => AnsiColor::Green,
         Verdict::Changed => AnsiColor::Yellow,
         Verdict::Inconclusive => AnsiColor::Magenta,

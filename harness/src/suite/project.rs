@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::case::{self, Case, Diagnostics};
-use crate::kernel::{self, Cache, FetchOptions, Fetched, KernelError, Lock, Pins, Progress, Series};
+use crate::kernel::{self, Cache, FetchOptions, Fetched, Kernel, KernelError, KernelRef, Lock, Pins, Progress, Series};
 use crate::vm::Images;
 
 use crate::suite::catalogue;
@@ -75,6 +75,35 @@ impl Project {
         }
         let cases = case::load_some(&self.root, &|file| may_choose(names, file))?;
         if choose(&cases, names).is_ok() { Ok(cases) } else { self.cases() }
+    }
+
+    /// The kernels that these values of `--kernel` name; all pinned ones if there is none.
+    pub(crate) fn kernels(&self, values: &[String]) -> Result<Vec<KernelRef>, KernelError> {
+        self.pins.references(values)
+    }
+
+    /// Makes these kernels and QEMU ready, each kernel once. Those at paths come after the pinned ones.
+    pub(crate) fn make_ready(
+        &self,
+        kernels: &[KernelRef],
+        progress: &(dyn Fn(Progress<'_>) + Sync),
+    ) -> Result<Fetched, KernelError> {
+        let mut series = Vec::new();
+        let mut own: Vec<Kernel> = Vec::new();
+        for kernel in kernels {
+            match kernel {
+                KernelRef::Pinned(pinned) => series.push(*pinned),
+                KernelRef::Path(path) => {
+                    let opened = kernel::own::open(path, &self.cache)?;
+                    if !own.iter().any(|known| known.name() == opened.name()) {
+                        own.push(opened);
+                    }
+                }
+            }
+        }
+        let mut fetched = self.fetch(&series, progress)?;
+        fetched.kernels.extend(own);
+        Ok(fetched)
     }
 
     /// Fetches and unpacks kernels and QEMU.

@@ -7,8 +7,11 @@ mod required;
 #[allow(unused_imports, reason = "the commands and the suite use them next")]
 pub(crate) use compare::{Difference, incomparable};
 pub(crate) use needs::options_for;
-#[allow(unused_imports, reason = "the commands and the suite use them next")]
-pub(crate) use required::{MissingOptions, fragment};
+pub use required::MissingOptions;
+pub(crate) use required::fragment;
+
+#[cfg(test)]
+pub(crate) use tests::PINNED;
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -65,7 +68,7 @@ mod tests {
     use super::*;
 
     /// What the pinned kernels' configurations have of the options in this folder, by series.
-    pub(super) const PINNED: [(&str, &str); 6] = [
+    pub(crate) const PINNED: [(&str, &str); 6] = [
         ("5.10", include_str!("../../../tests/data/config/5.10")),
         ("6.1", include_str!("../../../tests/data/config/6.1")),
         ("6.12", include_str!("../../../tests/data/config/6.12")),

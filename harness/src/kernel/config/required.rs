@@ -30,7 +30,7 @@ const REQUIRED: [(&str, &str); 20] = [
 
 /// The options that a kernel lacks.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) struct MissingOptions {
+pub struct MissingOptions {
     /// Each with what rxpath needs it for.
     pub(crate) options: Vec<(&'static str, &'static str)>,
 }

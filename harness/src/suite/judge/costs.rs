@@ -1,12 +1,12 @@
 //! Judges the cost bounds of cases, which may refer to other cases: so only when all cases have run.
 
 use crate::case::{Case, CostFailure, Failure, evaluate_costs};
-use crate::kernel::{KernelName, Series};
+use crate::kernel::{Kernel, KernelName, Series};
 use crate::suite::store::results::{CaseResult, Problem, Verdict};
 
 /// Checks the cost bounds of a case on a kernel, given all results of the run.
-pub(crate) fn judge_costs(case: &Case, series: Series, results: &mut [CaseResult]) {
-    let kernel = KernelName::from(series);
+pub(crate) fn judge_costs(case: &Case, kernel: &Kernel, results: &mut [CaseResult]) {
+    let (series, kernel) = (kernel.series, kernel.name());
     let failures = cost_failures(case, series, &kernel, results);
     let Some(result) = results.iter_mut().find(|one| one.case == case.name && one.kernel == kernel) else { return };
     for failure in failures {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::case::{Case, Lowered, PassKind};
 use crate::error_chain;
-use crate::kernel::KernelName;
+use crate::kernel::Kernel;
 use crate::suite::judge::expectations::{by_context, failures};
 use crate::suite::judge::faults::verdict_of_pass;
 use crate::suite::judge::milestones::{self, MilestoneTimingError};
@@ -17,6 +17,7 @@ use crate::suite::run::test_bed::TestBed;
 use crate::suite::store::results::{CaseResult, Problem, Verdict};
 use crate::suite::store::saved::wakeups;
 use crate::suite::store::snapshot::Snapshots;
+use crate::trace::Presence;
 use crate::vm::Accelerator;
 
 /// How many lines of a long list a message shows.
@@ -48,7 +49,9 @@ struct CaseJudge<'a> {
     case: &'a Case,
     test_bed: &'a TestBed,
     accelerator: Accelerator,
-    snapshots: SnapshotCheck<'a>,
+    kernel: &'a Kernel,
+    /// `None` for a kernel that has no snapshots.
+    snapshots: Option<SnapshotCheck<'a>>,
     result: CaseResult,
     functions: BTreeSet<String>,
 }
@@ -58,15 +61,22 @@ impl Judge<'_> {
     pub(crate) fn judge(
         &self,
         case: &Case,
-        kernel: &KernelName,
+        kernel: &Kernel,
         test_bed: &TestBed,
         trace: &CasePass,
         timing: &CasePass,
     ) -> Judged {
         let &Self { snapshots, propose, accelerator } = self;
-        let snapshots = SnapshotCheck { snapshots, case: &case.name, kernel, propose };
-        let result = CaseResult::new(case, kernel.clone());
-        let mut judge = CaseJudge { case, test_bed, accelerator, snapshots, result, functions: BTreeSet::new() };
+        let name = kernel.name();
+        let snapshots =
+            kernel.is_pinned().then_some(SnapshotCheck { snapshots, case: &case.name, kernel: &name, propose });
+        let mut result = CaseResult::new(case, name.clone());
+        if snapshots.is_none() {
+            result.verdict = Verdict::New;
+        }
+        let mut judge =
+            CaseJudge { case, test_bed, accelerator, kernel, snapshots, result, functions: BTreeSet::new() };
+        judge.note_missing_functions();
         match &trace.recorded {
             Ok(recorded) => {
                 judge.result.capture_digest = recorded.digest.clone();
@@ -94,6 +104,30 @@ fn place(pass: PassKind) -> &'static str {
 }
 
 impl CaseJudge<'_> {
+    /// Notes the functions that the case expects and a kernel of one's own cannot trace. For pinned kernels, such a case is an
+    /// error before anything runs.
+    fn note_missing_functions(&mut self) {
+        if self.kernel.is_pinned() {
+            return;
+        }
+        let series = self.kernel.series;
+        let expectations: Vec<_> = self.case.expectations.iter().filter_map(|one| one.on(series)).collect();
+        let calls =
+            expectations.iter().flat_map(|one| &one.calls).map(|call| call.value.names.iter().collect::<Vec<_>>());
+        let milestones = self.case.milestones.iter().filter(|one| one.gate.admits(series)).map(|one| vec![&one.value]);
+        let missing: BTreeSet<String> = calls
+            .chain(milestones)
+            .filter(|names| !names.iter().any(|name| self.can_trace(name)))
+            .map(|names| names.into_iter().map(String::as_str).collect::<Vec<_>>().join(" or "))
+            .collect();
+        let note = |name| format!("this kernel cannot trace {name}: it is inlined into its callers, or not built");
+        self.result.notes.extend(missing.into_iter().map(note));
+    }
+
+    fn can_trace(&self, function: &str) -> bool {
+        self.test_bed.metadata.presence(function) == Presence::Traceable
+    }
+
     fn downgrade(&mut self, (verdict, problem): (Verdict, Problem)) {
         self.result.downgrade(verdict, problem);
     }
@@ -139,8 +173,8 @@ impl CaseJudge<'_> {
             );
             self.downgrade((Verdict::Inconclusive, Problem::new(&section.name, message)));
         }
-        if observation.unsteady().next().is_none() {
-            self.snapshots.check_paths(&observation.document(), &mut self.result);
+        if let (None, Some(snapshots)) = (observation.unsteady().next(), &self.snapshots) {
+            snapshots.check_paths(&observation.document(), &mut self.result);
         }
     }
 
@@ -159,7 +193,9 @@ impl CaseJudge<'_> {
         let mut timings = Timings::of(self.case, &recorded.report);
         if !lowered.milestones.is_empty() {
             match milestones::timings(recorded, &self.test_bed.metadata, &lowered.milestones) {
-                Ok((measured, missing)) => {
+                Ok((measured, mut missing)) => {
+                    // Those of a kernel of one's own are in a note.
+                    missing.retain(|name| self.kernel.is_pinned() || self.can_trace(name));
                     timings.timings.extend(measured);
                     for name in missing {
                         let message = format!(
@@ -179,8 +215,8 @@ impl CaseJudge<'_> {
             }
         }
         self.result.timings = timings.timings.clone();
-        if self.accelerator == Accelerator::Exact {
-            self.snapshots.check_timings(&timings, &mut self.result);
+        if let (Accelerator::Exact, Some(snapshots)) = (self.accelerator, &self.snapshots) {
+            snapshots.check_timings(&timings, &mut self.result);
         }
     }
 

@@ -4,6 +4,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
 use crate::case::{Case, PassKind};
+use crate::kernel::config::Config;
 use crate::kernel::{Kernel, KernelName};
 use crate::suite::judge::verdict::Judged;
 use crate::suite::run::case_pass::CasePass;
@@ -39,13 +40,19 @@ pub(super) struct BothPasses {
 }
 
 impl<'a> Job<'a> {
-    pub(super) fn new(case: &'a Case, index: usize, kernel: &'a Kernel, accelerator: Accelerator) -> Self {
-        let test_bed = case.runs_on(kernel.series).map(|()| (index, ImageSpec::of(case, accelerator)));
+    /// `config` is the kernel's configuration, if it is known.
+    pub(super) fn new(
+        case: &'a Case,
+        index: usize,
+        (kernel, config): (&'a Kernel, Option<&Config>),
+        accelerator: Accelerator,
+    ) -> Self {
+        let test_bed = case.runs_on_kernel(kernel.series, config).map(|()| (index, ImageSpec::of(case, accelerator)));
         Self { case, kernel, test_bed, passes: Mutex::default(), judged: OnceLock::new() }
     }
 
     pub(super) fn kernel_name(&self) -> KernelName {
-        self.kernel.series.into()
+        self.kernel.name()
     }
 
     pub(super) fn empty_result(&self) -> CaseResult {

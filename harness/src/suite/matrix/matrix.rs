@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 use indexmap::IndexMap;
 
 use crate::case::{Case, CaseName, Diagnostics, PassKind};
+use crate::kernel::config::Config;
 use crate::kernel::{Fetched, Series};
 use crate::suite::judge::costs::judge_costs;
 use crate::suite::judge::verdict::{Judge, Judged};
@@ -45,7 +46,7 @@ pub struct MatrixOptions {
 ///
 /// # Errors
 ///
-/// If a case names a function that is missing in the kernels that it runs on. No case is run then.
+/// If a case names a function that is missing in the pinned kernels that it runs on. No case is run then.
 pub fn run_matrix(
     cases: &[&Case],
     fetched: &Fetched,
@@ -54,7 +55,9 @@ pub fn run_matrix(
     options: &MatrixOptions,
     watcher: &dyn Watcher,
 ) -> Result<Results, Diagnostics> {
-    let kernels = || fetched.kernels.iter().enumerate();
+    // A configuration that cannot be read rules nothing out.
+    let configs: Vec<Option<Config>> = fetched.kernels.iter().map(|kernel| kernel.config().ok().flatten()).collect();
+    let kernels = || fetched.kernels.iter().zip(configs.iter().map(Option::as_ref)).enumerate();
     let pairs = cases.iter().flat_map(|case| kernels().map(move |(index, kernel)| (case, index, kernel)));
     let jobs = pairs.map(|(case, index, kernel)| Job::new(case, index, kernel, options.accelerator));
     let mut jobs: Vec<Job<'_>> = jobs.collect();
@@ -72,11 +75,11 @@ pub fn run_matrix(
     let mut results: Vec<CaseResult> = judged.into_iter().map(|judged| judged.result).collect();
     if options.accelerator == Accelerator::Exact {
         for job in jobs.iter().filter(|job| job.test_bed.is_ok()) {
-            judge_costs(job.case, job.kernel.series, &mut results);
+            judge_costs(job.case, job.kernel, &mut results);
         }
     }
     let run_kernels = fetched.kernels.iter().map(|kernel| RunKernel {
-        name: kernel.series.into(),
+        name: kernel.name(),
         version: kernel.version.clone(),
         unlocked: kernel.unlocked,
     });
@@ -119,9 +122,10 @@ impl Matrix<'_> {
         })
     }
 
-    /// The kernels of the case that are ready, with their metadata.
+    /// The pinned kernels of the case that are ready, with their metadata. Any other kernel may have inlined a function that
+    /// the case names, which is not a mistake in the case.
     fn kernels_of<'s>(&'s self, case: &Case, jobs: &[Job<'_>]) -> Vec<(Series, &'s KernelMetadata)> {
-        let of_case = jobs.iter().filter(|job| job.case.name == case.name);
+        let of_case = jobs.iter().filter(|job| job.case.name == case.name && job.kernel.is_pinned());
         of_case
             .filter_map(|job| {
                 let test_bed = self.test_bed(job.test_bed.as_ref().ok()?).as_ref().ok()?;
@@ -163,7 +167,7 @@ impl Matrix<'_> {
             pass = pass.save(folder, job.case, job.kernel, test_bed);
         }
         if let Some(BothPasses { trace, timing, started }) = job.add(kind, pass) {
-            let mut judged = self.judge.judge(job.case, &job.kernel_name(), test_bed, &trace, &timing);
+            let mut judged = self.judge.judge(job.case, job.kernel, test_bed, &trace, &timing);
             judged.result.took_ms = started.elapsed().as_millis() as u64;
             self.finish(job, judged);
         }
@@ -188,7 +192,7 @@ impl Matrix<'_> {
             of_kernel.filter_map(|(_, test_bed)| test_bed.get()?.as_ref().ok()).next()
         };
         let kernels = self.fetched.kernels.iter().enumerate();
-        let ready = kernels.filter_map(|(index, kernel)| Some((kernel.series.into(), &ready(index)?.metadata)));
+        let ready = kernels.filter_map(|(index, kernel)| Some((kernel.name(), &ready(index)?.metadata)));
         ready.map(|(name, metadata)| SavedFunctions::of(name, metadata, &names)).collect()
     }
 }

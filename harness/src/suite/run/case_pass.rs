@@ -37,7 +37,7 @@ impl CasePass {
         let mut limits = limits.clone();
         limits.keep_failures = limits.keep_failures.map(|folder| {
             let case = case.name.replace('/', "-").to_lowercase();
-            folder.join(format!("{case}-{}-{}", kernel.series, pass.word()))
+            folder.join(format!("{case}-{}-{}", kernel.name(), pass.word()))
         });
         let recorded = number_milestones(&mut lowered, test_bed)
             .map_err(CasePassError::from)
@@ -51,7 +51,7 @@ impl CasePass {
             let metadata = CaptureMetadata {
                 version: SAVED_VERSION,
                 case: case.name.clone(),
-                kernel: kernel.series.into(),
+                kernel: kernel.name(),
                 release: kernel.release.clone(),
                 digest: recorded.digest.clone(),
             };

@@ -44,7 +44,7 @@ impl ImageSpec {
     pub(crate) fn guest_kernel(&self, kernel: &Kernel) -> Result<GuestKernel, KernelError> {
         let modules = kernel.module_closure(&self.modules)?;
         Ok(GuestKernel {
-            series: kernel.series.to_string(),
+            series: kernel.name().to_string(),
             vmlinux: kernel.boot_image(),
             digest: kernel.image_digest(&modules).to_string(),
             modules: modules

@@ -19,6 +19,8 @@ pub const RESULTS_VERSION: u32 = 2;
 pub enum Verdict {
     /// All expectations hold, and the paths and timings match the snapshots.
     Pass,
+    /// Never run before on this kernel, nothing to compare with: all expectations hold.
+    New,
     /// The case does not run on this kernel.
     Skipped,
     /// All expectations hold, but a snapshot differs or is missing.
@@ -36,8 +38,9 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Pass,
+        Self::New,
         Self::Skipped,
         Self::Changed,
         Self::Failed,
@@ -50,6 +53,7 @@ impl Verdict {
     pub fn word(self) -> &'static str {
         match self {
             Self::Pass => "pass",
+            Self::New => "new",
             Self::Skipped => "skipped",
             Self::Changed => "changed",
             Self::Failed => "failed",
@@ -64,7 +68,7 @@ impl Verdict {
     /// failed.
     pub fn exit_code(self) -> u8 {
         match self {
-            Self::Pass | Self::Skipped => 0,
+            Self::Pass | Self::New | Self::Skipped => 0,
             Self::Changed | Self::Failed | Self::Inconclusive | Self::Crashed | Self::Hung => 1,
             Self::Broken => 3,
         }
