@@ -84,6 +84,16 @@ fn what_is_no_result_of_a_run_or_of_a_later_version_is_refused_in_words() {
 }
 
 #[test]
+fn a_run_on_a_kernel_without_snapshots_is_new_and_succeeds() {
+    let mut results = Results::load(&data("before-paths.json")).unwrap();
+    results.cases[0].verdict = Verdict::New;
+    assert_eq!((results.worst(), results.worst().exit_code()), (Verdict::New, 0));
+    results.cases[1].verdict = Verdict::Skipped;
+    assert_eq!(results.worst(), Verdict::New);
+    assert!(terminal::results(&results).to_string().contains("1 new"));
+}
+
+#[test]
 fn the_schema_in_docs_is_that_of_the_results() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/results.schema.json");
     let schema = serde_json::to_string_pretty(&schemars::schema_for!(Results)).unwrap() + "\n";

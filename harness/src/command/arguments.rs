@@ -97,6 +97,9 @@ pub(crate) struct RunArguments {
     /// Run only this case (recv/tcp-peek), group (recv) or pattern ('*/tcp-*'); may be repeated [default: all cases].
     #[arg(long = "case", short, value_name = "CASE")]
     pub(crate) cases: Vec<String>,
+    /// Run this kernel too, and compare paths and timings of the others with it: a difference is `changed`.
+    #[arg(long, value_name = "KERNEL")]
+    pub(crate) against: Option<String>,
     /// Write the results as JSON, for `rxpath report`.
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,

@@ -8,10 +8,11 @@ use std::path::Path;
 use super::arguments::{AccelChoice, Common, ModeChoice, RunArguments};
 use super::error::CommandError;
 use super::make_ready;
-use crate::kernel::Fetched;
+use crate::kernel::config::incomparable;
+use crate::kernel::{Fetched, KernelName, KernelRef};
 use crate::report::{MatrixBars, Overview, Screen, junit, sweeps, terminal};
 use crate::suite::native::{self, Wanted};
-use crate::suite::{MatrixOptions, Project, ProjectError, Results, choose, run_matrix};
+use crate::suite::{MatrixOptions, Project, ProjectError, Results, choose, compare_against, run_matrix};
 use crate::vm::{Accelerator, RunLimits, VmError, cancel_on_signals, is_cancelled};
 
 /// insta's settings: a difference writes a pending snapshot and does nothing else. insta reads them from the environment only.
@@ -23,7 +24,9 @@ pub(crate) fn run(common: &Common, arguments: &RunArguments) -> Result<u8, Comma
     let project = Project::open(&common.project(&arguments.packages))?;
     let all = project.cases_for(&arguments.cases)?;
     let cases = choose(&all, &arguments.cases)?;
-    let kernels = project.kernels(&arguments.kernels)?;
+    let mut kernels = project.kernels(&arguments.kernels)?;
+    let reference = arguments.against.as_deref().map(|named| reference(&project, named)).transpose()?;
+    kernels.extend(reference.clone().filter(|reference| !kernels.contains(reference)));
     // Before any guest runs: a file that cannot be written should not waste a run.
     let junit_file = match &arguments.junit {
         Some(file) => Some((file, create(file).map_err(CommandError::write(file))?)),
@@ -31,6 +34,10 @@ pub(crate) fn run(common: &Common, arguments: &RunArguments) -> Result<u8, Comma
     };
     cancel_on_signals();
     let fetched = make_ready(&project, &kernels)?;
+    let reference = reference.map(|reference| project.name_of(&reference)).transpose()?;
+    if let Some(reference) = &reference {
+        warn_incomparable(&fetched, reference)?;
+    }
     let jobs = arguments.jobs.map_or_else(default_jobs, usize::from);
     let accelerator = accelerator(arguments, &project, &fetched)?;
     let matrix = MatrixOptions {
@@ -47,7 +54,10 @@ pub(crate) fn run(common: &Common, arguments: &RunArguments) -> Result<u8, Comma
         let bars = MatrixBars::new(cases.len() * fetched.kernels.len());
         let results = run_matrix(&cases, &fetched, &project.images(), &project.snapshots(), &matrix, &bars);
         bars.finish();
-        let results = results.map_err(ProjectError::from)?;
+        let mut results = results.map_err(ProjectError::from)?;
+        if let Some(reference) = &reference {
+            compare_against(&mut results, reference);
+        }
         for one in &results.cases {
             let seen = digests.entry((one.case.to_string(), one.kernel.to_string())).or_default();
             *seen.entry((one.capture_digest.clone(), one.timing_digest.clone())).or_default() += 1;
@@ -78,6 +88,28 @@ pub(crate) fn run(common: &Common, arguments: &RunArguments) -> Result<u8, Comma
     }
     let varied = matrix.accelerator == Accelerator::Exact && digests.values().any(|seen| seen.len() > 1);
     Ok(results.worst().exit_code().max(u8::from(varied)))
+}
+
+/// The kernel that the others are compared with.
+fn reference(project: &Project, named: &str) -> Result<KernelRef, CommandError> {
+    let named = project.kernels(&[named.to_owned()])?;
+    let [reference] = &named[..] else {
+        return Err(CommandError::Request(format!("--against takes one kernel, found {}", named.len())));
+    };
+    Ok(reference.clone())
+}
+
+/// Reports the options that make the figures of other kernels differ from those of the reference whatever the code is.
+fn warn_incomparable(fetched: &Fetched, reference: &KernelName) -> Result<(), CommandError> {
+    let Some(before) = fetched.kernels.iter().find(|kernel| kernel.name() == *reference) else { return Ok(()) };
+    for kernel in fetched.kernels.iter().filter(|kernel| kernel.name() != *reference) {
+        if let (Some(before), Some(after)) = (before.config()?, kernel.config()?) {
+            for difference in incomparable(&before, &after) {
+                eprintln!("note: {reference} and {}: {difference}", kernel.name());
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Chooses what executes the guests, and prints a note if that needs an explanation.

@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 
 use anstyle::Style;
 
+use crate::kernel::{KernelName, Series};
+
 use super::styled::{Styled, of_verdict, verdict};
 use crate::suite::{CaseResult, Results, RunKernel, Verdict};
 
@@ -28,10 +30,34 @@ pub fn results(results: &Results) -> Styled {
     for RunKernel { name, version, .. } in results.kernels.iter().filter(|kernel| kernel.unlocked) {
         let _ = writeln!(out, "note: {name} is {version}, the newest version and not the locked one (--unlocked)");
     }
-    if results.cases.iter().any(|one| one.verdict == Verdict::Changed) {
+    notes(results, &mut out);
+    if results.cases.iter().any(|one| one.verdict == Verdict::Changed && is_pinned(&one.kernel)) {
         let _ = writeln!(out, "`rxpath review` shows what changed, to accept or to reject");
     }
     out
+}
+
+/// Writes the notes of cases on kernels that are not pinned, each once: why cases were skipped, and what was not judged.
+fn notes(results: &Results, out: &mut Styled) {
+    let mut cases: BTreeMap<(&KernelName, &str), Vec<&str>> = BTreeMap::new();
+    for one in results.cases.iter().filter(|one| !is_pinned(&one.kernel)) {
+        for note in &one.notes {
+            cases.entry((&one.kernel, note)).or_default().push(&one.case);
+        }
+    }
+    for ((kernel, note), cases) in cases {
+        let of = match cases[..] {
+            [case] => case.to_owned(),
+            [first, ..] => format!("{} cases, such as {first},", cases.len()),
+            [] => continue,
+        };
+        let _ = writeln!(out, "note: {of} on {kernel}: {note}");
+    }
+}
+
+/// Whether a kernel has the name of a series.
+fn is_pinned(kernel: &KernelName) -> bool {
+    kernel.parse::<Series>().is_ok()
 }
 
 /// Formats why a case did not pass, with the evidence.

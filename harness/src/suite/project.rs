@@ -4,7 +4,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::case::{self, Case, Diagnostics};
-use crate::kernel::{self, Cache, FetchOptions, Fetched, Kernel, KernelError, KernelRef, Lock, Pins, Progress, Series};
+use crate::kernel::{
+    self, Cache, FetchOptions, Fetched, Kernel, KernelError, KernelName, KernelRef, Lock, Pins, Progress, Series,
+};
 use crate::vm::Images;
 
 use crate::suite::catalogue;
@@ -104,6 +106,14 @@ impl Project {
         let mut fetched = self.fetch(&series, progress)?;
         fetched.kernels.extend(own);
         Ok(fetched)
+    }
+
+    /// The name of a kernel in results.
+    pub(crate) fn name_of(&self, kernel: &KernelRef) -> Result<KernelName, KernelError> {
+        match kernel {
+            KernelRef::Pinned(series) => Ok((*series).into()),
+            KernelRef::Path(path) => Ok(kernel::own::open(path, &self.cache)?.name()),
+        }
     }
 
     /// Fetches and unpacks kernels and QEMU.

@@ -4,8 +4,7 @@ mod compare;
 mod needs;
 mod required;
 
-#[allow(unused_imports, reason = "the commands and the suite use them next")]
-pub(crate) use compare::{Difference, incomparable};
+pub(crate) use compare::incomparable;
 pub(crate) use needs::options_for;
 pub use required::MissingOptions;
 pub(crate) use required::fragment;

@@ -5,7 +5,7 @@ mod expectations;
 mod faults;
 mod milestones;
 pub(crate) mod observe;
-mod snapshot_check;
+pub(crate) mod snapshot_check;
 pub(crate) mod timings;
 pub(crate) mod verdict;
 

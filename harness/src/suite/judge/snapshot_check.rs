@@ -68,19 +68,25 @@ impl SnapshotCheck<'_> {
         let Some(accepted) = accepted else {
             return Problem::new("snapshot", format!("there is no snapshot yet: expected {}", file.display()));
         };
-        let (line, old, new) = first_difference(accepted, document);
-        let section = section_at(document, line);
-        let or_end = |text: &str| {
-            if text.is_empty() { "a blank line or the end".to_owned() } else { format!("`{}`", text.trim()) }
-        };
-        let message = format!(
-            "{} differs from this run, first at line {line} of its text, in {section}: accepted {}, found {}",
-            file.display(),
-            or_end(old),
-            or_end(new)
-        );
-        Problem { evidence: unified(accepted, document), ..Problem::new(section, message) }
+        difference(&file.display().to_string(), ("accepted", "found"), accepted, document)
     }
+}
+
+/// The problem that two documents differ. `source` is where the accepted one is from; `words` say which of the two is which.
+pub(crate) fn difference(source: &str, words: (&str, &str), accepted: &str, document: &str) -> Problem {
+    let (line, old, new) = first_difference(accepted, document);
+    let section = section_at(document, line);
+    let or_end = |text: &str| {
+        if text.is_empty() { "a blank line or the end".to_owned() } else { format!("`{}`", text.trim()) }
+    };
+    let message = format!(
+        "{source} differs from this run, first at line {line} of its text, in {section}: {} {}, {} {}",
+        words.0,
+        or_end(old),
+        words.1,
+        or_end(new)
+    );
+    Problem { evidence: unified(accepted, document), ..Problem::new(section, message) }
 }
 
 /// Adds the accepted costs to the timings. None are added if someone edited the accepted document so that it cannot be read;

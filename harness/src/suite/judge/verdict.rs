@@ -1,5 +1,6 @@
 //! From the two passes of a case to its verdict.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use crate::case::{Case, Lowered, PassKind};
@@ -76,7 +77,6 @@ impl Judge<'_> {
         }
         let mut judge =
             CaseJudge { case, test_bed, accelerator, kernel, snapshots, result, functions: BTreeSet::new() };
-        judge.note_missing_functions();
         match &trace.recorded {
             Ok(recorded) => {
                 judge.result.capture_digest = recorded.digest.clone();
@@ -104,24 +104,32 @@ fn place(pass: PassKind) -> &'static str {
 }
 
 impl CaseJudge<'_> {
-    /// Notes the functions that the case expects and a kernel of one's own cannot trace. For pinned kernels, such a case is an
-    /// error before anything runs.
-    fn note_missing_functions(&mut self) {
+    /// What is judged on this kernel. A kernel of one's own may have inlined functions that the case expects: notes name them,
+    /// and the rest of the calls must hold. For a pinned kernel, such a case is an error before anything runs.
+    fn judgeable<'l>(&mut self, lowered: &'l Lowered) -> Cow<'l, Lowered> {
         if self.kernel.is_pinned() {
-            return;
+            return Cow::Borrowed(lowered);
         }
-        let series = self.kernel.series;
-        let expectations: Vec<_> = self.case.expectations.iter().filter_map(|one| one.on(series)).collect();
-        let calls =
-            expectations.iter().flat_map(|one| &one.calls).map(|call| call.value.names.iter().collect::<Vec<_>>());
-        let milestones = self.case.milestones.iter().filter(|one| one.gate.admits(series)).map(|one| vec![&one.value]);
-        let missing: BTreeSet<String> = calls
-            .chain(milestones)
-            .filter(|names| !names.iter().any(|name| self.can_trace(name)))
-            .map(|names| names.into_iter().map(String::as_str).collect::<Vec<_>>().join(" or "))
-            .collect();
-        let note = |name| format!("this kernel cannot trace {name}: it is inlined into its callers, or not built");
-        self.result.notes.extend(missing.into_iter().map(note));
+        let mut lowered = lowered.clone();
+        let mut missing = BTreeSet::new();
+        for expectation in &mut lowered.expectations {
+            expectation.calls.retain(|call| {
+                let names = &call.value.names;
+                let is_known = names.iter().any(|name| self.can_trace(name));
+                if !is_known {
+                    missing.insert(names.join(" or "));
+                }
+                is_known
+            });
+        }
+        missing.iter().for_each(|names| self.note_untraceable(names));
+        Cow::Owned(lowered)
+    }
+
+    fn note_untraceable(&mut self, function: &str) {
+        let note =
+            format!("not judged: the kernel cannot trace {function}: it is inlined into its callers, or not built");
+        self.result.notes.push(note);
     }
 
     fn can_trace(&self, function: &str) -> bool {
@@ -158,7 +166,8 @@ impl CaseJudge<'_> {
             return self.downgrade((Verdict::Inconclusive, Problem::new(place(PassKind::Trace), message)));
         }
         self.save_paths(&observation);
-        for (context, failures) in by_context(failures(self.case, lowered, &observation)) {
+        let lowered = self.judgeable(lowered);
+        for (context, failures) in by_context(failures(self.case, &lowered, &observation)) {
             let lines: Vec<String> = failures.iter().map(|one| format!("{}: {}", one.at, one.message)).collect();
             self.downgrade((Verdict::Failed, Problem::new(context, lines.join("\n"))));
         }
@@ -193,11 +202,13 @@ impl CaseJudge<'_> {
         let mut timings = Timings::of(self.case, &recorded.report);
         if !lowered.milestones.is_empty() {
             match milestones::timings(recorded, &self.test_bed.metadata, &lowered.milestones) {
-                Ok((measured, mut missing)) => {
-                    // Those of a kernel of one's own are in a note.
-                    missing.retain(|name| self.kernel.is_pinned() || self.can_trace(name));
+                Ok((measured, missing)) => {
                     timings.timings.extend(measured);
                     for name in missing {
+                        if !self.kernel.is_pinned() && !self.can_trace(&name) {
+                            self.note_untraceable(&name);
+                            continue;
+                        }
                         let message = format!(
                             "expected the milestone {name} to be called during a recorded operation, and it was not: name \
                              a function that is, or limit it to the kernels that call it (`{name} since 6.1`)"
