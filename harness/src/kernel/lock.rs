@@ -49,6 +49,14 @@ pub(super) struct LockedKernel {
     pub(super) packages: Vec<PinnedPackage>,
 }
 
+impl LockedKernel {
+    /// Whether its modules are among its packages: they are, unless the kernel has several and none is for modules.
+    pub(super) fn has_modules(&self) -> bool {
+        let has = |prefix: &str| self.packages.iter().any(|pin| pin.package.starts_with(prefix));
+        has("linux-modules-") || !has("linux-binary-")
+    }
+}
+
 /// QEMU's package and all its dependencies, down to the C library.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -204,7 +212,7 @@ fn to_text(kernels: Vec<LockedKernel>, qemu: LockedQemu) -> String {
 
 impl PinnedPackage {
     /// Checks the fields, which become addresses, file names and arguments, and returns what is wrong with them.
-    fn problem(&self) -> Option<String> {
+    pub(super) fn problem(&self) -> Option<String> {
         let version_byte = |byte: u8| byte.is_ascii_alphanumeric() || b".+-~:".contains(&byte);
         let path_byte = |byte: u8| byte.is_ascii_alphanumeric() || b".+-~_/%:".contains(&byte);
         if !is_plain_name(&self.package) {

@@ -253,7 +253,7 @@ impl Parts {
     /// Checks that no part is missing, unpacks the image, and returns the folder of the kernel.
     fn finish(self, locked: &LockedKernel) -> Result<PathBuf, KernelError> {
         let unusable = |error| KernelError::content(format!("kernel {} {}", locked.series, locked.version), error);
-        for (name, bytes) in self.files().map_err(unusable)? {
+        for (name, bytes) in self.files(locked.has_modules()).map_err(unusable)? {
             let path = self.folder.join(name);
             fs::write(&path, bytes).map_err(CacheError::io("write", &path))?;
         }
@@ -261,12 +261,12 @@ impl Parts {
     }
 
     /// The files that are made from the parts.
-    fn files(&self) -> Result<[(&'static str, Vec<u8>); 3], ContentError> {
+    fn files(&self, with_modules: bool) -> Result<[(&'static str, Vec<u8>); 3], ContentError> {
         let image = self.image.as_ref().ok_or(ContentError::Missing("a vmlinuz"))?;
         for (found, part) in [
             (self.config, "a config"),
-            (self.built_in, "a modules.builtin"),
-            (!self.modules.files.is_empty(), "kernel modules"),
+            (self.built_in || !with_modules, "a modules.builtin"),
+            (!self.modules.files.is_empty() || !with_modules, "kernel modules"),
         ] {
             if !found {
                 return Err(ContentError::Missing(part));
