@@ -85,10 +85,16 @@ fn offered(offers: &[Offer], image: &Offer, flavour: &str) -> Option<OfferedKern
     Some(OfferedKernel { version, packages, has_modules: modules.is_some() })
 }
 
+/// Whether a package with this name is a kernel, or a part of one, of a series and a flavour.
+pub(super) fn is_kernel_package(package: &str, series: Series, flavour: &str) -> bool {
+    const PREFIXES: [&str; 4] = ["linux-image-", "linux-base-", "linux-binary-", "linux-modules-"];
+    PREFIXES.iter().filter_map(|prefix| abi(package, prefix, flavour)).any(|abi| series.contains(abi))
+}
+
 /// The part of a package's name that identifies the kernel's build, which has at least three numbers. Metapackages such as
 /// `linux-image-6.12-cloud-amd64`, which depend on the newest build of a series, have none. Nor has a package of a flavour
 /// that only ends in the wanted one, such as `cloud-amd64` in `amd64`.
-pub(super) fn abi<'a>(package: &'a str, prefix: &str, flavour: &str) -> Option<&'a str> {
+fn abi<'a>(package: &'a str, prefix: &str, flavour: &str) -> Option<&'a str> {
     let abi = package.strip_prefix(prefix)?.strip_suffix(flavour)?.strip_suffix('-')?;
     let mut numbers = abi.splitn(3, '.');
     let number = |part: Option<&str>| part.is_some_and(|part| part.starts_with(|digit: char| digit.is_ascii_digit()));

@@ -1,6 +1,7 @@
 //! Patterns that choose releases: `6.12.107`, `6.12.107-1`, `6.18.*`, `6.16..6.19`.
 
 use std::cmp::Ordering;
+use std::fmt;
 use std::str::FromStr;
 
 /// Chooses releases by their package versions.
@@ -36,6 +37,19 @@ impl ReleasePattern {
             Self::Range(from, to) => {
                 compare_prefix(&numbers, from) != Ordering::Less && compare_prefix(&numbers, to) != Ordering::Greater
             }
+        }
+    }
+}
+
+impl fmt::Display for ReleasePattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let dotted = |numbers: &[u32]| numbers.iter().map(u32::to_string).collect::<Vec<_>>().join(".");
+        match self {
+            Self::Release(numbers) => f.write_str(&dotted(numbers)),
+            Self::Package(version) => f.write_str(version),
+            Self::Under(prefix) if prefix.is_empty() => f.write_str("*"),
+            Self::Under(prefix) => write!(f, "{}.*", dotted(prefix)),
+            Self::Range(from, to) => write!(f, "{}..{}", dotted(from), dotted(to)),
         }
     }
 }
@@ -132,6 +146,7 @@ mod tests {
             let parsed: ReleasePattern = pattern.parse().unwrap();
             let found: Vec<&str> = VERSIONS.into_iter().filter(|version| parsed.matches(version)).collect();
             assert_eq!(found, chosen, "{pattern}");
+            assert_eq!(parsed.to_string().parse(), Ok(parsed), "{pattern}");
         }
     }
 
