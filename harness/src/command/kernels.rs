@@ -47,7 +47,7 @@ pub(crate) fn kernels(common: &Common, arguments: &KernelsArguments) -> Result<u
             let cache = Cache::locate().map_err(KernelError::from)?;
             for release in releases {
                 let outcome = if forget(release, &cache)? { "forgotten" } else { "was not remembered" };
-                println!("{} {outcome}", release.as_str());
+                println!("{release} {outcome}");
             }
         }
         KernelsCommand::Update { series } => {

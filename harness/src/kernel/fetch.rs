@@ -186,7 +186,7 @@ impl<'a> Thing<'a> {
     fn owner(self) -> String {
         match self {
             Self::Kernel(kernel) => format!("kernel {}", kernel.series),
-            Self::Release(reference, _) => format!("kernel {}", reference.as_str()),
+            Self::Release(reference, _) => format!("kernel {reference}"),
             Self::Qemu(_) => "QEMU".to_owned(),
         }
     }
@@ -194,7 +194,7 @@ impl<'a> Thing<'a> {
     fn name(self) -> String {
         match self {
             Self::Kernel(kernel) => kernel.series.to_string(),
-            Self::Release(reference, _) => reference.as_str().to_owned(),
+            Self::Release(reference, _) => reference.to_string(),
             Self::Qemu(_) => "qemu".to_owned(),
         }
     }

@@ -42,7 +42,7 @@ fn field<'a>(stanza: &'a str, name: &str) -> Option<&'a str> {
 pub(super) struct OfferedKernel {
     pub(super) version: String,
     pub(super) packages: Vec<PinnedPackage>,
-    /// Whether its modules are among the packages. The archive sometimes drops them earlier than the rest.
+    /// Whether its modules and its configuration are among the packages.
     pub(super) has_modules: bool,
 }
 
@@ -56,8 +56,8 @@ pub(super) fn newest_kernel(offers: &[Offer], series: Series, flavour: &str) -> 
 /// Finds the kernels of a flavour in a suite, the newest first.
 ///
 /// Up to 6.18, one package, `linux-image-ABI-FLAVOUR`, contains everything (in 6.18 it also depends on a `linux-base-…`,
-/// which is not needed). In later series it only depends on `linux-base-…`, `linux-binary-…` and `linux-modules-…`. A
-/// version is skipped if one of its parts other than the modules has left the archive.
+/// which is not needed). In later series it only depends on `linux-base-…`, `linux-binary-…` and `linux-modules-…`. The
+/// archive drops the first and the last earlier than the image in `linux-binary-…`, without which a version is skipped.
 pub(super) fn kernels(offers: &[Offer], flavour: &str) -> Vec<OfferedKernel> {
     let is_image = |offer: &&Offer| abi(&offer.pin.package, "linux-image-", flavour).is_some();
     let mut images: Vec<&Offer> = offers.iter().filter(is_image).collect();
@@ -74,15 +74,13 @@ fn offered(offers: &[Offer], image: &Offer, flavour: &str) -> Option<OfferedKern
     if part("linux-binary-").is_none() {
         return Some(OfferedKernel { version, packages: vec![image.pin.clone()], has_modules: true });
     }
-    let mut packages = Vec::new();
-    for prefix in ["linux-base-", "linux-binary-"] {
-        if let Some(found) = part(prefix) {
-            packages.push(found?.pin.clone());
-        }
-    }
-    let modules = part("linux-modules-").flatten();
-    packages.extend(modules.map(|offer| offer.pin.clone()));
-    Some(OfferedKernel { version, packages, has_modules: modules.is_some() })
+    let found = |prefix: &str| Some(part(prefix).flatten()?.pin.clone());
+    let binary = found("linux-binary-")?;
+    let (packages, has_modules) = match (found("linux-base-"), found("linux-modules-")) {
+        (Some(base), Some(modules)) => (vec![base, binary, modules], true),
+        _ => (vec![binary], false),
+    };
+    Some(OfferedKernel { version, packages, has_modules })
 }
 
 /// Whether a package with this name is a kernel, or a part of one, of a series and a flavour.
@@ -173,7 +171,7 @@ mod tests {
             let kernels = kernels(&offers, "cloud-amd64").into_iter();
             kernels.map(|kernel| (kernel.version, kernel.packages.len(), kernel.has_modules)).collect()
         };
-        assert_eq!(listed(&stanzas), [("7.2.5-1".to_owned(), 2, false), ("7.2.4-1".to_owned(), 3, true)]);
+        assert_eq!(listed(&stanzas), [("7.2.5-1".to_owned(), 1, false), ("7.2.4-1".to_owned(), 3, true)]);
         stanzas.pop();
         assert_eq!(listed(&stanzas), [("7.2.4-1".to_owned(), 3, true)]);
     }

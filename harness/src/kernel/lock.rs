@@ -51,7 +51,7 @@ pub(super) struct LockedKernel {
 }
 
 impl LockedKernel {
-    /// Whether its modules are among its packages: they are, unless the kernel has several and none is for modules.
+    /// Whether its modules and its configuration are among its packages: of some releases, the archive only has the image.
     pub(super) fn has_modules(&self) -> bool {
         let has = |prefix: &str| self.packages.iter().any(|pin| pin.package.starts_with(prefix));
         has("linux-modules-") || !has("linux-binary-")

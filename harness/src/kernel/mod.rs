@@ -1,4 +1,4 @@
-//! Pinned kernels and QEMU: pins, lock, download, unpacking. Only this folder knows about packages.
+//! Kernels and QEMU: pins, lock, releases in the archive, download, unpacking. Only this folder knows about packages.
 
 mod apt;
 mod cache;
@@ -44,6 +44,7 @@ pub use own::OwnError;
 pub use pins::Pins;
 pub use qemu::Qemu;
 pub use release_pattern::InvalidPattern;
+pub use releases::ReleaseRef;
 pub use series::Series;
 pub use store::Kernel;
 pub use update::{Change, PackageChange};
@@ -52,5 +53,5 @@ pub(crate) use cache::{CacheLock, write_best_effort};
 pub(crate) use fetch::fetch;
 pub(crate) use list::list;
 pub(crate) use release_pattern::ReleasePattern;
-pub(crate) use releases::{Available, ReleaseRef, available, fetch_releases, forget};
+pub(crate) use releases::{Available, available, fetch_releases, forget};
 pub(crate) use update::update;

@@ -4,6 +4,7 @@
 //! reference gives the same bytes until [`forget`].
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -41,7 +42,7 @@ pub(super) struct Release {
     pub(super) suite: String,
     pub(super) archive: Archive,
     pub(super) packages: Vec<PinnedPackage>,
-    /// Whether the archive still has its modules. A kernel without them can run the cases that need none.
+    /// Whether the archive still has its modules and its configuration. Without them, it can run the cases that need no module.
     pub(super) has_modules: bool,
 }
 
@@ -67,7 +68,13 @@ pub(crate) struct Available {
 
 /// The name of one release: a kernel's version (`6.12.107`, its newest build) or a package version (`6.12.107-1`).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct ReleaseRef(String);
+pub struct ReleaseRef(String);
+
+impl fmt::Display for ReleaseRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
 
 impl ReleaseRef {
     pub(crate) fn as_str(&self) -> &str {
@@ -255,7 +262,7 @@ fn check(reference: &ReleaseRef, path: &Path, file: Remembered) -> Result<Locked
 }
 
 fn damaged(reference: &ReleaseRef, path: &Path, problem: &str) -> KernelError {
-    let message = format!("{problem}; `rxpath kernels forget {}` removes this file", reference.as_str());
+    let message = format!("{problem}; `rxpath kernels forget {reference}` removes this file");
     yaml::at(path, 1, 1, message)
 }
 

@@ -147,7 +147,7 @@ impl Kernel {
         let manifest: Manifest = serde_json::from_slice(&fs::read(folder.join("kernel.json")).ok()?).ok()?;
         let vmlinux = folder.join("vmlinux");
         let complete = fs::metadata(&vmlinux).is_ok_and(|file| file.len() == manifest.vmlinux_size)
-            && folder.join("config").is_file();
+            && (folder.join("config").is_file() || !locked.has_modules());
         complete.then(|| Self {
             name: locked.series.into(),
             series: locked.series,
@@ -157,7 +157,7 @@ impl Kernel {
             digest,
             unlocked,
             boots: BootFile::Vmlinux,
-            config: Some(folder.join("config")),
+            config: Some(folder.join("config")).filter(|config| config.is_file()),
             modules: ModuleFiles::Stored,
             folder,
         })
@@ -264,7 +264,7 @@ impl Parts {
     fn files(&self, with_modules: bool) -> Result<[(&'static str, Vec<u8>); 3], ContentError> {
         let image = self.image.as_ref().ok_or(ContentError::Missing("a vmlinuz"))?;
         for (found, part) in [
-            (self.config, "a config"),
+            (self.config || !with_modules, "a config"),
             (self.built_in || !with_modules, "a modules.builtin"),
             (!self.modules.files.is_empty() || !with_modules, "kernel modules"),
         ] {
