@@ -44,23 +44,8 @@ pub enum KernelError {
     )]
     NotLocked { series: Series, pins: PathBuf, lock: PathBuf },
 
-    /// `kernels.yaml` wants something else than the lock has.
-    #[error(
-        "{}:{line}: {owner} is locked with {locked}, but {} wants {wanted}: run `rxpath kernels update{}`",
-        lock.display(), pins.display(), if name.is_empty() { String::new() } else { format!(" {name}") }
-    )]
-    Contradiction {
-        lock: PathBuf,
-        /// From 1.
-        line: usize,
-        /// `kernel 6.12` or `QEMU`.
-        owner: String,
-        locked: String,
-        pins: PathBuf,
-        wanted: String,
-        /// The argument of `kernels update` that solves it; empty for everything.
-        name: String,
-    },
+    #[error(transparent)]
+    Contradiction(Box<Contradiction>),
 
     #[error(
         "the archive has no kernel `{reference}` (cloud-amd64, in {suites}){}; `rxpath kernels available` lists all",
@@ -203,6 +188,25 @@ pub enum ContentError {
     Io(#[from] io::Error),
 }
 
+/// A lock that is not for its `kernels.yaml`.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{}:{line}: {owner} is locked with {locked}, but {} wants {wanted}: run `rxpath kernels update{}`",
+    lock.display(), pins.display(), if name.is_empty() { String::new() } else { format!(" {name}") }
+)]
+pub struct Contradiction {
+    pub(super) lock: PathBuf,
+    /// From 1.
+    pub(super) line: usize,
+    /// `kernel 6.12` or `QEMU`.
+    pub(super) owner: String,
+    pub(super) locked: String,
+    pub(super) pins: PathBuf,
+    pub(super) wanted: String,
+    /// The argument of `kernels update` that solves it; empty for everything.
+    pub(super) name: String,
+}
+
 /// A package whose content differs from its pin.
 #[derive(Debug, thiserror::Error)]
 #[error(
@@ -303,7 +307,7 @@ impl KernelError {
             | Self::NoFile { .. }
             | Self::UnknownSeries { .. }
             | Self::NotLocked { .. }
-            | Self::Contradiction { .. }
+            | Self::Contradiction(_)
             | Self::UnknownRelease { .. }
             | Self::Mismatch(_)
             | Self::LeftArchive(_)

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::digest::Sha256;
-use super::error::KernelError;
+use super::error::{Contradiction, KernelError};
 use super::index;
 use super::pins::{Pins, is_plain_name};
 use super::series::Series;
@@ -187,7 +187,7 @@ impl Lock {
             return contradiction(format!("suite {}", locked.suite), format!("suite {}", wanted.suite));
         }
         if !locked.packages.iter().any(|pin| pin.package == wanted.package && pin.version == locked.version) {
-            let found = format!("packages other than {} {}", wanted.package, locked.version);
+            let found = format!("no package {} {}", wanted.package, locked.version);
             return contradiction(found, format!("package {}", wanted.package));
         }
         if !wanted.series.contains(&locked.version) {
@@ -205,7 +205,8 @@ impl Lock {
         name: &str,
     ) -> KernelError {
         let (lock, pins) = (self.path.clone(), pins.path.clone());
-        KernelError::Contradiction { lock, line, owner, locked, pins, wanted, name: name.to_owned() }
+        let name = name.to_owned();
+        KernelError::Contradiction(Box::new(Contradiction { lock, line, owner, locked, pins, wanted, name }))
     }
 
     fn check(path: PathBuf, text: String, file: LockFile) -> Result<Self, KernelError> {

@@ -35,7 +35,7 @@ mod yaml;
 
 pub use cache::{Cache, CacheError};
 pub use digest::Sha256;
-pub use error::{ContentError, KernelError, LeftArchive, Mismatch};
+pub use error::{ContentError, Contradiction, KernelError, LeftArchive, Mismatch};
 pub use fetch::{FetchOptions, Fetched, Progress};
 pub use list::{Listed, ListedKernel, ListedQemu};
 pub use lock::Lock;
