@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::kernel::FetchOptions;
+use crate::kernel::{FetchOptions, ReleasePattern, ReleaseRef};
 use crate::suite::ProjectOptions;
 
 /// Boots pinned Linux kernels, traces their receive path and shows what changed between them.
@@ -68,7 +68,7 @@ pub(crate) enum Command {
     Review(ReviewArguments),
     /// Run a case on a kernel and export its recording for trace-cmd, Perfetto, flame graphs or Firefox.
     Export(ExportArguments),
-    /// List, fetch or update the pinned kernels; print the options that a kernel of your own needs.
+    /// List, fetch or update the pinned or the archive's kernels; print the options that a kernel of your own needs.
     Kernels(KernelsArguments),
     /// List, check or create cases.
     Cases(CasesArguments),
@@ -290,10 +290,20 @@ pub(crate) enum KernelsCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Fetch pinned kernels and QEMU into the cache.
+    /// List the kernels in Debian's archive.
+    Available {
+        /// A version (6.12.107), a series (6.18.*) or a range (6.16..6.19), both ends included.
+        #[arg(default_value = "*")]
+        pattern: ReleasePattern,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Fetch kernels and QEMU into the cache.
     Fetch {
-        /// The kernels, such as 6.12 [default: all].
-        series: Vec<String>,
+        /// Pinned kernels, such as 6.12, or releases in the archive, such as 6.12.107 [default: all pinned kernels].
+        #[arg(value_name = "KERNEL")]
+        kernels: Vec<String>,
         #[command(flatten)]
         packages: Packages,
     },
@@ -303,6 +313,12 @@ pub(crate) enum KernelsCommand {
     Update {
         /// The kernels, such as 6.12, or `qemu` [default: all].
         series: Vec<String>,
+    },
+    /// Forget which packages releases were resolved to: their next use looks them up again.
+    Forget {
+        /// The releases, such as 6.12.107.
+        #[arg(required = true, value_name = "RELEASE")]
+        releases: Vec<ReleaseRef>,
     },
 }
 

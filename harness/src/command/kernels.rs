@@ -1,11 +1,11 @@
-//! `rxpath kernels`: lists, fetches and updates the pinned kernels, and prints what one of your own needs.
+//! `rxpath kernels`: lists and fetches kernels, updates the pinned ones, and prints the options that one of your own needs.
 
 use super::arguments::{Common, KernelsArguments, KernelsCommand, Packages};
 use super::error::CommandError;
 use super::fetch;
 use crate::kernel::config;
-use crate::kernel::{Cache, KernelError, list, update};
-use crate::report::{FetchBars, listings};
+use crate::kernel::{Cache, KernelError, ReleaseRef, available, fetch_releases, forget, list, update};
+use crate::report::{FetchBars, listings, releases};
 use crate::suite::{Project, find_root};
 
 /// Lists, fetches, updates, or prints options.
@@ -20,10 +20,36 @@ pub(crate) fn kernels(common: &Common, arguments: &KernelsArguments) -> Result<u
                 print!("{}", listings::pinned(&listed));
             }
         }
-        KernelsCommand::Fetch { series, packages } => {
+        KernelsCommand::Available { pattern, json } => {
+            let cache = Cache::locate().map_err(KernelError::from)?;
+            let bars = FetchBars::new();
+            let found = available(pattern, &cache, &|progress| bars.show(progress))?;
+            bars.finish();
+            if *json {
+                println!("{}", serde_json::to_string_pretty(&found)?);
+            } else {
+                print!("{}", releases::available(pattern, &found));
+            }
+        }
+        KernelsCommand::Fetch { kernels, packages } => {
             let project = Project::open(&common.project(packages))?;
-            let series = project.pins.select(series)?;
-            print!("{}", listings::fetched(&fetch(&project, &series)?));
+            let (releases, names) = split(kernels);
+            let only_releases = names.is_empty() && !releases.is_empty();
+            let series = if only_releases { Vec::new() } else { project.pins.select(&names)? };
+            let mut fetched = fetch(&project, &series)?;
+            let bars = FetchBars::new();
+            let from = packages.from.as_deref();
+            let more = fetch_releases(&releases, &project.cache, from, &|progress| bars.show(progress))?;
+            bars.finish();
+            fetched.kernels.extend(more);
+            print!("{}", listings::fetched(&fetched));
+        }
+        KernelsCommand::Forget { releases } => {
+            let cache = Cache::locate().map_err(KernelError::from)?;
+            for release in releases {
+                let outcome = if forget(release, &cache)? { "forgotten" } else { "was not remembered" };
+                println!("{release} {outcome}");
+            }
         }
         KernelsCommand::Config => print!("{}", config::fragment()),
         KernelsCommand::Update { series } => {
@@ -36,4 +62,11 @@ pub(crate) fn kernels(common: &Common, arguments: &KernelsArguments) -> Result<u
         }
     }
     Ok(0)
+}
+
+/// Splits names into releases in the archive and others, which must be pinned.
+fn split(names: &[String]) -> (Vec<ReleaseRef>, Vec<&String>) {
+    let (releases, others): (Vec<&String>, Vec<&String>) =
+        names.iter().partition(|name| name.parse::<ReleaseRef>().is_ok());
+    (releases.into_iter().filter_map(|name| name.parse().ok()).collect(), others)
 }

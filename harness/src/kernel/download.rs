@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::apt::{self, Apt, Mirrors};
 use super::cache::{Cache, CacheError, CacheLock};
 use super::digest::Sha256;
-use super::error::{KernelError, LeftArchive, Mismatch, PinPlace};
+use super::error::{KernelError, LeftArchive, Mismatch, PinPlace, PinSource};
 use super::lock::{Archive, Lock, PinnedPackage};
 
 /// How often to check the progress of a download.
@@ -20,7 +20,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(100);
 pub(super) struct Group<'a> {
     /// For messages: `kernel 6.12`.
     pub(super) owner: &'a str,
-    /// The argument of `kernels update` that updates it: the series, or `qemu`.
+    /// The argument of `kernels update` that updates it (the series, or `qemu`), or of `kernels forget`.
     pub(super) name: &'a str,
     pub(super) suite: &'a str,
     pub(super) archive: Archive,
@@ -31,7 +31,8 @@ pub(super) struct Group<'a> {
 #[derive(Debug)]
 pub(super) struct Sources<'a> {
     cache: &'a Cache,
-    lock: &'a Lock,
+    /// `None` for releases, which no project pins.
+    lock: Option<&'a Lock>,
     folder: Option<Folder>,
     mirrors: OnceLock<Mirrors>,
 }
@@ -45,7 +46,7 @@ struct Folder {
 }
 
 impl<'a> Sources<'a> {
-    pub(super) fn new(cache: &'a Cache, lock: &'a Lock, folder: Option<&Path>) -> Result<Self, KernelError> {
+    pub(super) fn new(cache: &'a Cache, lock: Option<&'a Lock>, folder: Option<&Path>) -> Result<Self, KernelError> {
         let folder = folder.map(Folder::scan).transpose()?;
         Ok(Self { cache, lock, folder, mirrors: OnceLock::new() })
     }
@@ -129,9 +130,12 @@ impl<'a> Sources<'a> {
     }
 
     fn place(&self, group: Group<'_>, pin: &PinnedPackage) -> PinPlace {
+        let source = match self.lock {
+            None => PinSource::Release,
+            Some(lock) => lock.line_of(pin).map_or(PinSource::Index, |line| PinSource::Lock(lock.path.clone(), line)),
+        };
         PinPlace {
-            lock: self.lock.path.clone(),
-            line: self.lock.line_of(pin),
+            source,
             owner: group.owner.to_owned(),
             name: group.name.to_owned(),
             package: pin.package.clone(),
@@ -291,7 +295,7 @@ mod tests {
     }
 
     fn sources<'a>(cache: &'a Cache, lock: &'a Lock, folder: &Path) -> Sources<'a> {
-        Sources::new(cache, lock, Some(folder)).unwrap()
+        Sources::new(cache, Some(lock), Some(folder)).unwrap()
     }
 
     /// A lock whose QEMU is one package with the content `0123456789`.
@@ -372,10 +376,27 @@ mod tests {
     }
 
     #[test]
+    fn errors_about_releases_name_the_commands_for_them() {
+        let root = tempfile::tempdir().unwrap();
+        let cache = Cache::at(root.path()).unwrap();
+        let lock = lock_with_content();
+        let sources = Sources::new(&cache, None, None).unwrap();
+        let group = Group { owner: "kernel 6.1.192", name: "6.1.192", ..group(&lock) };
+        let pin = &lock.qemu.packages[0];
+        let gone = "E: Failed to fetch http://m.invalid/x  404  Not Found\n";
+        let left = sources.download_error(group, &[(pin, "http://m.invalid/x")], gone).to_string();
+        assert!(left.contains("kernels available") && !left.contains("update") && !left.contains("lock"), "{left}");
+        let file = root.path().join("x.deb");
+        fs::write(&file, "different").unwrap();
+        let differs = sources.verify(group, pin, &file, "x.deb").unwrap_err().to_string();
+        assert!(differs.contains("`rxpath kernels forget 6.1.192`") && !differs.contains("lock"), "{differs}");
+    }
+
+    #[test]
     fn a_missing_folder_is_reported() {
         let cache = Cache::at(Path::new("unused")).unwrap();
         let lock = lock_with_content();
-        let error = Sources::new(&cache, &lock, Some(Path::new("/nowhere/at/all"))).unwrap_err();
+        let error = Sources::new(&cache, Some(&lock), Some(Path::new("/nowhere/at/all"))).unwrap_err();
         assert!(error.is_request() && error.to_string().starts_with("--from is `/nowhere/at/all`"), "{error}");
     }
 }

@@ -67,6 +67,21 @@ pub enum KernelError {
     NotLocked { series: Series, pins: PathBuf, lock: PathBuf },
 
     #[error(transparent)]
+    Contradiction(Box<Contradiction>),
+
+    #[error(
+        "the archive has no kernel `{reference}` (cloud-amd64, in {suites}){}; `rxpath kernels available` lists all",
+        nearest_names(nearest)
+    )]
+    UnknownRelease {
+        reference: String,
+        /// The suites that were searched, separated by commas.
+        suites: String,
+        /// The closest versions below and above.
+        nearest: Vec<String>,
+    },
+
+    #[error(transparent)]
     Mismatch(Box<Mismatch>),
 
     #[error(transparent)]
@@ -195,11 +210,30 @@ pub enum ContentError {
     Io(#[from] io::Error),
 }
 
+/// A lock that is not for its `kernels.yaml`.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{}:{line}: {owner} is locked with {locked}, but {} wants {wanted}: run `rxpath kernels update{}`",
+    lock.display(), pins.display(), if name.is_empty() { String::new() } else { format!(" {name}") }
+)]
+pub struct Contradiction {
+    pub(super) lock: PathBuf,
+    /// From 1.
+    pub(super) line: usize,
+    /// `kernel 6.12` or `QEMU`.
+    pub(super) owner: String,
+    pub(super) locked: String,
+    pub(super) pins: PathBuf,
+    pub(super) wanted: String,
+    /// The argument of `kernels update` that solves it; empty for everything.
+    pub(super) name: String,
+}
+
 /// A package whose content differs from its pin.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "{pin} from {origin} differs from the lock: expected sha256 {expected} ({expected_size} bytes), \
-     found {found} ({found_size} bytes); restore the pin, or run `rxpath kernels update {}`", pin.name
+    "{pin} from {origin} differs from {}: expected sha256 {expected} ({expected_size} bytes), \
+     found {found} ({found_size} bytes); {}", pin.expected_by(), pin.after_mismatch()
 )]
 pub struct Mismatch {
     pub(super) pin: PinPlace,
@@ -215,8 +249,7 @@ pub struct Mismatch {
 #[derive(Debug, thiserror::Error)]
 #[error(
     "{pin}, pinned from {suite}, has left the archive: {origin} does not exist. \
-     `rxpath kernels update {}` pins the current version; `--from DIR` takes packages from a folder; \
-     `--unlocked` runs the newest of the series and says so in every report", pin.name
+     {}; `--from DIR` takes packages from a folder{}", pin.successor(), pin.way_on()
 )]
 pub struct LeftArchive {
     pub(super) pin: PinPlace,
@@ -224,25 +257,65 @@ pub struct LeftArchive {
     pub(super) origin: String,
 }
 
-/// A pin, and its place in the lock file.
+/// A pin, and where it comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct PinPlace {
-    pub(super) lock: PathBuf,
-    /// The line of the pin's sha256; `None` for a pin resolved just now.
-    pub(super) line: Option<usize>,
+    pub(super) source: PinSource,
     /// The kernel or QEMU that the package belongs to.
     pub(super) owner: String,
-    /// The argument of `kernels update` that updates it: the series, or `qemu`.
+    /// The argument of `kernels update` that updates it (the series, or `qemu`), or of `kernels forget`.
     pub(super) name: String,
     pub(super) package: String,
     pub(super) version: String,
 }
 
+/// Where a pin comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum PinSource {
+    /// A file and a line, from 1.
+    Lock(PathBuf, usize),
+    /// The archive's current index (`--unlocked`).
+    Index,
+    /// What the cache remembers of a release.
+    Release,
+}
+
+impl PinPlace {
+    fn expected_by(&self) -> &'static str {
+        match self.source {
+            PinSource::Release => "what the archive's index named",
+            _ => "the lock",
+        }
+    }
+
+    fn after_mismatch(&self) -> String {
+        match self.source {
+            PinSource::Release => format!("`rxpath kernels forget {}` has it looked up again", self.name),
+            _ => format!("restore the pin, or run `rxpath kernels update {}`", self.name),
+        }
+    }
+
+    fn successor(&self) -> String {
+        match self.source {
+            PinSource::Release => "`rxpath kernels available` lists what it has".to_owned(),
+            _ => format!("`rxpath kernels update {}` pins the current version", self.name),
+        }
+    }
+
+    fn way_on(&self) -> &'static str {
+        match self.source {
+            PinSource::Release => "",
+            _ => "; `--unlocked` runs the newest of the series and says so in every report",
+        }
+    }
+}
+
 impl fmt::Display for PinPlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.line {
-            Some(line) => write!(f, "{}:{line}: ", self.lock.display())?,
-            None => f.write_str("resolved just now: ")?,
+        match &self.source {
+            PinSource::Lock(file, line) => write!(f, "{}:{line}: ", file.display())?,
+            PinSource::Index => f.write_str("resolved just now: ")?,
+            PinSource::Release => {}
         }
         write!(f, "{} {} ({})", self.package, self.version, self.owner)
     }
@@ -258,6 +331,8 @@ impl KernelError {
             | Self::UnknownKernel { .. }
             | Self::MissingOptions { .. }
             | Self::NotLocked { .. }
+            | Self::Contradiction(_)
+            | Self::UnknownRelease { .. }
             | Self::Mismatch(_)
             | Self::LeftArchive(_)
             | Self::NothingFits { .. }

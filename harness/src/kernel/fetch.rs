@@ -1,7 +1,7 @@
 //! Makes kernels and QEMU ready, from the cache, a folder of packages, or the archive.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -13,6 +13,7 @@ use super::lock::{Lock, LockedKernel, LockedQemu};
 use super::pinning::Resolver;
 use super::pins::Pins;
 use super::qemu::Qemu;
+use super::releases::ReleaseRef;
 use super::series::Series;
 use super::store::Kernel;
 
@@ -79,7 +80,7 @@ pub(crate) fn fetch(
     progress: &(dyn Fn(Progress<'_>) + Sync),
 ) -> Result<Fetched, KernelError> {
     let wanted = Wanted::new(pins, lock, series, cache, options, progress)?;
-    let sources = Sources::new(cache, lock, options.from.as_deref())?;
+    let sources = Sources::new(cache, Some(lock), options.from.as_deref())?;
     let missing = wanted.missing(cache);
     if !missing.is_empty() {
         let work = Work { cache, sources: &sources, progress };
@@ -93,11 +94,7 @@ pub(crate) fn fetch(
     };
     match (opened, qemu) {
         (Some(kernels), Some(qemu)) => Ok(Fetched { kernels, qemu }),
-        _ => {
-            let gone =
-                std::io::Error::other("something that was stored just now is missing; is the cache being cleared?");
-            Err(CacheError::io("read", cache.root())(gone).into())
-        }
+        _ => Err(vanished(cache)),
     }
 }
 
@@ -130,7 +127,7 @@ impl Wanted {
         suites.extend(with_qemu.then_some(pins.qemu.suite.as_str()));
         progress(Progress::Resolving);
         let waiting = || progress(Progress::Waiting { name: "the package indexes" });
-        let resolver = Resolver::open(cache, pins, &suites, &waiting)?;
+        let resolver = Resolver::open(cache, &pins.flavour, &suites, &waiting)?;
         for kernel in wanted {
             kernels.push(resolver.kernel(kernel)?);
         }
@@ -140,19 +137,48 @@ impl Wanted {
     /// The things that are not in the cache, the largest first, so that a small one finishes last.
     fn missing(&self, cache: &Cache) -> Vec<Thing<'_>> {
         let kernels = self.kernels.iter().map(Thing::Kernel);
-        let mut missing: Vec<Thing<'_>> =
-            kernels.chain(self.qemu.iter().map(Thing::Qemu)).filter(|thing| !thing.is_stored(cache)).collect();
-        missing.sort_by_key(|thing| {
-            std::cmp::Reverse(thing.group("", "").packages.iter().map(|pin| pin.size).sum::<u64>())
-        });
-        missing
+        missing(kernels.chain(self.qemu.iter().map(Thing::Qemu)), cache)
     }
+}
+
+fn missing<'a>(things: impl Iterator<Item = Thing<'a>>, cache: &Cache) -> Vec<Thing<'a>> {
+    let mut missing: Vec<Thing<'_>> = things.filter(|thing| !thing.is_stored(cache)).collect();
+    missing
+        .sort_by_key(|thing| std::cmp::Reverse(thing.group("", "").packages.iter().map(|pin| pin.size).sum::<u64>()));
+    missing
+}
+
+/// Makes releases ready, each named as its reference. Without missing ones, it neither uses the network nor writes anything.
+pub(super) fn fetch_locked(
+    releases: &[(ReleaseRef, LockedKernel)],
+    cache: &Cache,
+    from: Option<&Path>,
+    progress: &(dyn Fn(Progress<'_>) + Sync),
+) -> Result<Vec<Kernel>, KernelError> {
+    let sources = Sources::new(cache, None, from)?;
+    let things = releases.iter().map(|(reference, locked)| Thing::Release(reference, locked));
+    let missing = missing(things, cache);
+    if !missing.is_empty() {
+        Work { cache, sources: &sources, progress }.make_all(missing)?;
+    }
+    let open = |(reference, locked): &(ReleaseRef, LockedKernel)| {
+        let kernel = Kernel::open(cache, locked, false)?;
+        Some(Kernel { name: reference.as_str().into(), ..kernel })
+    };
+    let opened: Option<Vec<Kernel>> = releases.iter().map(open).collect();
+    opened.ok_or_else(|| vanished(cache))
+}
+
+fn vanished(cache: &Cache) -> KernelError {
+    let gone = std::io::Error::other("something that was stored just now is missing; is the cache being cleared?");
+    CacheError::io("read", cache.root())(gone).into()
 }
 
 /// One thing to make ready.
 #[derive(Clone, Copy)]
 enum Thing<'a> {
     Kernel(&'a LockedKernel),
+    Release(&'a ReleaseRef, &'a LockedKernel),
     Qemu(&'a LockedQemu),
 }
 
@@ -160,6 +186,7 @@ impl<'a> Thing<'a> {
     fn owner(self) -> String {
         match self {
             Self::Kernel(kernel) => format!("kernel {}", kernel.series),
+            Self::Release(reference, _) => format!("kernel {reference}"),
             Self::Qemu(_) => "QEMU".to_owned(),
         }
     }
@@ -167,20 +194,21 @@ impl<'a> Thing<'a> {
     fn name(self) -> String {
         match self {
             Self::Kernel(kernel) => kernel.series.to_string(),
+            Self::Release(reference, _) => reference.to_string(),
             Self::Qemu(_) => "qemu".to_owned(),
         }
     }
 
     fn digest(self) -> Sha256 {
         match self {
-            Self::Kernel(kernel) => Kernel::digest_of(kernel),
+            Self::Kernel(kernel) | Self::Release(_, kernel) => Kernel::digest_of(kernel),
             Self::Qemu(qemu) => Qemu::digest_of(qemu),
         }
     }
 
     fn is_stored(self, cache: &Cache) -> bool {
         match self {
-            Self::Kernel(kernel) => Kernel::open(cache, kernel, false).is_some(),
+            Self::Kernel(kernel) | Self::Release(_, kernel) => Kernel::open(cache, kernel, false).is_some(),
             Self::Qemu(qemu) => Qemu::open(cache, qemu, false).is_some(),
         }
     }
@@ -188,6 +216,7 @@ impl<'a> Thing<'a> {
     fn group(self, owner: &'a str, name: &'a str) -> Group<'a> {
         match self {
             Self::Kernel(LockedKernel { suite, archive, packages, .. })
+            | Self::Release(_, LockedKernel { suite, archive, packages, .. })
             | Self::Qemu(LockedQemu { suite, archive, packages, .. }) => {
                 Group { owner, name, suite, archive: *archive, packages }
             }
@@ -241,7 +270,9 @@ impl Work<'_> {
         let files = self.sources.files(group, &held, staging.path(), &downloading)?;
         (self.progress)(Progress::Unpacking { name: &owner });
         match thing {
-            Thing::Kernel(kernel) => Kernel::make(self.cache, &held, staging.path(), kernel, &files)?,
+            Thing::Kernel(kernel) | Thing::Release(_, kernel) => {
+                Kernel::make(self.cache, &held, staging.path(), kernel, &files)?
+            }
             Thing::Qemu(qemu) => Qemu::make(self.cache, &held, staging.path(), qemu, &files)?,
         }
         // The packages are no longer needed and would double the size of the cache.

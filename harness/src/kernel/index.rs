@@ -37,42 +37,67 @@ fn field<'a>(stanza: &'a str, name: &str) -> Option<&'a str> {
     stanza.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':').map(str::trim))
 }
 
-/// Finds the packages of the newest kernel of a series in a suite, and their version.
-///
-/// Up to 6.18, one package, `linux-image-ABI-FLAVOUR`, contains everything (in 6.18 it also depends on a `linux-base-…`,
-/// which is not needed). In later series it only depends on `linux-base-…`, `linux-binary-…` and `linux-modules-…`. A
-/// version is skipped if one of its parts has left the archive.
-pub(super) fn newest_kernel(offers: &[Offer], series: Series, flavour: &str) -> Option<(String, Vec<PinnedPackage>)> {
-    let mut images: Vec<&Offer> = offers
-        .iter()
-        .filter(|offer| {
-            abi(&offer.pin.package, "linux-image-", flavour).is_some() && series.contains(&offer.pin.version)
-        })
-        .collect();
-    images.sort_by(|a, b| compare_versions(&b.pin.version, &a.pin.version));
-    images.into_iter().find_map(|image| Some((image.pin.version.clone(), parts(offers, image, flavour)?)))
+/// A kernel in a suite.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct OfferedKernel {
+    pub(super) version: String,
+    pub(super) packages: Vec<PinnedPackage>,
+    /// Whether its modules and its configuration are among the packages.
+    pub(super) has_modules: bool,
 }
 
-fn parts(offers: &[Offer], image: &Offer, flavour: &str) -> Option<Vec<PinnedPackage>> {
-    const SPLIT: [&str; 3] = ["linux-base-", "linux-binary-", "linux-modules-"];
-    let is_part = |name: &&String| SPLIT.iter().any(|prefix| abi(name, prefix, flavour).is_some());
-    let names: Vec<&String> = image.depends.iter().filter(is_part).collect();
-    if !names.iter().any(|name| name.starts_with("linux-binary-")) {
-        return Some(vec![image.pin.clone()]);
-    }
-    let find = |name: &&String| {
-        offers.iter().find(|offer| offer.pin.package == **name && offer.pin.version == image.pin.version)
+/// Finds the packages of the newest kernel of a series in a suite, and their version. Skips versions without modules.
+pub(super) fn newest_kernel(offers: &[Offer], series: Series, flavour: &str) -> Option<(String, Vec<PinnedPackage>)> {
+    let mut found = kernels(offers, flavour).into_iter();
+    let newest = found.find(|kernel| series.contains(&kernel.version) && kernel.has_modules)?;
+    Some((newest.version, newest.packages))
+}
+
+/// Finds the kernels of a flavour in a suite, the newest first.
+///
+/// Up to 6.18, one package, `linux-image-ABI-FLAVOUR`, contains everything (in 6.18 it also depends on a `linux-base-…`,
+/// which is not needed). In later series it only depends on `linux-base-…`, `linux-binary-…` and `linux-modules-…`. The
+/// archive drops the first and the last earlier than the image in `linux-binary-…`, without which a version is skipped.
+pub(super) fn kernels(offers: &[Offer], flavour: &str) -> Vec<OfferedKernel> {
+    let is_image = |offer: &&Offer| abi(&offer.pin.package, "linux-image-", flavour).is_some();
+    let mut images: Vec<&Offer> = offers.iter().filter(is_image).collect();
+    images.sort_by(|a, b| compare_versions(&b.pin.version, &a.pin.version));
+    images.into_iter().filter_map(|image| offered(offers, image, flavour)).collect()
+}
+
+fn offered(offers: &[Offer], image: &Offer, flavour: &str) -> Option<OfferedKernel> {
+    let version = image.pin.version.clone();
+    let part = |prefix: &str| {
+        let name = image.depends.iter().find(|name| abi(name, prefix, flavour).is_some())?;
+        Some(offers.iter().find(|offer| offer.pin.package == *name && offer.pin.version == version))
     };
-    names.iter().map(|name| find(name).map(|offer| offer.pin.clone())).collect()
+    if part("linux-binary-").is_none() {
+        return Some(OfferedKernel { version, packages: vec![image.pin.clone()], has_modules: true });
+    }
+    let found = |prefix: &str| Some(part(prefix).flatten()?.pin.clone());
+    let binary = found("linux-binary-")?;
+    let (packages, has_modules) = match (found("linux-base-"), found("linux-modules-")) {
+        (Some(base), Some(modules)) => (vec![base, binary, modules], true),
+        _ => (vec![binary], false),
+    };
+    Some(OfferedKernel { version, packages, has_modules })
+}
+
+/// Whether a package with this name is a kernel, or a part of one, of a series and a flavour.
+pub(super) fn is_kernel_package(package: &str, series: Series, flavour: &str) -> bool {
+    const PREFIXES: [&str; 4] = ["linux-image-", "linux-base-", "linux-binary-", "linux-modules-"];
+    PREFIXES.iter().filter_map(|prefix| abi(package, prefix, flavour)).any(|abi| series.contains(abi))
 }
 
 /// The part of a package's name that identifies the kernel's build, which has at least three numbers. Metapackages such as
-/// `linux-image-6.12-cloud-amd64`, which depend on the newest build of a series, have none.
+/// `linux-image-6.12-cloud-amd64`, which depend on the newest build of a series, have none. Nor has a package of a flavour
+/// that only ends in the wanted one, such as `cloud-amd64` in `amd64`.
 fn abi<'a>(package: &'a str, prefix: &str, flavour: &str) -> Option<&'a str> {
     let abi = package.strip_prefix(prefix)?.strip_suffix(flavour)?.strip_suffix('-')?;
     let mut numbers = abi.splitn(3, '.');
     let number = |part: Option<&str>| part.is_some_and(|part| part.starts_with(|digit: char| digit.is_ascii_digit()));
-    (number(numbers.next()) && number(numbers.next()) && number(numbers.next())).then_some(abi)
+    let numbered = number(numbers.next()) && number(numbers.next()) && number(numbers.next());
+    (numbered && abi.split('-').all(|part| number(Some(part)))).then_some(abi)
 }
 
 #[cfg(test)]
@@ -106,6 +131,12 @@ mod tests {
         let expected = ("6.12.10-1".to_owned(), vec!["linux-image-6.12.10+deb13-cloud-amd64".to_owned()]);
         assert_eq!(newest(&stanzas, "6.12"), Some(expected));
         assert_eq!(newest(&stanzas, "6.13"), None);
+        assert_eq!(abi("linux-image-6.12.11+deb13-amd64", "linux-image-", "amd64"), Some("6.12.11+deb13"));
+        assert_eq!(abi("linux-image-6.12.11+deb13-cloud-amd64", "linux-image-", "amd64"), None);
+        assert_eq!(
+            abi("linux-image-6.1.0-0.deb11.41-cloud-amd64", "linux-image-", "cloud-amd64"),
+            Some("6.1.0-0.deb11.41")
+        );
     }
 
     #[test]
@@ -135,6 +166,14 @@ mod tests {
         assert_eq!(newest(&stanzas, "7.2"), Some(("7.2.5-1".to_owned(), parts("7.2.5"))));
         stanzas.pop();
         assert_eq!(newest(&stanzas, "7.2"), Some(("7.2.4-1".to_owned(), parts("7.2.4"))));
+        let listed = |stanzas: &[String]| -> Vec<(String, usize, bool)> {
+            let offers = offers(&stanzas.join("\n"), &|name| name.starts_with("linux-"));
+            let kernels = kernels(&offers, "cloud-amd64").into_iter();
+            kernels.map(|kernel| (kernel.version, kernel.packages.len(), kernel.has_modules)).collect()
+        };
+        assert_eq!(listed(&stanzas), [("7.2.5-1".to_owned(), 1, false), ("7.2.4-1".to_owned(), 3, true)]);
+        stanzas.pop();
+        assert_eq!(listed(&stanzas), [("7.2.4-1".to_owned(), 3, true)]);
     }
 
     #[test]

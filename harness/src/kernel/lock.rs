@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::digest::Sha256;
-use super::error::KernelError;
+use super::error::{Contradiction, KernelError};
+use super::index;
 use super::pins::{Pins, is_plain_name};
 use super::series::Series;
 use super::yaml;
@@ -47,6 +48,14 @@ pub(super) struct LockedKernel {
     pub(super) suite: String,
     pub(super) archive: Archive,
     pub(super) packages: Vec<PinnedPackage>,
+}
+
+impl LockedKernel {
+    /// Whether its modules and its configuration are among its packages: of some releases, the archive only has the image.
+    pub(super) fn has_modules(&self) -> bool {
+        let has = |prefix: &str| self.packages.iter().any(|pin| pin.package.starts_with(prefix));
+        has("linux-modules-") || !has("linux-binary-")
+    }
 }
 
 /// QEMU's package and all its dependencies, down to the C library.
@@ -139,6 +148,67 @@ impl Lock {
         })
     }
 
+    /// Checks that this lock is for these pins, so that nothing but what `kernels.yaml` names ever runs.
+    ///
+    /// # Errors
+    ///
+    /// When the two name different series, suites, flavours or packages of QEMU; the error names the command that solves it.
+    pub(crate) fn check_pins(&self, pins: &Pins) -> Result<(), KernelError> {
+        for kernel in &self.kernels {
+            let name = kernel.series.to_string();
+            let contradiction = |locked: String, wanted: String, argument: &str| {
+                let line = kernel.packages.first().and_then(|pin| self.line_of(pin)).unwrap_or(1);
+                Err(self.contradiction(pins, line, format!("kernel {name}"), (locked, wanted), argument))
+            };
+            let Some(wanted) = pins.kernel(kernel.series) else {
+                return contradiction(format!("version {}", kernel.version), "no kernel of this series".to_owned(), "");
+            };
+            if kernel.suite != wanted.suite {
+                return contradiction(format!("suite {}", kernel.suite), format!("suite {}", wanted.suite), &name);
+            }
+            let fits = |pin: &PinnedPackage| {
+                index::is_kernel_package(&pin.package, kernel.series, &pins.flavour) && pin.version == kernel.version
+            };
+            if let Some(pin) = kernel.packages.iter().find(|pin| !fits(pin)) {
+                let locked = format!("package {} {}", pin.package, pin.version);
+                let wanted = format!("flavour {} of version {}", pins.flavour, kernel.version);
+                return contradiction(locked, wanted, "");
+            }
+        }
+        for wanted in &pins.kernels {
+            self.kernel(pins, wanted.series)?;
+        }
+        let (locked, wanted) = (&self.qemu, &pins.qemu);
+        let contradiction = |found: String, expected: String| {
+            let line = yaml::place_of(&self.text, "qemu:", 0).map_or(1, |(line, _)| line);
+            Err(self.contradiction(pins, line, "QEMU".to_owned(), (found, expected), "qemu"))
+        };
+        if locked.suite != wanted.suite {
+            return contradiction(format!("suite {}", locked.suite), format!("suite {}", wanted.suite));
+        }
+        if !locked.packages.iter().any(|pin| pin.package == wanted.package && pin.version == locked.version) {
+            let found = format!("no package {} {}", wanted.package, locked.version);
+            return contradiction(found, format!("package {}", wanted.package));
+        }
+        if !wanted.series.contains(&locked.version) {
+            return contradiction(format!("version {}", locked.version), format!("series {}", wanted.series));
+        }
+        Ok(())
+    }
+
+    fn contradiction(
+        &self,
+        pins: &Pins,
+        line: usize,
+        owner: String,
+        (locked, wanted): (String, String),
+        name: &str,
+    ) -> KernelError {
+        let (lock, pins) = (self.path.clone(), pins.path.clone());
+        let name = name.to_owned();
+        KernelError::Contradiction(Box::new(Contradiction { lock, line, owner, locked, pins, wanted, name }))
+    }
+
     fn check(path: PathBuf, text: String, file: LockFile) -> Result<Self, KernelError> {
         let LockFile { format, kernels, qemu } = file;
         let lock = Self { path, kernels, qemu, text };
@@ -204,7 +274,7 @@ fn to_text(kernels: Vec<LockedKernel>, qemu: LockedQemu) -> String {
 
 impl PinnedPackage {
     /// Checks the fields, which become addresses, file names and arguments, and returns what is wrong with them.
-    fn problem(&self) -> Option<String> {
+    pub(super) fn problem(&self) -> Option<String> {
         let version_byte = |byte: u8| byte.is_ascii_alphanumeric() || b".+-~:".contains(&byte);
         let path_byte = |byte: u8| byte.is_ascii_alphanumeric() || b".+-~_/%:".contains(&byte);
         if !is_plain_name(&self.package) {
@@ -289,8 +359,49 @@ qemu:
     }
 
     #[test]
+    fn a_lock_that_contradicts_the_pins_is_refused_with_the_command_that_solves_it() {
+        let pins = |from: &str, to: &str| {
+            let text = "flavour: cloud-amd64\nkernels:\n  - series: \"6.1\"\n    suite: bookworm-security\n\
+                        qemu:\n  package: qemu-system-x86\n  series: \"10.0\"\n  suite: trixie\n";
+            assert!(text.contains(from), "the test's own text: {from}");
+            crate::kernel::pins::tests::pins(&text.replace(from, to)).unwrap()
+        };
+        let good = lock(GOOD).unwrap();
+        good.check_pins(&pins("flavour", "flavour")).unwrap();
+        for (from, to, command, found) in [
+            ("cloud-amd64", "amd64", "update`", "package linux-image-6.1.0-56-cloud-amd64 6.1.192-2"),
+            ("cloud-amd64", "rt-amd64", "update`", "flavour rt-amd64"),
+            ("suite: bookworm-security", "suite: bookworm", "update 6.1`", "suite bookworm-security"),
+            ("- series: \"6.1\"", "- series: \"6.12\"", "update`", "no kernel of this series"),
+            ("suite: trixie", "suite: forky", "update qemu`", "suite trixie"),
+            ("qemu-system-x86", "qemu-system-arm", "update qemu`", "package qemu-system-arm"),
+            ("series: \"10.0\"", "series: \"10.1\"", "update qemu`", "series 10.1"),
+        ] {
+            let error = good.check_pins(&pins(from, to)).unwrap_err();
+            assert!(error.is_request());
+            let message = error.to_string();
+            assert!(message.starts_with("lock.yaml:"), "{message}");
+            assert!(message.ends_with(&format!("run `rxpath kernels {command}")), "{message}");
+            assert!(message.contains(found), "{message}");
+        }
+        let more = pins("qemu:", "  - series: \"6.12\"\n    suite: trixie\nqemu:");
+        assert!(good.check_pins(&more).unwrap_err().to_string().ends_with("run `rxpath kernels update 6.12`"));
+        for (from, to) in [
+            ("linux-image-6.1.0-56-cloud-amd64\n", "linux-image-6.12.9-cloud-amd64\n"),
+            ("package: linux-image-6.1.0-56-cloud-amd64\n", "package: hello\n"),
+            ("        version: 6.1.192-2", "        version: 6.1.191-1"),
+        ] {
+            let odd = lock(&GOOD.replacen(from, to, 1)).unwrap();
+            let message = odd.check_pins(&pins("flavour", "flavour")).unwrap_err().to_string();
+            assert!(message.contains("is locked with package"), "{message}");
+        }
+    }
+
+    #[test]
     fn the_lock_of_this_project_is_as_update_writes_it() {
-        let lock = Lock::load(Path::new(env!("CARGO_MANIFEST_DIR"))).unwrap();
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let lock = Lock::load(root).unwrap();
+        lock.check_pins(&Pins::load(root).unwrap()).unwrap();
         assert_eq!(to_text(lock.kernels, lock.qemu), lock.text);
     }
 

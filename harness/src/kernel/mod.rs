@@ -1,4 +1,4 @@
-//! Pinned kernels and QEMU: pins, lock, download, unpacking. Only this folder knows about packages.
+//! Kernels and QEMU: pins, lock, releases in the archive, download, unpacking. Only this folder knows about packages.
 
 mod apt;
 mod cache;
@@ -21,6 +21,8 @@ mod pinning;
 mod pins;
 mod qemu;
 mod reference;
+mod release_pattern;
+mod releases;
 mod series;
 mod store;
 mod strip;
@@ -33,7 +35,7 @@ mod yaml;
 pub use cache::{Cache, CacheError};
 pub use config::MissingOptions;
 pub use digest::Sha256;
-pub use error::{ContentError, KernelError, LeftArchive, Mismatch};
+pub use error::{ContentError, Contradiction, KernelError, LeftArchive, Mismatch};
 pub use fetch::{FetchOptions, Fetched, Progress};
 pub use list::{Listed, ListedKernel, ListedQemu};
 pub use lock::Lock;
@@ -42,6 +44,8 @@ pub use own::OwnError;
 pub use pins::Pins;
 pub use qemu::Qemu;
 pub use reference::KernelRef;
+pub use release_pattern::InvalidPattern;
+pub use releases::ReleaseRef;
 pub use series::Series;
 pub use store::Kernel;
 pub use update::{Change, PackageChange};
@@ -49,4 +53,6 @@ pub use update::{Change, PackageChange};
 pub(crate) use cache::{CacheLock, write_best_effort};
 pub(crate) use fetch::fetch;
 pub(crate) use list::list;
+pub(crate) use release_pattern::ReleasePattern;
+pub(crate) use releases::{Available, available, fetch_releases, forget};
 pub(crate) use update::update;

@@ -7,9 +7,9 @@ use std::path::Path;
 use super::apt::{Apt, Mirrors};
 use super::cache::{Cache, CacheError, CacheLock};
 use super::error::KernelError;
-use super::index::{self, Offer};
+use super::index::{self, Offer, OfferedKernel};
 use super::lock::{Archive, LockedKernel, LockedQemu, PinnedPackage};
-use super::pins::{Pins, WantedKernel, WantedQemu};
+use super::pins::{WantedKernel, WantedQemu};
 
 /// The archive's current indexes.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ impl Resolver {
     /// Fetches the indexes of the given suites. Calls `waiting` before it waits for another process.
     pub(super) fn open(
         cache: &Cache,
-        pins: &Pins,
+        flavour: &str,
         suites: &BTreeSet<&str>,
         waiting: &dyn Fn(),
     ) -> Result<Self, KernelError> {
@@ -51,12 +51,12 @@ impl Resolver {
             // cat-file unpacks every compression that apt knows.
             indexes.insert(suite.to_owned(), apt.read("apt-helper", &["cat-file", file])?);
         }
-        Ok(Self { apt, indexes, flavour: pins.flavour.clone(), _held: held })
+        Ok(Self { apt, indexes, flavour: flavour.to_owned(), _held: held })
     }
 
     /// Finds the newest kernel of a wanted series.
     pub(super) fn kernel(&self, wanted: &WantedKernel) -> Result<LockedKernel, KernelError> {
-        let offers = self.offers(&wanted.suite, &|name| name.starts_with("linux-"));
+        let offers = self.kernel_offers(&wanted.suite);
         let found = index::newest_kernel(&offers, wanted.series, &self.flavour);
         let (version, packages) = found.ok_or_else(|| KernelError::NothingFits {
             suite: wanted.suite.clone(),
@@ -65,6 +65,15 @@ impl Resolver {
         })?;
         let archive = Archive::of_suite(&wanted.suite);
         Ok(LockedKernel { series: wanted.series, version, suite: wanted.suite.clone(), archive, packages })
+    }
+
+    /// Lists the kernels in a suite, the newest first.
+    pub(super) fn kernels(&self, suite: &str) -> Vec<OfferedKernel> {
+        index::kernels(&self.kernel_offers(suite), &self.flavour)
+    }
+
+    fn kernel_offers(&self, suite: &str) -> Vec<Offer> {
+        self.offers(suite, &|name| name.starts_with("linux-"))
     }
 
     /// Finds the wanted QEMU with all its dependencies: what apt would install on an empty machine.

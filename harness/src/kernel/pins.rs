@@ -181,7 +181,7 @@ pub(super) fn is_plain_name(text: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
     const GOOD: &str = "\
@@ -198,7 +198,7 @@ qemu:
   suite: trixie
 ";
 
-    fn pins(text: &str) -> Result<Pins, KernelError> {
+    pub(crate) fn pins(text: &str) -> Result<Pins, KernelError> {
         let path = PathBuf::from("kernels.yaml");
         let file = yaml::parse(&path, text)?;
         Pins::check(path, text, file)

@@ -19,6 +19,15 @@ impl Series {
         Self { major, minor }
     }
 
+    /// The series of a release or version such as `6.12.0-rc1+`.
+    pub(super) fn of_version(version: &str) -> Option<Self> {
+        let mut numbers = version.splitn(3, '.').map(|part| {
+            let digits = part.find(|c: char| !c.is_ascii_digit()).unwrap_or(part.len());
+            part[..digits].parse().ok()
+        });
+        Some(Self::new(numbers.next()??, numbers.next()??))
+    }
+
     /// Whether a package version such as `6.12.117-1` or `1:10.0.13+ds-0` belongs to this series.
     pub(super) fn contains(self, version: &str) -> bool {
         let upstream = version.split_once(':').map_or(version, |(_epoch, rest)| rest);

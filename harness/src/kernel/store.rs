@@ -164,7 +164,7 @@ impl Kernel {
         let manifest: Manifest = serde_json::from_slice(&fs::read(folder.join("kernel.json")).ok()?).ok()?;
         let vmlinux = folder.join("vmlinux");
         let complete = fs::metadata(&vmlinux).is_ok_and(|file| file.len() == manifest.vmlinux_size)
-            && folder.join("config").is_file();
+            && (folder.join("config").is_file() || !locked.has_modules());
         complete.then(|| Self {
             name: locked.series.into(),
             series: locked.series,
@@ -174,7 +174,7 @@ impl Kernel {
             digest,
             unlocked,
             boots: BootFile::Vmlinux,
-            config: Some(folder.join("config")),
+            config: Some(folder.join("config")).filter(|config| config.is_file()),
             modules: ModuleFiles::Stored,
             folder,
         })
@@ -270,7 +270,7 @@ impl Parts {
     /// Checks that no part is missing, unpacks the image, and returns the folder of the kernel.
     fn finish(self, locked: &LockedKernel) -> Result<PathBuf, KernelError> {
         let unusable = |error| KernelError::content(format!("kernel {} {}", locked.series, locked.version), error);
-        for (name, bytes) in self.files().map_err(unusable)? {
+        for (name, bytes) in self.files(locked.has_modules()).map_err(unusable)? {
             let path = self.folder.join(name);
             fs::write(&path, bytes).map_err(CacheError::io("write", &path))?;
         }
@@ -278,12 +278,12 @@ impl Parts {
     }
 
     /// The files that are made from the parts.
-    fn files(&self) -> Result<[(&'static str, Vec<u8>); 3], ContentError> {
+    fn files(&self, with_modules: bool) -> Result<[(&'static str, Vec<u8>); 3], ContentError> {
         let image = self.image.as_ref().ok_or(ContentError::Missing("a vmlinuz"))?;
         for (found, part) in [
-            (self.config, "a config"),
-            (self.built_in, "a modules.builtin"),
-            (!self.modules.files.is_empty(), "kernel modules"),
+            (self.config || !with_modules, "a config"),
+            (self.built_in || !with_modules, "a modules.builtin"),
+            (!self.modules.files.is_empty() || !with_modules, "kernel modules"),
         ] {
             if !found {
                 return Err(ContentError::Missing(part));

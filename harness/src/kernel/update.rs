@@ -66,7 +66,7 @@ pub(crate) fn update(
     suites.extend(update_qemu.then_some(pins.qemu.suite.as_str()));
     let waiting = || progress(Progress::Waiting { name: "the package indexes" });
     progress(Progress::Resolving);
-    let resolver = Resolver::open(cache, &pins, &suites, &waiting)?;
+    let resolver = Resolver::open(cache, &pins.flavour, &suites, &waiting)?;
 
     let mut kernels: Vec<LockedKernel> = Vec::new();
     for wanted in &pins.kernels {

@@ -39,7 +39,7 @@ pub(crate) fn fetched(fetched: &Fetched) -> String {
     let mut out = String::new();
     for kernel in &fetched.kernels {
         let unlocked = if kernel.unlocked { " (not the locked version)" } else { "" };
-        let _ = writeln!(out, "{:<8} {}{unlocked}", kernel.series, kernel.version);
+        let _ = writeln!(out, "{:<8} {}{unlocked}", kernel.name(), kernel.version);
     }
     let _ = writeln!(out, "QEMU     {}", fetched.qemu.version);
     out

@@ -16,6 +16,7 @@ pub(crate) mod listings;
 pub mod markdown;
 mod overview;
 mod progress_bars;
+pub(crate) mod releases;
 pub(crate) mod review_text;
 mod screen;
 mod styled;

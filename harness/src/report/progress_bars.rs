@@ -23,7 +23,7 @@ impl FetchBars {
 
     pub(crate) fn show(&self, progress: Progress<'_>) {
         match progress {
-            Progress::Resolving => self.say("archive", "finding the newest versions"),
+            Progress::Resolving => self.say("archive", "reading the package indexes"),
             Progress::Waiting { name } => self.say(name, "waiting for a different rxpath that is fetching it"),
             Progress::Downloading { name, done, total } => {
                 let bar = self.bar(name);

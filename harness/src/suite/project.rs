@@ -60,6 +60,9 @@ impl Project {
         let Root { folder: root, is_catalogue } = find_root(options.root.as_deref())?;
         let pins = Pins::load(&root)?;
         let lock = Lock::load(&root)?;
+        if !options.fetch.unlocked {
+            lock.check_pins(&pins)?;
+        }
         let cache = Cache::locate().map_err(KernelError::from)?;
         Ok(Self { pins, lock, cache, root, is_catalogue, fetch: options.fetch.clone() })
     }

@@ -73,7 +73,7 @@ fn open_place(place: &Place, cache: &Cache) -> Result<Kernel, KernelError> {
         None => store(&image, &place.image, digest, &folder, cache)?,
     };
     let release = manifest.release;
-    let series = series_of(&release).ok_or_else(|| OwnError::NoRelease { image: place.image.clone() })?;
+    let series = Series::of_version(&release).ok_or_else(|| OwnError::NoRelease { image: place.image.clone() })?;
     let modules = module_files::find(&place.modules, &place.image, &release)?;
     let config = Some(folder.join("config")).filter(|embedded| embedded.is_file()).or_else(|| place.config.clone());
     Ok(Kernel {
@@ -141,15 +141,6 @@ fn store(image: &OwnImage, path: &Path, digest: Sha256, folder: &Path, cache: &C
     write("kernel.json", &serde_json::to_vec(&manifest).unwrap_or_default())?;
     held.publish(&staged, folder)?;
     Ok(manifest)
-}
-
-/// The series of a release such as `6.12.0-rc1+`.
-fn series_of(release: &str) -> Option<Series> {
-    let mut numbers = release.splitn(3, '.').map(|part| {
-        let digits = part.find(|c: char| !c.is_ascii_digit()).unwrap_or(part.len());
-        part[..digits].parse().ok()
-    });
-    Some(Series::new(numbers.next()??, numbers.next()??))
 }
 
 #[cfg(test)]

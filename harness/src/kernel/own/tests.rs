@@ -300,7 +300,7 @@ fn series_come_from_any_release() {
         ("next", None),
         ("6", None),
     ] {
-        assert_eq!(series_of(release), series.map(|(major, minor)| Series::new(major, minor)), "{release}");
+        assert_eq!(Series::of_version(release), series.map(|(major, minor)| Series::new(major, minor)), "{release}");
     }
 }
 
