@@ -301,7 +301,7 @@ pub(crate) enum KernelsCommand {
     },
     /// Fetch kernels and QEMU into the cache.
     Fetch {
-        /// Pinned kernels, such as 6.12, or releases in the archive, such as 6.12.107 [default: all pinned kernels].
+        /// Pinned kernels, such as 6.12, or releases in the archive (6.12.107, 6.18.*, 6.16..6.19) [default: all pinned kernels].
         #[arg(value_name = "KERNEL")]
         kernels: Vec<String>,
         #[command(flatten)]

@@ -4,7 +4,7 @@ use super::arguments::{Common, KernelsArguments, KernelsCommand, Packages};
 use super::error::CommandError;
 use super::fetch;
 use crate::kernel::config;
-use crate::kernel::{Cache, KernelError, ReleaseRef, available, fetch_releases, forget, list, update};
+use crate::kernel::{Cache, KernelError, ReleaseRef, available, expand, fetch_releases, forget, list, update};
 use crate::report::{FetchBars, listings, releases};
 use crate::suite::{Project, find_root};
 
@@ -33,11 +33,21 @@ pub(crate) fn kernels(common: &Common, arguments: &KernelsArguments) -> Result<u
         }
         KernelsCommand::Fetch { kernels, packages } => {
             let project = Project::open(&common.project(packages))?;
-            let (releases, names) = split(kernels);
+            let bars = FetchBars::new();
+            let mut releases: Vec<ReleaseRef> = Vec::new();
+            let mut names = Vec::new();
+            for name in kernels {
+                match (name.parse(), name.parse()) {
+                    (Ok(release), _) => releases.push(release),
+                    (_, Ok(pattern)) if name.contains('*') || name.contains("..") => {
+                        releases.extend(expand(&pattern, &project.cache, &|progress| bars.show(progress))?);
+                    }
+                    _ => names.push(name),
+                }
+            }
             let only_releases = names.is_empty() && !releases.is_empty();
             let series = if only_releases { Vec::new() } else { project.pins.select(&names)? };
             let mut fetched = fetch(&project, &series)?;
-            let bars = FetchBars::new();
             let from = packages.from.as_deref();
             let more = fetch_releases(&releases, &project.cache, from, &|progress| bars.show(progress))?;
             bars.finish();
@@ -62,11 +72,4 @@ pub(crate) fn kernels(common: &Common, arguments: &KernelsArguments) -> Result<u
         }
     }
     Ok(0)
-}
-
-/// Splits names into releases in the archive and others, which must be pinned.
-fn split(names: &[String]) -> (Vec<ReleaseRef>, Vec<&String>) {
-    let (releases, others): (Vec<&String>, Vec<&String>) =
-        names.iter().partition(|name| name.parse::<ReleaseRef>().is_ok());
-    (releases.into_iter().filter_map(|name| name.parse().ok()).collect(), others)
 }

@@ -54,5 +54,5 @@ pub(crate) use cache::{CacheLock, write_best_effort};
 pub(crate) use fetch::fetch;
 pub(crate) use list::list;
 pub(crate) use release_pattern::ReleasePattern;
-pub(crate) use releases::{Available, available, fetch_releases, forget};
+pub(crate) use releases::{Available, available, expand, fetch_releases, forget};
 pub(crate) use update::update;

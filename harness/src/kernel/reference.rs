@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use super::releases::ReleaseRef;
 use super::series::Series;
 
 /// A kernel, as the command line names it.
@@ -11,13 +12,17 @@ use super::series::Series;
 pub enum KernelRef {
     /// A series of kernels.yaml, such as `6.12`.
     Pinned(Series),
+    /// A release in the archive, such as `6.12.107`.
+    Release(ReleaseRef),
     /// A build tree, an image, a folder with boot/ and lib/modules/, or a Debian package.
     Path(PathBuf),
 }
 
-/// A text that names neither a series nor a path.
+/// A text that names no series, release or path.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unknown kernel `{0}`: expected a series such as 6.12, or a path, and there is no such file or folder")]
+#[error(
+    "unknown kernel `{0}`: expected a series such as 6.12, a release such as 6.12.107, or a path, and there is no such file or folder"
+)]
 pub struct UnknownReference(pub(super) String);
 
 impl FromStr for KernelRef {
@@ -28,7 +33,7 @@ impl FromStr for KernelRef {
         match text.parse() {
             Ok(series) => Ok(Self::Pinned(series)),
             Err(_) if is_path(text) => Ok(Self::Path(PathBuf::from(text))),
-            Err(_) => Err(UnknownReference(text.to_owned())),
+            Err(_) => text.parse().map(Self::Release).map_err(|_| UnknownReference(text.to_owned())),
         }
     }
 }
@@ -43,6 +48,7 @@ impl fmt::Display for KernelRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Pinned(series) => series.fmt(f),
+            Self::Release(release) => release.fmt(f),
             Self::Path(path) => path.display().fmt(f),
         }
     }

@@ -125,6 +125,28 @@ pub(crate) fn available(
     Ok(listed.collect())
 }
 
+/// The releases in the archive that match a pattern, by version: each kernel's version once, as its newest build.
+///
+/// # Errors
+///
+/// When the archive cannot be reached or has no match.
+pub(crate) fn expand(
+    pattern: &ReleasePattern,
+    cache: &Cache,
+    progress: &(dyn Fn(Progress<'_>) + Sync),
+) -> Result<Vec<ReleaseRef>, KernelError> {
+    let found = references(pattern, &all(cache, progress)?);
+    if found.is_empty() { Err(unknown(&pattern.to_string(), Vec::new())) } else { Ok(found) }
+}
+
+fn references(pattern: &ReleasePattern, releases: &[Release]) -> Vec<ReleaseRef> {
+    let matching = releases.iter().map(|release| release.version.as_str()).filter(|version| pattern.matches(version));
+    let upstream = |version: &str| version.split('-').next().unwrap_or(version).to_owned();
+    let mut references: Vec<ReleaseRef> = matching.map(|version| ReleaseRef(upstream(version))).collect();
+    references.dedup();
+    references
+}
+
 /// Makes releases ready to boot, in the order given. Takes packages from the folder `from` if it has them.
 ///
 /// # Errors
@@ -206,12 +228,12 @@ fn choose(reference: &ReleaseRef, releases: &[Release]) -> Result<Release, Kerne
     found.cloned().ok_or_else(|| {
         let above = releases.partition_point(|release| compare_versions(&release.version, version).is_lt());
         let nearest = [above.checked_sub(1), Some(above)].into_iter().flatten();
-        KernelError::UnknownRelease {
-            reference: version.to_owned(),
-            suites: SUITES.join(", "),
-            nearest: nearest.filter_map(|index| releases.get(index)).map(|near| near.version.clone()).collect(),
-        }
+        unknown(version, nearest.filter_map(|index| releases.get(index)).map(|near| near.version.clone()).collect())
     })
+}
+
+fn unknown(reference: &str, nearest: Vec<String>) -> KernelError {
+    KernelError::UnknownRelease { reference: reference.to_owned(), suites: SUITES.join(", "), nearest }
 }
 
 /// What a reference was resolved to.
@@ -329,6 +351,8 @@ mod tests {
         assert_eq!(chosen("6.1.192"), "6.1.192-3");
         assert_eq!(chosen("6.1.192-2"), "6.1.192-2");
         assert_eq!(chosen("6.12.107"), "6.12.107-1");
+        let all = references(&"6.1..6.12".parse().unwrap(), &releases);
+        assert_eq!(all, [reference("6.1.192"), reference("6.12.107")]);
         let error = choose(&reference("6.2.5"), &releases).unwrap_err();
         assert!(error.is_request());
         let message = error.to_string();

@@ -87,17 +87,19 @@ impl Project {
         self.pins.references(values)
     }
 
-    /// Makes these kernels and QEMU ready, each kernel once. Those at paths come after the pinned ones.
+    /// Makes these kernels and QEMU ready, each kernel once: the pinned ones, then releases, then those at paths.
     pub(crate) fn make_ready(
         &self,
         kernels: &[KernelRef],
         progress: &(dyn Fn(Progress<'_>) + Sync),
     ) -> Result<Fetched, KernelError> {
         let mut series = Vec::new();
+        let mut releases = Vec::new();
         let mut own: Vec<Kernel> = Vec::new();
         for kernel in kernels {
             match kernel {
                 KernelRef::Pinned(pinned) => series.push(*pinned),
+                KernelRef::Release(release) => releases.push(release.clone()),
                 KernelRef::Path(path) => {
                     let opened = kernel::own::open(path, &self.cache)?;
                     if !own.iter().any(|known| known.name() == opened.name()) {
@@ -107,6 +109,8 @@ impl Project {
             }
         }
         let mut fetched = self.fetch(&series, progress)?;
+        let from = self.fetch.from.as_deref();
+        fetched.kernels.extend(kernel::fetch_releases(&releases, &self.cache, from, progress)?);
         fetched.kernels.extend(own);
         Ok(fetched)
     }
@@ -115,6 +119,7 @@ impl Project {
     pub(crate) fn name_of(&self, kernel: &KernelRef) -> Result<KernelName, KernelError> {
         match kernel {
             KernelRef::Pinned(series) => Ok((*series).into()),
+            KernelRef::Release(release) => Ok(release.as_str().into()),
             KernelRef::Path(path) => Ok(kernel::own::open(path, &self.cache)?.name()),
         }
     }

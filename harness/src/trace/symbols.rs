@@ -142,6 +142,11 @@ impl Symbols {
         self.functions.iter().filter(|function| function.traceable).map(|function| self.name_of(function))
     }
 
+    /// The address and raw name of every function, by address. Several may have one address.
+    pub fn functions(&self) -> impl Iterator<Item = (FuncAddr, &str)> {
+        self.functions.iter().map(|function| (function.address, self.name_of(function)))
+    }
+
     fn containing(&self, address: FuncAddr) -> Option<&Function> {
         let after = self.functions.partition_point(|function| function.address <= address);
         let start = self.functions.get(after.checked_sub(1)?)?.address;

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use crate::case::{Case, Lowered, PassKind};
+use crate::code::Containment;
 use crate::error_chain;
 use crate::kernel::Kernel;
 use crate::suite::judge::expectations::{by_context, failures};
@@ -104,8 +105,8 @@ fn place(pass: PassKind) -> &'static str {
 }
 
 impl CaseJudge<'_> {
-    /// What is judged on this kernel. A kernel of one's own may have inlined functions that the case expects: notes name them,
-    /// and the rest of the calls must hold. For a pinned kernel, such a case is an error before anything runs.
+    /// What is judged on this kernel. A kernel that is not pinned may have inlined functions that the case expects: notes name
+    /// them, and the rest of the calls must hold. For a pinned kernel, such a case is an error before anything runs.
     fn judgeable<'l>(&mut self, lowered: &'l Lowered) -> Cow<'l, Lowered> {
         if self.kernel.is_pinned() {
             return Cow::Borrowed(lowered);
@@ -113,22 +114,38 @@ impl CaseJudge<'_> {
         let mut lowered = lowered.clone();
         let mut missing = BTreeSet::new();
         for expectation in &mut lowered.expectations {
+            let mut caller: Option<String> = None;
             expectation.calls.retain(|call| {
                 let names = &call.value.names;
-                let is_known = names.iter().any(|name| self.can_trace(name));
-                if !is_known {
-                    missing.insert(names.join(" or "));
+                let reason = match names.iter().any(|name| self.can_trace(name)) {
+                    false => {
+                        Some("the kernel cannot trace it: it is inlined into its callers, or not built".to_owned())
+                    }
+                    true => caller
+                        .as_ref()
+                        .filter(|caller| names.iter().all(|name| self.is_inlined(caller, name)))
+                        .map(|caller| format!("the compiler inlined it into {caller}, which calls all that it calls")),
+                };
+                match &reason {
+                    Some(reason) => _ = missing.insert(format!("not judged: {}: {reason}", names.join(" or "))),
+                    None => caller = names.first().cloned(),
                 }
-                is_known
+                reason.is_none()
             });
         }
-        missing.iter().for_each(|names| self.note_untraceable(names));
+        self.result.notes.extend(missing);
         Cow::Owned(lowered)
+    }
+
+    /// Whether the instructions of `caller` contain this function's body instead of a call to it.
+    fn is_inlined(&self, caller: &str, function: &str) -> bool {
+        let graph = self.test_bed.call_graph();
+        graph.is_some_and(|graph| graph.containment(caller, function, None) == Containment::Inlined)
     }
 
     fn note_untraceable(&mut self, function: &str) {
         let note =
-            format!("not judged: the kernel cannot trace {function}: it is inlined into its callers, or not built");
+            format!("not judged: {function}: the kernel cannot trace it: it is inlined into its callers, or not built");
         self.result.notes.push(note);
     }
 

@@ -1,7 +1,12 @@
 //! A kernel on a machine, ready to run cases.
 
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
 use crate::case::Case;
+use crate::code::CallGraph;
 use crate::kernel::{Fetched, Kernel, KernelError, Qemu};
+use crate::path::canonical;
 use crate::path::cost::TracerCost;
 use crate::vm::{Accelerator, GuestFile, GuestKernel, Images, Machine, QemuProgram, RunLimits, VmError, WarmImage};
 
@@ -16,6 +21,20 @@ pub(crate) struct TestBed {
     pub(crate) metadata: KernelMetadata,
     /// What tracing a call costs; `None` outside exact mode, where times mean nothing.
     pub(crate) tracer: Option<Result<TracerCost, TracerError>>,
+    vmlinux: PathBuf,
+    call_graph: OnceLock<Option<CallGraph>>,
+}
+
+impl TestBed {
+    /// The calls in the kernel's instructions, read when first asked for (about half a second). `None` if its vmlinux cannot be
+    /// read.
+    pub(crate) fn call_graph(&self) -> Option<&CallGraph> {
+        let read = || {
+            let elf = std::fs::read(&self.vmlinux).ok()?;
+            CallGraph::of_kernel(&elf, self.metadata.symbols.functions(), canonical).ok()
+        };
+        self.call_graph.get_or_init(read).as_ref()
+    }
 }
 
 /// Why a kernel on a machine could not be made ready.
@@ -61,7 +80,7 @@ impl ImageSource<'_> {
         let metadata = KernelMetadata::load(&image)?;
         let tracer = (spec.machine.accelerator == Accelerator::Exact)
             .then(|| tracer_cost(&image, &metadata, kernel.series, limits));
-        Ok(TestBed { image, metadata, tracer })
+        Ok(TestBed { image, metadata, tracer, vmlinux: kernel.vmlinux(), call_graph: OnceLock::new() })
     }
 }
 
