@@ -226,7 +226,7 @@ qemu:
     }
 
     #[test]
-    fn kernels_of_ones_own_come_after_the_pinned_ones() {
+    fn other_kernels_come_after_the_pinned_ones() {
         let pins = pins(GOOD).unwrap();
         let named = |values: &[&str]| {
             let values: Vec<String> = values.iter().map(|value| (*value).to_owned()).collect();
@@ -240,7 +240,8 @@ qemu:
         let expected = "unknown kernel `bzImage`: there is no file or folder of this name in the current folder, and pinned \
                         are 5.10, 6.12";
         assert_eq!(error.to_string(), expected);
-        assert!(named(&["6.12.117"]).unwrap_err().to_string().ends_with("; nearest is 6.12"));
+        assert_eq!(named(&["./a,6.12.117"]).unwrap(), ["./a", "6.12.117"]);
+        assert!(named(&["v6.12"]).unwrap_err().to_string().ends_with("; nearest is 6.12"));
         assert!(matches!(named(&["6.11"]), Err(KernelError::UnknownSeries { .. })));
     }
 

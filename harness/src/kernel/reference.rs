@@ -70,14 +70,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_series_is_pinned_and_what_looks_like_a_path_or_exists_is_one() {
+    fn a_series_a_release_and_a_path_are_told_apart() {
         let parsed = |text: &str| text.parse::<KernelRef>();
         assert_eq!(parsed("6.12"), Ok(KernelRef::Pinned(Series::new(6, 12))));
         for path in [".", "..", "./6.12", "../linux", "/boot/vmlinuz", "linux/arch", "Cargo.toml", "cases"] {
             assert_eq!(parsed(path), Ok(KernelRef::Path(path.into())), "{path}");
             assert_eq!(parsed(path).unwrap().to_string(), path);
         }
-        for unknown in ["", "bzImage", "6.12.117", "v6.1"] {
+        for release in ["6.12.117", "6.12.117-1"] {
+            assert_eq!(parsed(release), Ok(KernelRef::Release(release.parse().unwrap())));
+        }
+        for unknown in ["", "bzImage", "6.12.*", "v6.1"] {
             assert_eq!(parsed(unknown), Err(UnknownReference(unknown.to_owned())));
         }
     }
