@@ -7,10 +7,11 @@ use crate::case::{Case, Lowered, PassKind};
 use crate::code::Containment;
 use crate::error_chain;
 use crate::kernel::Kernel;
+use crate::path::CallPath;
 use crate::suite::judge::expectations::{by_context, failures};
 use crate::suite::judge::faults::verdict_of_pass;
 use crate::suite::judge::milestones::{self, MilestoneTimingError};
-use crate::suite::judge::observe::Observation;
+use crate::suite::judge::observe::{Observation, Section};
 use crate::suite::judge::snapshot_check::SnapshotCheck;
 use crate::suite::judge::timings::Timings;
 use crate::suite::run::case_pass::CasePass;
@@ -107,12 +108,14 @@ fn place(pass: PassKind) -> &'static str {
 impl CaseJudge<'_> {
     /// What is judged on this kernel. A kernel that is not pinned may have inlined functions that the case expects: notes name
     /// them, and the rest of the calls must hold. For a pinned kernel, such a case is an error before anything runs.
-    fn judgeable<'l>(&mut self, lowered: &'l Lowered) -> Cow<'l, Lowered> {
+    fn judgeable<'l>(&mut self, lowered: &'l Lowered, observation: &Observation) -> Cow<'l, Lowered> {
         if self.kernel.is_pinned() {
             return Cow::Borrowed(lowered);
         }
         let mut lowered = lowered.clone();
         let mut missing = BTreeSet::new();
+        let paths = observation.sections.iter().filter_map(Section::shown);
+        let seen: BTreeSet<&str> = paths.flat_map(CallPath::functions).collect();
         for expectation in &mut lowered.expectations {
             let mut caller: Option<String> = None;
             expectation.calls.retain(|call| {
@@ -183,7 +186,7 @@ impl CaseJudge<'_> {
             return self.downgrade((Verdict::Inconclusive, Problem::new(place(PassKind::Trace), message)));
         }
         self.save_paths(&observation);
-        let lowered = self.judgeable(lowered);
+        let lowered = self.judgeable(lowered, &observation);
         for (context, failures) in by_context(failures(self.case, &lowered, &observation)) {
             let lines: Vec<String> = failures.iter().map(|one| format!("{}: {}", one.at, one.message)).collect();
             self.downgrade((Verdict::Failed, Problem::new(context, lines.join("\n"))));
