@@ -120,18 +120,12 @@ impl CaseJudge<'_> {
             let mut caller: Option<String> = None;
             expectation.calls.retain(|call| {
                 let names = &call.value.names;
-                let reason = match names.iter().any(|name| self.can_trace(name)) {
-                    false => {
-                        Some("the kernel cannot trace it: it is inlined into its callers, or not built".to_owned())
-                    }
-                    true => caller
-                        .as_ref()
-                        .filter(|caller| names.iter().all(|name| self.is_inlined(caller, name)))
-                        .map(|caller| format!("the compiler inlined it into {caller}, which calls all that it calls")),
-                };
-                match &reason {
-                    Some(reason) => _ = missing.insert(format!("not judged: {}: {reason}", names.join(" or "))),
-                    None => caller = names.first().cloned(),
+                let is_seen = names.iter().any(|name| seen.contains(&**name));
+                let reason = if is_seen { None } else { self.why_unseen(caller.as_deref(), names) };
+                if let Some(reason) = &reason {
+                    missing.insert(format!("not judged: {}: {reason}", names.join(" or ")));
+                } else if is_seen {
+                    caller = names.first().cloned();
                 }
                 reason.is_none()
             });
@@ -140,10 +134,15 @@ impl CaseJudge<'_> {
         Cow::Owned(lowered)
     }
 
-    /// Whether the instructions of `caller` contain this function's body instead of a call to it.
-    fn is_inlined(&self, caller: &str, function: &str) -> bool {
-        let graph = self.test_bed.call_graph();
-        graph.is_some_and(|graph| graph.containment(caller, function, None) == Containment::Inlined)
+    /// Why none of these functions can be seen where `caller` was, if the kernel's instructions say so.
+    fn why_unseen(&self, caller: Option<&str>, functions: &[String]) -> Option<String> {
+        if !functions.iter().any(|function| self.can_trace(function)) {
+            return Some("the kernel cannot trace it: it is inlined into its callers, or not built".to_owned());
+        }
+        let (caller, graph) = (caller?, self.test_bed.call_graph()?);
+        let is_inlined = |function: &String| graph.containment(caller, function, None) == Containment::Inlined;
+        let reason = || format!("the compiler inlined it into {caller}, which calls all that it calls");
+        functions.iter().all(is_inlined).then(reason)
     }
 
     fn note_untraceable(&mut self, function: &str) {
