@@ -31,7 +31,7 @@ pub struct FetchOptions {
     pub host_qemu: Option<PathBuf>,
 }
 
-/// What [`fetch`] is doing. Names are for messages: `kernel 6.12`, `QEMU`.
+/// What `fetch` is doing. Names are for messages: `kernel 6.12`, `QEMU`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Progress<'a> {
     /// Looking up the newest versions in the archive's indexes.

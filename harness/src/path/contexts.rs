@@ -36,7 +36,7 @@ pub struct Kept<'a> {
     pub depth: u32,
     /// The recorded node. Its own `depth` is that within the whole stack.
     pub node: &'a Node,
-    /// Its own time ([`Costing::own_times`](super::cost::Costing::own_times)); 0 if unknown.
+    /// Its own time (`Costing::own_times`); 0 if unknown.
     pub own: u64,
 }
 

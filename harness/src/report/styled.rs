@@ -43,7 +43,7 @@ pub(crate) fn verdict(verdict: Verdict) -> String {
     format!("{style}{}{style:#}", verdict.word())
 }
 
-/// Text with ANSI escape sequences for colours. Its [`Display`](fmt::Display) leaves them out; a [`Screen`](super::Screen) shows them.
+/// Text with ANSI escape sequences for colours. Its [`Display`](fmt::Display) leaves them out; a `Screen` shows them.
 #[derive(Debug, Default)]
 pub struct Styled(String);
 
