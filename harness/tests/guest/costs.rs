@@ -15,8 +15,12 @@ const CASES: [&str; 4] = ["recv/tcp-dontwait", "recv/tcp-ready", "socket/pair-cr
 
 /// The operations of these cases, and what the entry and exit of a system call may take, in instructions.
 const OPERATIONS: [&str; 3] = ["receiver.recv", "creator.socketpair", "creator.socket"];
-/// Most differ by 231 to 298; recv/tcp-ready on 7.2 by 125 since the agent of 2026-11-30, for a reason that is not yet known.
-const ENTRY_AND_EXIT: std::ops::RangeInclusive<i64> = 100..=350;
+const ENTRY_AND_EXIT: std::ops::RangeInclusive<i64> = 200..=350;
+
+/// A case and kernel in which a timer interrupt falls into sock_recvmsg() in most of the calls that count. Its entry and exit
+/// are not traced, so about 157 instructions of them stay with the call.
+const INTERRUPTED: (&str, &str) = ("recv/tcp-ready", "7.2");
+const OF_THE_INTERRUPT: i64 = 157;
 
 fn run(kernel: &str) -> Vec<CaseResult> {
     let project = project().unwrap();
@@ -41,7 +45,8 @@ fn the_calls_of_an_operation_cost_what_it_takes_without_a_tracer() {
             for saved in result.paths.iter().filter(|saved| OPERATIONS.contains(&saved.name.as_str())) {
                 let root = saved.path.lines().next().unwrap();
                 let (traced, untraced) = (saved.costs[root], untraced[saved.name.as_str()]);
-                let more = untraced as i64 - traced as i64;
+                let interrupt = if (result.case.as_str(), &*kernel) == INTERRUPTED { OF_THE_INTERRUPT } else { 0 };
+                let more = untraced as i64 - traced as i64 + interrupt;
                 let place = format!("{} on {kernel}: {}", result.case, saved.name);
                 assert!(
                     ENTRY_AND_EXIT.contains(&more),
