@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::arguments::{BenchArguments, Common};
+use super::command_line::{BenchArguments, Common};
 use super::error::CommandError;
 use crate::report::listings;
 use crate::suite::benchmark::{self, BENCH_VERSION, Bench, BenchOptions, Figure};

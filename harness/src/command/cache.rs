@@ -1,6 +1,6 @@
 //! `rxpath cache`: the saved images of booted kernels.
 
-use super::arguments::{CacheArguments, CacheCommand, Common, Packages};
+use super::command_line::{CacheArguments, CacheCommand, Common, Packages};
 use super::error::CommandError;
 use crate::report::listings;
 use crate::suite::{Project, prune};

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::{fs, io};
 
-use super::arguments::{CasesArguments, CasesCommand, Common};
+use super::command_line::{CasesArguments, CasesCommand, Common};
 use super::error::CommandError;
 use crate::case;
 use crate::report::listings;

@@ -3,7 +3,7 @@
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use super::arguments::DecodeArguments;
+use super::command_line::DecodeArguments;
 use super::error::CommandError;
 use crate::report::call_trees;
 use crate::suite::{SavedCapture, SavedError, saved_captures};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::arguments::{Common, DiffArguments, DiffFormat, DiffPart, MatrixArguments, Packages};
+use super::command_line::{Common, DiffArguments, DiffFormat, DiffPart, MatrixArguments, Packages};
 use super::error::CommandError;
 use super::{does_not_run, fetch, warn_no_costs};
 use crate::case::Case;

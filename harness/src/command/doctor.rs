@@ -1,6 +1,6 @@
 //! `rxpath doctor`: checks what rxpath needs on this machine, and which modes work.
 
-use super::arguments::{Common, Packages};
+use super::command_line::{Common, Packages};
 use super::error::CommandError;
 use crate::kernel::{Listed, list};
 use crate::report::listings::{Finding, findings};

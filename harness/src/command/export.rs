@@ -1,6 +1,6 @@
 //! `rxpath export`: a recording in the format of trace-cmd, Perfetto, flame graphs or Firefox.
 
-use super::arguments::{Common, ExportArguments, ExportFormat};
+use super::command_line::{Common, ExportArguments, ExportFormat};
 use super::error::CommandError;
 use super::{check_runs_on, make_ready, write};
 use crate::report::{MatrixBars, export as formats};

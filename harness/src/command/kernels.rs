@@ -1,11 +1,11 @@
 //! `rxpath kernels`: lists and fetches kernels, updates the pinned ones, and prints the options that one of your own needs.
 
-use super::arguments::{Common, KernelsArguments, KernelsCommand, Packages};
+use super::command_line::{Common, KernelsArguments, KernelsCommand, Packages};
 use super::error::CommandError;
 use super::fetch;
 use crate::kernel::config;
 use crate::kernel::{Cache, KernelError, ReleaseRef, available, expand, fetch_releases, forget, list, update};
-use crate::report::{FetchBars, listings, releases};
+use crate::report::{FetchBars, listings, release_list};
 use crate::suite::{Project, find_root};
 
 /// Lists, fetches, updates, or prints options.
@@ -28,7 +28,7 @@ pub(crate) fn kernels(common: &Common, arguments: &KernelsArguments) -> Result<u
             if *json {
                 println!("{}", serde_json::to_string_pretty(&found)?);
             } else {
-                print!("{}", releases::available(pattern, &found));
+                print!("{}", release_list::available(pattern, &found));
             }
         }
         KernelsCommand::Fetch { kernels, packages } => {

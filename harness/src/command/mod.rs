@@ -1,9 +1,9 @@
 //! The commands: each turns its part of the command line into calls, prints the outcome and gives an exit code.
 
-mod arguments;
 mod bench;
 mod cache;
 mod cases;
+mod command_line;
 mod decode;
 mod diff;
 mod doctor;
@@ -26,7 +26,7 @@ use crate::kernel::{Fetched, Kernel, KernelError, KernelName, KernelRef, Series}
 use crate::report::FetchBars;
 use crate::suite::Project;
 
-use arguments::{Arguments, Command};
+use command_line::{Arguments, Command};
 use error::{CommandError, EXIT_REQUEST};
 
 /// Runs the command line of this process.

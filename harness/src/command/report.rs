@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::arguments::{Common, ReportArguments};
+use super::command_line::{Common, ReportArguments};
 use super::error::CommandError;
 use super::write;
 use crate::report::{Overview, Screen, html, markdown, terminal};

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, Write};
 
-use super::arguments::{Common, Packages, ReviewArguments};
+use super::command_line::{Common, Packages, ReviewArguments};
 use super::error::CommandError;
 use crate::report::{Screen, review_text};
 use crate::suite::{Decision, Decisions, Pending, Project, Results, SectionDiff, pending};

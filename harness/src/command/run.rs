@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 
-use super::arguments::{AccelChoice, Common, ModeChoice, RunArguments};
+use super::command_line::{AccelChoice, Common, ModeChoice, RunArguments};
 use super::error::CommandError;
 use super::make_ready;
 use crate::kernel::config::incomparable;

@@ -1,6 +1,6 @@
 //! `rxpath show`: the call trees of a case on a kernel.
 
-use super::arguments::{Common, ShowArguments};
+use super::command_line::{Common, ShowArguments};
 use super::error::CommandError;
 use super::{check_runs_on, make_ready, warn_no_costs};
 use crate::report::{MatrixBars, Screen, case_trees};

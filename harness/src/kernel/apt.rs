@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
-use super::cache::CacheError;
+use super::cache_folder::CacheError;
 use super::error::KernelError;
 use super::lock::Archive;
 

@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use super::apt::{self, Apt, Mirrors};
-use super::cache::{Cache, CacheError, CacheLock};
+use super::cache_folder::{Cache, CacheError, CacheLock};
 use super::digest::Sha256;
 use super::error::{KernelError, LeftArchive, Mismatch, PinPlace, PinSource};
 use super::lock::{Archive, Lock, PinnedPackage};

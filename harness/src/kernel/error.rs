@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 
-use super::cache::CacheError;
+use super::cache_folder::CacheError;
 use super::config::MissingOptions;
 use super::digest::Sha256;
 use super::links::LinkError;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::cache::{Cache, CacheError};
+use super::cache_folder::{Cache, CacheError};
 use super::digest::Sha256;
 use super::download::{Group, Sources};
 use super::error::KernelError;

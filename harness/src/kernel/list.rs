@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::cache::Cache;
+use super::cache_folder::Cache;
 use super::digest::Sha256;
 use super::error::KernelError;
 use super::lock::Lock;

@@ -1,10 +1,11 @@
 //! Kernels and QEMU: pins, lock, releases in the archive, download, unpacking. Only this folder knows about packages.
 
 mod apt;
-mod cache;
+mod cache_folder;
 pub(crate) mod config;
 mod digest;
 mod download;
+mod elf_machine;
 mod error;
 mod fetch;
 mod from_text;
@@ -12,7 +13,6 @@ mod index;
 mod links;
 mod list;
 mod lock;
-mod machine;
 mod modules;
 mod name;
 pub(crate) mod own;
@@ -32,7 +32,7 @@ mod version;
 mod vmlinux;
 mod yaml;
 
-pub use cache::{Cache, CacheError};
+pub use cache_folder::{Cache, CacheError};
 pub use config::MissingOptions;
 pub use digest::Sha256;
 pub use error::{ContentError, Contradiction, KernelError, LeftArchive, Mismatch};
@@ -50,7 +50,7 @@ pub use series::Series;
 pub use store::Kernel;
 pub use update::{Change, PackageChange};
 
-pub(crate) use cache::{CacheLock, write_best_effort};
+pub(crate) use cache_folder::{CacheLock, write_best_effort};
 pub(crate) use fetch::fetch;
 pub(crate) use list::list;
 pub(crate) use release_pattern::ReleasePattern;

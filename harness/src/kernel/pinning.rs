@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use super::apt::{Apt, Mirrors};
-use super::cache::{Cache, CacheError, CacheLock};
+use super::cache_folder::{Cache, CacheError, CacheLock};
 use super::error::KernelError;
 use super::index::{self, Offer, OfferedKernel};
 use super::lock::{Archive, LockedKernel, LockedQemu, PinnedPackage};

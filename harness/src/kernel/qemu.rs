@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::apt;
-use super::cache::{Cache, CacheError, CacheLock};
+use super::cache_folder::{Cache, CacheError, CacheLock};
 use super::digest::Sha256;
 use super::error::{ContentError, KernelError};
 use super::links;

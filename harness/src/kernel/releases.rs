@@ -12,7 +12,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::cache::{Cache, CacheError};
+use super::cache_folder::{Cache, CacheError};
 use super::error::KernelError;
 use super::fetch::{Progress, fetch_locked};
 use super::lock::{Archive, LockedKernel, PinnedPackage};

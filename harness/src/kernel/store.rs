@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::cache::{Cache, CacheError, CacheLock};
+use super::cache_folder::{Cache, CacheError, CacheLock};
 use super::config::Config;
 use super::digest::Sha256;
 use super::error::{ContentError, KernelError};

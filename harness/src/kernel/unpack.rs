@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use super::apt;
-use super::cache::CacheError;
+use super::cache_folder::CacheError;
 use super::error::{ContentError, KernelError};
 
 /// A file, link or folder of a package.

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::cache::Cache;
+use super::cache_folder::Cache;
 use super::error::KernelError;
 use super::fetch::Progress;
 use super::lock::{Lock, LockedKernel, LockedQemu, PinnedPackage};

@@ -6,7 +6,7 @@ use object::LittleEndian;
 use object::elf::{FileHeader64, NoteType};
 use object::read::elf::{FileHeader, ProgramHeader};
 
-use super::machine::{self, Machine};
+use super::elf_machine::{self, Machine};
 use super::payload::{self, PayloadError};
 
 /// Why a file has no kernel that QEMU can boot.
@@ -36,7 +36,7 @@ pub enum ImageError {
 /// Extracts the ELF kernel from a bzImage, which need not have a PVH note.
 pub(super) fn unpack(image: &[u8]) -> Result<Vec<u8>, ImageError> {
     let kernel = payload::unpack(payload(image)?)?;
-    match machine::of_elf(&kernel) {
+    match elf_machine::of_elf(&kernel) {
         Some(Machine::X86_64) => Ok(kernel),
         Some(other) => Err(ImageError::OtherMachine(other)),
         None => Err(ImageError::NoKernel("a different file")),

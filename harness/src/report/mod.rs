@@ -16,7 +16,7 @@ pub(crate) mod listings;
 pub mod markdown;
 mod overview;
 mod progress_bars;
-pub(crate) mod releases;
+pub(crate) mod release_list;
 pub(crate) mod review_text;
 mod screen;
 mod styled;

@@ -9,11 +9,11 @@ use super::boot::{Boot, BootTimes};
 use super::cores::Core;
 use super::error::VmError;
 use super::guest_folder::GuestFolder;
-use super::image::{DESCRIPTION_FILE, FACTS_FILE, ImageInfo, ImageKind, WarmImage, digests};
 use super::initramfs;
 use super::machine::{GuestKernel, Machine, QemuProgram};
 use super::qemu_arguments::{Purpose, qemu_arguments};
-use super::run::{RunLimits, run_facts};
+use super::run_guest::{RunLimits, run_facts};
+use super::warm_image::{DESCRIPTION_FILE, FACTS_FILE, ImageInfo, ImageKind, WarmImage, digests};
 use crate::error_chain::error_chain;
 use crate::kernel::Cache;
 

@@ -5,8 +5,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::error::VmError;
-use super::image::{DESCRIPTION_FILE, ImageInfo};
 use super::images::{Images, image_lock};
+use super::warm_image::{DESCRIPTION_FILE, ImageInfo};
 
 /// A warm image in a cache. Whether it is whole is checked only when it is used.
 #[derive(Clone, Debug)]

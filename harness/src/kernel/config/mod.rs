@@ -1,11 +1,11 @@
 //! A kernel's configuration: what it was built with, whether rxpath can work with that, and whether two kernels compare.
 
 mod compare;
-mod needs;
+mod options_for;
 mod required;
 
 pub(crate) use compare::incomparable;
-pub(crate) use needs::options_for;
+pub(crate) use options_for::options_for;
 pub use required::MissingOptions;
 pub(crate) use required::fragment;
 

@@ -89,7 +89,7 @@ mod tests {
     fn the_fragment_has_what_is_required_and_what_cases_need() {
         let fragment = Config::parse(fragment());
         assert_eq!(fragment.required(), Ok(()));
-        for (need, options) in crate::kernel::config::needs::NEEDS {
+        for (need, options) in crate::kernel::config::options_for::NEEDS {
             assert_eq!(fragment.missing(options.iter().copied()), [""; 0], "{need}");
         }
     }

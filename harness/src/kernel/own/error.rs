@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::kernel::machine::Machine;
+use crate::kernel::elf_machine::Machine;
 use crate::kernel::vmlinux::ImageError;
 
 /// Why a path does not lead to a kernel that can boot.

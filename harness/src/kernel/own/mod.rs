@@ -5,8 +5,8 @@
 //! key when they are loaded (see `Kernel::image_digest`).
 
 mod error;
-mod image;
 mod module_files;
+mod own_image;
 mod packages;
 mod place;
 
@@ -19,9 +19,9 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use self::image::OwnImage;
+use self::own_image::OwnImage;
 use self::place::Place;
-use super::cache::{Cache, CacheError};
+use super::cache_folder::{Cache, CacheError};
 use super::config;
 use super::digest::Sha256;
 use super::error::KernelError;
@@ -65,7 +65,7 @@ pub(crate) fn open_packages(packages: &[PathBuf], cache: &Cache) -> Result<Kerne
 }
 
 fn open_place(place: &Place, cache: &Cache) -> Result<Kernel, KernelError> {
-    let image = image::read(&place.image)?;
+    let image = own_image::read(&place.image)?;
     let digest = Sha256::of(image.bytes());
     let folder = cache.root().join("kernels").join(format!("{digest}-own{LAYOUT}"));
     let manifest = match Manifest::load(&folder) {
@@ -119,7 +119,7 @@ fn store(image: &OwnImage, path: &Path, digest: Sha256, folder: &Path, cache: &C
     }
     let vmlinux = image.vmlinux(path)?;
     let boots = image.boots(&vmlinux, path)?;
-    let banner = image::banner(&vmlinux).ok_or_else(|| OwnError::NoRelease { image: path.to_owned() })?;
+    let banner = own_image::banner(&vmlinux).ok_or_else(|| OwnError::NoRelease { image: path.to_owned() })?;
     let release = image.release(banner);
     let boot_size = if boots == BootFile::BzImage { image.bytes().len() } else { vmlinux.len() } as u64;
     let manifest = Manifest { release: release.to_owned(), banner: banner.to_owned(), boots, boot_size };

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Component, Path, PathBuf};
 
 use super::error::OwnError;
-use crate::kernel::cache::{Cache, CacheError};
+use crate::kernel::cache_folder::{Cache, CacheError};
 use crate::kernel::digest::Sha256;
 use crate::kernel::error::KernelError;
 use crate::kernel::store;

@@ -4,8 +4,8 @@ use std::fs::{self, DirEntry};
 use std::path::{Path, PathBuf};
 
 use super::error::OwnError;
-use super::image;
-use crate::kernel::machine::{self, Machine};
+use super::own_image;
+use crate::kernel::elf_machine::{self, Machine};
 
 /// The image of a build tree (arch/x86_64 is a link to arch/x86).
 const BZ_IMAGE: &str = "arch/x86/boot/bzImage";
@@ -83,7 +83,7 @@ fn unfinished_tree(folder: &Path) -> Option<OwnError> {
         return None;
     }
     let vmlinux = folder.join("vmlinux");
-    let built = image::start(&vmlinux).ok().and_then(|start| machine::of_elf(&start));
+    let built = own_image::start(&vmlinux).ok().and_then(|start| elf_machine::of_elf(&start));
     let machine = built.or_else(|| configured_machine(config.as_deref()?));
     Some(match (machine, config) {
         (Some(machine @ (Machine::X86 | Machine::Arm64 | Machine::Other(_))), _) => {
@@ -110,7 +110,7 @@ fn of_tree(tree: &Path) -> Result<Place, OwnError> {
     let vmlinux = tree.join("vmlinux");
     let changed = |path: &Path| fs::metadata(path).and_then(|file| file.modified()).ok();
     // `make` writes the bzImage last. A copied tree may have any times, so the builds decide.
-    if changed(&vmlinux) > changed(&image) && !image::is_same_build(&image, &vmlinux) {
+    if changed(&vmlinux) > changed(&image) && !own_image::is_same_build(&image, &vmlinux) {
         return Err(OwnError::OldBzImage { tree: tree.to_owned() });
     }
     let config = Some(tree.join(".config")).filter(|config| config.is_file());

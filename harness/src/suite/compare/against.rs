@@ -4,7 +4,7 @@ use crate::kernel::KernelName;
 use crate::suite::judge::snapshot_check::difference;
 use crate::suite::judge::timings::{TimingComparison, Timings};
 use crate::suite::store::path_document::write_document;
-use crate::suite::store::results::{CaseResult, Results, Verdict};
+use crate::suite::store::run_results::{CaseResult, Results, Verdict};
 
 /// Compares each case on each kernel with what it showed on `reference`. What differs is changed; what was new passes if
 /// nothing does.

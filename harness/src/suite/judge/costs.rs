@@ -2,7 +2,7 @@
 
 use crate::case::{Case, CostFailure, Failure, evaluate_costs};
 use crate::kernel::{Kernel, KernelName, Series};
-use crate::suite::store::results::{CaseResult, Problem, Verdict};
+use crate::suite::store::run_results::{CaseResult, Problem, Verdict};
 
 /// Checks the cost bounds of a case on a kernel, given all results of the run.
 pub(crate) fn judge_costs(case: &Case, kernel: &Kernel, results: &mut [CaseResult]) {

@@ -5,7 +5,7 @@ use crate::suite::run::case_pass::CasePassError;
 use crate::suite::run::passes::PassError;
 use crate::suite::run::save_capture::SaveCaptureError;
 use crate::suite::run::test_bed::TestBedError;
-use crate::suite::store::results::{Problem, Verdict};
+use crate::suite::store::run_results::{Problem, Verdict};
 use crate::vm::{FaultKind, GuestFault, VmError};
 
 /// The verdict of a case whose pass has no usable capture.

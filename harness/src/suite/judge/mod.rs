@@ -3,7 +3,7 @@
 pub(crate) mod costs;
 mod expectations;
 mod faults;
-mod milestones;
+mod milestone_times;
 pub(crate) mod observe;
 pub(crate) mod snapshot_check;
 pub(crate) mod timings;

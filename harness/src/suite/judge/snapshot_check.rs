@@ -4,7 +4,7 @@ use crate::case::CaseName;
 use crate::kernel::KernelName;
 use crate::suite::judge::timings::{TimingComparison, Timings};
 use crate::suite::store::path_document::section_at;
-use crate::suite::store::results::{CaseResult, Problem, Verdict};
+use crate::suite::store::run_results::{CaseResult, Problem, Verdict};
 use crate::suite::store::saved::OperationTiming;
 use crate::suite::store::snapshot::{SnapshotKind, Snapshots, first_difference};
 

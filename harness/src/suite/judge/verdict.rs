@@ -10,14 +10,14 @@ use crate::kernel::Kernel;
 use crate::path::CallPath;
 use crate::suite::judge::expectations::{by_context, failures};
 use crate::suite::judge::faults::verdict_of_pass;
-use crate::suite::judge::milestones::{self, MilestoneTimingError};
+use crate::suite::judge::milestone_times::{self, MilestoneTimingError};
 use crate::suite::judge::observe::{Observation, Section};
 use crate::suite::judge::snapshot_check::SnapshotCheck;
 use crate::suite::judge::timings::Timings;
 use crate::suite::run::case_pass::CasePass;
 use crate::suite::run::passes::Recorded;
 use crate::suite::run::test_bed::TestBed;
-use crate::suite::store::results::{CaseResult, Problem, Verdict};
+use crate::suite::store::run_results::{CaseResult, Problem, Verdict};
 use crate::suite::store::saved::wakeups;
 use crate::suite::store::snapshot::Snapshots;
 use crate::trace::Presence;
@@ -220,7 +220,7 @@ impl CaseJudge<'_> {
         }
         let mut timings = Timings::of(self.case, &recorded.report);
         if !lowered.milestones.is_empty() {
-            match milestones::timings(recorded, &self.test_bed.metadata, &lowered.milestones) {
+            match milestone_times::timings(recorded, &self.test_bed.metadata, &lowered.milestones) {
                 Ok((measured, missing)) => {
                     timings.timings.extend(measured);
                     for name in missing {

@@ -9,7 +9,7 @@ use crate::kernel::{Kernel, KernelName};
 use crate::suite::judge::verdict::Judged;
 use crate::suite::run::case_pass::CasePass;
 use crate::suite::run::image_spec::ImageSpec;
-use crate::suite::store::results::CaseResult;
+use crate::suite::store::run_results::CaseResult;
 use crate::vm::Accelerator;
 
 /// The test bed of a job: the kernel's index, and the image.

@@ -21,7 +21,7 @@ use crate::suite::run::image_spec::qemu_program;
 use crate::suite::run::test_bed::{ImageSource, TestBed, TestBedError};
 use crate::suite::run::watcher::Watcher;
 use crate::suite::store::path_document::read_document;
-use crate::suite::store::results::{CaseResult, RESULTS_VERSION, Results, RunKernel, Verdict};
+use crate::suite::store::run_results::{CaseResult, RESULTS_VERSION, Results, RunKernel, Verdict};
 use crate::suite::store::saved::SavedFunctions;
 use crate::suite::store::snapshot::Snapshots;
 use crate::vm::{Accelerator, Images, RunLimits};

@@ -7,7 +7,7 @@ use crate::diff::{ExplainedDiff, Knowledge, Reason, Renames, SymbolFacts, align,
 use crate::path::cost::Costs;
 use crate::path::{CallPath, PathEntry, PathNode};
 use crate::suite::compare::sides::SectionDiff;
-use crate::suite::store::results::CaseResult;
+use crate::suite::store::run_results::CaseResult;
 use crate::suite::store::saved::SavedFunctions;
 use crate::trace::Presence;
 

@@ -13,7 +13,7 @@ use crate::suite::compare::sides::SectionDiff;
 use crate::suite::review::decisions::changes_of;
 use crate::suite::review::explained::{SavedSide, explain_saved};
 use crate::suite::store::path_document::read_document;
-use crate::suite::store::results::Results;
+use crate::suite::store::run_results::Results;
 use crate::suite::store::snapshot::{SnapshotKind, body};
 
 /// A `.snap.new` file, with the snapshot that it would replace.

@@ -1,6 +1,6 @@
 //! Progress of a run.
 
-use crate::suite::store::results::CaseResult;
+use crate::suite::store::run_results::CaseResult;
 
 /// Receives the events of a run, from any thread.
 pub trait Watcher: Sync {

@@ -6,8 +6,8 @@ use std::path::Path;
 use serde::Deserialize;
 
 use crate::replace_file::replace_file;
-use crate::suite::store::results::{RESULTS_VERSION, Results};
 use crate::suite::store::results_v1::ResultsV1;
+use crate::suite::store::run_results::{RESULTS_VERSION, Results};
 
 /// Why stored results cannot be used.
 #[derive(Debug, thiserror::Error)]

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use crate::kernel::KernelName;
-use crate::suite::store::results::{CaseResult, RESULTS_VERSION, Results, RunKernel};
+use crate::suite::store::run_results::{CaseResult, RESULTS_VERSION, Results, RunKernel};
 use crate::suite::store::saved::{OperationTiming, SavedFunctions, TimingSummary};
 
 #[derive(Deserialize)]

@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use super::error::OwnError;
-use crate::kernel::machine::{self, Machine};
+use crate::kernel::elf_machine::{self, Machine};
 use crate::kernel::store::BootFile;
 use crate::kernel::vmlinux::ImageError;
 use crate::kernel::{strip, vmlinux};
@@ -24,7 +24,7 @@ pub(super) enum OwnImage {
 /// Reads an image, and checks that it is one for x86-64.
 pub(super) fn read(path: &Path) -> Result<OwnImage, OwnError> {
     let start = start(path).map_err(OwnError::read(path))?;
-    match machine::of_image(&start) {
+    match elf_machine::of_image(&start) {
         Some(Machine::X86_64) => {}
         Some(machine) => return Err(OwnError::OtherMachine { path: path.to_owned(), machine }),
         None => {
@@ -33,7 +33,7 @@ pub(super) fn read(path: &Path) -> Result<OwnImage, OwnError> {
         }
     }
     let bytes = fs::read(path).map_err(OwnError::read(path))?;
-    if machine::of_elf(&bytes).is_none() {
+    if elf_machine::of_elf(&bytes).is_none() {
         return Ok(OwnImage::BzImage(bytes));
     }
     match strip::strip(&bytes) {

@@ -11,9 +11,9 @@ use super::console;
 use super::error::{FaultKind, VmError};
 use super::guest_folder::GuestFolder;
 use super::hang::Patience;
-use super::image::{ImageKind, WarmImage};
 use super::process::{Launch, QemuProcess};
 use super::qemu_arguments::{Purpose, qemu_arguments};
+use super::warm_image::{ImageKind, WarmImage};
 
 /// What bounds a run from outside, and what is kept of it.
 #[derive(Clone, Debug, Default)]
