@@ -145,6 +145,7 @@ fn eighty_cases() -> Results {
             one.paths = sections
                 .iter()
                 .map(|(name, path)| SavedPath {
+                    self_costs: Default::default(),
                     name: name.clone(),
                     path: text::write(path),
                     agreeing: 32,

@@ -27,10 +27,12 @@ struct Body {
     /// Numbers of the functions called, tail calls included. Sorted, each once.
     calls: Vec<u32>,
     through_pointer: bool,
+    /// Whether its instructions were read: those of modules are not in the kernel's image.
+    is_known: bool,
 }
 
 /// How the instructions of one function contain another function.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Containment {
     /// By a call.
     Called,
@@ -96,6 +98,7 @@ impl CallGraph {
             let (address, function) = starts[at];
             let next = starts.get(at + 1).map_or(end, |next| next.0.min(end));
             let body = &mut self.bodies[function as usize];
+            body.is_known = true;
             each_transfer(&code[(address - start) as usize..(next - start) as usize], address, |target| match target {
                 Some(target) if !thunks.contains(&target) => {
                     let found = starts.binary_search_by_key(&target, |start| start.0);
@@ -124,7 +127,7 @@ impl CallGraph {
     /// Where this kernel has no `function` of its own, `elsewhere` says what another kernel's calls: what it was inlined into
     /// calls the same.
     pub fn containment(&self, caller: &str, function: &str, elsewhere: Option<&Self>) -> Containment {
-        let Some((_, body)) = self.body(caller) else { return Containment::Unknown };
+        let Some((_, body)) = self.body(caller).filter(|(_, body)| body.is_known) else { return Containment::Unknown };
         let calls = |name: &str| self.numbers.get(name).is_some_and(|number| body.calls.binary_search(number).is_ok());
         if calls(function) {
             return Containment::Called;

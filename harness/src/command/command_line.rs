@@ -56,7 +56,7 @@ pub(crate) enum Command {
     Run(RunArguments),
     /// Run a case on a kernel and print its call trees.
     Show(ShowArguments),
-    /// Show what changed in a case between two kernels, and why, from the accepted snapshots.
+    /// Show what changed between any two kernels, why, and what it costs.
     Diff(DiffArguments),
     /// Show which kernels take the same path, and where each change first appeared, from the accepted snapshots.
     Matrix(MatrixArguments),
@@ -155,26 +155,36 @@ pub(crate) struct ShowArguments {
 
 #[derive(Debug, Args)]
 pub(crate) struct DiffArguments {
-    /// The case, such as recv/tcp-peek.
-    pub(crate) case: String,
-    /// The old kernel, such as 6.12.
-    #[arg(long, value_name = "SERIES")]
+    #[command(flatten)]
+    pub(crate) packages: Packages,
+    /// Compare only this case (recv/tcp-peek), group (recv) or pattern ('*/tcp-*'), and show each case in full [default: all
+    /// cases, each change once].
+    #[arg(value_name = "CASE")]
+    pub(crate) cases: Vec<String>,
+    /// The old kernel: a pinned one (6.12), a release (6.12.107) or a path.
+    #[arg(long, value_name = "KERNEL")]
     pub(crate) from: String,
     /// The new kernel.
-    #[arg(long, value_name = "SERIES")]
+    #[arg(long, value_name = "KERNEL")]
     pub(crate) to: String,
     /// The format of the output.
     #[arg(long, value_enum, default_value_t = DiffFormat::Text)]
     pub(crate) format: DiffFormat,
+    /// Write the results of both kernels and what changed as HTML into this folder.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) html: Option<PathBuf>,
+    /// The number of changes and functions to list; JSON always has all.
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub(crate) top: usize,
     /// The number of unchanged lines around each change; JSON always has all lines.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) context: usize,
-    /// Show only the paths, or only the timings.
+    /// Show only the paths, or only the costs.
     #[arg(long, value_enum)]
     pub(crate) only: Option<DiffPart>,
-    /// Do not run the case on both kernels to measure the costs of the changed functions.
-    #[arg(long)]
-    pub(crate) no_costs: bool,
+    /// The number of guests that run at the same time [default: the number of cores].
+    #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub(crate) jobs: Option<u16>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -191,7 +201,7 @@ pub(crate) enum DiffFormat {
 pub(crate) enum DiffPart {
     /// The call paths.
     Path,
-    /// The costs of operations.
+    /// The costs of operations and functions.
     Timing,
 }
 

@@ -1,78 +1,74 @@
 //! `rxpath diff` and `rxpath matrix`: what changed between kernels, and in which kernel it first appeared.
 
-use std::collections::BTreeMap;
-
 use super::command_line::{Common, DiffArguments, DiffFormat, DiffPart, MatrixArguments, Packages};
 use super::error::CommandError;
-use super::{does_not_run, fetch, warn_no_costs};
-use crate::case::Case;
+use super::run::{default_jobs, warn_incomparable};
+use super::{fetch, make_ready};
 use crate::kernel::{Fetched, Kernel, KernelName, Series};
-use crate::path::cost::Costs;
-use crate::report::{self, MatrixBars, Screen, diff_markdown, diff_report, diff_terminal};
-use crate::suite::{
-    CaseDiff, DiffRequest, KernelKnowledge, Project, SnapshotKind, choose, diff_case, kernel_matrix, metadata_of,
-    record_case,
-};
-use crate::vm::{RunLimits, cancel_on_signals};
+use crate::report::{self, DiffView, MatrixBars, Overview, Screen, diff_markdown, diff_report, diff_terminal};
+use crate::suite::{MatrixOptions, Project, ResultCache, TwoKernels, choose, kernel_matrix, metadata_of};
+use crate::vm::{Accelerator, RunLimits, VmError, cancel_on_signals, is_cancelled};
 
-/// Prints what changed in a case between two kernels.
+/// Prints what changed between two kernels, after running the cases without saved results.
 pub(crate) fn diff(common: &Common, options: &DiffArguments) -> Result<u8, CommandError> {
-    let project = Project::open(&common.project(&Packages::default()))?;
-    let all = project.cases_for(std::slice::from_ref(&options.case))?;
-    let cases = choose(&all, std::slice::from_ref(&options.case))?;
-    let sides = [one_series(&project, &options.from)?, one_series(&project, &options.to)?];
-    if sides[0] == sides[1] {
-        return Err(CommandError::Request(format!(
-            "--from and --to are the same kernel, {}: choose two different ones",
-            sides[0]
-        )));
+    let project = Project::open(&common.project(&options.packages))?;
+    let all = project.cases_for(&options.cases)?;
+    let cases = choose(&all, &options.cases)?;
+    let kernels = project.kernels(&[options.from.clone(), options.to.clone()])?;
+    let [old, new] = &kernels[..] else {
+        return Err(CommandError::Request(format!("--from and --to take one kernel each, found {}", kernels.len())));
+    };
+    cancel_on_signals();
+    let fetched = make_ready(&project, &kernels)?;
+    let names = [project.name_of(old)?, project.name_of(new)?];
+    if names[0] == names[1] {
+        let text = format!("--from and --to are the same kernel, {}: choose two different ones", names[0]);
+        return Err(CommandError::Request(text));
     }
-    let mut diffs = Vec::new();
-    for case in cases {
-        for series in sides {
-            case.runs_on(series).map_err(|reason| does_not_run(case, &series.into(), &reason))?;
-        }
-        diffs.push(case_diff(&project, case, sides, options)?);
+    warn_incomparable(&fetched, &names[0])?;
+    let images = project.images();
+    let snapshots = project.snapshots();
+    let cache = ResultCache::new(&project.cache);
+    let [old, new] = [named(&fetched, &names[0])?, named(&fetched, &names[1])?];
+    let two = TwoKernels { old, new, fetched: &fetched, images: &images, snapshots: &snapshots, cache: &cache };
+    let matrix = MatrixOptions {
+        jobs: options.jobs.map_or_else(default_jobs, usize::from),
+        limits: RunLimits { keep_failures: Some(project.cache.root().join("failures")), ..RunLimits::default() },
+        propose: false,
+        accelerator: Accelerator::Exact,
+        save_captures: None,
+    };
+    let bars = MatrixBars::new(2 * cases.len());
+    let found = two.diff(&cases, &matrix, &bars);
+    bars.finish();
+    if is_cancelled() {
+        return Err(VmError::Interrupted.into());
+    }
+    let (diff, results) = found?;
+    let view = DiffView {
+        context: options.context,
+        top: options.top,
+        paths: options.only != Some(DiffPart::Timing),
+        timings: options.only != Some(DiffPart::Path),
+        each_case: !options.cases.is_empty(),
+    };
+    if let Some(folder) = &options.html {
+        super::report::write_html(&Overview::of(&results), folder)?;
+        let page = folder.join(report::html::DIFF_PAGE);
+        std::fs::write(&page, report::html::diff_page(&diff)).map_err(CommandError::write(&page))?;
+        eprintln!("what changed: {}", page.display());
     }
     match options.format {
-        DiffFormat::Text => {
-            let screen = Screen::of_output();
-            diffs.iter().for_each(|diff| screen.show(&diff_terminal(diff, options.context)));
-        }
-        DiffFormat::Markdown => diffs.iter().for_each(|diff| print!("{}", diff_markdown(diff, options.context))),
-        DiffFormat::Json => {
-            let report = diff_report(&sides[0].to_string(), &sides[1].to_string(), &diffs);
-            println!("{}", serde_json::to_string_pretty(&report)?);
-        }
+        DiffFormat::Text => Screen::of_output().show(&diff_terminal(&diff, view)),
+        DiffFormat::Markdown => print!("{}", diff_markdown(&diff, view)),
+        DiffFormat::Json => println!("{}", serde_json::to_string_pretty(&diff_report(&diff, view))?),
     }
     Ok(0)
 }
 
-fn case_diff(
-    project: &Project,
-    case: &Case,
-    sides: [Series; 2],
-    options: &DiffArguments,
-) -> Result<CaseDiff, CommandError> {
-    let only = options.only.map(|part| match part {
-        DiffPart::Path => SnapshotKind::Path,
-        DiffPart::Timing => SnapshotKind::Timing,
-    });
-    let [old, new] = sides.map(KernelName::from);
-    let snapshots = project.snapshots();
-    let request = DiffRequest { snapshots: &snapshots, case: &case.name, old, new, only };
-    diff_case(request, || {
-        if !options.no_costs {
-            cancel_on_signals();
-        }
-        let knowledge = on_each(project, &sides, |kernel, fetched, bars| {
-            let metadata = metadata_of(case, kernel, fetched, &project.images(), bars)?;
-            let costs =
-                if options.no_costs { BTreeMap::new() } else { measured_costs(project, case, kernel, fetched, bars) };
-            Ok(KernelKnowledge { metadata, costs })
-        })?;
-        knowledge.try_into().map_err(|_| CommandError::NotFetched(sides[1]))
-    })
+fn named<'f>(fetched: &'f Fetched, name: &KernelName) -> Result<&'f Kernel, CommandError> {
+    let kernel = fetched.kernels.iter().find(|kernel| kernel.name() == *name);
+    kernel.ok_or_else(|| CommandError::NotFetched(name.clone()))
 }
 
 /// Prints the groups of kernels with equal paths, and where each change first appeared.
@@ -100,27 +96,6 @@ pub(crate) fn matrix(common: &Common, options: &MatrixArguments) -> Result<u8, C
     Ok(0)
 }
 
-fn one_series(project: &Project, name: &str) -> Result<Series, CommandError> {
-    let found = project.pins.select(&[name])?;
-    found.first().copied().ok_or_else(|| CommandError::Request(format!("{name} is not pinned")))
-}
-
-/// The costs of functions by section, from a traced pass. A failure is only reported, because the paths can be compared
-/// without costs.
-fn measured_costs(
-    project: &Project,
-    case: &Case,
-    kernel: &Kernel,
-    fetched: &Fetched,
-    bars: &MatrixBars,
-) -> BTreeMap<String, Costs> {
-    let capture = record_case(case, kernel, &fetched.qemu, &project.images(), &RunLimits::default(), bars);
-    capture.and_then(|capture| capture.costs(case)).unwrap_or_else(|error| {
-        warn_no_costs(&kernel.name(), &error);
-        BTreeMap::new()
-    })
-}
-
 fn on_each<T>(
     project: &Project,
     series: &[Series],
@@ -130,7 +105,7 @@ fn on_each<T>(
     let bars = MatrixBars::new(series.len());
     let one = |series: &Series| {
         let kernel = fetched.kernels.iter().find(|kernel| kernel.series == *series);
-        let kernel = kernel.ok_or(CommandError::NotFetched(*series))?;
+        let kernel = kernel.ok_or(CommandError::NotFetched((*series).into()))?;
         of(kernel, &fetched, &bars)
     };
     let all = series.iter().map(one).collect();

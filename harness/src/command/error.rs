@@ -5,12 +5,12 @@ use std::path::PathBuf;
 
 use super::bench::MeasurementError;
 use super::decode::DecodeFileError;
-use crate::kernel::{KernelError, Series};
+use crate::kernel::{KernelError, KernelName};
 use crate::suite::benchmark::BenchError;
 use crate::suite::native::NativeError;
 use crate::suite::{
-    CompareError, MetadataError, PassError, PendingError, ProjectError, PruneError, RecordError, ResultsError,
-    SaveCaptureError, SavedError, SelectionError,
+    CompareError, KernelDiffError, MetadataError, PassError, PendingError, ProjectError, PruneError, RecordError,
+    ResultsError, SaveCaptureError, SavedError, SelectionError,
 };
 use crate::vm::VmError;
 
@@ -42,6 +42,8 @@ pub(crate) enum CommandError {
     #[error(transparent)]
     Compare(#[from] CompareError),
     #[error(transparent)]
+    Diff(#[from] KernelDiffError),
+    #[error(transparent)]
     Pending(#[from] PendingError),
     #[error(transparent)]
     Results(#[from] ResultsError),
@@ -66,7 +68,7 @@ pub(crate) enum CommandError {
     #[error("could not restart rxpath with insta's settings")]
     Restart(#[source] io::Error),
     #[error("{0} was not fetched")]
-    NotFetched(Series),
+    NotFetched(KernelName),
     /// An invalid request, in words.
     #[error("{0}")]
     Request(String),
@@ -84,7 +86,8 @@ impl CommandError {
             Self::Project(ProjectError::Kernel(error)) | Self::Kernel(error) => error.is_request(),
             Self::Prune(error) => error.is_request(),
             Self::Native(error) => matches!(error, NativeError::NoKvm { .. }),
-            Self::Compare(error) => error.is_request(),
+            Self::Compare(error) | Self::Diff(KernelDiffError::Compare(error)) => error.is_request(),
+            Self::Diff(KernelDiffError::Cases(_)) => true,
             Self::Project(_)
             | Self::Selection(_)
             | Self::Results(_)

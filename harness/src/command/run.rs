@@ -100,7 +100,7 @@ fn reference(project: &Project, named: &str) -> Result<KernelRef, CommandError> 
 }
 
 /// Reports the options that make the figures of other kernels differ from those of the reference whatever the code is.
-fn warn_incomparable(fetched: &Fetched, reference: &KernelName) -> Result<(), CommandError> {
+pub(super) fn warn_incomparable(fetched: &Fetched, reference: &KernelName) -> Result<(), CommandError> {
     let Some(before) = fetched.kernels.iter().find(|kernel| kernel.name() == *reference) else { return Ok(()) };
     for kernel in fetched.kernels.iter().filter(|kernel| kernel.name() != *reference) {
         if let (Some(before), Some(after)) = (before.config()?, kernel.config()?) {
@@ -132,7 +132,7 @@ fn accelerator(arguments: &RunArguments, project: &Project, fetched: &Fetched) -
     Ok(accelerator)
 }
 
-fn default_jobs() -> usize {
+pub(super) fn default_jobs() -> usize {
     std::thread::available_parallelism().map_or(1, |count| count.get())
 }
 

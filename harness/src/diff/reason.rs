@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::path_diff::{Change, DiffLine, PathDiff};
+use crate::code::{CallGraph, Containment};
 #[cfg(test)]
 use crate::path::canonical;
 use crate::path::cost::Costs;
@@ -20,13 +21,19 @@ pub(crate) trait SymbolFacts {
     fn is_traceable(&self, function: &str) -> bool {
         self.presence(function) == Presence::Traceable
     }
+
+    /// The calls in its instructions, if they are known.
+    fn call_graph(&self) -> Option<&CallGraph> {
+        None
+    }
 }
 
-/// A kernel's name and symbol table.
+/// A kernel's name, symbol table and calls.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct NamedSymbols<'s> {
     pub kernel: &'s str,
     pub symbols: &'s Symbols,
+    pub graph: Option<&'s CallGraph>,
 }
 
 impl SymbolFacts for NamedSymbols<'_> {
@@ -36,6 +43,10 @@ impl SymbolFacts for NamedSymbols<'_> {
 
     fn presence(&self, function: &str) -> Presence {
         self.symbols.presence(function)
+    }
+
+    fn call_graph(&self) -> Option<&CallGraph> {
+        self.graph
     }
 }
 
@@ -97,6 +108,9 @@ pub(crate) enum Absence {
 pub(crate) enum Reason {
     /// The function is not in this kernel's path.
     Absent { absence: Absence, kernel: Arc<str> },
+    /// The instructions of this kernel say how `caller`, which is in both paths, contains the function. Never
+    /// [`Containment::Unknown`].
+    Instructions { containment: Containment, caller: Arc<str>, kernel: Arc<str> },
     /// The new kernel cannot trace the old name, nor the old kernel the new one: a rename, as far as the symbols show.
     Renamed { old_kernel: Arc<str>, new_kernel: Arc<str> },
     /// One name took the place of the other, although this kernel has both: a function was split, or two functions
@@ -128,6 +142,13 @@ impl Reason {
             Self::Absent { absence: Absence::NotSeen, kernel } => {
                 format!("traceable in {kernel}, not seen here: not called, or inlined")
             }
+            Self::Instructions { containment: Containment::Called, caller, kernel } => {
+                format!("{caller} of {kernel} has the call, but did not make it here")
+            }
+            Self::Instructions { containment: Containment::Inlined, caller, kernel } => {
+                format!("inlined into {caller} in {kernel}")
+            }
+            Self::Instructions { caller, kernel, .. } => format!("{caller} of {kernel} has no direct call of it"),
             Self::SamePath { kernel } => format!("in {kernel} seen elsewhere in this path"),
             Self::OtherPart { kernel, part } => format!("in {kernel} seen in {part} instead"),
             Self::Renamed { old_kernel, new_kernel } => {
@@ -168,10 +189,16 @@ pub(crate) fn explain(
     let (old_kernel, new_kernel): (Arc<str>, Arc<str>) = (old.kernel().into(), new.kernel().into());
     let mut absences = Absences {
         seen: HashMap::new(),
+        contained: HashMap::new(),
         old_path: called(&diff, |line| line.old.as_ref()),
         new_path: called(&diff, |line| line.new.as_ref()),
     };
-    let reasons = diff.lines.iter().map(|line| reason(line, (old, &old_kernel), (new, &new_kernel), &mut absences));
+    let callers = surviving_callers(&diff);
+    let reasons = diff
+        .lines
+        .iter()
+        .zip(&callers)
+        .map(|(line, caller)| reason(line, caller.as_ref(), (old, &old_kernel), (new, &new_kernel), &mut absences));
     let reasons = reasons.collect();
     let cost_of = |node: &Option<PathNode>, costs: &Costs| {
         node.as_ref().and_then(|node| node.entry.function()).and_then(|name| costs.get(name)).copied()
@@ -190,6 +217,8 @@ pub(crate) fn could_be_renamed(old: &dyn SymbolFacts, new: &dyn SymbolFacts, fro
 /// Absences that were looked up before, by function and side (`true`: the new one).
 struct Absences {
     seen: HashMap<(Arc<str>, bool), Absence>,
+    /// By caller, function and side.
+    contained: HashMap<(Arc<str>, Arc<str>, bool), Containment>,
     old_path: HashSet<Arc<str>>,
     new_path: HashSet<Arc<str>>,
 }
@@ -203,14 +232,56 @@ fn called(diff: &PathDiff, side: impl Fn(&DiffLine) -> Option<&PathNode>) -> Has
     names.collect()
 }
 
+/// For each line of only one side, the nearest function above it that the other side has too, by its name there.
+fn surviving_callers(diff: &PathDiff) -> Vec<Option<Arc<str>>> {
+    // By side: the lines above, with their depth on that side and their name on the other.
+    let mut above: [Vec<(u32, Option<Arc<str>>)>; 2] = Default::default();
+    let name = |node: &PathNode| node.entry.function().map(Arc::<str>::from);
+    let mut callers = Vec::new();
+    for line in &diff.lines {
+        let mut caller = None;
+        for (stack, (mine, other)) in above.iter_mut().zip([(&line.old, &line.new), (&line.new, &line.old)]) {
+            let Some(node) = mine else { continue };
+            stack.truncate(stack.partition_point(|(depth, _)| *depth < node.depth));
+            if other.is_none() {
+                caller = stack.iter().rev().find_map(|(_, name)| name.clone());
+            }
+            let is_moved = matches!(line.change, Change::Moved { .. });
+            let there = other.as_ref().or(mine.as_ref().filter(|_| is_moved));
+            stack.push((node.depth, there.and_then(name)));
+        }
+        callers.push(caller);
+    }
+    callers
+}
+
 impl Absences {
-    /// Why a function of one path is not in the other one, which is the new path if `is_new`.
-    fn reason(&mut self, function: &Arc<str>, (facts, kernel): Facts, is_new: bool) -> Reason {
+    /// Why a function of one path is not in the other one, which is the new path if `is_new`. `caller` is the nearest function
+    /// above it that both paths have.
+    fn reason(
+        &mut self,
+        function: &Arc<str>,
+        caller: Option<&Arc<str>>,
+        (facts, kernel): Facts,
+        of: &dyn SymbolFacts,
+        is_new: bool,
+    ) -> Reason {
         let path = if is_new { &self.new_path } else { &self.old_path };
         if path.contains(function) {
             return Reason::SamePath { kernel: kernel.clone() };
         }
-        Reason::Absent { absence: self.of(function, facts, is_new), kernel: kernel.clone() }
+        let absence = self.of(function, facts, is_new);
+        let containment = caller.zip(facts.call_graph()).map(|(caller, graph)| {
+            let contained = self.contained.entry((caller.clone(), function.clone(), is_new));
+            (*contained.or_insert_with(|| graph.containment(caller, function, of.call_graph())), caller.clone())
+        });
+        match (absence, containment) {
+            (_, Some((containment @ Containment::Inlined, caller)))
+            | (Absence::NotSeen, Some((containment @ (Containment::Called | Containment::Absent), caller))) => {
+                Reason::Instructions { containment, caller, kernel: kernel.clone() }
+            }
+            _ => Reason::Absent { absence, kernel: kernel.clone() },
+        }
     }
 
     fn of(&mut self, function: &Arc<str>, facts: &dyn SymbolFacts, is_new: bool) -> Absence {
@@ -225,16 +296,21 @@ impl Absences {
 
 type Facts<'f> = (&'f dyn SymbolFacts, &'f Arc<str>);
 
-fn reason(line: &DiffLine, old: Facts, new: Facts, absences: &mut Absences) -> Option<Reason> {
+fn reason(
+    line: &DiffLine,
+    caller: Option<&Arc<str>>,
+    old: Facts,
+    new: Facts,
+    absences: &mut Absences,
+) -> Option<Reason> {
     let function = |node: &Option<PathNode>| match &node.as_ref()?.entry {
         PathEntry::Call(name) => Some(name.clone()),
         _ => None,
     };
-    let mut absent = |name: Arc<str>, facts: Facts, is_new| absences.reason(&name, facts, is_new);
     match &line.change {
         Change::Same | Change::Times { .. } => None,
-        Change::Gone | Change::SplicedOut => Some(absent(function(&line.old)?, new, true)),
-        Change::New | Change::SplicedIn => Some(absent(function(&line.new)?, old, false)),
+        Change::Gone | Change::SplicedOut => Some(absences.reason(&function(&line.old)?, caller, new, old.0, true)),
+        Change::New | Change::SplicedIn => Some(absences.reason(&function(&line.new)?, caller, old, new.0, false)),
         Change::Moved { .. } => Some(Reason::Elsewhere),
         Change::Renamed { .. } => {
             let (from, to) = (function(&line.old)?, function(&line.new)?);

@@ -7,6 +7,7 @@ use rxpath_guest::{ActorIndex, RunReport, StepIndex};
 
 use super::contexts::{Context, ContextRules, CutTree, Kept, separate};
 use super::cost::{CallSamples, Costing, Costs, TracerCost};
+use super::own_costs::{OwnCosts, SelfCosts, medians};
 use super::profiles::Filter;
 use super::recorded_operations::{Operation, operations};
 use super::shape::{Shaper, Woken};
@@ -42,6 +43,8 @@ pub(crate) struct CapturePaths {
     pub streams: BTreeMap<Stream, BTreeMap<u32, CallPath>>,
     /// What a call of each function takes in each stream; empty if the tracer's cost is unknown.
     pub costs: BTreeMap<Stream, Costs>,
+    /// What each function of a stream's path takes itself; empty if the tracer's cost is unknown.
+    pub self_costs: BTreeMap<Stream, SelfCosts>,
     /// Sentences about what is missing or broken. If there are any, the capture is not evidence.
     pub problems: Vec<String>,
 }
@@ -277,6 +280,7 @@ impl<'s, 'a> Work<'s, 'a> {
         let filter = self.settings.filter;
         let mut shaper = Shaper { names: &mut self.names, filter, woken: &woken, switches_recorded };
         let mut out = CapturePaths { costs, ..CapturePaths::default() };
+        let mut own: BTreeMap<Stream, BTreeMap<u32, OwnCosts>> = BTreeMap::new();
         for (tree, label) in trees.iter().zip(&labels) {
             let of_stream = out.streams.entry(tree.stream.clone()).or_default();
             let path = of_stream.entry(tree.iteration).or_default();
@@ -286,7 +290,8 @@ impl<'s, 'a> Work<'s, 'a> {
                 path.nodes.push(PathNode::once(0, PathEntry::In(label.clone())));
             }
             let before = path.nodes.len();
-            shaper.append(&tree.nodes, u32::from(labelled), path);
+            let own = own.entry(tree.stream.clone()).or_default().entry(tree.iteration).or_default();
+            shaper.append(&tree.nodes, u32::from(labelled), path, own);
             if new_label && path.nodes.len() == before {
                 path.nodes.pop();
             }
@@ -294,6 +299,13 @@ impl<'s, 'a> Work<'s, 'a> {
         for of_stream in out.streams.values_mut() {
             of_stream.values_mut().for_each(|path| *path = fold(path));
             self.windows.keys().for_each(|iteration| _ = of_stream.entry(*iteration).or_default());
+        }
+        if self.costing.is_some() {
+            let medians = |mut own: BTreeMap<u32, OwnCosts>| {
+                let iterations = self.windows.keys().map(|iteration| own.remove(iteration).unwrap_or_default());
+                medians(&iterations.collect::<Vec<_>>())
+            };
+            out.self_costs = own.into_iter().map(|(stream, own)| (stream, medians(own))).collect();
         }
         out
     }

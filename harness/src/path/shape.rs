@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use super::contexts::Kept;
+use super::own_costs::OwnCosts;
 use super::profiles::{Filter, Visibility};
 use super::{CallPath, NameTable, PathEntry, PathNode, subtree_ends};
 use crate::trace::{FuncAddr, NodeKind};
@@ -27,8 +28,8 @@ pub(super) struct Shaper<'s, 'a> {
 }
 
 impl Shaper<'_, '_> {
-    /// Appends the path of the nodes at `depth`, without folding it.
-    pub(super) fn append(&mut self, kept: &[Kept], depth: u32, path: &mut CallPath) {
+    /// Appends the path of the nodes at `depth`, without folding it, and adds what its functions take themselves to `own`.
+    pub(super) fn append(&mut self, kept: &[Kept], depth: u32, path: &mut CallPath, own: &mut OwnCosts) {
         let ends = subtree_ends(kept.iter().map(|kept| kept.depth));
         let mut frames: Vec<PathFrame> = Vec::new();
         let mut at = 0;
@@ -37,8 +38,7 @@ impl Shaper<'_, '_> {
             while frames.last().is_some_and(|frame| frame.raw_depth >= raw_depth) {
                 frames.pop();
             }
-            let parent =
-                frames.last().copied().unwrap_or(PathFrame { raw_depth: 0, func: None, inner: depth, hidden: false });
+            let parent = frames.last().copied().unwrap_or(PathFrame::outermost(depth));
             let NodeKind::Call { func, .. } = node.kind else {
                 if let Some(entry) = self.mark(&node.kind, parent.hidden) {
                     path.nodes.push(PathNode::once(parent.inner, entry));
@@ -48,6 +48,7 @@ impl Shaper<'_, '_> {
             };
             let name = self.names.canonical(func);
             if self.is_unslept_preemption(&name, &kept[at..ends[at]]) {
+                own.add(path, parent.shown, kept[at..ends[at]].iter().map(|kept| kept.own).sum());
                 at = ends[at];
                 continue;
             }
@@ -56,6 +57,7 @@ impl Shaper<'_, '_> {
                 _ if self.is_part_of(&parent, func, &name) => {}
                 Visibility::Shown if parent.hidden => {}
                 Visibility::Shown | Visibility::Expected => {
+                    frame.shown = Some(path.nodes.len());
                     path.nodes.push(PathNode::once(parent.inner, PathEntry::Call(name)));
                     frame.inner += 1;
                     frame.hidden = false;
@@ -63,6 +65,7 @@ impl Shaper<'_, '_> {
                 Visibility::Inlined => {}
                 Visibility::Hidden => frame.hidden = true,
             }
+            own.add(path, frame.shown, kept[at].own);
             frames.push(frame);
             at += 1;
         }
@@ -100,6 +103,14 @@ struct PathFrame {
     inner: u32,
     /// Only marks and expected functions are shown beneath it.
     hidden: bool,
+    /// The node of the path that shows it, or the nearest one above it.
+    shown: Option<usize>,
+}
+
+impl PathFrame {
+    fn outermost(depth: u32) -> Self {
+        Self { raw_depth: 0, func: None, inner: depth, hidden: false, shown: None }
+    }
 }
 
 #[cfg(test)]
@@ -123,7 +134,7 @@ mod tests {
         };
         let mut shaper = Shaper { names: &mut names, filter: &filter, woken: &woken, switches_recorded: true };
         let mut found = CallPath::default();
-        shaper.append(&separated.own, 0, &mut found);
+        shaper.append(&separated.own, 0, &mut found, &mut OwnCosts::default());
         assert_eq!(text::write(&found), path);
     }
 

@@ -2,23 +2,65 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::diff_words::{self, DiffView};
 use crate::case::CaseName;
-use crate::diff::{Absence, Change, ExplainedDiff, OperationCost, Reason, TimingLine};
+use crate::code::Containment;
+use crate::diff::{Absence, Change, ExplainedDiff, FunctionCost, OperationCost, Reason, TimingLine};
 use crate::path::text;
-use crate::suite::CaseDiff;
+use crate::suite::{CaseDiff, KernelDiff, RunKernel, SharedChange};
 
 /// The version of [`DiffReport`]; raised when a field changes its meaning or is removed.
-pub(crate) const DIFF_VERSION: u32 = 1;
+pub(crate) const DIFF_VERSION: u32 = 2;
 
 /// What changed between two kernels.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct DiffReport {
     pub(crate) version: u32,
-    /// The old kernel's series.
-    pub(crate) from: String,
-    /// The new kernel's series.
-    pub(crate) to: String,
+    pub(crate) from: RunKernel,
+    pub(crate) to: RunKernel,
+    /// The changes of paths, each once, the most frequent first.
+    pub(crate) changes: Vec<SharedChangeReport>,
+    /// What functions take themselves in one iteration, summed over the cases; the largest difference first.
+    pub(crate) functions: Vec<FunctionReport>,
+    /// The cases that both kernels ran.
     pub(crate) cases: Vec<CaseReport>,
+    /// The cases that one of them could not run.
+    pub(crate) left_out: Vec<LeftOutReport>,
+}
+
+/// A change of paths that may be in many cases.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SharedChangeReport {
+    /// The call above it, and its first lines.
+    pub(crate) title: String,
+    /// The cases with it. The first one shows it.
+    pub(crate) cases: Vec<CaseName>,
+    /// The section of the first case.
+    pub(crate) section: String,
+    /// Its first line in that section, from 0.
+    pub(crate) first_line: usize,
+    pub(crate) lines: usize,
+}
+
+/// What a function takes itself, in instructions.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct FunctionReport {
+    pub(crate) function: String,
+    pub(crate) before: u64,
+    pub(crate) now: u64,
+    /// The number of cases in which it differs.
+    pub(crate) cases: usize,
+    /// The case in which it differs most.
+    pub(crate) case: String,
+    /// The section of that case in which it differs most.
+    pub(crate) section: String,
+}
+
+/// A case that was not compared.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct LeftOutReport {
+    pub(crate) case: CaseName,
+    pub(crate) reason: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -26,8 +68,8 @@ pub(crate) struct CaseReport {
     pub(crate) case: CaseName,
     /// Operations, then contexts; empty if only timings were requested.
     pub(crate) sections: Vec<SectionReport>,
-    /// By operation; `null` if timings were not requested, or not accepted for both kernels.
-    pub(crate) timings: Option<Vec<TimingReport>>,
+    /// By operation; empty if only paths were requested.
+    pub(crate) timings: Vec<TimingReport>,
 }
 
 /// The path of one operation or context.
@@ -96,7 +138,7 @@ pub(crate) enum ChangeReport {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ReasonReport {
-    /// One of `no_symbol`, `not_traceable`, `not_seen`, `unknown`, `renamed`, `both_names`, `same_path`, `other_part`, `elsewhere`.
+    /// One of `no_symbol`, `not_traceable`, `not_seen`, `inlined`, `not_called`, `call_not_made`, `unknown`, `renamed`, `both_names`, `same_path`, `other_part`, `elsewhere`.
     pub(crate) code: String,
     /// The same in words, with the name of the kernel.
     pub(crate) text: String,
@@ -121,15 +163,38 @@ pub(crate) struct CostReport {
     pub(crate) switches: u32,
 }
 
-/// Builds the report of cases that were compared between the same two kernels.
-pub(crate) fn diff_report(from: &str, to: &str, cases: &[CaseDiff]) -> DiffReport {
-    let case = |diff: &CaseDiff| CaseReport {
-        case: diff.case.clone(),
-        sections: diff.sections.iter().map(|one| section(&one.name, &one.explained)).collect(),
-        timings: diff.timings.as_ref().map(|lines| lines.iter().map(timing).collect()),
+/// Builds the report. It has all lines of all cases.
+pub(crate) fn diff_report(diff: &KernelDiff, view: DiffView) -> DiffReport {
+    let case = |one: &CaseDiff| CaseReport {
+        case: one.case.clone(),
+        sections: one.sections.iter().filter(|_| view.paths).map(|one| section(&one.name, &one.explained)).collect(),
+        timings: one.timings.iter().filter(|_| view.timings).map(timing).collect(),
     };
-    let (from, to) = (from.to_owned(), to.to_owned());
-    DiffReport { version: DIFF_VERSION, from, to, cases: cases.iter().map(case).collect() }
+    let change = |change: &SharedChange| SharedChangeReport {
+        title: diff_words::change_title(diff, change),
+        cases: change.cases.iter().map(|at| diff.cases[*at].case.clone()).collect(),
+        section: diff_words::section_of(diff, change).name.clone(),
+        first_line: change.lines.start,
+        lines: change.lines.len(),
+    };
+    let function = |cost: &FunctionCost| FunctionReport {
+        function: cost.function.clone(),
+        before: cost.before,
+        now: cost.now,
+        cases: cost.cases,
+        case: cost.most.0.clone(),
+        section: cost.most.1.clone(),
+    };
+    let left_out = diff.left_out.iter().cloned();
+    DiffReport {
+        version: DIFF_VERSION,
+        from: diff.old.clone(),
+        to: diff.new.clone(),
+        changes: diff.changes.iter().filter(|_| view.paths).map(change).collect(),
+        functions: diff.functions.iter().filter(|_| view.timings).map(function).collect(),
+        cases: diff.cases.iter().map(case).collect(),
+        left_out: left_out.map(|(case, reason)| LeftOutReport { case, reason }).collect(),
+    }
 }
 
 fn section(name: &str, explained: &ExplainedDiff) -> SectionReport {
@@ -167,6 +232,9 @@ fn code(reason: &Reason) -> &'static str {
         Reason::Absent { absence: Absence::NotTraceable, .. } => "not_traceable",
         Reason::Absent { absence: Absence::NotSeen, .. } => "not_seen",
         Reason::Absent { absence: Absence::Unknown, .. } => "unknown",
+        Reason::Instructions { containment: Containment::Inlined, .. } => "inlined",
+        Reason::Instructions { containment: Containment::Called, .. } => "call_not_made",
+        Reason::Instructions { .. } => "not_called",
         Reason::Renamed { .. } => "renamed",
         Reason::BothNames { .. } => "both_names",
         Reason::SamePath { .. } => "same_path",
@@ -183,15 +251,19 @@ fn timing(line: &TimingLine) -> TimingReport {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::diff_sample::sample;
+    use crate::report::diff_sample::{EACH_CHANGE, sample};
 
     #[test]
     fn a_report_survives_its_json_and_has_every_line_with_its_change() {
-        let report = diff_report("5.10", "7.3", &[sample()]);
+        let report = diff_report(&sample(), EACH_CHANGE);
         let json = serde_json::to_string(&report).unwrap();
         assert_eq!(serde_json::from_str::<DiffReport>(&json).unwrap(), report);
         for expected in [
-            r#"{"version":1,"from":"5.10","to":"7.3","cases":[{"case":"recv/sample","#,
+            r#"{"version":2,"from":{"name":"5.10","version":"5.10.262-1","unlocked":false},"to":{"name":"7.3","#,
+            r#""changes":[{"title":"s: sockfd_lookup_light→fdget","cases":["recv/sample","recv/second"],"section":"receiver.recv","#,
+            r#""functions":[{"function":"kept","before":1200,"now":0,"cases":2,"case":"recv/sample","section":"receiver.recv"},"#,
+            r#""cases":[{"case":"recv/sample","#,
+            r#""left_out":[{"case":"tun/sample","reason":"skipped on 5.10: it has no CONFIG_TUN"}]"#,
             r#"{"depth":0,"text":"s","change":"same"}"#,
             r#""text":"fdget","change":"renamed","old_name":"sockfd_lookup_light","reason":{"code":"renamed","#,
             r#""text":"tcp_recvmsg_locked","change":"level_appeared","reason":{"code":"no_symbol","#,

@@ -3,33 +3,106 @@
 use std::fmt::Write as _;
 
 use super::change_words::count;
-use super::diff_words::{self, Words};
+use super::diff_words::{self, DiffView, EXCERPT, FUNCTION_COLUMNS, Words};
 use super::styled::{MARK, Styled, of_sign};
 use crate::diff::{Matrix, TimingLine};
-use crate::suite::CaseDiff;
+use crate::suite::{CaseDiff, KernelDiff, SharedChange};
 
 /// The column at which reasons start, behind lines that are no longer than that.
 const REASONS_AT: usize = 60;
 
-/// Formats what changed from the old kernel to the new one, with `context` unchanged lines around each change.
-pub(crate) fn diff_terminal(diff: &CaseDiff, context: usize) -> Styled {
-    let CaseDiff { case, old, new, .. } = diff;
-    let mut out = Styled::from(format!("{case}: from {old} (-) to {new} (+)\n"));
-    if let Some(timings) = &diff.timings {
-        write_timings(diff, timings, &mut out);
+/// Formats what changed from one kernel to another: the answer, then the tables, then the details.
+pub(crate) fn diff_terminal(diff: &KernelDiff, view: DiffView) -> Styled {
+    let (old, new) = (diff_words::kernel(&diff.old), diff_words::kernel(&diff.new));
+    let mut out = Styled::from(format!("from {old} (-) to {new} (+): {}\n", diff_words::headline(diff)));
+    if view.paths && !view.each_case {
+        write_changes(diff, view.top, &mut out);
     }
-    for section in &diff.sections {
+    if view.timings && !diff.functions.is_empty() {
+        write_functions(diff, view.top, &mut out);
+    }
+    if !diff.left_out.is_empty() {
+        let _ = writeln!(out, "\nnot compared");
+        diff.left_out.iter().for_each(|(case, reason)| _ = writeln!(out, "  {case}: {reason}"));
+    }
+    if view.each_case {
+        diff.cases.iter().for_each(|case| write_case(diff, case, view, &mut out));
+    } else if view.paths {
+        diff.changes.iter().take(view.top).enumerate().for_each(|(at, change)| {
+            write_excerpt(diff, at, change, view.context, &mut out);
+        });
+    }
+    out
+}
+
+fn write_changes(diff: &KernelDiff, top: usize, out: &mut Styled) {
+    if diff.changes.is_empty() {
+        return;
+    }
+    let _ = writeln!(out, "\n    cases  change of paths");
+    for (at, change) in diff.changes.iter().take(top).enumerate() {
+        let title = diff_words::change_title(diff, change);
+        let _ = writeln!(
+            out,
+            "{:>3}. {:>4}  {title}  ({})",
+            at + 1,
+            change.cases.len(),
+            diff_words::change_cases(diff, change)
+        );
+    }
+    write_rest(diff.changes.len(), top, out);
+}
+
+fn write_functions(diff: &KernelDiff, top: usize, out: &mut Styled) {
+    let rows = diff.functions.iter().take(top).map(|cost| diff_words::function_row(diff, cost));
+    let mut rows: Vec<[String; 6]> = rows.collect();
+    rows.insert(0, FUNCTION_COLUMNS.map(str::to_owned));
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let [function, before, now, change, cases] = [0, 1, 2, 3, 4].map(width);
+    let _ = writeln!(out, "\nself costs, in instructions of one iteration, summed over the cases");
+    for [a, b, c, d, e, f] in &rows {
+        let _ = writeln!(out, "  {a:<function$}  {b:>before$}  {c:>now$}  {d:>change$}  {e:>cases$}  {f}");
+    }
+    write_rest(diff.functions.len(), top, out);
+}
+
+fn write_rest(all: usize, top: usize, out: &mut Styled) {
+    if all > top {
+        let _ = writeln!(out, "  and {} more (--top {all} lists all)", all - top);
+    }
+}
+
+/// Writes one place with a change that is listed once.
+fn write_excerpt(diff: &KernelDiff, at: usize, change: &SharedChange, context: usize, out: &mut Styled) {
+    let section = diff_words::section_of(diff, change);
+    let lines = diff_words::excerpt(diff, change, context);
+    let _ = writeln!(out, "\n{}. {} {}", at + 1, diff.cases[change.case].case, section.name);
+    for at in lines.iter().take(EXCERPT) {
+        if let Some(words) = diff_words::line(&section.explained, *at) {
+            write_line(&words, out);
+        }
+    }
+    if lines.len() > EXCERPT {
+        let _ = writeln!(out, "  and {}", count(lines.len() - EXCERPT, "more line"));
+    }
+}
+
+fn write_case(diff: &KernelDiff, case: &CaseDiff, view: DiffView, out: &mut Styled) {
+    let _ = writeln!(out, "\n{}", case.case);
+    if view.timings && !case.timings.is_empty() {
+        write_timings(diff, &case.timings, out);
+    }
+    for section in case.sections.iter().filter(|_| view.paths) {
         let _ = writeln!(out, "\n{}: {}", section.name, diff_words::section(&section.explained));
-        for (index, hunk) in section.explained.diff.hunks(context).into_iter().enumerate() {
+        for (index, hunk) in section.explained.diff.hunks(view.context).into_iter().enumerate() {
             if index > 0 {
                 let _ = writeln!(out, "  ...");
             }
             for words in hunk.filter_map(|at| diff_words::line(&section.explained, at)) {
-                write_line(&words, &mut out);
+                write_line(&words, out);
             }
         }
     }
-    out
 }
 
 /// Writes a line of a diff with its reason, in the colour of its sign.
@@ -43,8 +116,8 @@ pub(super) fn write_line(words: &Words, out: &mut Styled) {
     };
 }
 
-fn write_timings(diff: &CaseDiff, timings: &[TimingLine], out: &mut Styled) {
-    let mut rows = vec![["instructions", diff.old.as_str(), diff.new.as_str(), "change"].map(str::to_owned)];
+fn write_timings(diff: &KernelDiff, timings: &[TimingLine], out: &mut Styled) {
+    let mut rows = vec![["instructions", diff.old.name.as_str(), diff.new.name.as_str(), "change"].map(str::to_owned)];
     rows.extend(timings.iter().map(|line| {
         [line.name.clone(), diff_words::cost(line.old), diff_words::cost(line.new), diff_words::cost_change(line)]
     }));
@@ -78,14 +151,40 @@ pub(crate) fn matrix(section: &str, matrix: &Matrix) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::diff_sample::sample;
+    use crate::report::diff_sample::{EACH_CASE, EACH_CHANGE, sample};
 
     #[test]
-    fn a_page_shows_costs_then_each_change_with_its_reason_where_it_stands() {
-        assert_eq!(
-            diff_terminal(&sample(), 0).to_string(),
-            "\
-recv/sample: from 5.10 (-) to 7.3 (+)
+    fn each_change_is_listed_once_before_its_place() {
+        let text = diff_terminal(&sample(), EACH_CHANGE).to_string();
+        let expected = "\
+from 5.10 (5.10.262-1) (-) to 7.3 (7.3.4-1~bpo13+1) (+): 4 changes of paths in 2 of 2 cases; 2 functions take more or less themselves; 1 case not compared
+
+    cases  change of paths
+  1.    2  s: sockfd_lookup_light→fdget  (recv/sample, recv/second)
+";
+        assert!(text.starts_with(expected), "{text}");
+        let functions = "\
+self costs, in instructions of one iteration, summed over the cases
+  function  before    now  change  cases  where most
+  kept       1,200      0  -1,200      2  recv/sample receiver.recv: s > kept
+  d             80  1,110  +1,030      2  recv/sample receiver.recv: … > tcp_recvmsg > tcp_recvmsg_locked > d
+
+not compared
+  tun/sample: skipped on 5.10: it has no CONFIG_TUN
+";
+        assert!(text.contains(functions), "{text}");
+        assert!(text.contains("\n1. recv/sample receiver.recv\n~   fdget "), "{text}");
+        assert!(
+            text.ends_with("~   x ×2                                                      once before, now twice\n"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_named_case_is_shown_in_full_with_each_reason_in_its_place() {
+        let text = diff_terminal(&sample(), EACH_CASE).to_string();
+        let expected = "\
+recv/sample
 
 instructions              5.10              7.3  change
 receiver.recv  5000 (1 switch)  5500 (1 switch)  +500 (+10.0 %)
@@ -100,7 +199,8 @@ receiver.recv: 4 of 10 lines changed
   ...
 -   kept                                                      gone: traceable in 7.3, not seen here: not called, or inlined (1,200 instructions)
 ~   x ×2                                                      once before, now twice
-"
-        );
+";
+        assert!(text.contains(expected), "{text}");
+        assert!(!text.contains("change of paths\n"), "{text}");
     }
 }

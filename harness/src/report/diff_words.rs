@@ -1,8 +1,9 @@
 //! The words of a diff, in every format.
 
-use super::change_words;
-use crate::diff::{Change, ExplainedDiff, OperationCost, PathDiff, TimingLine};
+use super::change_words::{self, count, grouped};
+use crate::diff::{Change, DiffLine, ExplainedDiff, FunctionCost, OperationCost, PathDiff, TimingLine};
 use crate::path::text;
+use crate::suite::{KernelDiff, RunKernel, SectionDiff, SharedChange};
 
 /// One line of a diff, in words.
 pub(super) struct Words {
@@ -62,6 +63,138 @@ pub(super) fn section(explained: &ExplainedDiff) -> String {
         0 => format!("the same {lines} lines"),
         changes => format!("{changes} of {lines} lines changed"),
     }
+}
+
+/// What to show of a diff.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct DiffView {
+    /// The number of unchanged lines around each change.
+    pub(crate) context: usize,
+    /// The number of changes and functions to list.
+    pub(crate) top: usize,
+    pub(crate) paths: bool,
+    pub(crate) timings: bool,
+    /// Whether to show each case in full instead of each change once.
+    pub(crate) each_case: bool,
+}
+
+/// The number of lines that show a change that is listed once.
+pub(super) const EXCERPT: usize = 12;
+/// The number of cases that are named where many have the same change.
+const NAMED_CASES: usize = 3;
+/// The number of changed lines that name a change.
+const NAMED_LINES: usize = 3;
+
+/// The answer in one sentence.
+pub(super) fn headline(diff: &KernelDiff) -> String {
+    let changed = diff.cases.iter().filter(|case| case.has_other_paths()).count();
+    let cases = count(diff.cases.len(), "case");
+    let paths = match diff.changes.len() {
+        0 => format!("the same paths in all of {cases}"),
+        changes => format!("{} of paths in {changed} of {cases}", count(changes, "change")),
+    };
+    let functions = match diff.functions.len() {
+        0 => "no function takes more or less itself".to_owned(),
+        1 => "1 function takes more or less itself".to_owned(),
+        many => format!("{many} functions take more or less themselves"),
+    };
+    let left_out = match diff.left_out.len() {
+        0 => String::new(),
+        number => format!("; {} not compared", count(number, "case")),
+    };
+    format!("{paths}; {functions}{left_out}")
+}
+
+/// A kernel's name, with its exact version if that says more.
+pub(super) fn kernel(kernel: &RunKernel) -> String {
+    if kernel.version.is_empty() || kernel.version == kernel.name.as_str() {
+        return kernel.name.to_string();
+    }
+    format!("{} ({})", kernel.name, kernel.version)
+}
+
+/// Names a change by its first lines and the call above them: `skb_clone: +__skb_clone`.
+pub(super) fn change_title(diff: &KernelDiff, change: &SharedChange) -> String {
+    let path = &section_of(diff, change).explained.diff;
+    let first = &path.lines[change.lines.start];
+    let above = path.lines[..change.lines.start].iter().rev().find(|line| line.depth() < first.depth());
+    let above = above.and_then(|line| line.node()).map(|node| format!("{}: ", text::entry(&node.entry)));
+    let lines = &path.lines[change.lines.clone()];
+    let named =
+        lines.iter().take(NAMED_LINES).filter_map(|line| Some(brief(&line.change, &text::entry(&line.node()?.entry))));
+    let more = match lines.len().saturating_sub(NAMED_LINES) {
+        0 => String::new(),
+        more => format!(" and {}", count(more, "more line")),
+    };
+    format!("{}{}{more}", above.unwrap_or_default(), named.collect::<Vec<_>>().join(", "))
+}
+
+/// Names the first cases with a change: `recv/tcp-peek, recv/tcp-ready and 3 more`.
+pub(super) fn change_cases(diff: &KernelDiff, change: &SharedChange) -> String {
+    let named = change.cases.iter().take(NAMED_CASES).map(|at| diff.cases[*at].case.as_str());
+    let more = match change.cases.len().saturating_sub(NAMED_CASES) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!("{}{more}", named.collect::<Vec<_>>().join(", "))
+}
+
+/// The section that shows a change.
+pub(super) fn section_of<'d>(diff: &'d KernelDiff, change: &SharedChange) -> &'d SectionDiff {
+    &diff.cases[change.case].sections[change.section]
+}
+
+/// The lines that show a change: those around it, and the lines that they are nested in.
+pub(super) fn excerpt(diff: &KernelDiff, change: &SharedChange, context: usize) -> Vec<usize> {
+    let hunks = section_of(diff, change).explained.diff.hunks(context);
+    let is_with = |hunk: &std::ops::Range<usize>| hunk.start < change.lines.end && change.lines.start < hunk.end;
+    let around = change.lines.start.saturating_sub(context)..change.lines.end + context;
+    hunks.into_iter().filter(is_with).flatten().filter(|at| around.contains(at)).collect()
+}
+
+/// The columns of the table of self costs.
+pub(super) const FUNCTION_COLUMNS: [&str; 6] = ["function", "before", "now", "change", "cases", "where most"];
+
+/// A row of the table of self costs.
+pub(super) fn function_row(diff: &KernelDiff, cost: &FunctionCost) -> [String; 6] {
+    [
+        cost.function.clone(),
+        grouped(cost.before),
+        grouped(cost.now),
+        signed(cost.change()),
+        cost.cases.to_string(),
+        place(diff, cost),
+    ]
+}
+
+fn signed(change: i64) -> String {
+    format!("{}{}", if change < 0 { "-" } else { "+" }, grouped(change.unsigned_abs()))
+}
+
+/// The place where a function's cost differs most: `recv/tcp-peek receiver.recv: … > tcp_recvmsg > skb_copy_datagram_iter`.
+fn place(diff: &KernelDiff, cost: &FunctionCost) -> String {
+    const CALLERS: usize = 2;
+    let (case, section) = &cost.most;
+    let found = diff.cases.iter().find(|one| one.case.as_str() == case).and_then(|one| {
+        let section = one.sections.iter().find(|one| one.name == *section)?;
+        let lines = &section.explained.diff.lines;
+        let is_it = |line: &DiffLine| line.node().is_some_and(|node| node.entry.function() == Some(&*cost.function));
+        let at = lines.iter().position(is_it)?;
+        let mut depth = lines[at].depth();
+        let mut names = vec![cost.function.as_str()];
+        for line in lines[..at].iter().rev() {
+            let name = line.node().and_then(|node| node.entry.function());
+            if let (true, Some(name)) = (line.depth() < depth, name) {
+                depth = line.depth();
+                names.push(name);
+            }
+        }
+        let cut = names.len() > CALLERS + 1;
+        names.truncate(CALLERS + 1);
+        names.reverse();
+        Some(format!("{}{}", if cut { "… > " } else { "" }, names.join(" > ")))
+    });
+    format!("{case} {section}{}", found.map(|path| format!(": {path}")).unwrap_or_default())
 }
 
 /// Formats a cost: `5000 (1 switch)`.

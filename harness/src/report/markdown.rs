@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 
 use super::change_words::{count, grouped, kind, kind_and_reason, percent, sign};
 use super::overview::{KernelView, Overview, class_letter};
-use crate::diff::ExplainedDiff;
+use crate::diff::{ExplainedDiff, runs};
 use crate::path::text;
-use crate::suite::{CaseResult, Decision, Decisions, Results, RunKernel, SectionDiff, Verdict, changes_of, runs};
+use crate::suite::{CaseResult, Decision, Decisions, Results, RunKernel, SectionDiff, Verdict, changes_of};
 
 /// The maximum size of a GitHub job summary, in bytes: 1 MiB for each step.
 pub const SUMMARY_LIMIT: usize = 1 << 20;

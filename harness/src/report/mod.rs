@@ -28,6 +28,7 @@ pub(crate) use case_trees::case_trees;
 pub(crate) use diff_json::diff_report;
 pub(crate) use diff_markdown::diff_markdown;
 pub(crate) use diff_terminal::{diff_terminal, matrix};
+pub(crate) use diff_words::DiffView;
 pub use overview::Overview;
 pub(crate) use progress_bars::{FetchBars, MatrixBars};
 pub(crate) use screen::Screen;

@@ -6,8 +6,9 @@ use super::change_words::{count, kind_and_reason, sign};
 use super::diff_terminal::write_line;
 use super::diff_words::Words;
 use super::styled::{ADDED, MARK, Styled, of_sign};
+use crate::diff::runs;
 use crate::path::text;
-use crate::suite::{Decision, Pending, SectionDiff, SnapshotKind, runs};
+use crate::suite::{Decision, Pending, SectionDiff, SnapshotKind};
 
 /// The number of snapshots that are listed by name; the others are counted.
 const NAMED: usize = 6;

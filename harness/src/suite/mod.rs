@@ -19,8 +19,12 @@ mod run;
 mod selection;
 mod store;
 
+pub(crate) use compare::accepted_matrix::{kernel_matrix, metadata_of};
 pub(crate) use compare::against::compare_against;
-pub(crate) use compare::case_diff::{CaseDiff, DiffRequest, KernelKnowledge, diff_case, kernel_matrix, metadata_of};
+#[cfg(test)]
+pub(crate) use compare::kernel_diff::shared_changes;
+pub(crate) use compare::kernel_diff::{CaseDiff, KernelDiff, KernelDiffError, SharedChange, TwoKernels};
+pub(crate) use compare::result_cache::ResultCache;
 pub(crate) use compare::sides::{CompareError, SectionDiff};
 pub(crate) use inspect::record::RecordError;
 pub(crate) use inspect::timeline::{Thread, Timeline};
@@ -28,7 +32,7 @@ pub(crate) use judge::observe::Section;
 pub(crate) use kernel_metadata::MetadataError;
 pub(crate) use project::{find_root, init, last_results};
 pub(crate) use prune::{PruneError, Pruned, prune};
-pub(crate) use review::decisions::{Decision, Decisions, changes_of, runs};
+pub(crate) use review::decisions::{Decision, Decisions, changes_of};
 pub(crate) use review::explained::{SavedSide, explain_saved};
 pub(crate) use review::pending::{Pending, PendingError, pending};
 pub(crate) use run::passes::PassError;

@@ -3,6 +3,7 @@
 mod case_page;
 mod difference_page;
 mod index_page;
+mod kernels_page;
 mod layout;
 mod path_tree;
 mod timings_page;
@@ -12,6 +13,11 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::overview::Overview;
+
+pub(crate) use kernels_page::page as diff_page;
+
+/// The file of the page on what changed between two kernels.
+pub(crate) const DIFF_PAGE: &str = "diff.html";
 
 /// The number and sizes of the written files.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

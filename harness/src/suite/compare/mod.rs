@@ -1,5 +1,7 @@
 //! Compares a case on several kernels.
 
+pub(crate) mod accepted_matrix;
 pub(crate) mod against;
-pub(crate) mod case_diff;
+pub(crate) mod kernel_diff;
+pub(crate) mod result_cache;
 pub(crate) mod sides;

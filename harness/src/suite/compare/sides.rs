@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::case::CaseName;
+use crate::code::CallGraph;
 use crate::diff::{
     ExplainedDiff, Knowledge, Matrix, MatrixInput, NamedSymbols, PathDiff, Renames, align, could_be_renamed, explain,
     matrix, point_elsewhere,
@@ -28,15 +29,6 @@ pub enum CompareError {
         #[source]
         source: PathDocumentError,
     },
-    #[error(
-        "{case} has no accepted timings on {kernel}: run `rxpath run --case {case} --kernel {kernel}` and review them"
-    )]
-    NoTimings { case: CaseName, kernel: KernelName },
-    #[error(
-        "{file} is not a snapshot of timings: expected a heading and lines `OPERATION: COST` or `OPERATION: COST on the \
-         CPU, N switches`"
-    )]
-    NotTimings { file: String },
     #[error("cannot load the symbols of {kernel}")]
     Metadata {
         kernel: KernelName,
@@ -59,10 +51,18 @@ impl CompareError {
 pub(crate) struct Side<'m> {
     pub(crate) kernel: KernelName,
     pub(crate) metadata: &'m KernelMetadata,
+    /// The calls in the kernel's instructions, if they are known.
+    pub(crate) graph: Option<&'m CallGraph>,
     /// The accepted paths, by section.
     pub(crate) sections: Vec<(String, CallPath)>,
     /// The costs of functions, by section, if they were measured.
     pub(crate) costs: BTreeMap<String, Costs>,
+}
+
+impl Side<'_> {
+    fn symbols(&self) -> NamedSymbols<'_> {
+        NamedSymbols { kernel: self.kernel.as_str(), symbols: &self.metadata.symbols, graph: self.graph }
+    }
 }
 
 /// The changes of one section.
@@ -89,8 +89,7 @@ pub fn accepted(
 /// Aligns and explains the accepted paths of two kernels. If one side lacks a section, all of its lines are new or gone.
 pub(crate) fn compare(old: Side<'_>, new: Side<'_>) -> Result<Vec<SectionDiff>, CompareError> {
     let renames = Renames::embedded()?;
-    let old_symbols = NamedSymbols { kernel: old.kernel.as_str(), symbols: &old.metadata.symbols };
-    let new_symbols = NamedSymbols { kernel: new.kernel.as_str(), symbols: &new.metadata.symbols };
+    let (old_symbols, new_symbols) = (old.symbols(), new.symbols());
     let plausible = |from: &str, to: &str| could_be_renamed(&old_symbols, &new_symbols, from, to);
     let knowledge = Knowledge { renames: &renames, plausible: &plausible };
     let mut names: Vec<String> = old.sections.iter().map(|(name, _)| name.clone()).collect();
@@ -131,10 +130,7 @@ pub(super) fn section_matrix(section: &str, kernels: &[Side<'_>]) -> Result<Matr
             MatrixInput { kernel: side.kernel.to_string(), path: found }
         })
         .collect();
-    let symbols: Vec<NamedSymbols> = kernels
-        .iter()
-        .map(|side| NamedSymbols { kernel: side.kernel.as_str(), symbols: &side.metadata.symbols })
-        .collect();
+    let symbols: Vec<NamedSymbols> = kernels.iter().map(Side::symbols).collect();
     let guesses: BTreeMap<(usize, usize), Guess> = (0..symbols.len())
         .flat_map(|before| (before + 1..symbols.len()).map(move |after| (before, after)))
         .map(|(before, after)| {

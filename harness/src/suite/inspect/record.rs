@@ -6,7 +6,7 @@ use rxpath_guest::Tag;
 
 use crate::case::{Case, Lowered, PassKind};
 use crate::kernel::{Kernel, Qemu};
-use crate::path::cost::{Costs, TracerCost};
+use crate::path::cost::TracerCost;
 use crate::suite::inspect::timeline::Timeline;
 use crate::suite::judge::observe::Observation;
 use crate::suite::kernel_metadata::{KernelMetadata, MetadataError};
@@ -41,8 +41,6 @@ pub enum RecordError {
     Metadata(#[from] MetadataError),
     #[error(transparent)]
     Vm(#[from] VmError),
-    #[error(transparent)]
-    Tracer(#[from] TracerError),
 }
 
 /// Runs the traced pass of a case.
@@ -71,13 +69,6 @@ impl Capture {
     /// The paths that `rxpath show` prints.
     pub fn observation(&self, case: &Case) -> Result<Observation, PassError> {
         Observation::of(case, &self.lowered, &self.recorded, &self.metadata, self.tracer.as_ref().ok().copied())
-    }
-
-    /// The costs of functions, by section.
-    pub(crate) fn costs(self, case: &Case) -> Result<BTreeMap<String, Costs>, RecordError> {
-        let sections = self.observation(case)?.sections;
-        self.tracer?;
-        Ok(sections.into_iter().map(|section| (section.name, section.costs)).collect())
     }
 
     /// The calls of each task over time.

@@ -6,6 +6,7 @@ use rxpath_guest::{OpResult, Tag};
 
 use crate::case::{Case, Context, Lowered, StepRef};
 use crate::path::cost::{Costs, TracerCost};
+use crate::path::own_costs::SelfCosts;
 use crate::path::profiles::Visibility;
 use crate::path::steady::{Steadiness, Unstable, steady};
 use crate::path::{
@@ -31,6 +32,8 @@ pub struct Section {
     pub(crate) paths: BTreeMap<u32, CallPath>,
     /// The median cost of one call of each function with all that it calls, in instructions, by canonical name.
     pub costs: Costs,
+    /// What each function of the path takes itself in one iteration, in instructions.
+    pub(crate) self_costs: SelfCosts,
 }
 
 impl Section {
@@ -116,6 +119,7 @@ impl Observation {
                 agreeing,
                 iterations,
                 costs: shown.into_iter().flat_map(CallPath::functions).filter_map(cost).collect(),
+                self_costs: section.self_costs.clone(),
             }
         };
         self.sections.iter().map(saved).collect()
@@ -177,7 +181,8 @@ fn sections(case: &Case, paths: &CapturePaths) -> Vec<Section> {
             continue;
         }
         let costs = paths.costs.get(stream).cloned().unwrap_or_default();
-        out.push(Section { name, stream: stream.clone(), steadiness, paths: by_iteration.clone(), costs });
+        let self_costs = paths.self_costs.get(stream).cloned().unwrap_or_default();
+        out.push(Section { name, stream: stream.clone(), steadiness, paths: by_iteration.clone(), costs, self_costs });
     }
     out
 }

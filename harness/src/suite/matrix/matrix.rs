@@ -187,12 +187,12 @@ impl Matrix<'_> {
         for (_, path) in accepted.flat_map(|document| read_document(&document).unwrap_or_default()) {
             names.extend(path.functions().map(str::to_owned));
         }
-        let ready = |index: usize| {
+        let ready = |index: usize| -> Vec<&KernelMetadata> {
             let of_kernel = self.test_beds.iter().filter(|(key, _)| key.0 == index);
-            of_kernel.filter_map(|(_, test_bed)| test_bed.get()?.as_ref().ok()).next()
+            of_kernel.filter_map(|(_, test_bed)| Some(&test_bed.get()?.as_ref().ok()?.metadata)).collect()
         };
-        let kernels = self.fetched.kernels.iter().enumerate();
-        let ready = kernels.filter_map(|(index, kernel)| Some((kernel.name(), &ready(index)?.metadata)));
-        ready.map(|(name, metadata)| SavedFunctions::of(name, metadata, &names)).collect()
+        let kernels = self.fetched.kernels.iter().enumerate().map(|(index, kernel)| (kernel.name(), ready(index)));
+        let ready = kernels.filter(|(_, metadata)| !metadata.is_empty());
+        ready.map(|(name, metadata)| SavedFunctions::of(name, &metadata, &names)).collect()
     }
 }

@@ -6,8 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::diff::PathDiff;
-use crate::path::text;
+use crate::diff::runs;
 use crate::suite::compare::sides::SectionDiff;
 
 /// The undecided changes of several snapshots. Snapshots go by their index.
@@ -98,40 +97,6 @@ impl Decisions {
 /// name in every snapshot.
 pub(crate) fn changes_of(sections: &[SectionDiff]) -> BTreeSet<String> {
     sections.iter().flat_map(|section| runs(&section.explained.diff)).map(|(name, _)| name).collect()
-}
-
-/// The runs of changed lines of a diff: their names and line numbers.
-pub(crate) fn runs(diff: &PathDiff) -> Vec<(String, std::ops::Range<usize>)> {
-    let mut out: Vec<(String, std::ops::Range<usize>)> = Vec::new();
-    let mut above: Vec<usize> = Vec::new();
-    // Indentation is relative to the run's first line, because the same change may be at any depth.
-    let mut outermost = 0;
-    for (at, line) in diff.lines.iter().enumerate() {
-        while above.last().is_some_and(|last| diff.lines[*last].depth() >= line.depth()) {
-            above.pop();
-        }
-        if line.is_change() {
-            let text = |node: &Option<crate::path::PathNode>| node.as_ref().map(text::line).unwrap_or_default();
-            let words = format!("{} > {}", text(&line.old), text(&line.new));
-            let inner = |outermost: u32| " ".repeat(line.depth().saturating_sub(outermost) as usize);
-            match out.last_mut().filter(|(_, run)| run.end == at) {
-                Some((name, run)) => {
-                    name.push_str(&format!("\n{}{words}", inner(outermost)));
-                    run.end = at + 1;
-                }
-                None => {
-                    let beneath = above.iter().rev().find(|above| !diff.lines[**above].is_change());
-                    let beneath =
-                        beneath.and_then(|above| diff.lines[*above].node()).map(|node| text::entry(&node.entry));
-                    outermost = line.depth();
-                    let name = format!("{}: {words}", beneath.unwrap_or_default());
-                    out.push((name, at..at + 1));
-                }
-            }
-        }
-        above.push(at);
-    }
-    out
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::kernel::KernelName;
 use crate::path::cost::Costs;
+use crate::path::own_costs::SelfCosts;
 use crate::path::timing::Summary;
 use crate::path::{CallPath, PathEntry};
 use crate::suite::kernel_metadata::KernelMetadata;
@@ -28,6 +29,10 @@ pub struct SavedPath {
     /// Empty outside exact mode.
     #[serde(default, skip_serializing_if = "Costs::is_empty")]
     pub costs: Costs,
+    /// What all calls of each function together take themselves in one iteration: without the calls that the path shows beneath
+    /// it, but with those that it leaves out. The median of the iterations, as `costs`.
+    #[serde(default, skip_serializing_if = "SelfCosts::is_empty")]
+    pub self_costs: SelfCosts,
 }
 
 /// The cost of an operation, measure or milestone: instructions in exact mode, nanoseconds in native mode.
@@ -89,20 +94,22 @@ pub struct SavedFunctions {
 }
 
 impl SavedFunctions {
-    /// What the kernel has of the functions with these names.
+    /// What the kernel has of the functions with these names, on any of its machines: a module's functions are there where it is
+    /// loaded.
     pub(crate) fn of<'n>(
         kernel: KernelName,
-        metadata: &KernelMetadata,
+        metadata: &[&KernelMetadata],
         names: impl IntoIterator<Item = &'n String>,
     ) -> Self {
         let (traceable, untraceable, absent) = Default::default();
         let mut found = Self { kernel, traceable, untraceable, absent };
         for name in names {
-            let set = match metadata.presence(name) {
-                Presence::Traceable => &mut found.traceable,
-                Presence::NotTraceable => &mut found.untraceable,
-                Presence::Absent => &mut found.absent,
-                Presence::Present => continue,
+            let seen = |presence| metadata.iter().any(|metadata| metadata.presence(name) == presence);
+            let set = match () {
+                () if seen(Presence::Traceable) => &mut found.traceable,
+                () if seen(Presence::NotTraceable) => &mut found.untraceable,
+                () if seen(Presence::Present) => continue,
+                () => &mut found.absent,
             };
             set.insert(name.clone());
         }

@@ -1,0 +1,81 @@
+//! The page of what changed between two kernels over all cases.
+
+use maud::{Markup, html};
+
+use super::layout::{difference_file, page as whole_page};
+use crate::report::change_words::count;
+use crate::report::diff_words::{self, FUNCTION_COLUMNS};
+use crate::suite::{KernelDiff, SharedChange};
+
+/// The number of unchanged lines around a change.
+const CONTEXT: usize = 2;
+
+/// Makes the page. Its links lead to the pages that [`super::write`] makes of the results of both kernels.
+pub(crate) fn page(diff: &KernelDiff) -> String {
+    let (old, new) = (diff_words::kernel(&diff.old), diff_words::kernel(&diff.new));
+    let body = html! {
+        h1 { "From " (old) " to " (new) }
+        p { (diff_words::headline(diff)) ". " a href="index.html" { "All cases" } }
+        @if !diff.changes.is_empty() {
+            h2 { "Changes of paths, each once" }
+            ol { @for change in &diff.changes { li { (shared_change(diff, change)) } } }
+        }
+        @if !diff.functions.is_empty() {
+            h2 { "Self costs of functions" }
+            p.soft { "Instructions of one iteration, summed over the cases: without the calls that the path shows beneath the function, but with those that it leaves out." }
+            (functions(diff))
+        }
+        @if !diff.left_out.is_empty() {
+            h2 { "Not compared" }
+            ul { @for (case, reason) in &diff.left_out { li { (case) ": " (reason) } } }
+        }
+    };
+    whole_page(&format!("from {old} to {new}"), "search functions", &body)
+}
+
+fn shared_change(diff: &KernelDiff, change: &SharedChange) -> Markup {
+    let section = diff_words::section_of(diff, change);
+    let link = |at: &usize| difference_file(&diff.cases[*at].case, &diff.old.name, &diff.new.name);
+    html! {
+        details {
+            summary { code { (diff_words::change_title(diff, change)) } " in " (count(change.cases.len(), "case")) }
+            p {
+                @for (index, at) in change.cases.iter().enumerate() {
+                    @if index > 0 { ", " }
+                    a href=(link(at)) { (diff.cases[*at].case) }
+                }
+            }
+            div.code {
+                div.row.soft { span { (diff.cases[change.case].case) " " (section.name) } }
+                @for at in diff_words::excerpt(diff, change, CONTEXT) {
+                    @if let Some(words) = diff_words::line(&section.explained, at) {
+                        div class={ "row" @if words.sign != ' ' { " change" } } {
+                            span.f { (words.sign) " " (words.line) }
+                            span.y { (words.why) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn functions(diff: &KernelDiff) -> Markup {
+    html! {
+        div.scroll tabindex="0" role="region" aria-label="self costs of functions" {
+            table {
+                thead { tr { @for column in FUNCTION_COLUMNS { th scope="col" { (column) } } } }
+                tbody {
+                    @for cost in &diff.functions {
+                        @let [function, before, now, change, cases, place] = diff_words::function_row(diff, cost);
+                        tr data-row {
+                            th.name scope="row" { code { (function) } }
+                            td.number { (before) } td.number { (now) } td.number { (change) } td.number { (cases) }
+                            td { (place) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
