@@ -43,7 +43,7 @@ impl Common {
 #[derive(Debug, Default, Args)]
 pub(crate) struct Packages {
     /// Take packages from this folder; those that it lacks come from the archive.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long = "packages", id = "packages", value_name = "DIR")]
     pub(crate) from: Option<PathBuf>,
     /// Use the newest version of each kernel instead of the locked one; every report says so.
     #[arg(long)]

@@ -14,7 +14,7 @@ pub(crate) fn doctor(common: &Common) -> Result<u8, CommandError> {
     let mut found = Vec::new();
     let cores = std::thread::available_parallelism().map_or(1, |count| count.get());
     found.push(good("cores", format!("{cores}, so {cores} guests at a time")));
-    found.push(tool("apt-get", "needed to fetch packages that are neither in the cache nor in --from DIR"));
+    found.push(tool("apt-get", "needed to fetch packages that are neither in the cache nor in --packages DIR"));
     found.push(tool("dpkg-deb", "needed to unpack packages that are not in the cache"));
     found.push(match std::fs::create_dir_all(project.cache.root()) {
         Ok(()) => good("cache", project.cache.root().display().to_string()),

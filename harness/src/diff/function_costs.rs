@@ -2,19 +2,22 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::path::own_costs::{SelfCost, SelfCosts};
+
 /// One part of a case on both kernels.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Part<'a> {
     pub(crate) case: &'a str,
     /// `receiver.recv`, `softirq`.
     pub(crate) section: &'a str,
-    /// What each function takes itself in one iteration, by name; of the old kernel.
-    pub(crate) old: &'a BTreeMap<String, u64>,
-    /// The same of the new kernel.
-    pub(crate) new: &'a BTreeMap<String, u64>,
+    /// The old kernel's.
+    pub(crate) old: &'a SelfCosts,
+    /// The new kernel's.
+    pub(crate) new: &'a SelfCosts,
 }
 
-/// What one function takes itself, over all parts.
+/// What one call of a function takes itself, where that differs: the medians of these parts, in instructions. 0 if it is not
+/// called.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct FunctionCost {
     pub(crate) function: String,
@@ -22,55 +25,52 @@ pub(crate) struct FunctionCost {
     pub(crate) now: u64,
     /// The number of cases in which it differs.
     pub(crate) cases: usize,
-    /// The case and section in which it differs most.
-    pub(crate) most: (String, String),
+    /// A case and section with the median difference.
+    pub(crate) example: (String, String),
 }
 
 impl FunctionCost {
     pub(crate) fn change(&self) -> i64 {
         self.now as i64 - self.before as i64
     }
+
+    /// How much it matters: its change in all cases with one.
+    fn weight(&self) -> u64 {
+        self.change().unsigned_abs() * self.cases as u64
+    }
 }
 
-#[derive(Default)]
-struct Sum<'a> {
+/// The cost of one call in one part.
+struct Difference<'a> {
     before: u64,
     now: u64,
-    cases: BTreeSet<&'a str>,
-    most: (u64, &'a str, &'a str),
+    case: &'a str,
+    section: &'a str,
 }
 
-/// The functions whose costs differ, the largest difference of the sums first.
+/// The functions whose calls cost more or less, those that matter most first.
 pub(crate) fn function_costs<'a>(parts: impl IntoIterator<Item = Part<'a>>) -> Vec<FunctionCost> {
-    let mut sums: BTreeMap<&str, Sum> = BTreeMap::new();
+    let mut differences: BTreeMap<&str, Vec<Difference>> = BTreeMap::new();
     for Part { case, section, old, new } in parts {
         let functions: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
         for function in functions {
             let [before, now] = [old, new].map(|side| side.get(function).copied().unwrap_or_default());
-            let sum = sums.entry(function).or_default();
-            sum.before += before;
-            sum.now += now;
-            let change = before.abs_diff(now);
-            if change > 0 {
-                sum.cases.insert(case);
-                if change > sum.most.0 {
-                    sum.most = (change, case, section);
-                }
+            let (before, now) = (SelfCost::of_one(before), SelfCost::of_one(now));
+            if before != now {
+                differences.entry(function).or_default().push(Difference { before, now, case, section });
             }
         }
     }
-    let differing = sums.into_iter().filter(|(_, sum)| !sum.cases.is_empty());
-    let mut costs: Vec<FunctionCost> = differing
-        .map(|(function, sum)| FunctionCost {
-            function: function.to_owned(),
-            before: sum.before,
-            now: sum.now,
-            cases: sum.cases.len(),
-            most: (sum.most.1.to_owned(), sum.most.2.to_owned()),
-        })
-        .collect();
-    costs.sort_by_key(|cost| std::cmp::Reverse(cost.before.abs_diff(cost.now)));
+    let mut costs: Vec<FunctionCost> = differences.into_iter().map(|(name, parts)| median(name, parts)).collect();
+    costs.sort_by_key(|cost| std::cmp::Reverse(cost.weight()));
     costs
+}
+
+fn median(function: &str, mut parts: Vec<Difference<'_>>) -> FunctionCost {
+    let cases = parts.iter().map(|part| part.case).collect::<BTreeSet<_>>().len();
+    parts.sort_by_key(|part| part.now as i64 - part.before as i64);
+    let Difference { before, now, case, section } = parts[parts.len() / 2];
+    FunctionCost { function: function.to_owned(), before, now, cases, example: (case.to_owned(), section.to_owned()) }
 }
 
 #[cfg(test)]
@@ -78,22 +78,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn costs_are_summed_over_all_parts_and_sorted_by_change() {
-        let side = |costs: &[(&str, u64)]| -> BTreeMap<String, u64> {
-            costs.iter().map(|(name, cost)| ((*name).to_owned(), *cost)).collect()
+    fn a_function_has_its_median_difference_and_those_in_many_cases_come_first() {
+        let side = |costs: &[(&str, u64, u64)]| -> SelfCosts {
+            costs.iter().map(|(name, all, calls)| ((*name).to_owned(), SelfCost { all: *all, calls: *calls })).collect()
         };
-        let (old, new) = (side(&[("same", 7), ("f", 100), ("gone", 30)]), side(&[("same", 7), ("f", 90), ("new", 5)]));
-        let (old_softirq, new_softirq) = (side(&[("f", 50)]), side(&[("f", 10)]));
+        let old = side(&[("same", 7, 1), ("f", 100, 1), ("gone", 30, 1)]);
+        let new = side(&[("same", 21, 3), ("f", 90, 1), ("new", 12, 2)]);
+        let (noisy_old, noisy_new) = (side(&[("f", 100, 1)]), side(&[("f", 5000, 1)]));
         let part = |case, section, old, new| Part { case, section, old, new };
         let costs = function_costs([
             part("g/one", "a.recv", &old, &new),
-            part("g/one", "softirq", &old_softirq, &new_softirq),
+            part("g/one", "softirq", &noisy_old, &noisy_new),
             part("g/two", "a.recv", &old, &new),
             part("g/two", "a.send", &new, &new),
+            part("g/two", "b.recv", &old, &new),
         ]);
         let found: Vec<_> = costs.iter().map(|one| (&*one.function, one.before, one.now, one.cases)).collect();
-        assert_eq!(found, [("f", 340, 280, 2), ("gone", 60, 0, 2), ("new", 5, 15, 2)]);
-        assert_eq!(costs[0].most, ("g/one".to_owned(), "softirq".to_owned()));
-        assert_eq!(costs[0].change(), -60);
+        assert_eq!(found, [("gone", 30, 0, 2), ("f", 100, 90, 2), ("new", 0, 6, 2)]);
+        assert_eq!(costs[1].example.0, "g/two");
+        assert_eq!(costs[1].change(), -10);
     }
 }

@@ -37,7 +37,7 @@ pub(super) struct Sources<'a> {
     mirrors: OnceLock<Mirrors>,
 }
 
-/// The folder of `--from DIR`.
+/// The folder of `--packages DIR`.
 #[derive(Debug)]
 struct Folder {
     path: PathBuf,
@@ -247,7 +247,7 @@ enum Found {
 impl Folder {
     fn scan(path: &Path) -> Result<Self, KernelError> {
         let unusable = |error| KernelError::Setting {
-            setting: "--from",
+            setting: "--packages",
             value: path.display().to_string(),
             problem: "expected a folder of .deb files".to_owned(),
             source: Some(error),
@@ -365,7 +365,8 @@ mod tests {
         let left = error("404  Not Found [IP: 192.0.2.1 80]");
         assert!(left.is_request());
         let message = left.to_string();
-        for word in ["lock.yaml:23", "QEMU", "qemu-system-x86 1:10.0.13", "trixie", "kernels update qemu", "--from"] {
+        for word in ["lock.yaml:23", "QEMU", "qemu-system-x86 1:10.0.13", "trixie", "kernels update qemu", "--packages"]
+        {
             assert!(message.contains(word), "{word}: {message}");
         }
         let network = error("Temporary failure resolving 'm.invalid'");
@@ -397,6 +398,6 @@ mod tests {
         let cache = Cache::at(Path::new("unused")).unwrap();
         let lock = lock_with_content();
         let error = Sources::new(&cache, Some(&lock), Some(Path::new("/nowhere/at/all"))).unwrap_err();
-        assert!(error.is_request() && error.to_string().starts_with("--from is `/nowhere/at/all`"), "{error}");
+        assert!(error.is_request() && error.to_string().starts_with("--packages is `/nowhere/at/all`"), "{error}");
     }
 }

@@ -249,7 +249,7 @@ pub struct Mismatch {
 #[derive(Debug, thiserror::Error)]
 #[error(
     "{pin}, pinned from {suite}, has left the archive: {origin} does not exist. \
-     {}; `--from DIR` takes packages from a folder{}", pin.successor(), pin.way_on()
+     {}; `--packages DIR` takes packages from a folder{}", pin.successor(), pin.way_on()
 )]
 pub struct LeftArchive {
     pub(super) pin: PinPlace,

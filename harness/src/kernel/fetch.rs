@@ -23,7 +23,7 @@ const AT_A_TIME: usize = 3;
 /// Where to take kernels and QEMU from.
 #[derive(Debug, Clone, Default)]
 pub struct FetchOptions {
-    /// A folder of package files to use instead of downloading them (`--from DIR`).
+    /// A folder of package files to use instead of downloading them (`--packages DIR`).
     pub from: Option<PathBuf>,
     /// Take the newest version of each series instead of the locked one (`--unlocked`).
     pub unlocked: bool,

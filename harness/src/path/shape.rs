@@ -58,6 +58,7 @@ impl Shaper<'_, '_> {
                 Visibility::Shown if parent.hidden => {}
                 Visibility::Shown | Visibility::Expected => {
                     frame.shown = Some(path.nodes.len());
+                    own.count(&name);
                     path.nodes.push(PathNode::once(parent.inner, PathEntry::Call(name)));
                     frame.inner += 1;
                     frame.hidden = false;

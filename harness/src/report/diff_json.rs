@@ -20,7 +20,7 @@ pub(crate) struct DiffReport {
     pub(crate) to: RunKernel,
     /// The changes of paths, each once, the most frequent first.
     pub(crate) changes: Vec<SharedChangeReport>,
-    /// What functions take themselves in one iteration, summed over the cases; the largest difference first.
+    /// What a call of each function takes itself, where that differs: medians. Those that matter most come first.
     pub(crate) functions: Vec<FunctionReport>,
     /// The cases that both kernels ran.
     pub(crate) cases: Vec<CaseReport>,
@@ -50,9 +50,9 @@ pub(crate) struct FunctionReport {
     pub(crate) now: u64,
     /// The number of cases in which it differs.
     pub(crate) cases: usize,
-    /// The case in which it differs most.
+    /// A case with the median difference.
     pub(crate) case: String,
-    /// The section of that case in which it differs most.
+    /// The section of that case.
     pub(crate) section: String,
 }
 
@@ -182,8 +182,8 @@ pub(crate) fn diff_report(diff: &KernelDiff, view: DiffView) -> DiffReport {
         before: cost.before,
         now: cost.now,
         cases: cost.cases,
-        case: cost.most.0.clone(),
-        section: cost.most.1.clone(),
+        case: cost.example.0.clone(),
+        section: cost.example.1.clone(),
     };
     let left_out = diff.left_out.iter().cloned();
     DiffReport {

@@ -34,13 +34,13 @@ pub(super) fn sample() -> KernelDiff {
     let kernel =
         |name: &str, version: &str| RunKernel { name: name.into(), version: version.to_owned(), unlocked: false };
     let cases = vec![case("recv/sample"), case("recv/second")];
-    let most = ("recv/sample".to_owned(), "receiver.recv".to_owned());
+    let example = ("recv/sample".to_owned(), "receiver.recv".to_owned());
     let cost = |function: &str, before, now| FunctionCost {
         function: function.to_owned(),
         before,
         now,
         cases: 2,
-        most: most.clone(),
+        example: example.clone(),
     };
     KernelDiff {
         old: kernel("5.10", "5.10.262-1"),

@@ -59,7 +59,7 @@ fn write_functions(diff: &KernelDiff, top: usize, out: &mut Styled) {
     rows.insert(0, FUNCTION_COLUMNS.map(str::to_owned));
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
     let [function, before, now, change, cases] = [0, 1, 2, 3, 4].map(width);
-    let _ = writeln!(out, "\nself costs, in instructions of one iteration, summed over the cases");
+    let _ = writeln!(out, "\nself costs of a call, in instructions: medians of the places where they differ");
     for [a, b, c, d, e, f] in &rows {
         let _ = writeln!(out, "  {a:<function$}  {b:>before$}  {c:>now$}  {d:>change$}  {e:>cases$}  {f}");
     }
@@ -157,15 +157,15 @@ mod tests {
     fn each_change_is_listed_once_before_its_place() {
         let text = diff_terminal(&sample(), EACH_CHANGE).to_string();
         let expected = "\
-from 5.10 (5.10.262-1) (-) to 7.3 (7.3.4-1~bpo13+1) (+): 4 changes of paths in 2 of 2 cases; 2 functions take more or less themselves; 1 case not compared
+from 5.10 (5.10.262-1) (-) to 7.3 (7.3.4-1~bpo13+1) (+): 4 changes of paths in 2 of 2 cases; 2 functions cost more or less themselves; 1 case not compared
 
     cases  change of paths
   1.    2  s: sockfd_lookup_light→fdget  (recv/sample, recv/second)
 ";
         assert!(text.starts_with(expected), "{text}");
         let functions = "\
-self costs, in instructions of one iteration, summed over the cases
-  function  before    now  change  cases  where most
+self costs of a call, in instructions: medians of the places where they differ
+  function  before    now  change  cases  for example in
   kept       1,200      0  -1,200      2  recv/sample receiver.recv: s > kept
   d             80  1,110  +1,030      2  recv/sample receiver.recv: … > tcp_recvmsg > tcp_recvmsg_locked > d
 

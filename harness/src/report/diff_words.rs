@@ -94,9 +94,9 @@ pub(super) fn headline(diff: &KernelDiff) -> String {
         changes => format!("{} of paths in {changed} of {cases}", count(changes, "change")),
     };
     let functions = match diff.functions.len() {
-        0 => "no function takes more or less itself".to_owned(),
-        1 => "1 function takes more or less itself".to_owned(),
-        many => format!("{many} functions take more or less themselves"),
+        0 => "no function costs more or less itself".to_owned(),
+        1 => "1 function costs more or less itself".to_owned(),
+        many => format!("{many} functions cost more or less themselves"),
     };
     let left_out = match diff.left_out.len() {
         0 => String::new(),
@@ -153,7 +153,7 @@ pub(super) fn excerpt(diff: &KernelDiff, change: &SharedChange, context: usize) 
 }
 
 /// The columns of the table of self costs.
-pub(super) const FUNCTION_COLUMNS: [&str; 6] = ["function", "before", "now", "change", "cases", "where most"];
+pub(super) const FUNCTION_COLUMNS: [&str; 6] = ["function", "before", "now", "change", "cases", "for example in"];
 
 /// A row of the table of self costs.
 pub(super) fn function_row(diff: &KernelDiff, cost: &FunctionCost) -> [String; 6] {
@@ -171,10 +171,10 @@ fn signed(change: i64) -> String {
     format!("{}{}", if change < 0 { "-" } else { "+" }, grouped(change.unsigned_abs()))
 }
 
-/// The place where a function's cost differs most: `recv/tcp-peek receiver.recv: … > tcp_recvmsg > skb_copy_datagram_iter`.
+/// A place where a function's cost differs: `recv/tcp-peek receiver.recv: … > tcp_recvmsg > skb_copy_datagram_iter`.
 fn place(diff: &KernelDiff, cost: &FunctionCost) -> String {
     const CALLERS: usize = 2;
-    let (case, section) = &cost.most;
+    let (case, section) = &cost.example;
     let found = diff.cases.iter().find(|one| one.case.as_str() == case).and_then(|one| {
         let section = one.sections.iter().find(|one| one.name == *section)?;
         let lines = &section.explained.diff.lines;

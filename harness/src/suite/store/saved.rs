@@ -29,8 +29,8 @@ pub struct SavedPath {
     /// Empty outside exact mode.
     #[serde(default, skip_serializing_if = "Costs::is_empty")]
     pub costs: Costs,
-    /// What all calls of each function together take themselves in one iteration: without the calls that the path shows beneath
-    /// it, but with those that it leaves out. The median of the iterations, as `costs`.
+    /// What each function takes itself: without the calls that the path shows beneath it, but with those that it leaves out.
+    /// Empty outside exact mode.
     #[serde(default, skip_serializing_if = "SelfCosts::is_empty")]
     pub self_costs: SelfCosts,
 }
