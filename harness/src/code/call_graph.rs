@@ -47,10 +47,7 @@ impl CallGraph {
     ///
     /// `functions` are all its function symbols, ascending by address, as it was linked (boot with `nokaslr`).
     /// Several symbols may share an address.
-    ///
-    /// # Errors
-    ///
-    /// When `elf` is not a 64-bit ELF file, or a damaged one.
+    /// Fails when `elf` is not a 64-bit ELF file, or a damaged one.
     pub fn of_kernel<'a>(
         elf: &[u8],
         functions: impl IntoIterator<Item = (u64, &'a str)>,

@@ -102,16 +102,11 @@ impl Kernel {
     }
 
     /// The unpacked kernel, an ELF file without symbols.
-    #[allow(dead_code, reason = "the call graph reads it next")]
     pub(crate) fn vmlinux(&self) -> PathBuf {
         self.folder.join(BootFile::Vmlinux.file())
     }
 
     /// The kernel's configuration; `None` if it has none.
-    ///
-    /// # Errors
-    ///
-    /// When it cannot be read.
     pub(crate) fn config(&self) -> Result<Option<Config>, KernelError> {
         let Some(path) = &self.config else { return Ok(None) };
         let text = fs::read(path).map_err(|error| KernelError::io("read", path, error))?;
@@ -119,10 +114,7 @@ impl Kernel {
     }
 
     /// Checks that the kernel has what every case needs. Returns whether it has a configuration that tells.
-    ///
-    /// # Errors
-    ///
-    /// When options are missing, or the configuration cannot be read.
+    /// Fails when options are missing, or the configuration cannot be read.
     pub(crate) fn check_options(&self) -> Result<bool, KernelError> {
         let Some(config) = self.config()? else { return Ok(false) };
         match config.required() {
@@ -197,10 +189,7 @@ impl Kernel {
     }
 
     /// Returns the named modules and all their dependencies in the order in which to load them, without built-in ones.
-    ///
-    /// # Errors
-    ///
-    /// When the kernel does not have a module (the error has similar names), or a stored module is damaged.
+    /// Fails when the kernel does not have a module (the error has similar names), or a stored module is damaged.
     pub(crate) fn module_closure(&self, names: &[&str]) -> Result<Vec<Module>, KernelError> {
         if let ModuleFiles::InPlace(index) = &self.modules {
             let read = |path: &str| Ok(own::read_module(Path::new(path), &self.release)?);

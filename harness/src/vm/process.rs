@@ -82,10 +82,7 @@ impl QemuProcess {
     }
 
     /// Waits until QEMU ends.
-    ///
-    /// # Errors
-    ///
-    /// When the user cancels the command, or the guest has hung. QEMU has then been killed.
+    /// Fails when the user cancels the command, or the guest has hung. QEMU has then been killed.
     pub(super) fn wait(&mut self, doing: &'static str) -> Result<ExitStatus, VmError> {
         loop {
             if let Some(status) = self.poll(doing, POLL_INTERVAL)? {
@@ -95,10 +92,7 @@ impl QemuProcess {
     }
 
     /// Waits for this long, at most [`POLL_INTERVAL`].
-    ///
-    /// # Errors
-    ///
-    /// As [`wait`](Self::wait), and when QEMU ends.
+    /// Fails as [`wait`](Self::wait) does, and when QEMU ends.
     pub(super) fn expect_running(&mut self, doing: &'static str, time: Duration) -> Result<(), VmError> {
         match self.poll(doing, time)? {
             None => Ok(()),

@@ -43,10 +43,7 @@ pub struct MatrixOptions {
 }
 
 /// Runs every case on every kernel; the results are ordered by case, then by kernel.
-///
-/// # Errors
-///
-/// If a case names a function that is missing in the pinned kernels that it runs on. No case is run then.
+/// Fails if a case names a function that is missing in the pinned kernels that it runs on. Then no case is run.
 pub fn run_matrix(
     cases: &[&Case],
     fetched: &Fetched,
