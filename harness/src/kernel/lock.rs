@@ -233,7 +233,7 @@ impl Lock {
         digests: &mut HashSet<Sha256>,
     ) -> Result<(), KernelError> {
         if !is_plain_name(suite) || archive != Archive::of_suite(suite) {
-            let message = format!("{owner}: suite `{suite}` is not in the archive below it");
+            let message = format!("{owner}: suite `{suite}` does not belong to the archive on the next line");
             return Err(self.wrong(key, nth, message));
         }
         if packages.is_empty() {

@@ -90,7 +90,7 @@ pub(crate) fn pruned(pruned: &Pruned) -> String {
         let _ = writeln!(out, "removed  {}", image_line(image));
     }
     for image in &pruned.in_use {
-        let _ = writeln!(out, "kept, a different rxpath is making it  {}", image_line(image));
+        let _ = writeln!(out, "kept, another rxpath process is making it  {}", image_line(image));
     }
     for series in &pruned.unknown {
         let _ = writeln!(

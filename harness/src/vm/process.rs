@@ -22,7 +22,7 @@ use super::hang::{HangDetector, Patience};
 use super::launcher::{self, Scheduling};
 use super::machine::{Accelerator, QemuProgram};
 
-/// How often a waiting harness looks whether it was cancelled and whether the guest has hung.
+/// How often a waiting harness checks whether it was cancelled and whether the guest has hung.
 pub(super) const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// What a QEMU process runs as.
@@ -38,8 +38,8 @@ pub(super) struct Launch<'a> {
 
 pub(super) struct QemuProcess {
     handle: duct::Handle,
-    /// Readable once the process has ended. duct would learn of the end by a signal, which any thread of this process may have to
-    /// take first: where every host CPU has a guest, that thread's turn is milliseconds away.
+    /// Readable once the process has ended. duct waits for a signal instead, which goes to any thread of this process. On a host
+    /// whose CPUs all run guests, that thread may get its turn milliseconds later.
     ended: Option<OwnedFd>,
     hang: HangDetector,
     folder: GuestFolder,

@@ -30,8 +30,8 @@ pub(super) enum Purpose<'a> {
 
 /// QEMU's arguments for a machine and its kernel, with the files in `folder`.
 ///
-/// A boot and a run must describe the same machine: they may differ only in what QEMU does not count as the machine's state. The
-/// kernel's file is not part of that: once booted, the kernel is in memory.
+/// A boot and a run must describe the same machine, because the state saved from one is restored into the other. They may differ
+/// in what QEMU does not save, such as the kernel's file: a booted kernel is in memory.
 pub(super) fn qemu_arguments(
     machine: &Machine,
     kernel: &GuestKernel,

@@ -73,7 +73,7 @@ pub(super) fn shortened(name: &str) -> String {
     cut(name, LONGEST)
 }
 
-/// Cuts a name after so many characters.
+/// Cuts a name after `most` characters.
 pub(super) fn cut(name: &str, most: usize) -> String {
     match name.char_indices().nth(most) {
         Some((end, _)) => format!("{}…", &name[..end]),

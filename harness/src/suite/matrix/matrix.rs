@@ -176,7 +176,7 @@ impl Matrix<'_> {
         let _ = job.judged.set(judged);
     }
 
-    /// What each kernel has of the functions in these results and in the accepted snapshots of their cases.
+    /// Which functions each kernel has, of those in these results and in the accepted snapshots of their cases.
     fn functions(&self, judged: &[Judged]) -> Vec<SavedFunctions> {
         let cases: BTreeSet<&CaseName> = judged.iter().map(|one| &one.result.case).collect();
         let accepted = cases.into_iter().flat_map(|case| self.judge.snapshots.all_accepted(case));

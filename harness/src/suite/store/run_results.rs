@@ -182,7 +182,7 @@ pub struct Results {
     pub mode: String,
     /// Ordered by case, then by kernel.
     pub cases: Vec<CaseResult>,
-    /// What each kernel has of the functions in the paths, which explains differences.
+    /// Which functions of the paths each kernel has, to explain differences.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub functions: Vec<SavedFunctions>,
 }
@@ -213,7 +213,7 @@ impl Results {
         Some(all)
     }
 
-    /// What a kernel has of the functions in the paths.
+    /// Which functions of the paths a kernel has.
     pub fn functions_of(&self, kernel: &KernelName) -> Option<&SavedFunctions> {
         self.functions.iter().find(|one| one.kernel == *kernel)
     }

@@ -77,7 +77,7 @@ pub struct SavedWakeup {
     pub wakes: String,
 }
 
-/// What one kernel has of the functions in the paths of the run and in the accepted snapshots of its cases.
+/// Which functions one kernel has, of those in the paths of the run and in the accepted snapshots of its cases.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SavedFunctions {
     pub kernel: KernelName,
@@ -89,7 +89,7 @@ pub struct SavedFunctions {
 }
 
 impl SavedFunctions {
-    /// What the kernel has of the functions with these names.
+    /// Looks up the functions with these names in a kernel.
     pub(crate) fn of<'n>(
         kernel: KernelName,
         metadata: &KernelMetadata,
