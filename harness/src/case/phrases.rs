@@ -380,7 +380,9 @@ pub(crate) fn cost(text: &str) -> Result<CostPhrase, PhraseError> {
             Some((case, operation)) => Some((case.into(), Some(operation.to_owned()))),
             None => Some(((*case).into(), None)),
         },
-        _ => return Err(PhraseError::new("", format!("`{text}` does not say what to compare the cost with"), expected)),
+        _ => {
+            return Err(PhraseError::new("", format!("`{text}` does not say what to compare the cost with"), expected));
+        }
     };
     Ok(CostPhrase { at_most: *which == "most", amount, other })
 }

@@ -57,7 +57,7 @@ pub(super) fn newest_kernel(offers: &[Offer], series: Series, flavour: &str) -> 
 ///
 /// Up to 6.18, one package, `linux-image-ABI-FLAVOUR`, contains everything (in 6.18 it also depends on a `linux-base-…`,
 /// which is not needed). In later series it only depends on `linux-base-…`, `linux-binary-…` and `linux-modules-…`. The
-/// archive drops the first and the last earlier than the image in `linux-binary-…`, without which a version is skipped.
+/// archive can still have the image in `linux-binary-…` when the other two are gone; such a version is skipped.
 pub(super) fn kernels(offers: &[Offer], flavour: &str) -> Vec<OfferedKernel> {
     let is_image = |offer: &&Offer| abi(&offer.pin.package, "linux-image-", flavour).is_some();
     let mut images: Vec<&Offer> = offers.iter().filter(is_image).collect();
