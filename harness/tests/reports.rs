@@ -165,7 +165,7 @@ fn eighty_cases_on_six_kernels_are_a_report_in_three_seconds_and_no_page_of_two_
     let results = eighty_cases();
     assert!(results.cases.len() > 400, "{}", results.cases.len());
     let folder = tempfile::tempdir().unwrap();
-    // The machine may be busy with something else: what counts is what the report itself takes.
+    // The machine may be busy with other work, so only the report's own CPU time counts.
     let cpu_before = cpu_time();
     let began = std::time::Instant::now();
     let written = html::write(&Overview::of(&results), folder.path()).unwrap();
@@ -273,7 +273,7 @@ fn hostile_names_are_text_in_html_and_in_markdown() {
     assert!(!outside.contains("<script") && !outside.contains("<img") && !outside.contains("](#)"), "{outside}");
 }
 
-/// The accepted snapshots of 6.12, found to be those of 6.18: what a kernel bump looks like.
+/// A run that found the snapshots of 6.18 where those of 6.12 were accepted, as after an update of the kernel.
 fn bump() -> Results {
     let mut results = eighty_cases();
     let new: Vec<_> = results.cases.iter().filter(|one| one.kernel == "6.18").cloned().collect();

@@ -17,7 +17,7 @@ fn decode(path: &Path) -> (i32, String, String) {
     (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
 }
 
-/// The calls of a printed capture: marks name tasks, which a trace.dat knows more of.
+/// The calls of a printed capture, without marks: these name tasks, and a trace.dat names more of them.
 fn calls(text: &str) -> Vec<&str> {
     text.lines().filter(|line| line.starts_with(' ') && !line.contains('~')).collect()
 }

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 
 use indexmap::IndexMap;
 use rxpath_guest::{ActorIndex, Address, Packet, Slot, Transport};
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::constants::{self, Table};
@@ -184,8 +184,7 @@ impl Argument for Endpoint {
 fn special_address(text: &str) -> Option<Address> {
     match text.split(':').collect::<Vec<_>>().as_slice() {
         ["vsock", cid, port] => Some(Address::Vsock(cid.parse().ok()?, port.parse().ok()?)),
-        // ETH_P_ALL (`linux/if_ether.h`).
-        ["packet", interface] => Some(Address::Packet((*interface).to_owned(), 3)),
+        ["packet", interface] => Some(Address::Packet((*interface).to_owned(), libc::ETH_P_ALL as u16)),
         ["netlink", port] => Some(Address::Netlink(port.parse().ok()?, 0)),
         ["netlink", port, groups] => Some(Address::Netlink(port.parse().ok()?, groups.parse().ok()?)),
         _ => None,
@@ -207,6 +206,27 @@ fn constant(text: &str, table: Table, what: &str, scope: &mut Scope<'_>, at: &Ke
     // The wire carries the 32 bits; a flag in the top bit (EPOLLET) makes them negative.
     number as u32 as i32
 }
+
+/// Describes an argument to editors by its JSON types and by names that they can complete.
+macro_rules! schema_with_examples {
+    ($name:ident: $types:tt, $names:expr) => {
+        impl schemars::JsonSchema for $name {
+            fn inline_schema() -> bool {
+                true
+            }
+
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                schemars::json_schema!({ "type": $types, "examples": $names.collect::<Vec<_>>() })
+            }
+        }
+    };
+}
+
+use schema_with_examples;
 
 macro_rules! constants {
     ($($(#[$about:meta])* $name:ident of $table:ident, $what:literal $(, default $default:literal)?;)*) => {
@@ -232,19 +252,9 @@ macro_rules! constants {
                 }
             }
 
-            impl JsonSchema for $name {
-                fn inline_schema() -> bool {
-                    true
-                }
-
-                fn schema_name() -> std::borrow::Cow<'static, str> {
-                    stringify!($name).into()
-                }
-
-                fn json_schema(_: &mut SchemaGenerator) -> Schema {
-                    let names: Vec<_> = constants::$table.iter().map(|(name, _)| *name).collect();
-                    json_schema!({ "type": ["string", "integer"], "examples": names })
-                }
+            schema_with_examples! {
+                $name: ["string", "integer"],
+                constants::$table.iter().map(|(name, _)| *name)
             }
         )*
     };
@@ -283,6 +293,30 @@ constants! {
     Signal of SIGNALS, "signal";
     /// Flags of sigaction(2): SA_….
     SignalFlags of SIGNAL_FLAGS, "flag of sigaction", default "0";
+}
+
+/// Implements [`Argument`] for types whose wire form is always their value.
+macro_rules! plain_arguments {
+    ($($name:ident => $wire:ty, |$argument:ident| $value:expr;)*) => {
+        $(
+            impl Argument for $name {
+                type Wire = $wire;
+
+                fn resolve(&self, _: &mut Scope<'_>, _: &KeyPath) -> $wire {
+                    let $argument = self;
+                    $value
+                }
+            }
+        )*
+    };
+}
+
+plain_arguments! {
+    Count => u32, |count| count.0;
+    Flag => bool, |flag| flag.0;
+    Buffer => Self, |buffer| *buffer;
+    Path => String, |path| path.0.clone();
+    FileText => String, |text| text.0.0.clone();
 }
 
 impl<A: Argument> Argument for Option<A> {
@@ -347,14 +381,6 @@ pub(crate) fn each_with(fds: Vec<Vec<Slot>>, events: i32) -> Vec<(Slot, i16)> {
 #[schemars(inline)]
 pub(crate) struct Count(#[schemars(range(min = 1, max = 1024))] u32);
 
-impl Argument for Count {
-    type Wire = u32;
-
-    fn resolve(&self, _: &mut Scope<'_>, _: &KeyPath) -> u32 {
-        self.0
-    }
-}
-
 /// The name of a network device.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(transparent)]
@@ -380,14 +406,6 @@ impl Argument for DeviceName {
 #[schemars(inline)]
 pub(crate) struct Flag(bool);
 
-impl Argument for Flag {
-    type Wire = bool;
-
-    fn resolve(&self, _: &mut Scope<'_>, _: &KeyPath) -> bool {
-        self.0
-    }
-}
-
 /// A valid buffer, or an invalid one.
 #[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -400,41 +418,17 @@ pub(crate) enum Buffer {
     Bad,
 }
 
-impl Argument for Buffer {
-    type Wire = Self;
-
-    fn resolve(&self, _: &mut Scope<'_>, _: &KeyPath) -> Self {
-        *self
-    }
-}
-
 /// The path of a file in the guest.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(inline)]
 pub(crate) struct Path(String);
 
-impl Argument for Path {
-    type Wire = String;
-
-    fn resolve(&self, _: &mut Scope<'_>, _: &KeyPath) -> String {
-        self.0.clone()
-    }
-}
-
 /// The text to write to a file.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(inline)]
 pub(crate) struct FileText(Text);
-
-impl Argument for FileText {
-    type Wire = String;
-
-    fn resolve(&self, _: &mut Scope<'_>, _: &KeyPath) -> String {
-        self.0.0.clone()
-    }
-}
 
 /// A duration: `200 ms`, `5 s`.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -504,36 +498,21 @@ impl Argument for TcpInfoField {
     type Wire = (u16, u8);
 
     fn resolve(&self, scope: &mut Scope<'_>, at: &KeyPath) -> (u16, u8) {
-        let fields = constants::TCP_INFO_FIELDS;
-        let found = fields.iter().find(|(name, ..)| *name == self.0).map(|(_, offset, width)| (*offset, *width));
-        found.unwrap_or_else(|| {
-            let help = suggestion(&self.0, fields.iter().map(|(name, ..)| *name));
+        let found = constants::tcp_info_fields().find(|(name, ..)| *name == self.0);
+        found.map(|(_, offset, width)| (offset, width)).unwrap_or_else(|| {
+            let help = suggestion(&self.0, constants::tcp_info_fields().map(|(name, ..)| name));
             scope.report(at, Underline::Value, format!("TCP_INFO has no field `{}`", self.0), "unknown field", help);
             (0, 1)
         })
     }
 }
 
-impl JsonSchema for TcpInfoField {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "TcpInfoField".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        let names: Vec<_> = constants::TCP_INFO_FIELDS.iter().map(|(name, ..)| *name).collect();
-        json_schema!({ "type": "string", "examples": names })
-    }
-}
+schema_with_examples! { TcpInfoField: "string", constants::tcp_info_fields().map(|(name, ..)| name) }
 
 /// The control message of UDP_SEGMENT (udp(7)): its length, the level SOL_UDP, its type, and the size of a segment.
 pub(crate) fn segment_control(size: u32) -> Vec<u8> {
-    const SOL_UDP: i32 = 17;
-    const UDP_SEGMENT: i32 = 103;
-    let mut out = [&18_u64.to_le_bytes()[..], &SOL_UDP.to_le_bytes(), &UDP_SEGMENT.to_le_bytes()].concat();
+    let (level, kind) = (libc::SOL_UDP.to_le_bytes(), libc::UDP_SEGMENT.to_le_bytes());
+    let mut out = [&18_u64.to_le_bytes()[..], &level, &kind].concat();
     out.extend((size as u16).to_le_bytes());
     out.resize(24, 0);
     out

@@ -127,7 +127,7 @@ pub(crate) struct CaseActor {
     pub(crate) steps: Vec<CaseStep>,
 }
 
-/// A duration from the begin of one step to the end of another in the same iteration.
+/// The time from the start of one step to the end of a second one in the same iteration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Measure {
     pub(crate) name: String,

@@ -58,7 +58,7 @@ pub(crate) struct CaseFile {
     /// `task napi`).
     #[serde(default)]
     pub(crate) expect: IndexMap<String, OneOrMany<ExpectFile>>,
-    /// Durations across steps, by name: `ping.send to ping.recv` lasts from the begin of the first step to the end of
+    /// Durations across steps, by name: `ping.send to ping.recv` lasts from the start of the first step to the end of
     /// the second.
     #[serde(default)]
     pub(crate) measure: IndexMap<String, Text>,

@@ -5,18 +5,16 @@
 
 use std::collections::{HashMap, HashSet};
 
+use libc::SOCK_NONBLOCK;
 use rxpath_guest::{Address, Condition, Op, Slot};
 
 use super::case::{Case, CaseActor};
 use super::findings::Findings;
 use super::step_ref::StepRef;
 
-/// MSG_OOB, MSG_DONTWAIT and MSG_ERRQUEUE (`linux/socket.h`): with any of them, recv never sleeps.
-const NEVER_SLEEPS: i32 = 0x1 | 0x40 | 0x2000;
-/// SOCK_NONBLOCK (`linux/net.h`).
-const SOCK_NONBLOCK: i32 = 0o4000;
-/// SO_RCVTIMEO of SOL_SOCKET (`asm-generic/socket.h`).
-const SO_RCVTIMEO: (i32, i32) = (1, 20);
+/// Flags with any of which recv never sleeps.
+const NEVER_SLEEPS: i32 = libc::MSG_OOB | libc::MSG_DONTWAIT | libc::MSG_ERRQUEUE;
+const RECEIVE_TIMEOUT: (i32, i32) = (libc::SOL_SOCKET, libc::SO_RCVTIMEO);
 
 /// Reports steps that wait for each other in a cycle, and steps that can never end.
 pub(crate) fn check(case: &Case, findings: &mut Findings) {
@@ -148,7 +146,7 @@ fn wiring(case: &Case) -> Wiring {
             (Op::Socket { kind, .. }, Some(socket)) if kind & SOCK_NONBLOCK != 0 => {
                 wiring.never_blocks.insert(socket);
             }
-            (Op::SetSockOpt { socket, level, name, .. }, _) if (*level, *name) == SO_RCVTIMEO => {
+            (Op::SetSockOpt { socket, level, name, .. }, _) if (*level, *name) == RECEIVE_TIMEOUT => {
                 wiring.never_blocks.insert(*socket);
             }
             // A second descriptor of the same socket, or a socket whose state is changed: assume nothing about it.

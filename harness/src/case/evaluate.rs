@@ -193,7 +193,7 @@ fn never_failures(expectation: &Expectation, path: &CallPath) -> Vec<(Location, 
     wrong.collect()
 }
 
-/// The calls that are missing if they are to be a subsequence of the path's preorder.
+/// Reports the expected calls that the path's preorder lacks or has in a different order.
 fn order_failures(calls: &[Gated<CallPhrase>], path: &CallPath) -> Vec<(Location, String)> {
     let mut called = Vec::new();
     unfold(&path.nodes, &mut called);

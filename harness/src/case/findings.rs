@@ -38,7 +38,7 @@ impl Findings {
         &self.root
     }
 
-    /// Adds an error at a place; but not if the value there only replaces an invalid one, which has been reported.
+    /// Adds an error at a place, unless the value there replaces an invalid one: that error has been reported.
     pub(crate) fn add(
         &mut self,
         place: &KeyPath,

@@ -24,7 +24,6 @@ mod gate;
 mod key_path;
 mod load;
 mod lower;
-#[allow(dead_code, reason = "the suite uses it next")]
 mod needs;
 mod operations;
 mod phrases;

@@ -1,4 +1,4 @@
-//! What a case needs of a kernel's configuration: from what it says (`features`, `nic`, `sysctls`) and from its operations.
+//! The options that a case needs in a kernel's configuration, by its `features`, `nic` and `sysctls` and by its operations.
 
 use std::collections::BTreeSet;
 
@@ -10,19 +10,16 @@ use super::expectation::Context;
 use crate::kernel::Series;
 use crate::kernel::config::{Config, options_for};
 
-/// IPPROTO_MPTCP.
-const MPTCP: i32 = 262;
-
 impl Case {
-    /// Checks that the case is for this series, and that the kernel has the options that it needs, as far as its configuration
-    /// is known. The error is the reason why not.
+    /// Checks that the case is for this series and that the kernel has the options that the case needs, if its configuration
+    /// is known. The error is the reason why the case does not run.
     pub(crate) fn runs_on_kernel(&self, series: Series, config: Option<&Config>) -> Result<(), String> {
         self.runs_on(series)?;
         let missing = config.map_or(Vec::new(), |config| self.missing_options(series, config));
         if missing.is_empty() { Ok(()) } else { Err(format!("the kernel is built without {}", missing.join(", "))) }
     }
 
-    /// The options that the case needs on kernels of this series and that a kernel lacks, each once.
+    /// The options that the case needs on kernels of this series and a kernel lacks, each once.
     pub(crate) fn missing_options(&self, series: Series, config: &Config) -> Vec<&'static str> {
         let options: BTreeSet<&str> = self.needs(series).into_iter().flat_map(options_for).copied().collect();
         config.missing(options)
@@ -63,7 +60,7 @@ impl Case {
 fn needs_of(op: &Op) -> [Option<&'static str>; 2] {
     match op {
         Op::Socket { domain, protocol, .. } | Op::SocketPair { domain, protocol, .. } => {
-            [family(*domain), (*protocol == MPTCP).then_some("mptcp")]
+            [family(*domain), (*protocol == libc::IPPROTO_MPTCP).then_some("mptcp")]
         }
         Op::SocketIn { domain, .. } => [family(*domain), Some("netns")],
         Op::EpollCreate { .. } => [Some("epoll"), None],
@@ -78,12 +75,12 @@ fn needs_of(op: &Op) -> [Option<&'static str>; 2] {
 /// The name of a family of sockets.
 fn family(domain: i32) -> Option<&'static str> {
     Some(match domain {
-        1 => "AF_UNIX",
-        2 => "AF_INET",
-        10 => "AF_INET6",
-        16 => "AF_NETLINK",
-        17 => "AF_PACKET",
-        40 => "AF_VSOCK",
+        libc::AF_UNIX => "AF_UNIX",
+        libc::AF_INET => "AF_INET",
+        libc::AF_INET6 => "AF_INET6",
+        libc::AF_NETLINK => "AF_NETLINK",
+        libc::AF_PACKET => "AF_PACKET",
+        libc::AF_VSOCK => "AF_VSOCK",
         _ => return None,
     })
 }

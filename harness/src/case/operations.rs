@@ -153,7 +153,7 @@ operations! {
     /// sendmmsg(2) of equal messages.
     sendmmsg { socket: Descriptor, bytes: Size, count: Count; flags: MessageFlags }
         => Op::SendMmsg { socket, bytes, count, flags };
-    /// recv(2) into a buffer of so many bytes; `buffer: bad` passes an address where nothing is mapped.
+    /// recv(2) into a buffer of `bytes` bytes; `buffer: bad` passes an address where nothing is mapped.
     recv { socket: Descriptor, bytes: Size; flags: MessageFlags, buffer: Buffer } => match buffer {
         Buffer::Good => Op::Recv { socket, bytes, flags },
         Buffer::Bad => Op::RecvNowhere { socket, bytes, flags },
@@ -200,7 +200,7 @@ operations! {
         let room = if field.is_some() { TCP_INFO_ROOM } else { 4 };
         Op::GetSockOpt { socket, level, name, room, field: field.unwrap_or((0, 4)) }
     };
-    /// getsockopt(2) of TCP_ZEROCOPY_RECEIVE into a mapping of the socket of so many bytes; returns how many were
+    /// getsockopt(2) of TCP_ZEROCOPY_RECEIVE into a mapping of the socket of `bytes` bytes; returns how many were
     /// mapped.
     zerocopy_receive { socket: Descriptor, bytes: Size } => Op::ZerocopyReceive { socket, bytes };
     /// ioctl(2) that reads a number; returns that number.
@@ -228,7 +228,7 @@ operations! {
     /// epoll_ctl(2); EPOLLET makes it edge-triggered.
     epoll_ctl { epoll: Descriptor, operation: EpollOperation, fd: Descriptor; events: EpollEvents }
         => Op::EpollCtl { epoll, operation, fd, events: events as u32 };
-    /// epoll_wait(2) for at most so many events.
+    /// epoll_wait(2) for at most `events` events.
     epoll_wait { epoll: Descriptor; events: Or<16>, timeout: Option<Duration> }
         => Op::EpollWait { epoll, events: events.max(1) as u32, timeout_ns: timeout };
     /// io_uring: submits a recv, waits for its completion and returns its result. If nothing is queued, the kernel arms
@@ -242,7 +242,7 @@ operations! {
     uring_poll { fd: Descriptor; events: PollEvents } => Op::Uring(UringRequest::Poll { fd, events: events as i16 });
     /// sigaction(2) with a handler that does nothing.
     sigaction { signal: Signal; flags: SignalFlags } => Op::SigAction { signal, flags };
-    /// alarm(2): SIGALRM after so many seconds.
+    /// alarm(2): SIGALRM after `seconds` seconds.
     alarm { seconds: Count } => Op::Alarm { seconds };
     /// setitimer(2) with ITIMER_REAL: SIGALRM once, after this time.
     setitimer { after: Duration } => Op::SetITimer { after_ns: after };

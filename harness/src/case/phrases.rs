@@ -234,11 +234,6 @@ pub(crate) enum ConditionPhrase {
     },
 }
 
-/// POLLIN, POLLERR, and POLLRDHUP with POLLHUP (`asm-generic/poll.h`).
-const READABLE: i16 = 0x1;
-const ERROR: i16 = 0x8;
-const HUNG_UP: i16 = 0x2010;
-
 /// The forms of a condition.
 const CONDITION_FORMS: &[&str] = &[
     "ACTOR sleeps",
@@ -273,9 +268,13 @@ pub(crate) fn condition(text: &str) -> Result<ConditionPhrase, PhraseError> {
         ["everything", "of", socket, "is", "acknowledged"] => {
             Ok(ConditionPhrase::Acknowledged { socket: (*socket).to_owned() })
         }
-        [socket, "is", "readable"] => Ok(ConditionPhrase::Ready { socket: (*socket).to_owned(), events: READABLE }),
-        [socket, "has", "an", "error"] => Ok(ConditionPhrase::Ready { socket: (*socket).to_owned(), events: ERROR }),
-        [socket, "has", "hung", "up"] => Ok(ConditionPhrase::Ready { socket: (*socket).to_owned(), events: HUNG_UP }),
+        [socket, "is", "readable"] => Ok(ConditionPhrase::Ready { socket: (*socket).to_owned(), events: libc::POLLIN }),
+        [socket, "has", "an", "error"] => {
+            Ok(ConditionPhrase::Ready { socket: (*socket).to_owned(), events: libc::POLLERR })
+        }
+        [socket, "has", "hung", "up"] => {
+            Ok(ConditionPhrase::Ready { socket: (*socket).to_owned(), events: libc::POLLRDHUP | libc::POLLHUP })
+        }
         [socket, "is", "in", state] => {
             Ok(ConditionPhrase::TcpState { socket: (*socket).to_owned(), state: (*state).to_owned() })
         }
@@ -381,7 +380,9 @@ pub(crate) fn cost(text: &str) -> Result<CostPhrase, PhraseError> {
             Some((case, operation)) => Some((case.into(), Some(operation.to_owned()))),
             None => Some(((*case).into(), None)),
         },
-        _ => return Err(PhraseError::new("", format!("`{text}` lacks what to compare with"), expected)),
+        _ => {
+            return Err(PhraseError::new("", format!("`{text}` does not say what to compare the cost with"), expected));
+        }
     };
     Ok(CostPhrase { at_most: *which == "most", amount, other })
 }

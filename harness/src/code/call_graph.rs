@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 /// What a compiler calls instead of a function pointer (arch/x86/lib/retpoline.S).
 const THUNK: &str = "__x86_indirect_thunk";
 
-/// What compilers and the build put into any function: none of it tells where a function was inlined.
+/// What compilers and the build put into any function. It does not show where a function was inlined.
 const PLUMBING: [&str; 4] = ["__fentry__", "__x86_return_thunk", "__stack_chk_fail", "__sanitizer_cov_trace_pc"];
 
 /// The direct calls of every function of a kernel, by canonical name: the parts that a compiler split off a function
@@ -40,7 +40,7 @@ pub enum Containment {
     Inlined,
     /// By neither. It can still be called through a pointer.
     Absent,
-    /// The instructions of one of the two are not known, or the function calls nothing that could tell.
+    /// The instructions of one of the two are not known, or the function calls nothing that could show it.
     Unknown,
 }
 
@@ -49,10 +49,7 @@ impl CallGraph {
     ///
     /// `functions` are all its function symbols, ascending by address, as it was linked (boot with `nokaslr`).
     /// Several symbols may share an address.
-    ///
-    /// # Errors
-    ///
-    /// When `elf` is not a 64-bit ELF file, or a damaged one.
+    /// Fails when `elf` is not a 64-bit ELF file, or a damaged one.
     pub fn of_kernel<'a>(
         elf: &[u8],
         functions: impl IntoIterator<Item = (u64, &'a str)>,
@@ -124,8 +121,8 @@ impl CallGraph {
 
     /// How the instructions of `caller` contain `function`.
     ///
-    /// Where this kernel has no `function` of its own, `elsewhere` says what another kernel's calls: what it was inlined into
-    /// calls the same.
+    /// If this kernel has no such function, its calls are looked up in `elsewhere`, the graph of a different kernel: code
+    /// into which the function was inlined makes the same calls.
     pub fn containment(&self, caller: &str, function: &str, elsewhere: Option<&Self>) -> Containment {
         let Some((_, body)) = self.body(caller).filter(|(_, body)| body.is_known) else { return Containment::Unknown };
         let calls = |name: &str| self.numbers.get(name).is_some_and(|number| body.calls.binary_search(number).is_ok());

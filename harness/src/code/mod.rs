@@ -1,4 +1,4 @@
-//! Machine code: which function's instructions contain a call to which other. Pure: bytes in, values out.
+//! Machine code: which functions call which, and what the compiler inlined. Pure: bytes in, values out.
 //!
 //! Architecture invariant: only this folder decodes instructions.
 

@@ -43,7 +43,7 @@ pub(crate) fn run(common: &Common, arguments: &RunArguments) -> Result<u8, Comma
     let matrix = MatrixOptions {
         jobs,
         limits: RunLimits { keep_failures: Some(project.cache.root().join("failures")), ..RunLimits::default() },
-        // Snapshots hold the results of exact mode. Those of the catalogue are not the user's to accept.
+        // Snapshots hold the results of exact mode. The built-in catalogue's snapshots cannot be changed by its users.
         propose: accelerator == Accelerator::Exact && !project.is_catalogue,
         accelerator,
         save_captures: arguments.save_capture.clone(),

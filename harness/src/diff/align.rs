@@ -2,7 +2,7 @@
 //!
 //! Tree edit distance is at least quadratic, which is too slow for tens of thousands of lines. So equal subtrees get
 //! equal fingerprints ([`super::side`]) and are not visited; where subtrees differ, their children are aligned
-//! ([`super::siblings`]), level by level; and the left-over nodes are looked for elsewhere ([`super::moves`]).
+//! ([`super::siblings`]), level by level; and the nodes without a counterpart are searched for elsewhere ([`super::moves`]).
 
 use super::moves::mark_moves;
 use super::path_diff::{Change, DiffLine, PathDiff};

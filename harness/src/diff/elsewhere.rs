@@ -11,8 +11,8 @@ use crate::path::{PathEntry, PathNode};
 /// By part, how many lines each function has.
 type Counts = BTreeMap<String, HashMap<Arc<str>, usize>>;
 
-/// Replaces the reason "not seen here" by the part of the case where the other kernel calls the function: a part in
-/// which it has more lines there than in the kernel that has it here.
+/// Replaces the reason "not seen here" if the other kernel calls the function in a different part of the case. The reason
+/// then names a part in which that kernel has more lines of the function than this one.
 pub(crate) fn point_elsewhere(parts: &mut [(&str, &mut ExplainedDiff)]) {
     let old = counts(parts, |line| line.old.as_ref());
     let new = counts(parts, |line| line.new.as_ref());

@@ -6,10 +6,10 @@ use super::side::{Fingerprint, QuickMap, Side};
 
 /// Marks both lines of everything that moved.
 ///
-/// First come whole subtrees of at least two nodes whose root is the only left-over one of its name on each side. They
-/// may have changed inside, and then only the calls that both have are marked. Then come equal subtrees at any level. A
-/// single line must be unique among the left-over lines of each side; otherwise small and common functions would seem
-/// to have moved from anywhere to anywhere.
+/// The first step takes subtrees of at least two nodes whose root has a name that is unique among the lines without a
+/// counterpart, on each side. They may have changed inside; then only the calls that both have are marked. The second
+/// step takes equal subtrees at any level. A single line must be unique among the lines without a counterpart on each
+/// side; otherwise small and common functions would seem to have moved from anywhere to anywhere.
 pub(super) fn mark_moves(lines: &mut [DiffLine], siblings: &Siblings) {
     let (old, new) = (siblings.old, siblings.new);
     let line_of_old = lines_of(lines, |line| line.old.is_some());

@@ -353,8 +353,8 @@ fn unpaired_new(member: &Member) -> Item {
     }
 }
 
-/// Opens the members of `list` that are levels around what `against` has in their place: each is replaced by a level
-/// and its children. Returns whether any was opened.
+/// Opens each member of `list` that is a new level around members of `against`: a level and the member's children take
+/// its place. Returns whether any was opened.
 ///
 /// Such a member has no namesake in `against` and no known rename of its name there. At least half of what is beneath
 /// it (in lines, or in nodes of the level on which they are found) is among the nodes that `list` has too few of.

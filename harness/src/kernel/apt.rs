@@ -140,26 +140,13 @@ struct IndexTarget {
 
 impl IndexTarget {
     fn fits(&self, security: bool) -> bool {
-        const NAMES: [&str; 13] = [
-            "sid",
-            "buster",
-            "bullseye",
-            "bookworm",
-            "trixie",
-            "forky",
-            "duke",
-            "oldoldstable",
-            "oldstable",
-            "stable",
-            "testing",
-            "unstable",
-            "experimental",
-        ];
+        const NAMES: &str = "sid buster bullseye bookworm trixie forky duke \
+                             oldoldstable oldstable stable testing unstable experimental";
         match &self.label {
             Some(label) => label == if security { "Debian-Security" } else { "Debian" },
             None => {
                 let (name, rest) = self.release.split_at(self.release.find(['-', '/']).unwrap_or(self.release.len()));
-                NAMES.contains(&name)
+                NAMES.split(' ').any(|known| known == name)
                     && if security {
                         ["-security", "/updates"].contains(&rest)
                     } else {

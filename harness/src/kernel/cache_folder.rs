@@ -57,10 +57,7 @@ pub(crate) struct CacheLock {
 
 impl Cache {
     /// The cache folder of this user: `RXPATH_CACHE`, or `rxpath` in `XDG_CACHE_HOME` or in `~/.cache`.
-    ///
-    /// # Errors
-    ///
-    /// When `RXPATH_CACHE` is unusable, or neither it nor a home directory exists.
+    /// Fails when `RXPATH_CACHE` is unusable, or neither it nor a home directory exists.
     pub(crate) fn locate() -> Result<Self, CacheError> {
         let set = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
         // The XDG Base Directory Specification: ignore relative paths in its variables.
@@ -79,10 +76,7 @@ impl Cache {
     }
 
     /// The cache in the given folder.
-    ///
-    /// # Errors
-    ///
-    /// When the path contains a character that apt's configuration cannot express.
+    /// Fails when the path contains a character that apt's configuration cannot express.
     pub(crate) fn at(root: &Path) -> Result<Self, CacheError> {
         let root = std::path::absolute(root).map_err(CacheError::io("find", root))?;
         match root.to_str() {
@@ -99,10 +93,6 @@ impl Cache {
     }
 
     /// Locks the thing called `name`. If another process holds the lock, calls `waiting` and waits.
-    ///
-    /// # Errors
-    ///
-    /// When the cache cannot be written.
     pub(crate) fn lock(&self, name: &str, waiting: &dyn Fn()) -> Result<CacheLock, CacheError> {
         if let Some(lock) = self.try_lock(name)? {
             return Ok(lock);
@@ -118,10 +108,6 @@ impl Cache {
     }
 
     /// Like [`Cache::lock`], but returns `None` instead of waiting.
-    ///
-    /// # Errors
-    ///
-    /// When the cache cannot be written.
     pub(crate) fn try_lock(&self, name: &str) -> Result<Option<CacheLock>, CacheError> {
         let (path, held) = self.lock_file(name)?;
         match rustix::fs::flock(&held, FlockOperation::NonBlockingLockExclusive).map_err(io::Error::from) {
@@ -160,10 +146,6 @@ impl Cache {
 impl CacheLock {
     /// Creates an empty folder on the cache's file system to make the thing in, and removes what an earlier holder of this
     /// lock left. The folder is deleted when dropped.
-    ///
-    /// # Errors
-    ///
-    /// When the cache cannot be written.
     pub(crate) fn staging(&self) -> Result<TempDir, CacheError> {
         let base = self.cache.root.join("staging").join(&self.name);
         if base.exists() {
@@ -178,10 +160,6 @@ impl CacheLock {
 
     /// Moves a finished folder from the staging folder to its place in the cache, atomically and durably. A folder that is
     /// already there is damaged, or it would not have been made again: it is replaced.
-    ///
-    /// # Errors
-    ///
-    /// When the cache cannot be written.
     pub(crate) fn publish(&self, staged: &Path, place: &Path) -> Result<(), CacheError> {
         let parent = place.parent().unwrap_or(&self.cache.root);
         let publish = || {
@@ -206,10 +184,6 @@ impl CacheLock {
     }
 
     /// Removes a folder from its place, atomically, and deletes it. A missing folder is not an error.
-    ///
-    /// # Errors
-    ///
-    /// When the cache cannot be written.
     pub(crate) fn withdraw(&self, place: &Path) -> Result<(), CacheError> {
         let staging = self.staging()?;
         let removed = match fs::rename(place, staging.path().join("withdrawn")) {

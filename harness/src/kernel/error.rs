@@ -290,7 +290,7 @@ impl PinPlace {
 
     fn after_mismatch(&self) -> String {
         match self.source {
-            PinSource::Release => format!("`rxpath kernels forget {}` has it looked up again", self.name),
+            PinSource::Release => format!("`rxpath kernels forget {}` makes rxpath look it up again", self.name),
             _ => format!("restore the pin, or run `rxpath kernels update {}`", self.name),
         }
     }

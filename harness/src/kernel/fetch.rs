@@ -66,10 +66,7 @@ pub struct Fetched {
 
 /// Makes the kernels of the given series and QEMU ready. If all of them are in the cache, it neither uses the network nor
 /// writes anything.
-///
-/// # Errors
-///
-/// When a pin is wrong or has left the archive, the network fails, a package has an unknown layout, or the cache cannot be
+/// Fails when a pin is wrong or has left the archive, the network fails, a package has an unknown layout, or the cache cannot be
 /// written. After the first error, nothing new is started; what is finished stays in the cache.
 pub(crate) fn fetch(
     pins: &Pins,

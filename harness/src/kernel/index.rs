@@ -57,7 +57,7 @@ pub(super) fn newest_kernel(offers: &[Offer], series: Series, flavour: &str) -> 
 ///
 /// Up to 6.18, one package, `linux-image-ABI-FLAVOUR`, contains everything (in 6.18 it also depends on a `linux-base-…`,
 /// which is not needed). In later series it only depends on `linux-base-…`, `linux-binary-…` and `linux-modules-…`. The
-/// archive drops the first and the last earlier than the image in `linux-binary-…`, without which a version is skipped.
+/// archive can still have the image in `linux-binary-…` when the other two are gone; such a version is skipped.
 pub(super) fn kernels(offers: &[Offer], flavour: &str) -> Vec<OfferedKernel> {
     let is_image = |offer: &&Offer| abi(&offer.pin.package, "linux-image-", flavour).is_some();
     let mut images: Vec<&Offer> = offers.iter().filter(is_image).collect();
@@ -90,8 +90,8 @@ pub(super) fn is_kernel_package(package: &str, series: Series, flavour: &str) ->
 }
 
 /// The part of a package's name that identifies the kernel's build, which has at least three numbers. Metapackages such as
-/// `linux-image-6.12-cloud-amd64`, which depend on the newest build of a series, have none. Nor has a package of a flavour
-/// that only ends in the wanted one, such as `cloud-amd64` in `amd64`.
+/// `linux-image-6.12-cloud-amd64`, which depend on the newest build of a series, have none. A package of
+/// a different flavour has none either, even if that flavour ends in the wanted one, as `cloud-amd64` ends in `amd64`.
 fn abi<'a>(package: &'a str, prefix: &str, flavour: &str) -> Option<&'a str> {
     let abi = package.strip_prefix(prefix)?.strip_suffix(flavour)?.strip_suffix('-')?;
     let mut numbers = abi.splitn(3, '.');

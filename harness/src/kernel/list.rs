@@ -49,10 +49,7 @@ pub struct Listed {
 }
 
 /// Lists what is pinned, and whether it is in the cache. Fetches and writes nothing.
-///
-/// # Errors
-///
-/// When a wanted kernel is not in the lock.
+/// Fails when a wanted kernel is not in the lock.
 pub(crate) fn list(pins: &Pins, lock: &Lock, cache: &Cache) -> Result<Listed, KernelError> {
     let mut kernels = Vec::new();
     for series in pins.series() {

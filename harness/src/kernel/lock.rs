@@ -109,10 +109,7 @@ struct LockFile {
 
 impl Lock {
     /// Reads the file of the project at `root`.
-    ///
-    /// # Errors
-    ///
-    /// When the file is missing, is not the expected YAML, or contains an invalid pin.
+    /// Fails when the file is missing, is not the expected YAML, or contains an invalid pin.
     pub(crate) fn load(root: &Path) -> Result<Self, KernelError> {
         let path = root.join(FILE);
         let (text, file) = yaml::read(&path, "`rxpath kernels update` writes it from kernels.yaml")?;
@@ -120,10 +117,7 @@ impl Lock {
     }
 
     /// Writes the file of the project at `root`.
-    ///
-    /// # Errors
-    ///
-    /// When a pin is invalid, which an archive's index can cause, or the file cannot be written.
+    /// Fails when a pin is invalid, which an archive's index can cause, or the file cannot be written.
     pub(super) fn write(root: &Path, kernels: Vec<LockedKernel>, qemu: LockedQemu) -> Result<(), KernelError> {
         let Self { path, text, .. } = Self::parse(root.join(FILE), to_text(kernels, qemu))?;
         replace_file(&path, text.as_bytes()).map_err(|error| KernelError::io("write", &path, error))
@@ -149,10 +143,7 @@ impl Lock {
     }
 
     /// Checks that this lock is for these pins, so that nothing but what `kernels.yaml` names ever runs.
-    ///
-    /// # Errors
-    ///
-    /// When the two name different series, suites, flavours or packages of QEMU; the error names the command that solves it.
+    /// Fails when the two name different series, suites, flavours or packages of QEMU; the error names the command that solves it.
     pub(crate) fn check_pins(&self, pins: &Pins) -> Result<(), KernelError> {
         for kernel in &self.kernels {
             let name = kernel.series.to_string();
@@ -242,7 +233,7 @@ impl Lock {
         digests: &mut HashSet<Sha256>,
     ) -> Result<(), KernelError> {
         if !is_plain_name(suite) || archive != Archive::of_suite(suite) {
-            let message = format!("{owner}: suite `{suite}` is not in the archive below it");
+            let message = format!("{owner}: suite `{suite}` does not belong to the archive on the next line");
             return Err(self.wrong(key, nth, message));
         }
         if packages.is_empty() {

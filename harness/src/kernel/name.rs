@@ -13,7 +13,7 @@ use super::version::compare_versions;
 /// The name of a kernel: the series of a pinned one (`6.12`), a release (`6.12.107`) or any other label.
 ///
 /// Names are ordered as versions are: `6.2` comes before `6.12`, and `6.12` before `6.12.107`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct KernelName(String);
 

@@ -3,6 +3,10 @@
 
 use std::io::{self, Read};
 
+use bzip2::bufread::BzDecoder;
+use flate2::bufread::GzDecoder;
+use lzma_rust2::XzReader;
+
 /// The largest plausible kernel in bytes: the largest so far has 62 MB.
 const LARGEST: u64 = 512 << 20;
 
@@ -25,69 +29,43 @@ pub enum PayloadError {
     TooLarge,
 }
 
-/// How a payload is packed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Packing {
-    Gzip,
-    Bzip2,
-    Lzma,
-    Xz,
-    Lzo,
-    Lz4,
-    Zstd,
+/// A way to pack a payload.
+struct Packing {
+    name: &'static str,
+    /// What a stream starts with (lib/decompress.c, `compressed_formats`).
+    magic: &'static [u8],
+    unpack: fn(&[u8]) -> io::Result<Vec<u8>>,
 }
 
-impl Packing {
-    /// The packing of a stream that starts with these bytes (lib/decompress.c, `compressed_formats`).
-    fn of(stream: &[u8]) -> Option<Self> {
-        const MAGIC: [(&[u8], Packing); 7] = [
-            (&[0x1f, 0x8b], Packing::Gzip),
-            (b"BZh", Packing::Bzip2),
-            (&[0x5d, 0x00], Packing::Lzma),
-            (&[0xfd, b'7', b'z', b'X', b'Z', 0], Packing::Xz),
-            (&LZOP_MAGIC, Packing::Lzo),
-            (&[0x02, 0x21, 0x4c, 0x18], Packing::Lz4),
-            (&[0x28, 0xb5, 0x2f, 0xfd], Packing::Zstd),
-        ];
-        MAGIC.iter().find(|(magic, _)| stream.starts_with(magic)).map(|(_, packing)| *packing)
-    }
+const PACKINGS: [Packing; 7] = [
+    Packing { name: "gzip", magic: &[0x1f, 0x8b], unpack: |packed| read_all(GzDecoder::new(packed)) },
+    Packing { name: "bzip2", magic: b"BZh", unpack: |packed| read_all(BzDecoder::new(packed)) },
+    Packing { name: "lzma", magic: &[0x5d, 0x00], unpack: lzma },
+    Packing { name: "xz", magic: b"\xfd7zXZ\0", unpack: |packed| read_all(XzReader::new(packed, false)) },
+    Packing { name: "lzo", magic: &LZOP_MAGIC, unpack: lzo },
+    Packing { name: "lz4", magic: &[0x02, 0x21, 0x4c, 0x18], unpack: lz4 },
+    Packing { name: "zstd", magic: &[0x28, 0xb5, 0x2f, 0xfd], unpack: zstd },
+];
 
-    fn name(self) -> &'static str {
-        match self {
-            Self::Gzip => "gzip",
-            Self::Bzip2 => "bzip2",
-            Self::Lzma => "lzma",
-            Self::Xz => "xz",
-            Self::Lzo => "lzo",
-            Self::Lz4 => "lz4",
-            Self::Zstd => "zstd",
-        }
-    }
+/// How a stream is packed, by its first bytes.
+fn packing_of(stream: &[u8]) -> Option<&'static Packing> {
+    PACKINGS.iter().find(|packing| stream.starts_with(packing.magic))
 }
 
 /// Unpacks the payload of a bzImage. All packings but gzip and lz4 say themselves where they end; the unpacked size, which
 /// the kernel's build appends to all but gzip, is left out.
 pub(super) fn unpack(payload: &[u8]) -> Result<Vec<u8>, PayloadError> {
-    let Some(packing) = Packing::of(payload) else {
+    let Some(&Packing { name, unpack, .. }) = packing_of(payload) else {
         return Err(PayloadError::UnknownPacking(hex::encode(&payload[..payload.len().min(4)])));
     };
-    let unpacked = match packing {
-        Packing::Gzip => read_all(flate2::bufread::GzDecoder::new(payload)),
-        Packing::Bzip2 => read_all(bzip2::bufread::BzDecoder::new(payload)),
-        Packing::Lzma => lzma(payload),
-        Packing::Xz => read_all(lzma_rust2::XzReader::new(payload, false)),
-        Packing::Lzo => lzo(payload),
-        Packing::Lz4 => lz4(payload),
-        Packing::Zstd => zstd(payload),
-    };
-    let unpacked = unpacked.map_err(|source| PayloadError::Damaged { packing: packing.name(), source })?;
+    let unpacked = unpack(payload).map_err(|source| PayloadError::Damaged { packing: name, source })?;
     if unpacked.len() as u64 > LARGEST { Err(PayloadError::TooLarge) } else { Ok(unpacked) }
 }
 
 /// Unpacks a module, which may be packed with gzip, xz or zstd (CONFIG_MODULE_COMPRESS).
 pub(super) fn unpack_module(file: Vec<u8>) -> Result<Vec<u8>, PayloadError> {
-    match Packing::of(&file) {
-        Some(Packing::Gzip | Packing::Xz | Packing::Zstd) => unpack(&file),
+    match packing_of(&file) {
+        Some(Packing { name: "gzip" | "xz" | "zstd", .. }) => unpack(&file),
         _ => Ok(file),
     }
 }

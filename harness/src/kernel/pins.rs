@@ -54,10 +54,7 @@ struct PinsFile {
 
 impl Pins {
     /// Reads the file of the project at `root`.
-    ///
-    /// # Errors
-    ///
-    /// When the file is missing, is not the expected YAML, or names a series twice.
+    /// Fails when the file is missing, is not the expected YAML, or names a series twice.
     pub(crate) fn load(root: &Path) -> Result<Self, KernelError> {
         let path = root.join(FILE);
         let (text, file) = yaml::read(&path, "every project has this file, which lists the wanted kernels")?;
@@ -99,10 +96,7 @@ impl Pins {
     }
 
     /// Selects the series with these names, in the order of the file, each once; all of them if no name is given.
-    ///
-    /// # Errors
-    ///
-    /// When a name is not a wanted series; the error has the nearest one.
+    /// Fails when a name is not a wanted series; the error has the nearest one.
     pub fn select(&self, names: &[impl AsRef<str>]) -> Result<Vec<Series>, KernelError> {
         let pinned = self.series();
         if names.is_empty() {
@@ -126,10 +120,7 @@ impl Pins {
 
     /// The kernels that these values of `--kernel` name, each once: first the pinned ones in the order of the file, then the
     /// others in the order given. All pinned ones if no value is given.
-    ///
-    /// # Errors
-    ///
-    /// When a name is neither a wanted series nor looks like a path. Paths are not opened.
+    /// Fails when a name is neither a wanted series nor looks like a path. Paths are not opened.
     pub(crate) fn references(&self, values: &[String]) -> Result<Vec<KernelRef>, KernelError> {
         let mut series = Vec::new();
         let mut others = Vec::new();

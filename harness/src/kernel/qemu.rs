@@ -85,10 +85,7 @@ impl Qemu {
     }
 
     /// A QEMU of the host (`--qemu PATH`).
-    ///
-    /// # Errors
-    ///
-    /// When the file is missing, cannot be run, or does not print a version of QEMU.
+    /// Fails when the file is missing, cannot be run, or does not print a version of QEMU.
     pub(super) fn of_host(path: &Path) -> Result<Self, KernelError> {
         let refused = |problem: String, source| KernelError::Setting {
             setting: "--qemu",

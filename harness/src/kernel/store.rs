@@ -28,14 +28,14 @@ pub struct Kernel {
     #[serde(skip)]
     pub(super) name: KernelName,
     pub series: Series,
-    /// The version of its packages; the release of a kernel of one's own.
+    /// The version of its packages; of a kernel at a path, its release.
     pub version: String,
     /// What `uname -r` prints in it.
     pub release: String,
     /// `Linux version 6.12.117 (user@host) (compiler) #1 …`, if it was read from the image.
     #[serde(skip)]
     pub banner: Option<String>,
-    /// The combined digest of its packages, or the digest of the image of one's own, which identifies the kernel on any machine.
+    /// Identifies the kernel on any machine: the combined digest of its packages; of a kernel at a path, that of its image.
     pub digest: Sha256,
     /// Whether it is the newest of its series instead of the locked one (`--unlocked`). Reports must say so.
     pub unlocked: bool,
@@ -102,27 +102,19 @@ impl Kernel {
     }
 
     /// The unpacked kernel, an ELF file without symbols.
-    #[allow(dead_code, reason = "the call graph reads it next")]
     pub(crate) fn vmlinux(&self) -> PathBuf {
         self.folder.join(BootFile::Vmlinux.file())
     }
 
     /// The kernel's configuration; `None` if it has none.
-    ///
-    /// # Errors
-    ///
-    /// When it cannot be read.
     pub(crate) fn config(&self) -> Result<Option<Config>, KernelError> {
         let Some(path) = &self.config else { return Ok(None) };
         let text = fs::read(path).map_err(|error| KernelError::io("read", path, error))?;
         Ok(Some(Config::parse(&String::from_utf8_lossy(&text))))
     }
 
-    /// Checks that the kernel has what every case needs. Returns whether it has a configuration that tells.
-    ///
-    /// # Errors
-    ///
-    /// When options are missing, or the configuration cannot be read.
+    /// Checks that the kernel has what every case needs. Returns false if it has no configuration to check.
+    /// Fails when options are missing, or the configuration cannot be read.
     pub(crate) fn check_options(&self) -> Result<bool, KernelError> {
         let Some(config) = self.config()? else { return Ok(false) };
         match config.required() {
@@ -137,7 +129,7 @@ impl Kernel {
     }
 
     /// Identifies the kernel with these modules, for the key of a warm image. The digest of packages covers their modules;
-    /// modules of one's own may change while the image stays the same.
+    /// the modules of a kernel at a path may change while its image stays the same.
     pub(crate) fn image_digest(&self, modules: &[Module]) -> Sha256 {
         match self.modules {
             ModuleFiles::InPlace(_) if !modules.is_empty() => {
@@ -197,10 +189,7 @@ impl Kernel {
     }
 
     /// Returns the named modules and all their dependencies in the order in which to load them, without built-in ones.
-    ///
-    /// # Errors
-    ///
-    /// When the kernel does not have a module (the error has similar names), or a stored module is damaged.
+    /// Fails when the kernel does not have a module (the error has similar names), or a stored module is damaged.
     pub(crate) fn module_closure(&self, names: &[&str]) -> Result<Vec<Module>, KernelError> {
         if let ModuleFiles::InPlace(index) = &self.modules {
             let read = |path: &str| Ok(own::read_module(Path::new(path), &self.release)?);

@@ -36,10 +36,7 @@ pub struct PackageChange {
 
 /// Pins the newest packages of the named series (`qemu` for QEMU), or of everything if no name is given. Writes the lock
 /// file of the project at `root`, atomically, if something changed.
-///
-/// # Errors
-///
-/// When a name is unknown, the archive cannot be reached or has no matching packages, or a file cannot be read or written.
+/// Fails when a name is unknown, the archive cannot be reached or has no matching packages, or a file cannot be read or written.
 pub(crate) fn update(
     root: &Path,
     names: &[String],

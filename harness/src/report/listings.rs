@@ -67,9 +67,7 @@ pub(crate) fn cases(cases: &[Case]) -> String {
     let mut out = String::new();
     for case in cases {
         let machine = format!("{} CPUs, {:?}", case.machine.cpus, case.machine.nic).to_lowercase();
-        let kernels = case.kernels.to_string();
-        let kernels = if kernels.is_empty() { "all kernels".to_owned() } else { kernels };
-        let _ = writeln!(out, "{:<name$}  {}  ({machine}; {kernels})", case.name, case.title);
+        let _ = writeln!(out, "{:<name$}  {}  ({machine}; {})", case.name, case.title, case.kernels);
     }
     out
 }
@@ -92,7 +90,7 @@ pub(crate) fn pruned(pruned: &Pruned) -> String {
         let _ = writeln!(out, "removed  {}", image_line(image));
     }
     for image in &pruned.in_use {
-        let _ = writeln!(out, "kept, a different rxpath is making it  {}", image_line(image));
+        let _ = writeln!(out, "kept, another rxpath process is making it  {}", image_line(image));
     }
     for series in &pruned.unknown {
         let _ = writeln!(

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::path::CallPath;
+use crate::path::{CallPath, PathEntry};
 use crate::suite::{CaseResult, Results, SavedSide, SectionDiff, explain_saved};
 
 /// A run, ready to be formatted.
@@ -34,6 +34,18 @@ pub(crate) struct KernelView<'r> {
     pub(crate) paths: Vec<(String, CallPath)>,
     /// By section of the case: the number of the class of equal paths, from 0 for the first kernel that has a path.
     pub(crate) classes: Vec<Option<usize>>,
+}
+
+impl KernelView<'_> {
+    /// The path of a section, if this kernel has one.
+    pub(crate) fn path(&self, section: &str) -> Option<&CallPath> {
+        self.paths.iter().find(|(name, _)| name == section).map(|(_, path)| path)
+    }
+
+    /// Whether a task sleeps in a section.
+    pub(crate) fn sleeps_in(&self, section: &str) -> bool {
+        self.path(section).is_some_and(|path| path.nodes.iter().any(|node| node.entry == PathEntry::Sleeps))
+    }
 }
 
 impl<'r> Overview<'r> {
@@ -95,7 +107,7 @@ fn find_classes(case: &mut CaseView) {
     for name in &case.sections {
         let mut seen: Vec<CallPath> = Vec::new();
         for kernel in case.kernels.iter_mut().flatten() {
-            let class = kernel.paths.iter().find(|(known, _)| known == name).map(|(_, path)| {
+            let class = kernel.path(name).map(|path| {
                 seen.iter().position(|known| known == path).unwrap_or_else(|| {
                     seen.push(path.clone());
                     seen.len() - 1

@@ -24,7 +24,7 @@ impl FetchBars {
     pub(crate) fn show(&self, progress: Progress<'_>) {
         match progress {
             Progress::Resolving => self.say("archive", "reading the package indexes"),
-            Progress::Waiting { name } => self.say(name, "waiting for a different rxpath that is fetching it"),
+            Progress::Waiting { name } => self.say(name, "waiting for another rxpath process to fetch it"),
             Progress::Downloading { name, done, total } => {
                 let bar = self.bar(name);
                 bar.set_style(style("{prefix:<14} {bar:30} {bytes} of {total_bytes}"));

@@ -12,7 +12,7 @@ use crate::suite::{Decision, Pending, SectionDiff, SnapshotKind};
 
 /// The number of snapshots that are listed by name; the others are counted.
 const NAMED: usize = 6;
-/// The number of lines shown of a snapshot that there is nothing to compare with.
+/// The number of lines shown of a snapshot that has nothing to be compared with.
 const WHOLE_LINES: usize = 40;
 
 /// Formats a decision: its snapshots, and the changed lines of the first one.
@@ -105,7 +105,7 @@ fn write_lines(one: &Pending, differences: &[SectionDiff], decision: Option<&Dec
     }
 }
 
-/// Writes a diff line by line, for texts that are not paths; all lines of a text with nothing to compare it with.
+/// Writes a diff line by line, for texts that are not paths. If there is no old text, writes the new one.
 fn write_plain_lines(old: &str, new: &str, out: &mut Styled) {
     if old.is_empty() {
         for line in new.lines().take(WHOLE_LINES) {

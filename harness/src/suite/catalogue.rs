@@ -9,7 +9,7 @@ use xxhash_rust::xxh3::xxh3_128;
 
 const ARCHIVE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/catalogue.tar.gz"));
 
-/// Unpacks the catalogue below `cache`, unless it is there; gives its folder, which looks like a repository's root.
+/// Unpacks the catalogue below `cache`, unless it is there. Returns its folder, which has the layout of a repository.
 pub(crate) fn unpack_once(cache: &Path) -> io::Result<PathBuf> {
     let parent = cache.join("catalogues");
     let folder = parent.join(format!("{:032x}", xxh3_128(ARCHIVE)));

@@ -93,7 +93,7 @@ pub enum Event<'a> {
         /// Padded with zeroes.
         comm: &'a [u8],
     },
-    /// `irq:irq_handler_entry` and its like.
+    /// `irq:irq_handler_entry` and similar events.
     Irq {
         event: &'static str,
         /// The vector of a softirq, the line of an interrupt.

@@ -1,5 +1,5 @@
-//! Describes the three kinds of loss: records overwritten or dropped according to the pages, the same according to the
-//! CPU's statistics, and calls that did not fit on a task's shadow stack.
+//! Describes the three kinds of loss: records that the pages say were overwritten, records that the CPU's statistics say
+//! were overwritten or dropped, and calls that did not fit on a task's shadow stack.
 
 use super::{TaskKey, TooDeep, ring_page::Missed};
 use std::collections::BTreeMap;

@@ -6,6 +6,7 @@ use super::{
     ring_page::Endian,
 };
 use std::borrow::Cow;
+use std::io::Read;
 use thiserror::Error;
 
 /// Why a file is not a readable `trace.dat`.
@@ -404,23 +405,14 @@ impl Compression {
         if expected > packed.len().saturating_mul(MOST_EXPANSION) {
             return Err(broken());
         }
-        let bytes = match self {
-            Self::None => packed.to_vec(),
-            Self::Zlib => {
-                let mut bytes = Vec::with_capacity(expected);
-                let decoder = flate2::read::ZlibDecoder::new(packed);
-                std::io::Read::read_to_end(&mut std::io::Read::take(decoder, expected as u64 + 1), &mut bytes)
-                    .map_err(|_| broken())?;
-                bytes
-            }
-            Self::Zstd => {
-                let mut bytes = Vec::with_capacity(expected);
-                let decoder = ruzstd::decoding::StreamingDecoder::new(packed).map_err(|_| broken())?;
-                std::io::Read::read_to_end(&mut std::io::Read::take(decoder, expected as u64 + 1), &mut bytes)
-                    .map_err(|_| broken())?;
-                bytes
-            }
+        let mut bytes = Vec::with_capacity(expected);
+        let mut unpack = |stream: &mut dyn Read| stream.take(expected as u64 + 1).read_to_end(&mut bytes);
+        let unpacked = match self {
+            Self::None => unpack(&mut &*packed),
+            Self::Zlib => unpack(&mut flate2::read::ZlibDecoder::new(packed)),
+            Self::Zstd => unpack(&mut ruzstd::decoding::StreamingDecoder::new(packed).map_err(|_| broken())?),
         };
+        unpacked.map_err(|_| broken())?;
         if bytes.len() == expected { Ok(bytes) } else { Err(broken()) }
     }
 }

@@ -29,9 +29,7 @@ const OPTION_CPUSTAT: u16 = 2;
 /// `kallsyms` is the text of `/proc/kallsyms`, or those of its lines that the pages need; `comms` are task names by
 /// pid. CPUs that are missing between 0 and the highest number are written without pages, because trace-cmd numbers
 /// CPUs by position.
-///
-/// # Errors
-/// If `header_page` or one of the formats cannot be understood (an event's system follows from its name).
+/// Fails if `header_page` or one of the formats cannot be understood (an event's system follows from its name).
 pub fn write_tracedat(
     text: &CaptureText<'_>,
     cpus: &[CpuPages<'_>],

@@ -41,13 +41,13 @@ pub(super) struct Boot<'a> {
 impl Boot<'_> {
     /// Boots the kernel and saves its two warm images.
     ///
-    /// A second process makes the second image from the first. One process for both was seen to run a timer while it saved the
-    /// machine, and two boots that went on from there differed.
+    /// A second process makes the second image from the first. When one process made both, a timer sometimes ran during the first
+    /// save, and two boots then went on differently.
     pub(super) fn save(&self, untraced: &Path, traced: &Path) -> Result<BootTimes, VmError> {
         let ready = self.save_paused(&Purpose::Boot, READY, "booting", untraced)?;
         let enable = Purpose::EnableTracing { image: untraced };
         let arming = self.save_paused(&enable, ARMED, "switching function_graph on", traced)?;
-        // Not before the second process has read the first image as it was saved.
+        // Only now: the second process has to read the first image as it was saved.
         for image in [untraced, traced] {
             if self.machine.accelerator == Accelerator::Exact {
                 rebase::keep_time(image, BOOT_SHIFT)?;

@@ -12,7 +12,7 @@ pub(crate) fn cancel_on_signals() {
     // Without a handler, the signal's default action ends everything at once.
     let _ = ctrlc::set_handler(|| {
         CANCELLED.store(true, Ordering::Relaxed);
-        // A download waits for apt, which does not look at the flag.
+        // A download waits for apt, which does not know the flag.
         launcher::end_children();
     });
 }

@@ -38,7 +38,7 @@ pub struct Patience {
 impl Patience {
     const STALLED: Duration = Duration::from_secs(60);
 
-    /// For a boot. One takes 5 to 20 s of CPU time, with a sanitizer several times as much.
+    /// For a boot, which takes 5 to 20 s of CPU time, or several times as much with a sanitizer.
     pub(super) const BOOT: Self = Self { stalled: Self::STALLED, cpu: Duration::from_secs(1_800) };
 
     /// For a run whose agent gives up after this much guest time.

@@ -53,7 +53,7 @@ impl Images {
         if image.verify().is_ok() {
             return Ok(image);
         }
-        let lock = self.cache.lock(&image_lock(&key), &|| booting("another rxpath is booting it"))?;
+        let lock = self.cache.lock(&image_lock(&key), &|| booting("another rxpath process is booting it"))?;
         // The process that held the lock may have made it.
         match image.verify() {
             Ok(()) => return Ok(image),

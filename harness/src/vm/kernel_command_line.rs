@@ -9,7 +9,7 @@ const SKIPPED_INITCALLS: &str = "jent_mod_init,load_system_certificate_list,init
 /// CPU features that make the kernel copy and clear memory with repeated string instructions: REP_GOOD, ERMS and FSRM
 /// (arch/x86/include/asm/cpufeatures.h), as numbers, which every kernel understands. QEMU's translator counts each repetition as
 /// an instruction, and is slow at it: copying 32 KiB to a reader took 34,000 instructions, and takes 6,000 without these features.
-/// Native machines do without them, too: errors/bad-address would have a different path.
+/// Native machines go without them too, because errors/bad-address would otherwise take a different path.
 const FAST_STRINGS: &str = "112,297,580";
 
 const WORDS: [&str; 12] = [
@@ -19,7 +19,7 @@ const WORDS: [&str; 12] = [
     "nokaslr",
     "random.trust_cpu=on",
     // The clock watchdog compares the TSC with a slower clock and, with a large shift, finds that they differ. 6.1 then uses the
-    // ACPI timer, and every reading of that leaves the guest. Under icount, the TSC is guest time itself.
+    // ACPI timer, and each read of that timer leaves the guest. Under icount, the TSC is guest time itself.
     "tsc=reliable",
     "trace_clock=local",
     // Without it the ticks of all CPUs are due at the same instant (kernel/time/tick-sched.c, `tick_setup_sched_timer`). Which idle

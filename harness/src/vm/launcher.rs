@@ -39,7 +39,7 @@ const CHRT_OF: [&str; 4] = ["chrt", "--batch", "--pid", "0"];
 /// SCHED_BATCH (linux/sched.h) in /proc/PID/stat.
 const BATCH: &str = "3";
 
-/// Gives the calling thread the policy SCHED_BATCH. What it starts inherits that, and needs no chrt of its own.
+/// Gives the calling thread the policy SCHED_BATCH. The programs that it starts inherit the policy and need no chrt.
 pub(super) fn batch_this_thread() {
     thread_local!(static ASKED: OnceCell<()> = const { OnceCell::new() });
     ASKED.with(|asked| {

@@ -36,10 +36,7 @@ pub(crate) fn remembered(cache: &Cache, qemu: &QemuProgram) -> Option<Kvm> {
 }
 
 /// Returns the remembered answer, or boots this kernel with KVM.
-///
-/// # Errors
-///
-/// When QEMU cannot be started at all. A guest that does not boot is an answer, not an error.
+/// Fails when QEMU cannot be started at all. A guest that does not boot is an answer, not an error.
 pub(crate) fn probe(cache: &Cache, kernel: &GuestKernel, qemu: &QemuProgram) -> Result<Kvm, VmError> {
     if let Some(known) = remembered(cache, qemu) {
         return Ok(known);

@@ -22,7 +22,7 @@ use super::hang::{HangDetector, Patience};
 use super::launcher::{self, Scheduling};
 use super::machine::{Accelerator, QemuProgram};
 
-/// How often a waiting harness looks whether it was cancelled and whether the guest has hung.
+/// How often a waiting harness checks whether it was cancelled and whether the guest has hung.
 pub(super) const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// What a QEMU process runs as.
@@ -38,8 +38,8 @@ pub(super) struct Launch<'a> {
 
 pub(super) struct QemuProcess {
     handle: duct::Handle,
-    /// Readable once the process has ended. duct would learn of the end by a signal, which any thread of this process may have to
-    /// take first: where every host CPU has a guest, that thread's turn is milliseconds away.
+    /// Readable once the process has ended. duct waits for a signal instead, which goes to any thread of this process. On a host
+    /// whose CPUs all run guests, that thread may get its turn milliseconds later.
     ended: Option<OwnedFd>,
     hang: HangDetector,
     folder: GuestFolder,
@@ -82,10 +82,7 @@ impl QemuProcess {
     }
 
     /// Waits until QEMU ends.
-    ///
-    /// # Errors
-    ///
-    /// When the user cancels the command, or the guest has hung. QEMU has then been killed.
+    /// Fails when the user cancels the command, or the guest has hung. QEMU has then been killed.
     pub(super) fn wait(&mut self, doing: &'static str) -> Result<ExitStatus, VmError> {
         loop {
             if let Some(status) = self.poll(doing, POLL_INTERVAL)? {
@@ -95,10 +92,7 @@ impl QemuProcess {
     }
 
     /// Waits for this long, at most [`POLL_INTERVAL`].
-    ///
-    /// # Errors
-    ///
-    /// As [`wait`](Self::wait), and when QEMU ends.
+    /// Fails as [`wait`](Self::wait) does, and when QEMU ends.
     pub(super) fn expect_running(&mut self, doing: &'static str, time: Duration) -> Result<(), VmError> {
         match self.poll(doing, time)? {
             None => Ok(()),

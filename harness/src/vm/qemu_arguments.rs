@@ -30,8 +30,8 @@ pub(super) enum Purpose<'a> {
 
 /// QEMU's arguments for a machine and its kernel, with the files in `folder`.
 ///
-/// A boot and a run must describe the same machine: they may differ only in what QEMU does not count as the machine's state. The
-/// kernel's file is not part of that: once booted, the kernel is in memory.
+/// A boot and a run must describe the same machine, because the state saved from one is restored into the other. They may differ
+/// in what QEMU does not save, such as the kernel's file: a booted kernel is in memory.
 pub(super) fn qemu_arguments(
     machine: &Machine,
     kernel: &GuestKernel,
@@ -127,9 +127,9 @@ fn network(machine: &Machine, out: &mut Arguments) {
 
 /// Makes guest time the count of instructions, and records a run.
 ///
-/// The recording is discarded unless a test reads it. What is needed is the lock that comes with it. QEMU's main loop skips the
-/// time in which all CPUs are idle. Without the lock, something that wakes the main loop after the last CPU has halted, but before
-/// its instructions are counted, makes guest time wrong by that many. A QEMU that records holds the lock from before a CPU
+/// Only tests read the recording. A run needs the lock that comes with it: QEMU's main loop skips the time in which all CPUs
+/// are idle, and without the lock it can wake after the last CPU has halted but before that CPU's instructions are counted.
+/// Guest time is then wrong by that many instructions. A QEMU that records holds the lock from before a CPU
 /// executes until its instructions are counted (docs/devel/replay.rst, "Locking and thread synchronisation";
 /// accel/tcg/tcg-accel-ops-icount.c, `icount_prepare_for_run` and `icount_process_data`). A boot cannot be recorded: the thread that
 /// saves a machine reads a clock without the lock, and QEMU 10.0 then aborts (`replay_save_clock`).

@@ -37,10 +37,7 @@ pub enum RecordingError {
 
 /// Counts how many instructions the guest had executed each time a timer in guest time was due. While all CPUs are idle, guest time
 /// moves on to the next timer without an instruction, so two timers that are due at the same time have the same count.
-///
-/// # Errors
-///
-/// When the recording is cut short, has a different version, or has an event that no rxpath machine is known to cause.
+/// Fails when the recording is cut short, has a different version, or has an event that no rxpath machine is known to cause.
 pub fn timers_due(recording: &[u8]) -> Result<Vec<u64>, RecordingError> {
     let version = recording.first_chunk().map(|bytes| u32::from_be_bytes(*bytes));
     if version != Some(VERSION) {

@@ -49,7 +49,7 @@ impl Images {
         Ok(out)
     }
 
-    /// Removes an image, unless another process is making it. Guests that run from it go on, for QEMU has its file open.
+    /// Removes an image, unless another process is making it. Guests that run from it continue, because their QEMU has the file open.
     pub(crate) fn remove(&self, key: &str) -> Result<Removal, VmError> {
         let Some(lock) = self.cache().try_lock(&image_lock(key))? else { return Ok(Removal::InUse) };
         lock.withdraw(&self.folder().join(key))?;

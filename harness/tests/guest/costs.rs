@@ -1,7 +1,7 @@
 //! Compares what calls cost in a traced pass with what the same work costs without a tracer.
 //!
-//! The two are measured independently: one from the stamps of every call with the tracer's share taken off, the other by the
-//! agent's clock around an untraced system call (or, for milestones, with nothing but a few functions traced).
+//! The two are measured independently: the first by the time stamps of every call, minus the tracer's share; the second by
+//! the agent's clock around an untraced system call (or, for milestones, with only a few functions traced).
 
 use std::collections::BTreeMap;
 
@@ -9,8 +9,8 @@ use rxpath::suite::{CaseResult, OperationTiming, Silent, choose, run_matrix};
 
 use super::common::{one_guest, project};
 
-/// Cases whose operations neither sleep nor are interrupted: an untraced one costs more only by the system call's entry and
-/// exit, which are in no function of the path.
+/// Cases whose operations neither sleep nor are interrupted. Untraced, they cost more only by the entry and exit of the system
+/// call, which no function of the path contains.
 const CASES: [&str; 4] = ["recv/tcp-dontwait", "recv/tcp-ready", "socket/pair-create", "socket/tcp-create"];
 
 /// The operations of these cases, and what the entry and exit of a system call may take, in instructions.

@@ -95,7 +95,7 @@ fn plan(fault: Fault) -> Plan {
     Plan {
         iterations: 1,
         actors: vec![actor],
-        // Noticed after 100 ms, which already take a spinning guest 40 s of CPU time.
+        // The agent notices after 100 ms of guest time, for which a spinning guest needs 40 s of CPU time.
         deadline_ns: 50_000_000,
         ..Plan::empty(Pass::Timing { milestones: None })
     }

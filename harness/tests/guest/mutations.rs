@@ -1,4 +1,4 @@
-//! Every case fails when it should: the premise of what it expects is inverted or removed, and the run must say so.
+//! Every case fails when it should: each test inverts or removes the premise of what a case expects, and the run must fail.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -11,7 +11,7 @@ use super::process::RXPATH;
 
 #[test]
 fn a_run_on_a_bumped_kernel_keeps_what_was_accepted_of_paths_and_of_timings_apart() {
-    // Of the first only the timings changed from 6.12 to 6.18, of the other its path did too.
+    // From 6.12 to 6.18, the first case changed only in its timings, the second one in its path too.
     let cases = ["errors/bad-address", "socket/netlink-create"];
     let real = Path::new(env!("CARGO_MANIFEST_DIR"));
     let folder = tempfile::tempdir().unwrap();

@@ -1,10 +1,10 @@
 //! Socket options by their names, and their values as the bytes that setsockopt(2) takes.
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Argument, Scope};
-use crate::case::constants::{self, OptionKind};
+use super::{Argument, Scope, schema_with_examples};
+use crate::case::constants;
 use crate::case::findings::Underline;
 use crate::case::key_path::KeyPath;
 use crate::case::phrases;
@@ -15,6 +15,33 @@ use crate::nearest::suggestion;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct OptionName(Text);
+
+/// How the value of a socket option is written.
+#[derive(Clone, Copy, Debug)]
+enum OptionKind {
+    /// An `int`.
+    Number,
+    /// A `struct timeval`, written as a duration (`200 ms`).
+    Time,
+    /// A `struct linger`, written as its seconds; `off` turns it off.
+    Linger,
+    /// Bytes of text, without a terminating zero.
+    Text,
+    /// A `struct sock_fprog` of one instruction, written as the number of bytes of the packet to keep (0 drops it).
+    Filter,
+}
+
+impl OptionKind {
+    fn of(option: &str) -> Self {
+        match option {
+            "SO_RCVTIMEO" | "SO_SNDTIMEO" => Self::Time,
+            "SO_LINGER" => Self::Linger,
+            "SO_BINDTODEVICE" | "TCP_CONGESTION" | "TCP_ULP" => Self::Text,
+            "SO_ATTACH_FILTER" => Self::Filter,
+            _ => Self::Number,
+        }
+    }
+}
 
 /// What the name of a socket option says about it.
 #[derive(Clone, Copy, Debug)]
@@ -31,37 +58,23 @@ impl NamedOption {
     }
 }
 
-impl JsonSchema for OptionName {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "OptionName".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        let names: Vec<_> = constants::SOCKET_OPTIONS.iter().map(|option| option.name).collect();
-        json_schema!({ "type": ["string", "integer"], "examples": names })
-    }
-}
+schema_with_examples! { OptionName: ["string", "integer"], constants::socket_options() }
 
 impl Argument for OptionName {
     type Wire = NamedOption;
 
     fn resolve(&self, scope: &mut Scope<'_>, at: &KeyPath) -> NamedOption {
         let text = self.0.0.as_str();
-        if let Some(option) = constants::socket_option(text) {
-            return NamedOption { level: option.level, number: option.number, kind: option.kind };
+        if let Some((level, number)) = constants::socket_option(text) {
+            return NamedOption { level, number, kind: OptionKind::of(text) };
         }
         let number = phrases::integer(text).and_then(|number| i32::try_from(number).ok());
         if number.is_none() {
-            let help = suggestion(text, constants::SOCKET_OPTIONS.iter().map(|option| option.name));
+            let help = suggestion(text, constants::socket_options());
             let message = format!("unknown socket option `{text}`");
             scope.report(at, Underline::Value, message, "if the option is new, give its number and `level:`", help);
         }
-        // SOL_SOCKET, the level of SO_….
-        NamedOption { level: 1, number: number.unwrap_or(0), kind: OptionKind::Number }
+        NamedOption { level: libc::SOL_SOCKET, number: number.unwrap_or(0), kind: OptionKind::Number }
     }
 }
 

@@ -20,93 +20,59 @@ impl std::fmt::Display for Difference {
     }
 }
 
-const COMPILER: &str = "another compiler inlines and orders code differently";
-const SIZE: &str = "code is smaller and calls more";
-const TICK: &str = "timers and the scheduler tick at another rate";
-const PREEMPTION: &str = "tasks are preempted at other points";
-const CHECKS_MEMORY: &str = "every access to memory is checked";
-const CHECKS_VALUES: &str = "operations on values are checked";
-const CHECKS_LOCKS: &str = "every lock is recorded and checked";
-const CHECKS_DATA: &str = "data structures are checked on the way";
-const COUNTS: &str = "the code counts how often it runs";
-const TRACES: &str = "the tracer records more at each call";
-const MITIGATES: &str = "indirect calls and returns cost more";
-const CLEARS: &str = "memory is cleared when it is allocated or freed";
-
-/// The options that change what every function costs, whatever the code is.
-const COSTLY: [(&str, &str); 58] = [
-    ("CONFIG_CC_VERSION_TEXT", COMPILER),
-    ("CONFIG_LTO_CLANG", COMPILER),
-    ("CONFIG_AUTOFDO_CLANG", COMPILER),
-    ("CONFIG_CC_OPTIMIZE_FOR_SIZE", SIZE),
-    ("CONFIG_HZ", TICK),
-    ("CONFIG_NO_HZ_FULL", TICK),
-    ("CONFIG_PREEMPT_NONE", PREEMPTION),
-    ("CONFIG_PREEMPT_VOLUNTARY", PREEMPTION),
-    ("CONFIG_PREEMPT", PREEMPTION),
-    ("CONFIG_PREEMPT_LAZY", PREEMPTION),
-    ("CONFIG_PREEMPT_RT", PREEMPTION),
-    ("CONFIG_PREEMPT_DYNAMIC", PREEMPTION),
-    ("CONFIG_KASAN", CHECKS_MEMORY),
-    ("CONFIG_KMSAN", CHECKS_MEMORY),
-    ("CONFIG_KCSAN", CHECKS_MEMORY),
-    ("CONFIG_KFENCE", CHECKS_MEMORY),
-    ("CONFIG_DEBUG_PAGEALLOC", CHECKS_MEMORY),
-    ("CONFIG_DEBUG_KMEMLEAK", CHECKS_MEMORY),
-    ("CONFIG_SLUB_DEBUG_ON", CHECKS_MEMORY),
-    ("CONFIG_PAGE_OWNER", CHECKS_MEMORY),
-    ("CONFIG_UBSAN", CHECKS_VALUES),
-    ("CONFIG_UBSAN_TRAP", CHECKS_VALUES),
-    ("CONFIG_LOCKDEP", CHECKS_LOCKS),
-    ("CONFIG_PROVE_LOCKING", CHECKS_LOCKS),
-    ("CONFIG_PROVE_RCU", CHECKS_LOCKS),
-    ("CONFIG_LOCK_STAT", CHECKS_LOCKS),
-    ("CONFIG_DEBUG_LOCK_ALLOC", CHECKS_LOCKS),
-    ("CONFIG_DEBUG_SPINLOCK", CHECKS_LOCKS),
-    ("CONFIG_DEBUG_MUTEXES", CHECKS_LOCKS),
-    ("CONFIG_DEBUG_RWSEMS", CHECKS_LOCKS),
-    ("CONFIG_DEBUG_ATOMIC_SLEEP", CHECKS_LOCKS),
-    ("CONFIG_DEBUG_PREEMPT", CHECKS_LOCKS),
-    ("CONFIG_DEBUG_IRQFLAGS", CHECKS_LOCKS),
-    ("CONFIG_TRACE_IRQFLAGS", CHECKS_LOCKS),
-    ("CONFIG_DEBUG_OBJECTS", CHECKS_DATA),
-    ("CONFIG_DEBUG_LIST", CHECKS_DATA),
-    ("CONFIG_DEBUG_PLIST", CHECKS_DATA),
-    ("CONFIG_DEBUG_SG", CHECKS_DATA),
-    ("CONFIG_DEBUG_NOTIFIERS", CHECKS_DATA),
-    ("CONFIG_DEBUG_VM", CHECKS_DATA),
-    ("CONFIG_DEBUG_NET", CHECKS_DATA),
-    ("CONFIG_DEBUG_ENTRY", CHECKS_DATA),
-    ("CONFIG_DEBUG_TIMEKEEPING", CHECKS_DATA),
-    ("CONFIG_NET_DEV_REFCNT_TRACKER", CHECKS_DATA),
-    ("CONFIG_NET_NS_REFCNT_TRACKER", CHECKS_DATA),
-    ("CONFIG_HARDENED_USERCOPY", CHECKS_DATA),
-    ("CONFIG_FAULT_INJECTION", CHECKS_DATA),
-    ("CONFIG_GCOV_KERNEL", COUNTS),
-    ("CONFIG_KCOV", COUNTS),
-    ("CONFIG_PROFILE_ALL_BRANCHES", COUNTS),
-    ("CONFIG_FUNCTION_GRAPH_RETVAL", TRACES),
-    ("CONFIG_FUNCTION_GRAPH_RETADDR", TRACES),
-    ("CONFIG_FUNCTION_TRACE_ARGS", TRACES),
-    ("CONFIG_MITIGATION_RETPOLINE", MITIGATES),
-    ("CONFIG_CFI_CLANG", MITIGATES),
-    ("CONFIG_CFI", MITIGATES),
-    ("CONFIG_INIT_ON_ALLOC_DEFAULT_ON", CLEARS),
-    ("CONFIG_INIT_ON_FREE_DEFAULT_ON", CLEARS),
+/// What options do to the figures, whatever the code is, and the options that do it.
+const COSTLY: [(&str, &str); 12] = [
+    (
+        "a different compiler inlines and orders code differently",
+        "CONFIG_CC_VERSION_TEXT CONFIG_LTO_CLANG CONFIG_AUTOFDO_CLANG",
+    ),
+    ("code is smaller and calls more", "CONFIG_CC_OPTIMIZE_FOR_SIZE"),
+    ("timers and the scheduler tick at a different rate", "CONFIG_HZ CONFIG_NO_HZ_FULL"),
+    (
+        "tasks are preempted at different points",
+        "CONFIG_PREEMPT_NONE CONFIG_PREEMPT_VOLUNTARY CONFIG_PREEMPT CONFIG_PREEMPT_LAZY CONFIG_PREEMPT_RT \
+         CONFIG_PREEMPT_DYNAMIC",
+    ),
+    (
+        "every access to memory is checked",
+        "CONFIG_KASAN CONFIG_KMSAN CONFIG_KCSAN CONFIG_KFENCE CONFIG_DEBUG_PAGEALLOC CONFIG_DEBUG_KMEMLEAK \
+         CONFIG_SLUB_DEBUG_ON CONFIG_PAGE_OWNER",
+    ),
+    ("operations on values are checked", "CONFIG_UBSAN CONFIG_UBSAN_TRAP"),
+    (
+        "every lock is recorded and checked",
+        "CONFIG_LOCKDEP CONFIG_PROVE_LOCKING CONFIG_PROVE_RCU CONFIG_LOCK_STAT CONFIG_DEBUG_LOCK_ALLOC \
+         CONFIG_DEBUG_SPINLOCK CONFIG_DEBUG_MUTEXES CONFIG_DEBUG_RWSEMS CONFIG_DEBUG_ATOMIC_SLEEP \
+         CONFIG_DEBUG_PREEMPT CONFIG_DEBUG_IRQFLAGS CONFIG_TRACE_IRQFLAGS",
+    ),
+    (
+        "data structures are checked when they are used",
+        "CONFIG_DEBUG_OBJECTS CONFIG_DEBUG_LIST CONFIG_DEBUG_PLIST CONFIG_DEBUG_SG CONFIG_DEBUG_NOTIFIERS \
+         CONFIG_DEBUG_VM CONFIG_DEBUG_NET CONFIG_DEBUG_ENTRY CONFIG_DEBUG_TIMEKEEPING \
+         CONFIG_NET_DEV_REFCNT_TRACKER CONFIG_NET_NS_REFCNT_TRACKER CONFIG_HARDENED_USERCOPY \
+         CONFIG_FAULT_INJECTION",
+    ),
+    ("the code counts how often it runs", "CONFIG_GCOV_KERNEL CONFIG_KCOV CONFIG_PROFILE_ALL_BRANCHES"),
+    (
+        "the tracer records more at each call",
+        "CONFIG_FUNCTION_GRAPH_RETVAL CONFIG_FUNCTION_GRAPH_RETADDR CONFIG_FUNCTION_TRACE_ARGS",
+    ),
+    ("indirect calls and returns cost more", "CONFIG_MITIGATION_RETPOLINE CONFIG_CFI_CLANG CONFIG_CFI"),
+    (
+        "memory is cleared when it is allocated or freed",
+        "CONFIG_INIT_ON_ALLOC_DEFAULT_ON CONFIG_INIT_ON_FREE_DEFAULT_ON",
+    ),
 ];
 
 /// The options that make the figures of two kernels incomparable, in a fixed order.
 pub(crate) fn incomparable(before: &Config, after: &Config) -> Vec<Difference> {
+    let options = COSTLY.iter().flat_map(|(effect, options)| options.split(' ').map(move |option| (option, *effect)));
     let differs = |(option, effect): (&'static str, &'static str)| {
-        let (before, after) = (before.value(option), after.value(option));
-        (before != after).then(|| Difference {
-            option,
-            effect,
-            before: before.map(str::to_owned),
-            after: after.map(str::to_owned),
-        })
+        let value = |config: &Config| config.value(option).map(str::to_owned);
+        let (before, after) = (value(before), value(after));
+        (before != after).then_some(Difference { option, effect, before, after })
     };
-    COSTLY.into_iter().filter_map(differs).collect()
+    options.filter_map(differs).collect()
 }
 
 #[cfg(test)]
@@ -122,7 +88,7 @@ mod tests {
         assert_eq!(
             found,
             [
-                "CONFIG_HZ is 250 before and 1000 after: timers and the scheduler tick at another rate",
+                "CONFIG_HZ is 250 before and 1000 after: timers and the scheduler tick at a different rate",
                 "CONFIG_KASAN is y before and not set after: every access to memory is checked",
             ]
         );

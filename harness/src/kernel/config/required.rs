@@ -48,10 +48,7 @@ impl fmt::Display for MissingOptions {
 
 impl Config {
     /// Checks that the kernel has what every case needs.
-    ///
-    /// # Errors
-    ///
-    /// All options that are missing, at once.
+    /// The error has all options that are missing.
     pub(crate) fn required(&self) -> Result<(), MissingOptions> {
         let options: Vec<_> = REQUIRED.into_iter().filter(|(option, _)| !self.is_set(option)).collect();
         if options.is_empty() { Ok(()) } else { Err(MissingOptions { options }) }

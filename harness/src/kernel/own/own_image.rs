@@ -10,7 +10,7 @@ use crate::kernel::store::BootFile;
 use crate::kernel::vmlinux::ImageError;
 use crate::kernel::{strip, vmlinux};
 
-/// How many bytes of a file tell what it is.
+/// How many bytes at the start of a file identify its kind.
 const START: u64 = 4096;
 
 /// The bytes of an image.

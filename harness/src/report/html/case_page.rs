@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use maud::{Markup, html};
 
 use super::index_page::bands;
-use super::layout::{band, difference_file, page as whole_page, shortened, slug, verdict};
+use super::layout::{band, cut, difference_file, page as whole_page, shortened, slug, verdict};
 use super::path_tree::{is_of, sleep_id, tree, tree_id};
+use crate::path::CallPath;
 use crate::path::cost::Costs;
-use crate::path::{CallPath, PathEntry};
 use crate::report::change_words::{about_costs, grouped};
 use crate::report::overview::{CaseView, KernelView, Overview};
 
@@ -106,8 +106,7 @@ fn columns(case: &CaseView, section: usize, class: usize) -> Vec<usize> {
 }
 
 fn path_of<'c>(case: &'c CaseView, column: usize, section: &str) -> Option<&'c CallPath> {
-    let paths = &case.kernels[column].as_ref()?.paths;
-    paths.iter().find(|(name, _)| name == section).map(|(_, path)| path)
+    case.kernels[column].as_ref()?.path(section)
 }
 
 fn agreement(case: &CaseView, column: usize, section: &str) -> String {
@@ -124,14 +123,10 @@ fn agreement(case: &CaseView, column: usize, section: &str) -> String {
 /// The targets of links to a woken actor: the trees of the same kernel in which it sleeps.
 fn sleepers(case: &CaseView, column: usize) -> Vec<(String, String)> {
     let Some(kernel) = &case.kernels[column] else { return Vec::new() };
-    let asleep = |name: &str| {
-        let path = kernel.paths.iter().find(|(known, _)| known == name);
-        path.is_some_and(|(_, path)| path.nodes.iter().any(|node| node.entry == PathEntry::Sleeps))
-    };
     case.sections
         .iter()
         .zip(&kernel.classes)
-        .filter(|(name, _)| asleep(name))
+        .filter(|(name, _)| kernel.sleeps_in(name))
         .filter_map(|(name, class)| Some((name.clone(), tree_id(name, (*class)?))))
         .collect()
 }
@@ -173,23 +168,18 @@ const STEP: usize = 230;
 
 /// Shows who wakes whom, as boxes and arrows.
 fn arrows(case: &CaseView) -> Markup {
-    let Some(kernel) = case.kernels.iter().flatten().rev().find(|kernel| !kernel.result.wakeups.is_empty()) else {
+    let columns = case.kernels.iter().enumerate().filter_map(|(at, kernel)| Some((at, kernel.as_ref()?)));
+    let Some((column, kernel)) = columns.rev().find(|(_, kernel)| !kernel.result.wakeups.is_empty()) else {
         return html! {};
     };
     let mut boxes: Vec<String> = case.sections.clone();
     let mut arrows: BTreeSet<(usize, usize, &str)> = BTreeSet::new();
     for wakeup in &kernel.result.wakeups {
         let Some(from) = boxes.iter().position(|name| *name == wakeup.path) else { continue };
-        let sleeps = |name: &String| {
-            kernel
-                .paths
-                .iter()
-                .any(|(known, path)| known == name && path.nodes.iter().any(|node| node.entry == PathEntry::Sleeps))
-        };
         let is_woken = |name: &String| is_of(name, &wakeup.wakes);
         let to = boxes
             .iter()
-            .position(|name| is_woken(name) && sleeps(name))
+            .position(|name| is_woken(name) && kernel.sleeps_in(name))
             .or_else(|| boxes.iter().position(|name| is_woken(name) || *name == wakeup.wakes));
         let to = to.unwrap_or_else(|| {
             boxes.push(wakeup.wakes.clone());
@@ -197,7 +187,7 @@ fn arrows(case: &CaseView) -> Markup {
         });
         arrows.insert((from, to, &wakeup.function));
     }
-    let sleepers = sleepers_of(case, kernel);
+    let sleepers = sleepers(case, column);
     let label: Vec<String> = arrows
         .iter()
         .map(|(from, to, function)| {
@@ -239,17 +229,8 @@ fn arrows(case: &CaseView) -> Markup {
     }
 }
 
-fn sleepers_of(case: &CaseView, kernel: &KernelView) -> Vec<(String, String)> {
-    let column =
-        case.kernels.iter().position(|one| one.as_ref().is_some_and(|one| one.result.kernel == kernel.result.kernel));
-    column.map(|column| sleepers(case, column)).unwrap_or_default()
-}
-
 /// Cuts a name to the width of a box.
 fn clipped(name: &str) -> String {
     const FITS: usize = 24;
-    match name.char_indices().nth(FITS) {
-        Some((end, _)) => format!("{}…", &name[..end]),
-        None => name.to_owned(),
-    }
+    cut(name, FITS)
 }

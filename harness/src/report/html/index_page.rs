@@ -71,7 +71,7 @@ fn problems(results: &Results) -> Markup {
 }
 
 fn row(overview: &Overview, case: &CaseView) -> Markup {
-    let differing = case.differing();
+    let (differing, neighbours) = (case.differing(), case.neighbours());
     html! {
         tr data-row {
             th.name scope="row" {
@@ -81,7 +81,7 @@ fn row(overview: &Overview, case: &CaseView) -> Markup {
             @for (at, kernel) in case.kernels.iter().enumerate() {
                 td {
                     @if let Some(kernel) = kernel {
-                        @if let Some((old, new)) = differing.iter().find(|(old, new)| *new == at && is_neighbour(case, *old, *new)) {
+                        @if let Some((old, new)) = differing.iter().find(|pair| pair.1 == at && neighbours.contains(*pair)) {
                             a href=(difference_file(case.name, overview.kernel(*old), overview.kernel(*new)))
                                 aria-label={ "what changed of " (shortened(case.name)) " from " (overview.kernel(*old)) " to " (overview.kernel(*new)) } { "Δ" }
                             " "
@@ -95,10 +95,6 @@ fn row(overview: &Overview, case: &CaseView) -> Markup {
             }
         }
     }
-}
-
-fn is_neighbour(case: &CaseView, old: usize, new: usize) -> bool {
-    case.neighbours().contains(&(old, new))
 }
 
 /// Shows a letter for each section.

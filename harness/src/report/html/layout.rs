@@ -70,7 +70,12 @@ const LONGEST: usize = 160;
 
 /// Cuts a name that would fill the page.
 pub(super) fn shortened(name: &str) -> String {
-    match name.char_indices().nth(LONGEST) {
+    cut(name, LONGEST)
+}
+
+/// Cuts a name after `most` characters.
+pub(super) fn cut(name: &str, most: usize) -> String {
+    match name.char_indices().nth(most) {
         Some((end, _)) => format!("{}…", &name[..end]),
         None => name.to_owned(),
     }

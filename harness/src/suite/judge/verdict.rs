@@ -27,7 +27,9 @@ use crate::vm::Accelerator;
 const SHOWN_LOSSES: usize = 8;
 const SHOWN_PLACES: usize = 5;
 
-/// What judging takes besides the passes.
+const UNTRACEABLE: &str = "the kernel cannot trace it: it is inlined into its callers, or not built";
+
+/// What judging needs besides the passes.
 pub(crate) struct Judge<'a> {
     pub(crate) snapshots: &'a Snapshots,
     /// Whether insta is to write differences as pending snapshots.
@@ -137,18 +139,12 @@ impl CaseJudge<'_> {
     /// Why none of these functions can be seen where `caller` was, if the kernel's instructions say so.
     fn why_unseen(&self, caller: Option<&str>, functions: &[String]) -> Option<String> {
         if !functions.iter().any(|function| self.can_trace(function)) {
-            return Some("the kernel cannot trace it: it is inlined into its callers, or not built".to_owned());
+            return Some(UNTRACEABLE.to_owned());
         }
         let (caller, graph) = (caller?, self.test_bed.call_graph()?);
         let is_inlined = |function: &String| graph.containment(caller, function, None) == Containment::Inlined;
         let reason = || format!("the compiler inlined it into {caller}, which calls all that it calls");
         functions.iter().all(is_inlined).then(reason)
-    }
-
-    fn note_untraceable(&mut self, function: &str) {
-        let note =
-            format!("not judged: {function}: the kernel cannot trace it: it is inlined into its callers, or not built");
-        self.result.notes.push(note);
     }
 
     fn can_trace(&self, function: &str) -> bool {
@@ -225,7 +221,7 @@ impl CaseJudge<'_> {
                     timings.timings.extend(measured);
                     for name in missing {
                         if !self.kernel.is_pinned() && !self.can_trace(&name) {
-                            self.note_untraceable(&name);
+                            self.result.notes.push(format!("not judged: {name}: {UNTRACEABLE}"));
                             continue;
                         }
                         let message = format!(

@@ -43,10 +43,7 @@ pub struct MatrixOptions {
 }
 
 /// Runs every case on every kernel; the results are ordered by case, then by kernel.
-///
-/// # Errors
-///
-/// If a case names a function that is missing in the pinned kernels that it runs on. No case is run then.
+/// Fails if a case names a function that is missing in the pinned kernels that it runs on. Then no case is run.
 pub fn run_matrix(
     cases: &[&Case],
     fetched: &Fetched,
@@ -179,7 +176,7 @@ impl Matrix<'_> {
         let _ = job.judged.set(judged);
     }
 
-    /// What each kernel has of the functions in these results and in the accepted snapshots of their cases.
+    /// Which functions each kernel has, of those in these results and in the accepted snapshots of their cases.
     fn functions(&self, judged: &[Judged]) -> Vec<SavedFunctions> {
         let cases: BTreeSet<&CaseName> = judged.iter().map(|one| &one.result.case).collect();
         let accepted = cases.into_iter().flat_map(|case| self.judge.snapshots.all_accepted(case));

@@ -1,8 +1,8 @@
 //! The cost of tracing a call, measured once for each image, so that the costs of functions can be given without it.
 //!
-//! Two operations run on the image, one with many calls and one with few, each with and without tracing. What the many calls
-//! take longer when traced is the tracer's; the difference between the two operations excludes everything that comes with
-//! any system call without being a traced call. Starting a page of the ring buffer happens in one traced call of fifty. It
+//! Two operations run on the image, one with many calls and one with few, each with and without tracing. Tracing makes both
+//! slower, by the cost of its calls and by what tracing adds to any system call. The difference between the two operations
+//! leaves only the cost of the additional calls. One traced call of fifty also starts a page of the ring buffer. That cost
 //! is measured separately, by iterations of one operation that start different numbers of pages.
 
 use std::collections::BTreeMap;

@@ -1,5 +1,7 @@
 //! The results of a run: a verdict for each case and kernel, with its reasons.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -14,12 +16,13 @@ use crate::suite::store::saved::{OperationTiming, SavedFunctions, SavedPath, Sav
 pub const RESULTS_VERSION: u32 = 2;
 
 /// The outcome of one case on one kernel, best first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
     /// All expectations hold, and the paths and timings match the snapshots.
+    #[default]
     Pass,
-    /// Never run before on this kernel, nothing to compare with: all expectations hold.
+    /// All expectations hold, and the kernel has no snapshots to compare with.
     New,
     /// The case does not run on this kernel.
     Skipped,
@@ -38,18 +41,6 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    const ALL: [Self; 9] = [
-        Self::Pass,
-        Self::New,
-        Self::Skipped,
-        Self::Changed,
-        Self::Failed,
-        Self::Inconclusive,
-        Self::Crashed,
-        Self::Hung,
-        Self::Broken,
-    ];
-
     pub fn word(self) -> &'static str {
         match self {
             Self::Pass => "pass",
@@ -94,7 +85,7 @@ impl Problem {
 }
 
 /// One case on one kernel.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CaseResult {
     pub case: CaseName,
     pub kernel: KernelName,
@@ -156,18 +147,9 @@ impl CaseResult {
         Self {
             case: case.name.clone(),
             kernel,
-            verdict: Verdict::Pass,
-            problems: Vec::new(),
-            notes: Vec::new(),
-            capture_digest: String::new(),
-            timing_digest: String::new(),
-            took_ms: 0,
             title: case.title.clone(),
             about: case.about.trim().to_owned(),
-            paths: Vec::new(),
-            accepted: None,
-            timings: Vec::new(),
-            wakeups: Vec::new(),
+            ..Self::default()
         }
     }
 
@@ -200,7 +182,7 @@ pub struct Results {
     pub mode: String,
     /// Ordered by case, then by kernel.
     pub cases: Vec<CaseResult>,
-    /// What each kernel has of the functions in the paths, which explains differences.
+    /// Which functions of the paths each kernel has, to explain differences.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub functions: Vec<SavedFunctions>,
 }
@@ -231,7 +213,7 @@ impl Results {
         Some(all)
     }
 
-    /// What a kernel has of the functions in the paths.
+    /// Which functions of the paths a kernel has.
     pub fn functions_of(&self, kernel: &KernelName) -> Option<&SavedFunctions> {
         self.functions.iter().find(|one| one.kernel == *kernel)
     }
@@ -245,7 +227,8 @@ impl Results {
 
     /// The number of cases with each verdict, best first, without verdicts that no case has.
     pub fn tally(&self) -> Vec<(Verdict, usize)> {
-        let count = |verdict| self.cases.iter().filter(|case| case.verdict == verdict).count();
-        Verdict::ALL.into_iter().map(|verdict| (verdict, count(verdict))).filter(|(_, count)| *count > 0).collect()
+        let mut counts = BTreeMap::new();
+        self.cases.iter().for_each(|case| *counts.entry(case.verdict).or_default() += 1);
+        counts.into_iter().collect()
     }
 }

@@ -82,7 +82,7 @@ pub struct SavedWakeup {
     pub wakes: String,
 }
 
-/// What one kernel has of the functions in the paths of the run and in the accepted snapshots of its cases.
+/// Which functions one kernel has, of those in the paths of the run and in the accepted snapshots of its cases.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SavedFunctions {
     pub kernel: KernelName,
@@ -94,8 +94,7 @@ pub struct SavedFunctions {
 }
 
 impl SavedFunctions {
-    /// What the kernel has of the functions with these names, on any of its machines: a module's functions are there where it is
-    /// loaded.
+    /// Looks up the functions with these names on all machines of a kernel: those of a module are there where it is loaded.
     pub(crate) fn of<'n>(
         kernel: KernelName,
         metadata: &[&KernelMetadata],

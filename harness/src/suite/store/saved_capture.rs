@@ -10,7 +10,7 @@
 //! | `cpuN.pages` | the traced pass's pages of CPU N, oldest first, as `per_cpu/cpuN/trace_pipe_raw` gave them |
 //! | `cpuN.stats` | `per_cpu/cpuN/stats` after the run |
 //! | `kallsyms` | the lines of `/proc/kallsyms` with the recorded functions, and the line after each |
-//! | `available_filter_functions` | the same functions' lines of that file |
+//! | `available_filter_functions` | the lines of that file that name the same functions |
 //! | `cmdlines` | pid and name of all tasks that scheduler events name, one on each line |
 //! | `trace.dat` | the same capture for trace-cmd and KernelShark (version 6 of the format) |
 //!

@@ -1,4 +1,4 @@
-//! Both read one recording of rxpath's: each test runs a case, keeps its capture, decodes the raw pages with rxpath, and lets
+//! rxpath and trace-cmd read the same recording: each test runs a case, keeps its capture, decodes the raw pages with rxpath, and lets
 //! `trace-cmd report -R` read the trace.dat of the same capture.
 
 use std::path::{Path, PathBuf};

@@ -24,13 +24,13 @@ const ARRIVAL: &str = "net_rx_action";
 /// Calls of its probes are left out on [`LOCKING_FILTER`].
 const SWITCH_PROBES: &str = "__traceiter_sched_switch";
 
-/// rxpath keeps its agent out of the trace with `set_ftrace_notrace_pid`, which is one probe more
+/// rxpath keeps its agent out of the trace with `set_ftrace_notrace_pid`, which adds a probe
 /// (kernel/trace/ftrace.c, `ftrace_filter_pid_sched_switch_probe`). On these kernels that probe was seen to take a lock.
 const LOCKING_FILTER: RangeInclusive<Series> = Series { major: 6, minor: 1 }..=Series { major: 6, minor: 18 };
 
 /// Between reporting a switch and making it, the kernel calls a few more functions (such as `switch_mm_irqs_off`). From this
 /// release on, a kernel that filters by pid, as it does for rxpath, does not record them: the filter already uses the next task
-/// while `current` is still the old one (kernel/trace/ftrace.c, `fgraph_pid_func`). 6.12 is the first that was seen to.
+/// while `current` is still the old one (kernel/trace/ftrace.c, `fgraph_pid_func`). 6.12 is the first kernel in which this was seen.
 const SWITCHES_UNSEEN: RangeFrom<Series> = Series { major: 6, minor: 11 }..;
 
 /// Its calls depend on whether a jiffy has passed since the last iteration: a timer whose expiry stays in the same jiffy is

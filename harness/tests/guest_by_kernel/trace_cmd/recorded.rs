@@ -18,10 +18,10 @@ use super::program::Program;
 use super::report::{calls, compare, reported};
 use crate::common::project;
 
-/// One that sleeps and is woken by a softirq, one that comes back at once, one that allocates.
+/// A case whose receiver sleeps until a softirq wakes it, one whose call returns at once, and one that allocates memory.
 pub(super) const CASES: [&str; 3] = ["recv/tcp-blocking", "recv/tcp-dontwait", "socket/tcp-create"];
 
-/// What rxpath records beside the calls (guest/src/tracing.rs): an event that is on is work too, some of which is traced.
+/// What rxpath records beside the calls (guest/src/tracing.rs): recording an event is work too, and some of that work is traced.
 const EVENTS: [&str; 8] = [
     "sched:sched_switch",
     "sched:sched_waking",
@@ -33,7 +33,7 @@ const EVENTS: [&str; 8] = [
     "irq:softirq_exit",
 ];
 
-/// Room for records per CPU, in KiB: for everything, as nothing reads them during the run.
+/// Room for records per CPU, in KiB: enough for all of them, because nothing reads them during the run.
 const BUFFER_KIB: &str = "8192";
 /// How long trace-cmd's readers sleep between reads, in microseconds: longer than any run, so that they never take the CPU
 /// from an operation. They read everything when they are asked to end.
@@ -41,7 +41,7 @@ const READ_EVERY_US: &str = "1000000000";
 /// Where trace-cmd writes, in the guest.
 const OUTPUT: &str = "/tmp/trace.dat";
 
-/// Guest time that the rounds may take with trace-cmd's start among them, in nanoseconds.
+/// The guest time that the iterations and the start of trace-cmd may take, in nanoseconds.
 const DEADLINE_NS: u64 = 120_000_000_000;
 
 pub(super) fn check(case: &str, series: Series, program: &str) -> Result<(), Failed> {

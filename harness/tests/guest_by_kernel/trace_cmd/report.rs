@@ -11,7 +11,7 @@ use rxpath::trace::{CallForests, NodeKind, Symbols, TaskKey};
 /// Every call by task: its depth, and the address of its function.
 pub(super) type Trees = BTreeMap<TaskKey, Vec<(u32, u64)>>;
 
-/// The same as trace-cmd prints it: by name, so that a call may be any function of that name.
+/// The same as trace-cmd prints it: by name, so a call may be to any function of that name.
 pub(super) type Reported = BTreeMap<TaskKey, Vec<(u32, Vec<u64>)>>;
 
 /// The calls that rxpath sees.
