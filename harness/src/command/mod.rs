@@ -80,6 +80,26 @@ fn fetch(project: &Project, series: &[Series]) -> Result<Fetched, KernelError> {
     fetched
 }
 
+/// The kernels that these values of `--kernel` name, with progress bars; all pinned ones if there is none.
+fn named_kernels(project: &Project, values: &[String]) -> Result<Vec<KernelRef>, KernelError> {
+    let bars = FetchBars::new();
+    let named = project.kernels(values, &|progress| bars.show(progress));
+    bars.finish();
+    named
+}
+
+/// The one kernel that the value of an option names.
+fn one_kernel(project: &Project, option: &str, value: &str) -> Result<KernelRef, CommandError> {
+    match <[KernelRef; 1]>::try_from(named_kernels(project, &[value.to_owned()])?) {
+        Ok([kernel]) => Ok(kernel),
+        Err(several) => {
+            let names: Vec<String> = several.iter().map(KernelRef::to_string).collect();
+            let text = format!("{option} takes one kernel, and {value} names {}: {}", names.len(), names.join(", "));
+            Err(CommandError::Request(text))
+        }
+    }
+}
+
 /// Makes kernels and QEMU ready, with progress bars, and checks the configurations of kernels that are not pinned.
 fn make_ready(project: &Project, kernels: &[KernelRef]) -> Result<Fetched, KernelError> {
     let bars = FetchBars::new();

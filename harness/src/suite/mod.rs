@@ -19,7 +19,7 @@ mod run;
 mod selection;
 mod store;
 
-pub(crate) use compare::against::compare_against;
+pub(crate) use compare::against::{SavedReference, compare_against};
 pub(crate) use compare::case_diff::{CaseDiff, DiffRequest, KernelKnowledge, diff_case, kernel_matrix, metadata_of};
 pub(crate) use compare::sides::{CompareError, SectionDiff};
 pub(crate) use inspect::record::RecordError;
