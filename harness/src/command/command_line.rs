@@ -353,7 +353,7 @@ pub(crate) struct CacheArguments {
 pub(crate) enum CacheCommand {
     /// List the saved images of booted kernels, and their sizes [default].
     List,
-    /// Remove the images that no case on a pinned kernel needs.
+    /// Remove the images that no case needs, and kernels of your own that were not used for 30 days.
     Prune,
 }
 

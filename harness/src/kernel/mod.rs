@@ -1,6 +1,7 @@
 //! Kernels and QEMU: pins, lock, releases in the archive, download, unpacking. Only this folder knows about packages.
 
 mod apt;
+mod built_in;
 mod cache_folder;
 pub(crate) mod config;
 mod digest;
@@ -10,6 +11,7 @@ mod error;
 mod fetch;
 mod from_text;
 mod index;
+mod known_parts;
 mod links;
 mod list;
 mod lock;
@@ -52,6 +54,7 @@ pub use update::{Change, PackageChange};
 
 pub(crate) use cache_folder::{CacheLock, write_best_effort};
 pub(crate) use fetch::fetch;
+pub(crate) use known_parts::KnownParts;
 pub(crate) use list::list;
-pub(crate) use releases::{Available, available, expand, fetch_releases, forget};
+pub(crate) use releases::{Available, available, expand, fetch_releases, forget, remembered_kernels};
 pub(crate) use update::update;

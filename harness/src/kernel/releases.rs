@@ -229,6 +229,27 @@ pub(crate) fn forget(reference: &ReleaseRef, cache: &Cache) -> Result<bool, Kern
     }
 }
 
+/// The releases that the cache remembers, each with its kernel if that is in the cache.
+///
+/// # Errors
+///
+/// When the file of a reference is damaged.
+pub(crate) fn remembered_kernels(cache: &Cache) -> Result<Vec<(ReleaseRef, Option<Kernel>)>, KernelError> {
+    let mut kernels = Vec::new();
+    for entry in fs::read_dir(cache.root().join("references")).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let Some(Ok(reference)) = name.to_str().and_then(|name| name.strip_suffix(".yaml")).map(str::parse) else {
+            continue;
+        };
+        if let Some(locked) = remembered(&reference, cache)? {
+            let kernel = Kernel::open(cache, &locked, false);
+            let kernel = kernel.map(|kernel| Kernel { name: reference.as_str().into(), ..kernel });
+            kernels.push((reference, kernel));
+        }
+    }
+    Ok(kernels)
+}
+
 /// All releases, by version.
 fn all(cache: &Cache, progress: &(dyn Fn(Progress<'_>) + Sync)) -> Result<Vec<Release>, KernelError> {
     progress(Progress::Resolving);
@@ -408,6 +429,7 @@ mod tests {
         assert_eq!(remember(&reference, old.clone(), &cache).unwrap(), old);
         assert_eq!(remember(&reference, new.clone(), &cache).unwrap(), old);
         assert_eq!(remembered(&reference, &cache).unwrap(), Some(old));
+        assert_eq!(remembered_kernels(&cache).unwrap(), [(reference.clone(), None)]);
         assert!(forget(&reference, &cache).unwrap());
         assert!(!forget(&reference, &cache).unwrap());
         assert_eq!(remember(&reference, new.clone(), &cache).unwrap(), new);

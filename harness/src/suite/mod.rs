@@ -31,6 +31,7 @@ pub(crate) use prune::{PruneError, Pruned, prune};
 pub(crate) use review::decisions::{Decision, Decisions, changes_of, runs};
 pub(crate) use review::explained::{SavedSide, explain_saved};
 pub(crate) use review::pending::{Pending, PendingError, pending};
+pub(crate) use run::image_spec::ImageSpec;
 pub(crate) use run::passes::PassError;
 pub(crate) use run::watcher::Watcher;
 pub(crate) use selection::SelectionError;

@@ -7,8 +7,7 @@ use std::sync::OnceLock;
 use indexmap::IndexMap;
 
 use crate::case::{Case, CaseName, Diagnostics, PassKind};
-use crate::kernel::config::Config;
-use crate::kernel::{Fetched, Series};
+use crate::kernel::{Fetched, Kernel, Series};
 use crate::suite::judge::costs::judge_costs;
 use crate::suite::judge::verdict::{Judge, Judged};
 use crate::suite::judge::verdict_of_test_bed;
@@ -55,9 +54,8 @@ pub fn run_matrix(
     options: &MatrixOptions,
     watcher: &dyn Watcher,
 ) -> Result<Results, Diagnostics> {
-    // A configuration that cannot be read rules nothing out.
-    let configs: Vec<Option<Config>> = fetched.kernels.iter().map(|kernel| kernel.config().ok().flatten()).collect();
-    let kernels = || fetched.kernels.iter().zip(configs.iter().map(Option::as_ref)).enumerate();
+    let known: Vec<_> = fetched.kernels.iter().map(Kernel::known_parts).collect();
+    let kernels = || fetched.kernels.iter().zip(&known).enumerate();
     let pairs = cases.iter().flat_map(|case| kernels().map(move |(index, kernel)| (case, index, kernel)));
     let jobs = pairs.map(|(case, index, kernel)| Job::new(case, index, kernel, options.accelerator));
     let mut jobs: Vec<Job<'_>> = jobs.collect();
