@@ -84,7 +84,7 @@ pub(crate) fn matrix(common: &Common, options: &MatrixArguments) -> Result<u8, C
         return Err(CommandError::Request("expected a case or --all".to_owned()));
     }
     for case in choose(&all, &wanted)? {
-        let mut series = project.pins.series();
+        let mut series = pinned(&project, &options.kernels)?;
         series.retain(|series| case.runs_on(*series).is_ok());
         series.sort();
         let kernels = on_each(&project, &series, |kernel, fetched, bars| {
@@ -98,6 +98,15 @@ pub(crate) fn matrix(common: &Common, options: &MatrixArguments) -> Result<u8, C
         println!();
     }
     Ok(0)
+}
+
+/// The pinned kernels with these names; all of them if there is none.
+fn pinned(project: &Project, names: &[String]) -> Result<Vec<Series>, CommandError> {
+    project.pins.select(names).map_err(|error| {
+        let hint =
+            "matrix shows accepted snapshots, which only pinned kernels have; `rxpath run --against` compares others";
+        CommandError::Request(format!("{error}: {hint}"))
+    })
 }
 
 fn one_series(project: &Project, name: &str) -> Result<Series, CommandError> {
