@@ -98,7 +98,7 @@ fn is_several_packages(text: &str) -> bool {
 }
 
 fn is_path(text: &str) -> bool {
-    text.contains('/') || text.starts_with('.') || (!text.is_empty() && Path::new(text).exists())
+    text.contains('/') || text.starts_with('.') || is_package(text) || (!text.is_empty() && Path::new(text).exists())
 }
 
 #[cfg(test)]
