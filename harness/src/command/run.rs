@@ -8,8 +8,8 @@ use std::path::Path;
 use super::command_line::{AccelChoice, Common, ModeChoice, RunArguments};
 use super::error::CommandError;
 use super::{make_ready, named_kernels, one_kernel};
-use crate::kernel::config::incomparable;
-use crate::kernel::{Fetched, KernelName};
+use crate::kernel::config::{Config, incomparable};
+use crate::kernel::{Fetched, Kernel};
 use crate::report::{MatrixBars, Overview, Screen, junit, sweeps, terminal};
 use crate::suite::native::{self, Wanted};
 use crate::suite::{
@@ -40,12 +40,14 @@ pub(crate) fn run(common: &Common, arguments: &RunArguments) -> Result<u8, Comma
     let fetched = make_ready(&project, &kernels)?;
     let reference = reference.map(|reference| project.name_of(&reference)).transpose()?;
     if let Some(reference) = &reference {
-        warn_incomparable(&fetched, reference)?;
+        let kernel = fetched.kernels.iter().find(|kernel| kernel.name() == *reference);
+        warn_incomparable(&fetched, reference, kernel.map_or(Ok(None), Kernel::config)?)?;
     }
     let jobs = arguments.jobs.map_or_else(default_jobs, usize::from);
     let accelerator = accelerator(arguments, &project, &fetched)?;
     if let Some(saved) = &saved {
         saved.check_mode(accelerator)?;
+        warn_incomparable(&fetched, saved.label(), saved.options())?;
     }
     let matrix = MatrixOptions {
         jobs,
@@ -101,13 +103,11 @@ pub(crate) fn run(common: &Common, arguments: &RunArguments) -> Result<u8, Comma
 }
 
 /// Reports the options that make the figures of other kernels differ from those of the reference whatever the code is.
-fn warn_incomparable(fetched: &Fetched, reference: &KernelName) -> Result<(), CommandError> {
-    let Some(before) = fetched.kernels.iter().find(|kernel| kernel.name() == *reference) else { return Ok(()) };
+fn warn_incomparable(fetched: &Fetched, reference: &str, before: Option<Config>) -> Result<(), CommandError> {
+    let Some(before) = before else { return Ok(()) };
     for kernel in fetched.kernels.iter().filter(|kernel| kernel.name() != *reference) {
-        if let (Some(before), Some(after)) = (before.config()?, kernel.config()?) {
-            for difference in incomparable(&before, &after) {
-                eprintln!("note: {reference} and {}: {difference}", kernel.name());
-            }
+        for difference in kernel.config()?.map_or_else(Vec::new, |after| incomparable(&before, &after)) {
+            eprintln!("note: {reference} and {}: {difference}", kernel.name());
         }
     }
     Ok(())

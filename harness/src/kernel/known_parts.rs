@@ -1,5 +1,7 @@
 //! What is known of a kernel before it boots.
 
+use std::collections::BTreeSet;
+
 use super::built_in;
 use super::config::Config;
 use super::error::KernelError;
@@ -36,8 +38,9 @@ impl KnownParts {
     pub(crate) fn check_modules(&self, names: &[&str]) -> Result<(), String> {
         let Some(index) = &self.modules else { return Ok(()) };
         let lacking = names.iter().filter(|name| !index.has(name));
-        let lacking: Vec<String> = lacking.map(|name| built_in::with_option(name)).collect();
-        match (lacking.join(" and "), self.has_left_archive) {
+        let lacking: BTreeSet<String> = lacking.map(|name| built_in::with_option(name)).collect();
+        let lacking = lacking.into_iter().collect::<Vec<_>>().join(" and ");
+        match (lacking, self.has_left_archive) {
             (lacking, _) if lacking.is_empty() => Ok(()),
             (lacking, true) => Err(format!("it needs {lacking}, and the archive no longer has the kernel's modules")),
             (lacking, false) => Err(format!("it needs {lacking}, neither built into the kernel nor among its modules")),

@@ -146,8 +146,8 @@ fn without_a_list_the_configuration_tells_which_modules_are_built_in() {
     let known = kernel.known_parts().unwrap();
     assert_eq!(known.check_modules(&["veth"]), Ok(()));
     let expected =
-        "it needs tun (CONFIG_TUN) and af_packet (CONFIG_PACKET), neither built into the kernel nor among its modules";
-    assert_eq!(known.check_modules(&["tun", "veth", "af_packet"]), Err(expected.to_owned()));
+        "it needs af_packet (CONFIG_PACKET) and tun (CONFIG_TUN), neither built into the kernel nor among its modules";
+    assert_eq!(known.check_modules(&["tun", "veth", "af_packet", "tun"]), Err(expected.to_owned()));
 }
 
 #[test]

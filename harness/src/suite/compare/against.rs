@@ -5,6 +5,7 @@ use std::io::Read;
 use std::path::Path;
 
 use crate::kernel::KernelName;
+use crate::kernel::config::Config;
 use crate::suite::judge::snapshot_check::difference;
 use crate::suite::judge::timings::{TimingComparison, Timings};
 use crate::suite::store::path_document::write_document;
@@ -26,7 +27,6 @@ pub(crate) fn compare_against(results: &mut Results, reference: &KernelName) {
 pub(crate) struct SavedReference {
     file: String,
     results: Results,
-    /// The kernel and the file, for messages.
     label: String,
 }
 
@@ -55,6 +55,17 @@ impl SavedReference {
         }
         let (file, found) = (self.file.clone(), self.results.mode.clone());
         Err(ResultsError::OtherMode { file, found, mode: accelerator.word() })
+    }
+
+    /// The kernel and the file, for messages.
+    pub(crate) fn label(&self) -> &str {
+        &self.label
+    }
+
+    /// The options of the kernel that change what every function costs, if they are known.
+    pub(crate) fn options(&self) -> Option<Config> {
+        let options = self.results.kernels.first().map(|kernel| kernel.options.clone());
+        options.filter(|options| !options.is_empty()).map(Config::from)
     }
 
     /// Compares each case on each kernel with what it showed then, as [`compare_against`].
@@ -147,7 +158,7 @@ mod tests {
     }
 
     fn results(kernels: &[&str], mode: &str, cases: &[serde_json::Value]) -> serde_json::Value {
-        let kernel = |name: &&str| serde_json::json!({"name": name, "version": "1", "unlocked": false});
+        let kernel = |name: &&str| serde_json::json!({"name": name, "version": "1", "unlocked": false, "options": {"CONFIG_HZ": "250"}});
         let kernels: Vec<_> = kernels.iter().map(kernel).collect();
         serde_json::json!({"version": 2, "kernels": kernels, "qemu": "10", "mode": mode, "cases": cases})
     }
@@ -164,6 +175,7 @@ mod tests {
         let before = [result("g/same", "mine", "new", "f\n", 1000), result("g/path", "mine", "new", "f\n", 1000)];
         let saved = saved(&results(&["mine"], "exact", &before).to_string()).unwrap().unwrap();
         assert!(saved.check_mode(Accelerator::Exact).is_ok());
+        assert_eq!(saved.options().unwrap().value("CONFIG_HZ"), Some("250"));
         let message = saved.check_mode(Accelerator::Kvm).unwrap_err().to_string();
         assert!(
             message.ends_with("base.json has results of exact mode, and this run is in native (KVM) mode"),

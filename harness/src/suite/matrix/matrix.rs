@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 use indexmap::IndexMap;
 
 use crate::case::{Case, CaseName, Diagnostics, PassKind};
+use crate::kernel::config::Config;
 use crate::kernel::{Fetched, Kernel, Series};
 use crate::suite::judge::costs::judge_costs;
 use crate::suite::judge::verdict::{Judge, Judged};
@@ -76,10 +77,11 @@ pub fn run_matrix(
             judge_costs(job.case, job.kernel, &mut results);
         }
     }
-    let run_kernels = fetched.kernels.iter().map(|kernel| RunKernel {
+    let run_kernels = fetched.kernels.iter().zip(&known).map(|(kernel, known)| RunKernel {
         name: kernel.name(),
         version: kernel.version.clone(),
         unlocked: kernel.unlocked,
+        options: known.as_ref().ok().and_then(|known| known.config.as_ref()).map(Config::costly).unwrap_or_default(),
     });
     Ok(Results {
         version: RESULTS_VERSION,

@@ -1,5 +1,7 @@
 //! The results of a run: a verdict for each case and kernel, with its reasons.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -186,6 +188,9 @@ pub struct RunKernel {
     pub version: String,
     /// Whether it is the newest of its series instead of the locked one.
     pub unlocked: bool,
+    /// The options that are set and change what every function costs. Empty if the kernel's configuration is unknown.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub options: BTreeMap<String, String>,
 }
 
 /// A whole run.
