@@ -27,7 +27,12 @@ fn results_of_version_1_read_as_those_of_this_version() {
     assert_eq!(old.version, RESULTS_VERSION);
     let names: Vec<&str> = old.kernels.iter().map(|kernel| kernel.name.as_str()).collect();
     assert_eq!(names, ["5.10", "6.1", "6.12", "6.18", "7.2", "7.3"]);
-    let last = RunKernel { name: "7.3".into(), version: "7.3.4-1~bpo13+1".to_owned(), unlocked: false };
+    let last = RunKernel {
+        name: "7.3".into(),
+        version: "7.3.4-1~bpo13+1".to_owned(),
+        unlocked: false,
+        options: Default::default(),
+    };
     assert_eq!(old.kernels[5], last);
     let summary = Some(TimingSummary { count: 32, min: 47_619, p90: 53_515, max: 53_529 });
     let name = "receiver.recv".to_owned();

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::command_line::{BenchArguments, Common};
 use super::error::CommandError;
+use super::{make_ready, named_kernels};
 use crate::report::listings;
 use crate::suite::benchmark::{self, BENCH_VERSION, Bench, BenchOptions, Figure};
 use crate::suite::{Project, choose};
@@ -26,9 +27,15 @@ pub(crate) fn bench(common: &Common, arguments: &BenchArguments) -> Result<u8, C
     let earlier = arguments.compare.as_deref().map(read).transpose()?;
     let project = Project::open(&common.project(&arguments.packages))?;
     choose(&project.cases()?, std::slice::from_ref(&arguments.case))?;
-    let series = project.pins.select(&arguments.kernels)?;
+    let named = named_kernels(&project, &arguments.kernels)?;
     cancel_on_signals();
-    let fetched = project.fetch(&series, &|_| {})?;
+    let fetched = make_ready(&project, &named)?;
+    let mut kernels = Vec::new();
+    for reference in &named {
+        let name = project.name_of(reference)?;
+        let kernel = fetched.kernels.iter().find(|kernel| kernel.name() == name);
+        kernels.extend(kernel.map(|kernel| (kernel, reference.to_string())));
+    }
     let options = BenchOptions {
         runs: arguments.runs,
         boots: arguments.boots.unwrap_or(arguments.runs),
@@ -36,7 +43,7 @@ pub(crate) fn bench(common: &Common, arguments: &BenchArguments) -> Result<u8, C
         case: &arguments.case,
     };
     let print = |figure: &Figure| print!("{}", listings::figure(figure, earlier.as_ref()));
-    let measured = benchmark::bench(&project, &fetched, &options, &print)?;
+    let measured = benchmark::bench(&project, &fetched, &kernels, &options, &print)?;
     if let Some(file) = &arguments.output {
         let text = serde_json::to_string_pretty(&measured)? + "\n";
         std::fs::write(file, text).map_err(CommandError::write(file))?;

@@ -90,15 +90,17 @@ pub(crate) enum Command {
 pub(crate) struct RunArguments {
     #[command(flatten)]
     pub(crate) packages: Packages,
-    /// Run on this kernel only: a pinned one such as 6.12, or the path of a build tree, an image, a folder with boot/ and
-    /// lib/modules/, or a .deb file; may be repeated, or have several between commas [default: all pinned kernels].
+    /// Run on this kernel only: a pinned one (6.12), releases in the archive (6.12.107, '6.18.*', 6.16..6.19), or the path of a
+    /// build tree, an image, a folder with boot/ and lib/modules/, or .deb files; may be repeated, or have several between commas,
+    /// where neighbouring .deb files are one kernel [default: all pinned kernels].
     #[arg(long = "kernel", short, value_name = "KERNEL")]
     pub(crate) kernels: Vec<String>,
     /// Run only this case (recv/tcp-peek), group (recv) or pattern ('*/tcp-*'); may be repeated [default: all cases].
     #[arg(long = "case", short, value_name = "CASE")]
     pub(crate) cases: Vec<String>,
-    /// Run this kernel too, and compare paths and timings of the others with it: a difference is `changed`.
-    #[arg(long, value_name = "KERNEL")]
+    /// Run this kernel too, and compare paths and timings of the others with it: a difference is `changed`. A file that `--json`
+    /// saved, with the results of one kernel, is compared with instead of run.
+    #[arg(long, value_name = "KERNEL|FILE")]
     pub(crate) against: Option<String>,
     /// Write the results as JSON, for `rxpath report`.
     #[arg(long, value_name = "FILE")]
@@ -148,7 +150,7 @@ pub(crate) struct ShowArguments {
     pub(crate) packages: Packages,
     /// The case, such as recv/tcp-peek.
     pub(crate) case: String,
-    /// The kernel, such as 6.12, or the path of one.
+    /// The kernel, named as for `rxpath run`.
     #[arg(long, short, value_name = "KERNEL")]
     pub(crate) kernel: String,
 }
@@ -212,6 +214,9 @@ pub(crate) struct MatrixArguments {
     /// Show all cases.
     #[arg(long)]
     pub(crate) all: bool,
+    /// Show only this kernel, a pinned one such as 6.12; may be repeated, or have several between commas [default: all].
+    #[arg(long = "kernel", short, value_name = "SERIES", value_delimiter = ',')]
+    pub(crate) kernels: Vec<String>,
 }
 
 #[derive(Debug, Args)]
@@ -262,7 +267,7 @@ pub(crate) struct ExportArguments {
     pub(crate) packages: Packages,
     /// The case, such as recv/tcp-peek.
     pub(crate) case: String,
-    /// The kernel, such as 6.12, or the path of one.
+    /// The kernel, named as for `rxpath run`.
     #[arg(long, short, value_name = "KERNEL")]
     pub(crate) kernel: String,
     /// The program that will read the file.
@@ -311,7 +316,7 @@ pub(crate) enum KernelsCommand {
     },
     /// Fetch kernels and QEMU into the cache.
     Fetch {
-        /// Pinned kernels, such as 6.12, or releases in the archive (6.12.107, 6.18.*, 6.16..6.19) [default: all pinned kernels].
+        /// Pinned kernels, such as 6.12, or releases in the archive (6.12.107, '6.18.*', 6.16..6.19) [default: all pinned kernels].
         #[arg(value_name = "KERNEL")]
         kernels: Vec<String>,
         #[command(flatten)]
@@ -363,7 +368,7 @@ pub(crate) struct CacheArguments {
 pub(crate) enum CacheCommand {
     /// List the saved images of booted kernels, and their sizes [default].
     List,
-    /// Remove the images that no case on a pinned kernel needs.
+    /// Remove the images that no case needs, and kernels of your own that were not used for 30 days.
     Prune,
 }
 
@@ -371,8 +376,8 @@ pub(crate) enum CacheCommand {
 pub(crate) struct BenchArguments {
     #[command(flatten)]
     pub(crate) packages: Packages,
-    /// Measure this kernel only, such as 6.12; may be repeated [default: all pinned kernels].
-    #[arg(long = "kernel", short, value_name = "SERIES")]
+    /// Measure this kernel only, named as for `rxpath run`; may be repeated [default: all pinned kernels].
+    #[arg(long = "kernel", short, value_name = "KERNEL")]
     pub(crate) kernels: Vec<String>,
     /// The case whose whole run is measured.
     #[arg(long, value_name = "CASE", default_value = "recv/tcp-blocking")]

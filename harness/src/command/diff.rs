@@ -3,7 +3,7 @@
 use super::command_line::{Common, DiffArguments, DiffFormat, DiffPart, MatrixArguments, Packages};
 use super::error::CommandError;
 use super::run::{default_jobs, warn_incomparable};
-use super::{fetch, make_ready};
+use super::{fetch, make_ready, one_kernel};
 use crate::kernel::{Fetched, Kernel, KernelName, Series};
 use crate::report::{self, DiffView, MatrixBars, Overview, Screen, diff_markdown, diff_report, diff_terminal};
 use crate::suite::{MatrixOptions, Project, ResultCache, TwoKernels, choose, kernel_matrix, metadata_of};
@@ -14,22 +14,20 @@ pub(crate) fn diff(common: &Common, options: &DiffArguments) -> Result<u8, Comma
     let project = Project::open(&common.project(&options.packages))?;
     let all = project.cases_for(&options.cases)?;
     let cases = choose(&all, &options.cases)?;
-    let kernels = project.kernels(&[options.from.clone(), options.to.clone()])?;
-    let [old, new] = &kernels[..] else {
-        return Err(CommandError::Request(format!("--from and --to take one kernel each, found {}", kernels.len())));
-    };
+    let old = one_kernel(&project, "--from", &options.from)?;
+    let new = one_kernel(&project, "--to", &options.to)?;
     cancel_on_signals();
-    let fetched = make_ready(&project, &kernels)?;
-    let names = [project.name_of(old)?, project.name_of(new)?];
+    let names = [project.name_of(&old)?, project.name_of(&new)?];
+    let fetched = make_ready(&project, &[old, new])?;
     if names[0] == names[1] {
         let text = format!("--from and --to are the same kernel, {}: choose two different ones", names[0]);
         return Err(CommandError::Request(text));
     }
-    warn_incomparable(&fetched, &names[0])?;
     let images = project.images();
     let snapshots = project.snapshots();
     let cache = ResultCache::new(&project.cache);
     let [old, new] = [named(&fetched, &names[0])?, named(&fetched, &names[1])?];
+    warn_incomparable(&fetched, &names[0], old.config()?)?;
     let two = TwoKernels { old, new, fetched: &fetched, images: &images, snapshots: &snapshots, cache: &cache };
     let matrix = MatrixOptions {
         jobs: options.jobs.map_or_else(default_jobs, usize::from),
@@ -80,7 +78,7 @@ pub(crate) fn matrix(common: &Common, options: &MatrixArguments) -> Result<u8, C
         return Err(CommandError::Request("expected a case or --all".to_owned()));
     }
     for case in choose(&all, &wanted)? {
-        let mut series = project.pins.series();
+        let mut series = pinned(&project, &options.kernels)?;
         series.retain(|series| case.runs_on(*series).is_ok());
         series.sort();
         let kernels = on_each(&project, &series, |kernel, fetched, bars| {
@@ -94,6 +92,15 @@ pub(crate) fn matrix(common: &Common, options: &MatrixArguments) -> Result<u8, C
         println!();
     }
     Ok(0)
+}
+
+/// The pinned kernels with these names; all of them if there is none.
+fn pinned(project: &Project, names: &[String]) -> Result<Vec<Series>, CommandError> {
+    project.pins.select(names).map_err(|error| {
+        let hint =
+            "matrix shows accepted snapshots, which only pinned kernels have; `rxpath run --against` compares others";
+        CommandError::Request(format!("{error}: {hint}"))
+    })
 }
 
 fn on_each<T>(

@@ -2,7 +2,7 @@
 
 use super::command_line::{Common, ExportArguments, ExportFormat};
 use super::error::CommandError;
-use super::{check_runs_on, make_ready, write};
+use super::{check_runs_on, make_ready, one_kernel, write};
 use crate::report::{MatrixBars, export as formats};
 use crate::suite::{Capture, Project, choose, record_case};
 use crate::vm::{RunLimits, cancel_on_signals};
@@ -11,7 +11,6 @@ use crate::vm::{RunLimits, cancel_on_signals};
 pub(crate) fn export(common: &Common, arguments: &ExportArguments) -> Result<u8, CommandError> {
     let project = Project::open(&common.project(&arguments.packages))?;
     let all = project.cases_for(std::slice::from_ref(&arguments.case))?;
-    let kernels = project.kernels(std::slice::from_ref(&arguments.kernel))?;
     let cases = choose(&all, std::slice::from_ref(&arguments.case))?;
     let [case] = cases[..] else {
         let names: Vec<&str> = cases.iter().map(|case| case.name.as_str()).collect();
@@ -22,8 +21,9 @@ pub(crate) fn export(common: &Common, arguments: &ExportArguments) -> Result<u8,
             names.join(", ")
         )));
     };
+    let kernel = one_kernel(&project, "--kernel", &arguments.kernel)?;
     cancel_on_signals();
-    let fetched = make_ready(&project, &kernels)?;
+    let fetched = make_ready(&project, &[kernel])?;
     for kernel in &fetched.kernels {
         check_runs_on(case, kernel)?;
     }

@@ -2,9 +2,8 @@
 
 use super::command_line::{Common, KernelsArguments, KernelsCommand, Packages};
 use super::error::CommandError;
-use super::fetch;
 use crate::kernel::config;
-use crate::kernel::{Cache, KernelError, ReleaseRef, available, expand, fetch_releases, forget, list, update};
+use crate::kernel::{Cache, KernelError, Progress, available, forget, list, update};
 use crate::report::{FetchBars, listings, release_list};
 use crate::suite::{Project, find_root};
 
@@ -34,25 +33,10 @@ pub(crate) fn kernels(common: &Common, arguments: &KernelsArguments) -> Result<u
         KernelsCommand::Fetch { kernels, packages } => {
             let project = Project::open(&common.project(packages))?;
             let bars = FetchBars::new();
-            let mut releases: Vec<ReleaseRef> = Vec::new();
-            let mut names = Vec::new();
-            for name in kernels {
-                match (name.parse(), name.parse()) {
-                    (Ok(release), _) => releases.push(release),
-                    (_, Ok(pattern)) if name.contains('*') || name.contains("..") => {
-                        releases.extend(expand(&pattern, &project.cache, &|progress| bars.show(progress))?);
-                    }
-                    _ => names.push(name),
-                }
-            }
-            let only_releases = names.is_empty() && !releases.is_empty();
-            let series = if only_releases { Vec::new() } else { project.pins.select(&names)? };
-            let mut fetched = fetch(&project, &series)?;
-            let from = packages.from.as_deref();
-            let more = fetch_releases(&releases, &project.cache, from, &|progress| bars.show(progress))?;
+            let show = |progress: Progress<'_>| bars.show(progress);
+            let fetched = project.kernels(kernels, &show).and_then(|named| project.make_ready(&named, &show));
             bars.finish();
-            fetched.kernels.extend(more);
-            print!("{}", listings::fetched(&fetched));
+            print!("{}", listings::fetched(&fetched?));
         }
         KernelsCommand::Forget { releases } => {
             let cache = Cache::locate().map_err(KernelError::from)?;

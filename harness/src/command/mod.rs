@@ -24,7 +24,8 @@ use crate::case::Case;
 use crate::error_chain;
 use crate::kernel::{Fetched, Kernel, KernelError, KernelName, KernelRef, Series};
 use crate::report::FetchBars;
-use crate::suite::Project;
+use crate::suite::{ImageSpec, Project};
+use crate::vm::Accelerator;
 
 use command_line::{Arguments, Command};
 use error::{CommandError, EXIT_REQUEST};
@@ -80,6 +81,26 @@ fn fetch(project: &Project, series: &[Series]) -> Result<Fetched, KernelError> {
     fetched
 }
 
+/// The kernels that these values of `--kernel` name, with progress bars; all pinned ones if there is none.
+fn named_kernels(project: &Project, values: &[String]) -> Result<Vec<KernelRef>, KernelError> {
+    let bars = FetchBars::new();
+    let named = project.kernels(values, &|progress| bars.show(progress));
+    bars.finish();
+    named
+}
+
+/// The one kernel that the value of an option names.
+fn one_kernel(project: &Project, option: &str, value: &str) -> Result<KernelRef, CommandError> {
+    match <[KernelRef; 1]>::try_from(named_kernels(project, &[value.to_owned()])?) {
+        Ok([kernel]) => Ok(kernel),
+        Err(several) => {
+            let names: Vec<String> = several.iter().map(KernelRef::to_string).collect();
+            let text = format!("{option} takes one kernel, and {value} names {}: {}", names.len(), names.join(", "));
+            Err(CommandError::Request(text))
+        }
+    }
+}
+
 /// Makes kernels and QEMU ready, with progress bars, and checks the configurations of kernels that are not pinned.
 fn make_ready(project: &Project, kernels: &[KernelRef]) -> Result<Fetched, KernelError> {
     let bars = FetchBars::new();
@@ -87,8 +108,8 @@ fn make_ready(project: &Project, kernels: &[KernelRef]) -> Result<Fetched, Kerne
     bars.finish();
     let fetched = fetched?;
     for kernel in fetched.kernels.iter().filter(|kernel| !kernel.is_pinned()) {
-        if !kernel.check_options()? {
-            eprintln!("rxpath: {} has no configuration, so rxpath tries to run every case on it", kernel.name());
+        if let Some(unknown) = kernel.check_options()? {
+            eprintln!("rxpath: {unknown}");
         }
     }
     Ok(fetched)
@@ -96,8 +117,8 @@ fn make_ready(project: &Project, kernels: &[KernelRef]) -> Result<Fetched, Kerne
 
 /// Checks that the case is for this kernel.
 fn check_runs_on(case: &Case, kernel: &Kernel) -> Result<(), CommandError> {
-    let config = kernel.config()?;
-    case.runs_on_kernel(kernel.series, config.as_ref()).map_err(|reason| does_not_run(case, &kernel.name(), &reason))
+    let spec = ImageSpec::on_kernel(case, kernel, &kernel.known_parts()?, Accelerator::Exact);
+    spec.map(drop).map_err(|reason| does_not_run(case, &kernel.name(), &reason))
 }
 
 fn does_not_run(case: &Case, kernel: &KernelName, reason: &str) -> CommandError {

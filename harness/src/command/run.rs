@@ -7,12 +7,14 @@ use std::path::Path;
 
 use super::command_line::{AccelChoice, Common, ModeChoice, RunArguments};
 use super::error::CommandError;
-use super::make_ready;
-use crate::kernel::config::incomparable;
-use crate::kernel::{Fetched, KernelName, KernelRef};
+use super::{make_ready, named_kernels, one_kernel};
+use crate::kernel::config::{Config, incomparable};
+use crate::kernel::{Fetched, Kernel};
 use crate::report::{MatrixBars, Overview, Screen, junit, sweeps, terminal};
 use crate::suite::native::{self, Wanted};
-use crate::suite::{MatrixOptions, Project, ProjectError, Results, choose, compare_against, run_matrix};
+use crate::suite::{
+    MatrixOptions, Project, ProjectError, Results, SavedReference, choose, compare_against, run_matrix,
+};
 use crate::vm::{Accelerator, RunLimits, VmError, cancel_on_signals, is_cancelled};
 
 /// insta's settings: a difference writes a pending snapshot and does nothing else. insta reads them from the environment only.
@@ -24,8 +26,10 @@ pub(crate) fn run(common: &Common, arguments: &RunArguments) -> Result<u8, Comma
     let project = Project::open(&common.project(&arguments.packages))?;
     let all = project.cases_for(&arguments.cases)?;
     let cases = choose(&all, &arguments.cases)?;
-    let mut kernels = project.kernels(&arguments.kernels)?;
-    let reference = arguments.against.as_deref().map(|named| reference(&project, named)).transpose()?;
+    let mut kernels = named_kernels(&project, &arguments.kernels)?;
+    let saved = arguments.against.as_deref().and_then(SavedReference::find).transpose()?;
+    let reference = arguments.against.as_deref().filter(|_| saved.is_none());
+    let reference = reference.map(|named| one_kernel(&project, "--against", named)).transpose()?;
     kernels.extend(reference.clone().filter(|reference| !kernels.contains(reference)));
     // Before any guest runs: a file that cannot be written should not waste a run.
     let junit_file = match &arguments.junit {
@@ -36,10 +40,15 @@ pub(crate) fn run(common: &Common, arguments: &RunArguments) -> Result<u8, Comma
     let fetched = make_ready(&project, &kernels)?;
     let reference = reference.map(|reference| project.name_of(&reference)).transpose()?;
     if let Some(reference) = &reference {
-        warn_incomparable(&fetched, reference)?;
+        let kernel = fetched.kernels.iter().find(|kernel| kernel.name() == *reference);
+        warn_incomparable(&fetched, reference, kernel.map_or(Ok(None), Kernel::config)?)?;
     }
     let jobs = arguments.jobs.map_or_else(default_jobs, usize::from);
     let accelerator = accelerator(arguments, &project, &fetched)?;
+    if let Some(saved) = &saved {
+        saved.check_mode(accelerator)?;
+        warn_incomparable(&fetched, saved.label(), saved.options())?;
+    }
     let matrix = MatrixOptions {
         jobs,
         limits: RunLimits { keep_failures: Some(project.cache.root().join("failures")), ..RunLimits::default() },
@@ -57,6 +66,9 @@ pub(crate) fn run(common: &Common, arguments: &RunArguments) -> Result<u8, Comma
         let mut results = results.map_err(ProjectError::from)?;
         if let Some(reference) = &reference {
             compare_against(&mut results, reference);
+        }
+        if let Some(saved) = &saved {
+            saved.compare(&mut results);
         }
         for one in &results.cases {
             let seen = digests.entry((one.case.to_string(), one.kernel.to_string())).or_default();
@@ -90,23 +102,16 @@ pub(crate) fn run(common: &Common, arguments: &RunArguments) -> Result<u8, Comma
     Ok(results.worst().exit_code().max(u8::from(varied)))
 }
 
-/// The kernel that the others are compared with.
-fn reference(project: &Project, named: &str) -> Result<KernelRef, CommandError> {
-    let named = project.kernels(&[named.to_owned()])?;
-    let [reference] = &named[..] else {
-        return Err(CommandError::Request(format!("--against takes one kernel, found {}", named.len())));
-    };
-    Ok(reference.clone())
-}
-
 /// Reports the options that make the figures of other kernels differ from those of the reference whatever the code is.
-pub(super) fn warn_incomparable(fetched: &Fetched, reference: &KernelName) -> Result<(), CommandError> {
-    let Some(before) = fetched.kernels.iter().find(|kernel| kernel.name() == *reference) else { return Ok(()) };
+pub(super) fn warn_incomparable(
+    fetched: &Fetched,
+    reference: &str,
+    before: Option<Config>,
+) -> Result<(), CommandError> {
+    let Some(before) = before else { return Ok(()) };
     for kernel in fetched.kernels.iter().filter(|kernel| kernel.name() != *reference) {
-        if let (Some(before), Some(after)) = (before.config()?, kernel.config()?) {
-            for difference in incomparable(&before, &after) {
-                eprintln!("note: {reference} and {}: {difference}", kernel.name());
-            }
+        for difference in kernel.config()?.map_or_else(Vec::new, |after| incomparable(&before, &after)) {
+            eprintln!("note: {reference} and {}: {difference}", kernel.name());
         }
     }
     Ok(())

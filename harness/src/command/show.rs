@@ -2,7 +2,7 @@
 
 use super::command_line::{Common, ShowArguments};
 use super::error::CommandError;
-use super::{check_runs_on, make_ready, warn_no_costs};
+use super::{check_runs_on, make_ready, named_kernels, warn_no_costs};
 use crate::report::{MatrixBars, Screen, case_trees};
 use crate::suite::{Project, choose, record_case};
 use crate::vm::{RunLimits, cancel_on_signals};
@@ -11,7 +11,7 @@ use crate::vm::{RunLimits, cancel_on_signals};
 pub(crate) fn show(common: &Common, arguments: &ShowArguments) -> Result<u8, CommandError> {
     let project = Project::open(&common.project(&arguments.packages))?;
     let all = project.cases_for(std::slice::from_ref(&arguments.case))?;
-    let kernels = project.kernels(std::slice::from_ref(&arguments.kernel))?;
+    let kernels = named_kernels(&project, std::slice::from_ref(&arguments.kernel))?;
     cancel_on_signals();
     let fetched = make_ready(&project, &kernels)?;
     for case in choose(&all, std::slice::from_ref(&arguments.case))? {

@@ -8,6 +8,7 @@ use std::env;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use rustix::fs::FlockOperation;
 use tempfile::TempDir;
@@ -205,6 +206,11 @@ impl Drop for CacheLock {
 /// Writes a file of the cache that only saves time. If it cannot be written, the next process makes its content again.
 pub(crate) fn write_best_effort(path: &Path, bytes: &[u8]) {
     let _ = replace_file(path, bytes);
+}
+
+/// Notes in a folder's time of change that it is used now, for `cache prune`. An error only means that it may be made again.
+pub(super) fn touch(folder: &Path) {
+    let _ = File::open(folder).and_then(|folder| folder.set_modified(SystemTime::now()));
 }
 
 #[cfg(test)]

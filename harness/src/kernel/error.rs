@@ -41,8 +41,8 @@ pub enum KernelError {
     },
 
     #[error(
-        "unknown kernel `{name}`: there is no file or folder of this name in the current folder, and pinned are \
-         {pinned}{}",
+        "unknown kernel `{name}`: there is no file or folder of this name in the current folder, pinned are {pinned}, and \
+         releases are named as 6.12.107, 6.18.* or 6.16..6.19{}",
         nearest_series(nearest)
     )]
     UnknownKernel {

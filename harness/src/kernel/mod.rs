@@ -1,6 +1,7 @@
 //! Kernels and QEMU: pins, lock, releases in the archive, download, unpacking. Only this folder knows about packages.
 
 mod apt;
+mod built_in;
 mod cache_folder;
 pub(crate) mod config;
 mod digest;
@@ -10,6 +11,7 @@ mod error;
 mod fetch;
 mod from_text;
 mod index;
+mod known_parts;
 mod links;
 mod list;
 mod lock;
@@ -44,7 +46,7 @@ pub use own::OwnError;
 pub use pins::Pins;
 pub use qemu::Qemu;
 pub use reference::KernelRef;
-pub use release_pattern::InvalidPattern;
+pub use release_pattern::{InvalidPattern, ReleasePattern};
 pub use releases::ReleaseRef;
 pub use series::Series;
 pub use store::Kernel;
@@ -52,7 +54,7 @@ pub use update::{Change, PackageChange};
 
 pub(crate) use cache_folder::{CacheLock, write_best_effort};
 pub(crate) use fetch::fetch;
+pub(crate) use known_parts::KnownParts;
 pub(crate) use list::list;
-pub(crate) use release_pattern::ReleasePattern;
-pub(crate) use releases::{Available, available, expand, fetch_releases, forget};
+pub(crate) use releases::{Available, available, expand, fetch_releases, forget, remembered_kernels};
 pub(crate) use update::update;

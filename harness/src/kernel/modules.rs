@@ -37,6 +37,11 @@ impl ModuleIndex {
         self.built_in.extend(list.lines().filter_map(module_name));
     }
 
+    /// Whether a module is built in or can be loaded.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.files.contains_key(name) || self.built_in.contains(name)
+    }
+
     /// Returns the named modules and all their dependencies, each once, in the order in which to load them, without
     /// built-in ones. `read` reads a module's file; `release` is the kernel's, for errors.
     pub(super) fn closure(

@@ -120,7 +120,7 @@ impl Pins {
 
     /// The kernels that these values of `--kernel` name, each once: first the pinned ones in the order of the file, then the
     /// others in the order given. All pinned ones if no value is given.
-    /// Fails when a name is neither a wanted series nor looks like a path. Paths are not opened.
+    /// Fails when a name is not a wanted series, a release, a pattern or a path. Paths are not opened.
     pub(crate) fn references(&self, values: &[String]) -> Result<Vec<KernelRef>, KernelError> {
         let mut series = Vec::new();
         let mut others = Vec::new();
@@ -228,10 +228,12 @@ qemu:
         assert_eq!(named(&["./b"]).unwrap(), ["./b"]);
         let error = named(&["bzImage"]).unwrap_err();
         assert!(error.is_request());
-        let expected = "unknown kernel `bzImage`: there is no file or folder of this name in the current folder, and pinned \
-                        are 5.10, 6.12";
+        let expected = "unknown kernel `bzImage`: there is no file or folder of this name in the current folder, pinned are \
+                        5.10, 6.12, and releases are named as 6.12.107, 6.18.* or 6.16..6.19";
         assert_eq!(error.to_string(), expected);
         assert_eq!(named(&["./a,6.12.117"]).unwrap(), ["./a", "6.12.117"]);
+        assert_eq!(named(&["6.18.*,6.16..6.19"]).unwrap(), ["6.18.*", "6.16..6.19"]);
+        assert_eq!(named(&["a.deb,b.deb", "c.deb"]).unwrap(), ["a.deb,b.deb", "c.deb"]);
         assert!(named(&["v6.12"]).unwrap_err().to_string().ends_with("; nearest is 6.12"));
         assert!(matches!(named(&["6.11"]), Err(KernelError::UnknownSeries { .. })));
     }

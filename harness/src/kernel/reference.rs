@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use super::release_pattern::ReleasePattern;
 use super::releases::ReleaseRef;
 use super::series::Series;
 
@@ -14,15 +15,17 @@ pub enum KernelRef {
     Pinned(Series),
     /// A release in the archive, such as `6.12.107`.
     Release(ReleaseRef),
+    /// Several releases in the archive, such as `6.18.*` or `6.16..6.19`.
+    Releases(ReleasePattern),
     /// A build tree, an image, a folder with boot/ and lib/modules/, or a Debian package.
     Path(PathBuf),
+    /// The Debian packages of one kernel.
+    Packages(Vec<PathBuf>),
 }
 
-/// A text that names no series, release or path.
+/// A text that names no series, release, pattern or path.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "unknown kernel `{0}`: expected a series such as 6.12, a release such as 6.12.107, or a path, and there is no such file or folder"
-)]
+#[error("unknown kernel `{0}`")]
 pub struct UnknownReference(pub(super) String);
 
 impl FromStr for KernelRef {
@@ -32,8 +35,14 @@ impl FromStr for KernelRef {
     fn from_str(text: &str) -> Result<Self, UnknownReference> {
         match text.parse() {
             Ok(series) => Ok(Self::Pinned(series)),
+            Err(_) if is_several_packages(text) => {
+                Ok(Self::Packages(text.split(',').map(|package| package.trim().into()).collect()))
+            }
             Err(_) if is_path(text) => Ok(Self::Path(PathBuf::from(text))),
-            Err(_) => text.parse().map(Self::Release).map_err(|_| UnknownReference(text.to_owned())),
+            Err(_) => match text.parse() {
+                Ok(release) => Ok(Self::Release(release)),
+                Err(_) => text.parse().map(Self::Releases).map_err(|_| UnknownReference(text.to_owned())),
+            },
         }
     }
 }
@@ -49,20 +58,47 @@ impl fmt::Display for KernelRef {
         match self {
             Self::Pinned(series) => series.fmt(f),
             Self::Release(release) => release.fmt(f),
+            Self::Releases(pattern) => pattern.fmt(f),
             Self::Path(path) => path.display().fmt(f),
+            Self::Packages(packages) => {
+                let packages: Vec<String> = packages.iter().map(|package| package.display().to_string()).collect();
+                f.write_str(&packages.join(","))
+            }
         }
     }
 }
 
-/// Splits the value of `--kernel` at its commas, unless a file or folder has the whole name.
-pub(super) fn split(value: &str) -> impl Iterator<Item = &str> {
-    let is_whole = !value.contains(',') || Path::new(value).exists();
-    let (whole, parts) = if is_whole { (Some(value), "") } else { (None, value) };
-    whole.into_iter().chain(parts.split(',').map(str::trim).filter(|part| !part.is_empty()))
+/// Splits the value of `--kernel` at its commas, but not between two .deb files, which are one kernel. A value that is the name
+/// of a file or folder stays whole.
+pub(super) fn split(value: &str) -> Vec<&str> {
+    if Path::new(value).exists() {
+        return vec![value];
+    }
+    let mut parts: Vec<&str> = Vec::new();
+    let mut start = 0;
+    for (at, _comma) in value.match_indices(',').chain([(value.len(), "")]) {
+        let part = &value[start..at];
+        let last = part.rsplit(',').next().unwrap_or(part);
+        let next = value.get(at + 1..).and_then(|rest| rest.split(',').next());
+        if !(is_package(last) && next.is_some_and(is_package)) {
+            parts.push(part.trim());
+            start = at + 1;
+        }
+    }
+    parts.retain(|part| !part.is_empty());
+    parts
+}
+
+fn is_package(part: &str) -> bool {
+    part.trim().ends_with(".deb")
+}
+
+fn is_several_packages(text: &str) -> bool {
+    text.contains(',') && text.split(',').all(is_package) && !Path::new(text).exists()
 }
 
 fn is_path(text: &str) -> bool {
-    text.contains('/') || text.starts_with('.') || (!text.is_empty() && Path::new(text).exists())
+    text.contains('/') || text.starts_with('.') || is_package(text) || (!text.is_empty() && Path::new(text).exists())
 }
 
 #[cfg(test)]
@@ -80,20 +116,36 @@ mod tests {
         for release in ["6.12.117", "6.12.117-1"] {
             assert_eq!(parsed(release), Ok(KernelRef::Release(release.parse().unwrap())));
         }
-        for unknown in ["", "bzImage", "6.12.*", "v6.1"] {
+        for several in ["6.12.*", "6.16..6.19", "*"] {
+            assert_eq!(parsed(several), Ok(KernelRef::Releases(several.parse().unwrap())));
+            assert_eq!(parsed(several).unwrap().to_string(), several);
+        }
+        let packages = KernelRef::Packages(vec!["a.deb".into(), "./b.deb".into()]);
+        assert_eq!(parsed("a.deb, ./b.deb"), Ok(packages.clone()));
+        assert_eq!(packages.to_string().parse(), Ok(packages));
+        for unknown in ["", "bzImage", "6.12*", "6.19..6.16", "v6.1"] {
             assert_eq!(parsed(unknown), Err(UnknownReference(unknown.to_owned())));
         }
     }
 
     #[test]
     fn values_are_split_at_commas_unless_the_whole_exists() {
-        let all = |value: &str| split(value).map(str::to_owned).collect::<Vec<_>>();
-        assert_eq!(all("6.1, ./linux,6.12,"), ["6.1", "./linux", "6.12"]);
-        assert_eq!(all("6.12"), ["6.12"]);
+        assert_eq!(split("6.1, ./linux,6.12,"), ["6.1", "./linux", "6.12"]);
+        assert_eq!(split("6.12"), ["6.12"]);
         let folder = tempfile::tempdir().unwrap();
         let whole = folder.path().join("a,b").display().to_string();
-        assert_eq!(all(&whole).len(), 2);
+        assert_eq!(split(&whole).len(), 2);
         std::fs::write(&whole, "").unwrap();
-        assert_eq!(all(&whole), [whole]);
+        assert_eq!(split(&whole), [&whole]);
+    }
+
+    #[test]
+    fn neighbouring_packages_are_one_kernel() {
+        assert_eq!(split("image.deb,modules.deb"), ["image.deb,modules.deb"]);
+        assert_eq!(
+            split("6.1,a.deb, b.deb,./c.deb,./linux,d.deb"),
+            ["6.1", "a.deb, b.deb,./c.deb", "./linux", "d.deb"]
+        );
+        assert_eq!(split("a.deb,,b.deb,"), ["a.deb", "b.deb"]);
     }
 }

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 /// Chooses releases by their package versions.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum ReleasePattern {
+pub enum ReleasePattern {
     /// All builds of a kernel's version, such as `6.12.107`.
     Release(Vec<u32>),
     /// One package version, such as `6.12.107-1`.

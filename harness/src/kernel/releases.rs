@@ -17,6 +17,7 @@ use super::error::KernelError;
 use super::fetch::{Progress, fetch_locked};
 use super::lock::{Archive, LockedKernel, PinnedPackage};
 use super::pinning::Resolver;
+use super::reference::KernelRef;
 use super::release_pattern::{InvalidPattern, ReleasePattern};
 use super::series::Series;
 use super::store::Kernel;
@@ -125,18 +126,54 @@ pub(crate) fn available(
     Ok(listed.collect())
 }
 
-/// The releases in the archive that match a pattern, by version: each kernel's version once, as its newest build.
+/// Replaces each pattern by the releases in the archive that match it, by version: each kernel's version once, as its newest
+/// build, which the cache remembers. Every kernel is in the result once.
 ///
 /// # Errors
 ///
-/// When the archive cannot be reached or has no match.
+/// When there is a pattern, and the archive cannot be reached or has no match; or when the cache cannot be written.
 pub(crate) fn expand(
-    pattern: &ReleasePattern,
+    kernels: Vec<KernelRef>,
     cache: &Cache,
     progress: &(dyn Fn(Progress<'_>) + Sync),
+) -> Result<Vec<KernelRef>, KernelError> {
+    // The indexes are fetched once, and only for a pattern.
+    let mut releases = None;
+    let mut expanded: Vec<KernelRef> = Vec::new();
+    for kernel in kernels {
+        let found = match kernel {
+            KernelRef::Releases(pattern) => {
+                let releases: &Vec<Release> = match &mut releases {
+                    Some(releases) => releases,
+                    none => none.insert(all(cache, progress)?),
+                };
+                remember_matches(&pattern, releases, cache)?.into_iter().map(KernelRef::Release).collect()
+            }
+            kernel => vec![kernel],
+        };
+        for kernel in found {
+            if !expanded.contains(&kernel) {
+                expanded.push(kernel);
+            }
+        }
+    }
+    Ok(expanded)
+}
+
+/// The releases that match a pattern. They are remembered, so that nothing has to look them up again.
+fn remember_matches(
+    pattern: &ReleasePattern,
+    releases: &[Release],
+    cache: &Cache,
 ) -> Result<Vec<ReleaseRef>, KernelError> {
-    let found = references(pattern, &all(cache, progress)?);
-    if found.is_empty() { Err(unknown(&pattern.to_string(), Vec::new())) } else { Ok(found) }
+    let found = references(pattern, releases);
+    if found.is_empty() {
+        return Err(unknown(&pattern.to_string(), Vec::new()));
+    }
+    for reference in &found {
+        remember(reference, choose(reference, releases)?.into_locked(), cache)?;
+    }
+    Ok(found)
 }
 
 fn references(pattern: &ReleasePattern, releases: &[Release]) -> Vec<ReleaseRef> {
@@ -190,6 +227,27 @@ pub(crate) fn forget(reference: &ReleaseRef, cache: &Cache) -> Result<bool, Kern
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(CacheError::io("remove", &path)(error).into()),
     }
+}
+
+/// The releases that the cache remembers, each with its kernel if that is in the cache.
+///
+/// # Errors
+///
+/// When the file of a reference is damaged.
+pub(crate) fn remembered_kernels(cache: &Cache) -> Result<Vec<(ReleaseRef, Option<Kernel>)>, KernelError> {
+    let mut kernels = Vec::new();
+    for entry in fs::read_dir(cache.root().join("references")).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let Some(Ok(reference)) = name.to_str().and_then(|name| name.strip_suffix(".yaml")).map(str::parse) else {
+            continue;
+        };
+        if let Some(locked) = remembered(&reference, cache)? {
+            let kernel = Kernel::open(cache, &locked, false);
+            let kernel = kernel.map(|kernel| Kernel { name: reference.as_str().into(), ..kernel });
+            kernels.push((reference, kernel));
+        }
+    }
+    Ok(kernels)
 }
 
 /// All releases, by version.
@@ -371,9 +429,31 @@ mod tests {
         assert_eq!(remember(&reference, old.clone(), &cache).unwrap(), old);
         assert_eq!(remember(&reference, new.clone(), &cache).unwrap(), old);
         assert_eq!(remembered(&reference, &cache).unwrap(), Some(old));
+        assert_eq!(remembered_kernels(&cache).unwrap(), [(reference.clone(), None)]);
         assert!(forget(&reference, &cache).unwrap());
         assert!(!forget(&reference, &cache).unwrap());
         assert_eq!(remember(&reference, new.clone(), &cache).unwrap(), new);
+    }
+
+    #[test]
+    fn the_matches_of_a_pattern_are_remembered() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::at(folder.path()).unwrap();
+        let releases = ["6.18.5-1", "6.18.9-1", "6.18.9-2", "6.19.6-2"].map(|it| release(it, "trixie", true));
+        let found = remember_matches(&"6.18.*".parse().unwrap(), &releases, &cache).unwrap();
+        assert_eq!(found, [reference("6.18.5"), reference("6.18.9")]);
+        assert_eq!(remembered(&found[1], &cache).unwrap().unwrap().version, "6.18.9-2");
+        assert_eq!(remembered(&reference("6.19.6"), &cache).unwrap(), None);
+        let error = remember_matches(&"6.20..6.21".parse().unwrap(), &releases, &cache).unwrap_err();
+        assert!(error.is_request() && error.to_string().contains("no kernel `6.20..6.21`"), "{error}");
+    }
+
+    #[test]
+    fn without_a_pattern_the_kernels_stay_as_they_are_and_the_archive_is_not_asked() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::at(folder.path()).unwrap();
+        let kernels: Vec<KernelRef> = ["6.12", "6.12.107", "./linux"].map(|name| name.parse().unwrap()).into();
+        assert_eq!(expand(kernels.clone(), &cache, &|_| panic!("nothing to look up")).unwrap(), kernels);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::built_in;
 use super::cache_folder::{Cache, CacheError, CacheLock};
 use super::config::Config;
 use super::digest::Sha256;
@@ -77,6 +78,8 @@ impl BootFile {
 pub(super) enum ModuleFiles {
     /// In the kernel's folder, with an index.
     Stored,
+    /// Nowhere: the archive has the image only, without modules and configuration.
+    LeftArchive,
     /// Outside the cache: the index has their paths.
     InPlace(ModuleIndex),
 }
@@ -113,13 +116,28 @@ impl Kernel {
         Ok(Some(Config::parse(&String::from_utf8_lossy(&text))))
     }
 
-    /// Checks that the kernel has what every case needs. Returns false if it has no configuration to check.
+    /// Checks that the kernel has what every case needs. Returns why that is unknown, if it has no configuration.
     /// Fails when options are missing, or the configuration cannot be read.
-    pub(crate) fn check_options(&self) -> Result<bool, KernelError> {
-        let Some(config) = self.config()? else { return Ok(false) };
+    pub(crate) fn check_options(&self) -> Result<Option<String>, KernelError> {
+        let Some(config) = self.config()? else { return Ok(Some(self.without_configuration())) };
         match config.required() {
-            Ok(()) => Ok(true),
+            Ok(()) => Ok(None),
             Err(source) => Err(KernelError::MissingOptions { kernel: self.name(), source }),
+        }
+    }
+
+    fn without_configuration(&self) -> String {
+        let name = &self.name;
+        match &self.modules {
+            ModuleFiles::LeftArchive => format!(
+                "the archive no longer has the modules and the configuration of {name}: cases that need a module are skipped, and \
+                 rxpath tries to run all others"
+            ),
+            ModuleFiles::InPlace(index) if index.files.contains_key("configs") => format!(
+                "{name} has its configuration in a module (CONFIG_IKCONFIG=m), which rxpath does not read, so it tries to run every \
+                 case"
+            ),
+            _ => format!("{name} has no configuration, so rxpath tries to run every case on it"),
         }
     }
 
@@ -167,7 +185,7 @@ impl Kernel {
             unlocked,
             boots: BootFile::Vmlinux,
             config: Some(folder.join("config")).filter(|config| config.is_file()),
-            modules: ModuleFiles::Stored,
+            modules: if locked.has_modules() { ModuleFiles::Stored } else { ModuleFiles::LeftArchive },
             folder,
         })
     }
@@ -191,17 +209,37 @@ impl Kernel {
     /// Returns the named modules and all their dependencies in the order in which to load them, without built-in ones.
     /// Fails when the kernel does not have a module (the error has similar names), or a stored module is damaged.
     pub(crate) fn module_closure(&self, names: &[&str]) -> Result<Vec<Module>, KernelError> {
-        if let ModuleFiles::InPlace(index) = &self.modules {
-            let read = |path: &str| Ok(own::read_module(Path::new(path), &self.release)?);
-            return index.closure(&self.release, names, &read);
-        }
-        let damaged = |error: ContentError| KernelError::content(self.folder.display().to_string(), error);
-        let read = |name: &str| {
-            fs::read(self.folder.join(name)).map_err(|error| damaged(ContentError::Damaged(name.to_owned(), error)))
+        let index = self.module_index()?;
+        index.closure(&self.release, names, &|file| match &self.modules {
+            ModuleFiles::InPlace(_) => Ok(own::read_module(Path::new(file), &self.release)?),
+            ModuleFiles::Stored | ModuleFiles::LeftArchive => self.read(&format!("modules/{file}")),
+        })
+    }
+
+    /// The kernel's modules. Debian's packages list those that are built in; other kernels may not.
+    pub(super) fn module_index(&self) -> Result<ModuleIndex, KernelError> {
+        let mut index = match &self.modules {
+            ModuleFiles::InPlace(index) => index.clone(),
+            ModuleFiles::Stored | ModuleFiles::LeftArchive => serde_json::from_slice(&self.read("modules.json")?)
+                .map_err(|error| KernelError::content(self.folder.display().to_string(), error))?,
         };
-        let index: ModuleIndex =
-            serde_json::from_slice(&read("modules.json")?).map_err(|error| damaged(error.into()))?;
-        index.closure(&self.release, names, &|file| read(&format!("modules/{file}")))
+        if self.modules == ModuleFiles::Stored {
+            return Ok(index);
+        }
+        let built_in: Vec<&str> = match self.config()? {
+            Some(config) => built_in::of_config(&config).collect(),
+            None => built_in::of_image(&self.read(BootFile::Vmlinux.file())?).collect(),
+        };
+        index.built_in.extend(built_in.into_iter().map(str::to_owned));
+        Ok(index)
+    }
+
+    /// Reads a file in the kernel's folder.
+    fn read(&self, name: &str) -> Result<Vec<u8>, KernelError> {
+        let damaged = |error| {
+            KernelError::content(self.folder.display().to_string(), ContentError::Damaged(name.to_owned(), error))
+        };
+        fs::read(self.folder.join(name)).map_err(damaged)
     }
 }
 

@@ -31,8 +31,12 @@ pub(super) fn sample() -> KernelDiff {
     );
     let sections = vec![SectionDiff { name: "receiver.recv".to_owned(), explained }];
     let case = |name: &str| CaseDiff { case: name.into(), sections: sections.clone(), timings: timings.clone() };
-    let kernel =
-        |name: &str, version: &str| RunKernel { name: name.into(), version: version.to_owned(), unlocked: false };
+    let kernel = |name: &str, version: &str| RunKernel {
+        name: name.into(),
+        version: version.to_owned(),
+        unlocked: false,
+        options: Default::default(),
+    };
     let cases = vec![case("recv/sample"), case("recv/second")];
     let example = ("recv/sample".to_owned(), "receiver.recv".to_owned());
     let cost = |function: &str, before, now| FunctionCost {

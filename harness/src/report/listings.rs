@@ -89,13 +89,17 @@ pub(crate) fn pruned(pruned: &Pruned) -> String {
     for image in &pruned.removed {
         let _ = writeln!(out, "removed  {}", image_line(image));
     }
+    for own in &pruned.own {
+        let what = own.kernel.as_ref().map_or("unpacked packages".to_owned(), |kernel| format!("kernel {kernel}"));
+        let _ = writeln!(out, "removed  {what}, not used for 30 days  {}", own.folder.display());
+    }
     for image in &pruned.in_use {
         let _ = writeln!(out, "kept, another rxpath process is making it  {}", image_line(image));
     }
-    for series in &pruned.unknown {
+    for kernel in &pruned.unknown {
         let _ = writeln!(
             out,
-            "{series} is not in the cache, so its images stay: fetch it with `rxpath kernels fetch {series}`"
+            "{kernel} is not in the cache, so its images stay: fetch it with `rxpath kernels fetch {kernel}`"
         );
     }
     let total: u64 = pruned.removed.iter().map(|image| image.bytes).sum();

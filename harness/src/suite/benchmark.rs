@@ -75,10 +75,12 @@ pub(crate) struct BenchOptions<'a> {
     pub case: &'a str,
 }
 
-/// Measures all figures, and passes each to `report` as soon as it is known.
+/// Measures all figures, and passes each to `report` as soon as it is known. The kernels have the texts that name them on a
+/// command line.
 pub(crate) fn bench(
     project: &Project,
     fetched: &Fetched,
+    kernels: &[(&Kernel, String)],
     options: &BenchOptions<'_>,
     report: &dyn Fn(&Figure),
 ) -> Result<Bench, BenchError> {
@@ -90,21 +92,21 @@ pub(crate) fn bench(
             bench.figures.push(figure);
         }
     };
-    for kernel in &fetched.kernels {
-        let series = kernel.series;
+    for (kernel, reference) in kernels {
+        let name = kernel.name();
         let (ready, arming) = boots(kernel, fetched, &project.images(), options.boots)?;
-        add(Figure::of(format!("boot to ready, {series}"), "ms", &ready));
-        add(Figure::of(format!("switching function_graph on, {series}"), "ms", &arming));
+        add(Figure::of(format!("boot to ready, {name}"), "ms", &ready));
+        add(Figure::of(format!("switching function_graph on, {name}"), "ms", &arming));
         let image = image_for_machine(&Machine::default(), kernel, fetched, &project.images())?;
         let took = samples(options.runs, || run_nothing(&image))?;
-        add(Figure::of(format!("restore to exit of an empty plan, {series}"), "ms", &took));
-        let runs = (0..options.runs)
-            .map(|_| run_command(&project.root, &["--kernel", &series.to_string(), "--case", options.case]));
+        add(Figure::of(format!("restore to exit of an empty plan, {name}"), "ms", &took));
+        let runs =
+            (0..options.runs).map(|_| run_command(&project.root, &["--kernel", reference, "--case", options.case]));
         let runs = runs.collect::<Result<Vec<_>, _>>()?;
         let of = |what: fn(&CommandRun) -> u64| runs.iter().map(what).collect::<Vec<_>>();
-        add(Figure::of(format!("{} from command to verdict, {series}", options.case), "ms", &of(|run| run.took_ms)));
-        add(Figure::of(format!("peak memory of the harness, {series}"), "KiB", &of(|run| run.harness_kib)));
-        add(Figure::of(format!("peak memory of a QEMU, {series}"), "KiB", &of(|run| run.qemu_kib)));
+        add(Figure::of(format!("{} from command to verdict, {name}", options.case), "ms", &of(|run| run.took_ms)));
+        add(Figure::of(format!("peak memory of the harness, {name}"), "KiB", &of(|run| run.harness_kib)));
+        add(Figure::of(format!("peak memory of a QEMU, {name}"), "KiB", &of(|run| run.qemu_kib)));
     }
     let all = (0..options.matrix_runs).map(|_| Ok(run_command(&project.root, &[])?.took_ms));
     add(Figure::of("the whole matrix".to_owned(), "ms", &all.collect::<Result<Vec<_>, BenchError>>()?));

@@ -20,7 +20,7 @@ mod selection;
 mod store;
 
 pub(crate) use compare::accepted_matrix::{kernel_matrix, metadata_of};
-pub(crate) use compare::against::compare_against;
+pub(crate) use compare::against::{SavedReference, compare_against};
 #[cfg(test)]
 pub(crate) use compare::kernel_diff::shared_changes;
 pub(crate) use compare::kernel_diff::{CaseDiff, KernelDiff, KernelDiffError, SharedChange, TwoKernels};
@@ -35,6 +35,7 @@ pub(crate) use prune::{PruneError, Pruned, prune};
 pub(crate) use review::decisions::{Decision, Decisions, changes_of};
 pub(crate) use review::explained::{SavedSide, explain_saved};
 pub(crate) use review::pending::{Pending, PendingError, pending};
+pub(crate) use run::image_spec::ImageSpec;
 pub(crate) use run::passes::PassError;
 pub(crate) use run::watcher::Watcher;
 pub(crate) use selection::SelectionError;

@@ -82,12 +82,17 @@ impl Project {
         if choose(&cases, names).is_ok() { Ok(cases) } else { self.cases() }
     }
 
-    /// The kernels that these values of `--kernel` name; all pinned ones if there is none.
-    pub(crate) fn kernels(&self, values: &[String]) -> Result<Vec<KernelRef>, KernelError> {
-        self.pins.references(values)
+    /// The kernels that these values of `--kernel` name, each once; all pinned ones if there is none. The archive is asked which
+    /// releases match a pattern.
+    pub(crate) fn kernels(
+        &self,
+        values: &[String],
+        progress: &(dyn Fn(Progress<'_>) + Sync),
+    ) -> Result<Vec<KernelRef>, KernelError> {
+        kernel::expand(self.pins.references(values)?, &self.cache, progress)
     }
 
-    /// Makes these kernels and QEMU ready, each kernel once: the pinned ones, then releases, then those at paths.
+    /// Makes these kernels and QEMU ready, each kernel once: the pinned ones, then releases, then those of one's own.
     pub(crate) fn make_ready(
         &self,
         kernels: &[KernelRef],
@@ -96,31 +101,38 @@ impl Project {
         let mut series = Vec::new();
         let mut releases = Vec::new();
         let mut own: Vec<Kernel> = Vec::new();
-        for kernel in kernels {
+        for kernel in kernel::expand(kernels.to_vec(), &self.cache, progress)? {
             match kernel {
-                KernelRef::Pinned(pinned) => series.push(*pinned),
-                KernelRef::Release(release) => releases.push(release.clone()),
-                KernelRef::Path(path) => {
-                    let opened = kernel::own::open(path, &self.cache)?;
-                    if !own.iter().any(|known| known.name() == opened.name()) {
-                        own.push(opened);
-                    }
-                }
+                KernelRef::Pinned(pinned) => series.push(pinned),
+                KernelRef::Release(release) => releases.push(release),
+                other => own.extend(self.open_own(&other)?),
             }
         }
         let mut fetched = self.fetch(&series, progress)?;
         let from = self.fetch.from.as_deref();
         fetched.kernels.extend(kernel::fetch_releases(&releases, &self.cache, from, progress)?);
-        fetched.kernels.extend(own);
+        for kernel in own {
+            if fetched.kernels.iter().all(|known| known.name() != kernel.name()) {
+                fetched.kernels.push(kernel);
+            }
+        }
         Ok(fetched)
     }
 
     /// The name of a kernel in results.
     pub(crate) fn name_of(&self, kernel: &KernelRef) -> Result<KernelName, KernelError> {
+        match self.open_own(kernel)? {
+            Some(own) => Ok(own.name()),
+            None => Ok(kernel.to_string().into()),
+        }
+    }
+
+    /// The kernel at a path or in packages.
+    fn open_own(&self, kernel: &KernelRef) -> Result<Option<Kernel>, KernelError> {
         match kernel {
-            KernelRef::Pinned(series) => Ok((*series).into()),
-            KernelRef::Release(release) => Ok(release.as_str().into()),
-            KernelRef::Path(path) => Ok(kernel::own::open(path, &self.cache)?.name()),
+            KernelRef::Path(path) => kernel::own::open(path, &self.cache).map(Some),
+            KernelRef::Packages(packages) => kernel::own::open_packages(packages, &self.cache).map(Some),
+            KernelRef::Pinned(_) | KernelRef::Release(_) | KernelRef::Releases(_) => Ok(None),
         }
     }
 

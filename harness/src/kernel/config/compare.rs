@@ -1,5 +1,7 @@
 //! What makes the figures of two kernels incomparable.
 
+use std::collections::BTreeMap;
+
 use super::Config;
 
 /// An option that differs between two kernels.
@@ -75,6 +77,15 @@ pub(crate) fn incomparable(before: &Config, after: &Config) -> Vec<Difference> {
     options.filter_map(differs).collect()
 }
 
+impl Config {
+    /// The options that are set and change what every function costs, for saved results.
+    pub(crate) fn costly(&self) -> BTreeMap<String, String> {
+        let values =
+            COSTLY.iter().filter_map(|(option, _)| Some(((*option).to_owned(), self.value(option)?.to_owned())));
+        values.collect()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -93,6 +104,8 @@ mod tests {
             ]
         );
         assert_eq!(incomparable(&before, &before), []);
+        assert_eq!(incomparable(&Config::from(before.costly()), &after), incomparable(&before, &after));
+        assert_eq!(before.costly().get("CONFIG_NET"), None);
     }
 
     #[test]

@@ -52,6 +52,12 @@ impl Config {
     }
 }
 
+impl From<BTreeMap<String, String>> for Config {
+    fn from(values: BTreeMap<String, String>) -> Self {
+        Self { values }
+    }
+}
+
 /// The configuration that is embedded in a kernel with CONFIG_IKCONFIG=y: gzip between two marks (kernel/configs.c).
 pub(super) fn embedded(vmlinux: &[u8]) -> Option<String> {
     let start = memchr::memmem::find(vmlinux, b"IKCFG_ST\x1f\x8b")? + "IKCFG_ST".len();

@@ -28,30 +28,39 @@ const REQUIRED: [(&str, &str); 20] = [
     ("CONFIG_DYNAMIC_FTRACE", "milestones are traced without all other functions"),
 ];
 
-/// The options that a kernel lacks.
+/// The rate of ticks that the agent counts on.
+const HZ: &str = "250";
+
+/// The options that a kernel lacks or has with a value that rxpath does not support.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct MissingOptions {
     /// Each with what rxpath needs it for.
     pub(crate) options: Vec<(&'static str, &'static str)>,
+    /// The value of CONFIG_HZ, if it is not [`HZ`].
+    pub(crate) hz: Option<String>,
 }
 
 impl fmt::Display for MissingOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let options: Vec<String> = self.options.iter().map(|(option, reason)| format!("{option} ({reason})")).collect();
+        let without = (!options.is_empty()).then(|| format!("without {}", options.join(", ")));
+        let hz =
+            self.hz.as_ref().map(|hz| format!("with CONFIG_HZ={hz} instead of {HZ} (runs start right after a tick)"));
         write!(
             f,
-            "the kernel is built without {}: add the options that `rxpath kernels config` prints with merge_config.sh",
-            options.join(", ")
+            "the kernel is built {}: add the options that `rxpath kernels config` prints with merge_config.sh",
+            without.into_iter().chain(hz).collect::<Vec<_>>().join(", and ")
         )
     }
 }
 
 impl Config {
     /// Checks that the kernel has what every case needs.
-    /// The error has all options that are missing.
+    /// The error has all options that are missing, and a CONFIG_HZ that is not supported.
     pub(crate) fn required(&self) -> Result<(), MissingOptions> {
         let options: Vec<_> = REQUIRED.into_iter().filter(|(option, _)| !self.is_set(option)).collect();
-        if options.is_empty() { Ok(()) } else { Err(MissingOptions { options }) }
+        let hz = self.value("CONFIG_HZ").filter(|hz| *hz != HZ).map(str::to_owned);
+        if options.is_empty() && hz.is_none() { Ok(()) } else { Err(MissingOptions { options, hz }) }
     }
 }
 
@@ -80,6 +89,18 @@ mod tests {
         assert!(message.contains("CONFIG_SMP (cases run on two CPUs), CONFIG_FUNCTION_GRAPH_TRACER ("), "{message}");
         assert!(message.contains("`rxpath kernels config`"), "{message}");
         assert_eq!(Config::default().required().unwrap_err().options.len(), REQUIRED.len());
+    }
+
+    #[test]
+    fn a_rate_of_ticks_that_the_agent_does_not_count_on_is_refused_with_its_option() {
+        let (_, config) = PINNED[2];
+        let config = config.replace("CONFIG_HZ=250", "CONFIG_HZ=1000");
+        let message = Config::parse(&config).required().unwrap_err().to_string();
+        let expected = "the kernel is built with CONFIG_HZ=1000 instead of 250 (runs start right after a tick): add the options \
+                        that `rxpath kernels config` prints with merge_config.sh";
+        assert_eq!(message, expected);
+        let message = Config::parse(&config.replace("CONFIG_SMP=y", "")).required().unwrap_err().to_string();
+        assert!(message.contains("without CONFIG_SMP (cases run on two CPUs), and with CONFIG_HZ=1000"), "{message}");
     }
 
     #[test]

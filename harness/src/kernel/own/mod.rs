@@ -9,10 +9,12 @@ mod module_files;
 mod own_image;
 mod packages;
 mod place;
+mod stored;
 
 pub use error::OwnError;
 
 pub(super) use module_files::read as read_module;
+pub(crate) use stored::{StoredOwn, stored};
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -21,7 +23,7 @@ use serde::{Deserialize, Serialize};
 
 use self::own_image::OwnImage;
 use self::place::Place;
-use super::cache_folder::{Cache, CacheError};
+use super::cache_folder::{Cache, CacheError, touch};
 use super::config;
 use super::digest::Sha256;
 use super::error::KernelError;
@@ -69,7 +71,10 @@ fn open_place(place: &Place, cache: &Cache) -> Result<Kernel, KernelError> {
     let digest = Sha256::of(image.bytes());
     let folder = cache.root().join("kernels").join(format!("{digest}-own{LAYOUT}"));
     let manifest = match Manifest::load(&folder) {
-        Some(manifest) => manifest,
+        Some(manifest) => {
+            touch(&folder);
+            manifest
+        }
         None => store(&image, &place.image, digest, &folder, cache)?,
     };
     let release = manifest.release;
@@ -77,7 +82,7 @@ fn open_place(place: &Place, cache: &Cache) -> Result<Kernel, KernelError> {
     let modules = module_files::find(&place.modules, &place.image, &release)?;
     let config = Some(folder.join("config")).filter(|embedded| embedded.is_file()).or_else(|| place.config.clone());
     Ok(Kernel {
-        name: KernelName::from(format!("{release}@{}", &digest.to_string()[..NAME_DIGITS])),
+        name: name_of(&release, &digest.to_string()),
         series,
         version: release.clone(),
         release,
@@ -89,6 +94,11 @@ fn open_place(place: &Place, cache: &Cache) -> Result<Kernel, KernelError> {
         modules: ModuleFiles::InPlace(modules),
         folder,
     })
+}
+
+/// The name of a kernel whose image has this digest.
+fn name_of(release: &str, digest: &str) -> KernelName {
+    format!("{release}@{}", digest.get(..NAME_DIGITS).unwrap_or(digest)).into()
 }
 
 /// The content of `kernel.json`, written last.

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Component, Path, PathBuf};
 
 use super::error::OwnError;
-use crate::kernel::cache_folder::{Cache, CacheError};
+use crate::kernel::cache_folder::{Cache, CacheError, touch};
 use crate::kernel::digest::Sha256;
 use crate::kernel::error::KernelError;
 use crate::kernel::store;
@@ -25,6 +25,7 @@ pub(super) fn unpack(packages: &[PathBuf], cache: &Cache) -> Result<PathBuf, Ker
     let digest = Sha256::of_all("rxpath packages", digests);
     let folder = cache.root().join("unpacked").join(digest.to_string());
     if folder.is_dir() {
+        touch(&folder);
         return Ok(folder);
     }
     let held = cache.lock(&format!("unpacked-{digest}"), &|| ())?;

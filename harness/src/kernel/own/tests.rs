@@ -138,6 +138,49 @@ fn an_image_or_folder_leads_to_the_modules_and_configuration_around_it() {
 }
 
 #[test]
+fn without_a_list_the_configuration_tells_which_modules_are_built_in() {
+    let config = b"CONFIG_VETH=y\nCONFIG_TUN=m\n# CONFIG_PACKET is not set\n";
+    let world = World::new(&[("vmlinuz-6.1", &bz_image()), ("config-6.1", config)]);
+    let kernel = world.open("vmlinuz-6.1").unwrap();
+    assert_eq!(modules(&kernel, &["veth"]), [""; 0]);
+    let known = kernel.known_parts().unwrap();
+    assert_eq!(known.check_modules(&["veth"]), Ok(()));
+    let expected =
+        "it needs af_packet (CONFIG_PACKET) and tun (CONFIG_TUN), neither built into the kernel nor among its modules";
+    assert_eq!(known.check_modules(&["tun", "veth", "af_packet", "tun"]), Err(expected.to_owned()));
+}
+
+#[test]
+fn without_a_configuration_the_image_tells_which_modules_are_built_in() {
+    let kernel = [UNPACKED, b"\0veth: Peer MTU is too large to set XDP\0"].concat();
+    let world = World::new(&[("bzImage", &image(&gzip(&kernel)))]);
+    let kernel = world.open("bzImage").unwrap();
+    let known = kernel.known_parts().unwrap();
+    assert_eq!(known.check_modules(&["veth"]), Ok(()));
+    assert!(
+        known
+            .check_modules(&["veth", "virtio_net"])
+            .unwrap_err()
+            .starts_with("it needs virtio_net (CONFIG_VIRTIO_NET),")
+    );
+    assert!(
+        kernel
+            .check_options()
+            .unwrap()
+            .unwrap()
+            .ends_with("has no configuration, so rxpath tries to run every case on it")
+    );
+}
+
+#[test]
+fn a_configuration_in_a_module_counts_as_none_and_is_reported() {
+    let configs = ("root/lib/modules/6.1.0-x/kernel/kernel/configs.ko", &module_of(RELEASE)[..]);
+    let world = World::new(&[("root/boot/vmlinuz-6.1.0-x", &bz_image()), configs]);
+    let unknown = world.open("root").unwrap().check_options().unwrap().unwrap();
+    assert!(unknown.contains("has its configuration in a module (CONFIG_IKCONFIG=m)"), "{unknown}");
+}
+
+#[test]
 fn a_vmlinux_boots_if_it_has_a_pvh_note() {
     let world = World::new(&[("a/vmlinux", UNPACKED), ("b/vmlinux", &without_pvh_note())]);
     let kernel = world.open("a/vmlinux").unwrap();
@@ -341,6 +384,30 @@ fn packages_are_one_kernel_together() {
     assert_eq!(world.open("image.deb").unwrap().digest, kernel.digest);
     let message = world.open("modules.deb").unwrap_err();
     assert!(message.ends_with("/modules.deb: none has a kernel's image, which is in linux-image-… or linux-binary-…: name that package too"), "{message}");
+}
+
+#[test]
+fn what_was_not_used_for_long_is_removed_and_each_use_counts() {
+    let image = package(&[("./boot/vmlinuz-6.1.0-x", &bz_image())]);
+    let world = World::new(&[("image.deb", &image)]);
+    let name = world.open("image.deb").unwrap().name();
+    let day = std::time::Duration::from_secs(24 * 3600);
+    let age = |days| {
+        for own in stored(&world.cache) {
+            let folder = fs::File::open(&own.folder).unwrap();
+            folder.set_modified(std::time::SystemTime::now() - day * days).unwrap();
+        }
+    };
+    age(40);
+    let all = stored(&world.cache);
+    assert_eq!(all.iter().map(|own| own.kernel.clone()).collect::<Vec<_>>(), [Some(name), None]);
+    assert!(all.iter().all(|own| own.unused_for() > day * 39));
+    world.open("image.deb").unwrap();
+    assert!(all.iter().all(|own| own.unused_for() < day));
+    assert!(!all[0].remove_if_unused_for(day * 30, &world.cache).unwrap());
+    age(40);
+    assert!(all.iter().all(|own| own.remove_if_unused_for(day * 30, &world.cache).unwrap()));
+    assert!(stored(&world.cache).is_empty());
 }
 
 /// `RXPATH_TREE=/path/to/build cargo test … -- --ignored` opens a real build tree.

@@ -1,20 +1,85 @@
-//! Compares the kernels of a run with one of them (`--against`).
+//! Compares the kernels of a run with one of them, or with the saved results of a kernel (`--against`).
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
 
 use crate::kernel::KernelName;
+use crate::kernel::config::Config;
 use crate::suite::judge::snapshot_check::difference;
 use crate::suite::judge::timings::{TimingComparison, Timings};
 use crate::suite::store::path_document::write_document;
+use crate::suite::store::results_file::ResultsError;
 use crate::suite::store::run_results::{CaseResult, Results, Verdict};
+use crate::vm::Accelerator;
 
 /// Compares each case on each kernel with what it showed on `reference`. What differs is changed; what was new passes if
 /// nothing does.
 pub(crate) fn compare_against(results: &mut Results, reference: &KernelName) {
     let (theirs, others): (Vec<&mut CaseResult>, Vec<_>) =
         results.cases.iter_mut().partition(|one| one.kernel == *reference);
-    for result in others.into_iter().filter(|one| is_comparable(one)) {
-        match theirs.iter().find(|one| one.case == result.case).filter(|one| is_comparable(one)) {
-            Some(before) => compare_with(result, before),
-            None => result.notes.push(format!("not compared: there is no path of {reference}")),
+    let theirs: Vec<&CaseResult> = theirs.into_iter().map(|one| &*one).collect();
+    compare_all(others, &theirs, reference);
+}
+
+/// The saved results of one kernel.
+#[derive(Debug)]
+pub(crate) struct SavedReference {
+    file: String,
+    results: Results,
+    label: String,
+}
+
+impl SavedReference {
+    /// Reads the file of this name if it holds JSON, which no kernel does.
+    pub(crate) fn find(named: &str) -> Option<Result<Self, ResultsError>> {
+        let mut start = [0];
+        let is_json = File::open(named).and_then(|mut file| file.read_exact(&mut start)).is_ok() && start == *b"{";
+        is_json.then(|| Self::load(named))
+    }
+
+    fn load(file: &str) -> Result<Self, ResultsError> {
+        let results = Results::load(Path::new(file))?;
+        let [kernel] = &results.kernels[..] else {
+            let kernels: Vec<&str> = results.kernels.iter().map(|kernel| kernel.name.as_str()).collect();
+            return Err(ResultsError::NotOneKernel { file: file.to_owned(), kernels: kernels.join(", ") });
+        };
+        let label = format!("{} in {file}", kernel.name);
+        Ok(Self { file: file.to_owned(), label, results })
+    }
+
+    /// Checks that the results are of this mode: instructions and nanoseconds cannot be compared.
+    pub(crate) fn check_mode(&self, accelerator: Accelerator) -> Result<(), ResultsError> {
+        if self.results.mode == accelerator.word() {
+            return Ok(());
+        }
+        let (file, found) = (self.file.clone(), self.results.mode.clone());
+        Err(ResultsError::OtherMode { file, found, mode: accelerator.word() })
+    }
+
+    /// The kernel and the file, for messages.
+    pub(crate) fn label(&self) -> &str {
+        &self.label
+    }
+
+    /// The options of the kernel that change what every function costs, if they are known.
+    pub(crate) fn options(&self) -> Option<Config> {
+        let options = self.results.kernels.first().map(|kernel| kernel.options.clone());
+        options.filter(|options| !options.is_empty()).map(Config::from)
+    }
+
+    /// Compares each case on each kernel with what it showed then, as [`compare_against`].
+    pub(crate) fn compare(&self, results: &mut Results) {
+        let theirs: Vec<&CaseResult> = self.results.cases.iter().collect();
+        compare_all(results.cases.iter_mut().collect(), &theirs, &self.label);
+    }
+}
+
+fn compare_all(results: Vec<&mut CaseResult>, before: &[&CaseResult], label: &str) {
+    for result in results.into_iter().filter(|one| is_comparable(one)) {
+        match before.iter().find(|one| one.case == result.case).filter(|one| is_comparable(one)) {
+            Some(before) => compare_with(result, before, label),
+            None => result.notes.push(format!("not compared: there is no path of {label}")),
         }
     }
 }
@@ -24,23 +89,22 @@ fn is_comparable(result: &CaseResult) -> bool {
     result.verdict != Verdict::Skipped && result.verdict <= Verdict::Failed && !result.paths.is_empty()
 }
 
-fn compare_with(result: &mut CaseResult, before: &CaseResult) {
+fn compare_with(result: &mut CaseResult, before: &CaseResult, label: &str) {
     if result.verdict == Verdict::New {
         result.verdict = Verdict::Pass;
     }
-    let name = &before.kernel;
     let (old, new) = (paths(before), paths(result));
     if old != new {
-        result.downgrade(Verdict::Changed, difference(name, ("there", "here"), &old, &new));
+        result.downgrade(Verdict::Changed, difference(label, ("there", "here"), &old, &new));
     }
     let (old, timings) = (timings(before).document(), timings(result));
     match timings.compare_with(&old) {
         TimingComparison::Same => {}
         TimingComparison::WithinBand(within) => {
-            result.notes.push(format!("timings differ from {name} within the tolerance: {}", within.join("; ")));
+            result.notes.push(format!("timings differ from {label} within the tolerance: {}", within.join("; ")));
         }
         TimingComparison::Different => {
-            result.downgrade(Verdict::Changed, difference(name, ("there", "here"), &old, &timings.document()));
+            result.downgrade(Verdict::Changed, difference(label, ("there", "here"), &old, &timings.document()));
         }
     }
 }
@@ -91,5 +155,53 @@ mod tests {
                        here `g`";
         assert_eq!(mine[1].problems[0].message, message);
         assert_eq!(mine[3].notes, ["not compared: there is no path of 6.12"]);
+    }
+
+    fn results(kernels: &[&str], mode: &str, cases: &[serde_json::Value]) -> serde_json::Value {
+        let kernel = |name: &&str| serde_json::json!({"name": name, "version": "1", "unlocked": false, "options": {"CONFIG_HZ": "250"}});
+        let kernels: Vec<_> = kernels.iter().map(kernel).collect();
+        serde_json::json!({"version": 2, "kernels": kernels, "qemu": "10", "mode": mode, "cases": cases})
+    }
+
+    fn saved(json: &str) -> Option<Result<SavedReference, ResultsError>> {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("base.json");
+        std::fs::write(&file, json).unwrap();
+        SavedReference::find(file.to_str().unwrap())
+    }
+
+    #[test]
+    fn saved_results_are_compared_even_if_the_kernel_has_the_same_name() {
+        let before = [result("g/same", "mine", "new", "f\n", 1000), result("g/path", "mine", "new", "f\n", 1000)];
+        let saved = saved(&results(&["mine"], "exact", &before).to_string()).unwrap().unwrap();
+        assert!(saved.check_mode(Accelerator::Exact).is_ok());
+        assert_eq!(saved.options().unwrap().value("CONFIG_HZ"), Some("250"));
+        let message = saved.check_mode(Accelerator::Kvm).unwrap_err().to_string();
+        assert!(
+            message.ends_with("base.json has results of exact mode, and this run is in native (KVM) mode"),
+            "{message}"
+        );
+        let now = [
+            result("g/same", "mine", "new", "f\n", 1000),
+            result("g/path", "mine", "new", "f\n  g\n", 1000),
+            result("g/later", "mine", "new", "f\n", 1000),
+        ];
+        let mut now: Results = serde_json::from_value(results(&["mine"], "exact", &now)).unwrap();
+        saved.compare(&mut now);
+        let verdicts: Vec<Verdict> = now.cases.iter().map(|one| one.verdict).collect();
+        assert_eq!(verdicts, [Verdict::Pass, Verdict::Changed, Verdict::New]);
+        let message = &now.cases[1].problems[0].message;
+        assert!(message.starts_with("mine in /") && message.contains("base.json differs from this run"), "{message}");
+    }
+
+    #[test]
+    fn a_file_of_several_kernels_is_refused_with_their_names_and_one_of_a_kernel_is_not_read() {
+        let message = saved(&results(&["6.1", "6.12"], "exact", &[]).to_string()).unwrap().unwrap_err().to_string();
+        let end = "base.json has the results of 6.1, 6.12, expected those of one kernel: save them with `rxpath run -k KERNEL --json \
+                   FILE`";
+        assert!(message.ends_with(end), "{message}");
+        assert!(matches!(saved("{}"), Some(Err(ResultsError::NotResults { .. }))));
+        assert!(saved("\x7fELF").is_none() && saved("").is_none());
+        assert!(SavedReference::find("6.12").is_none() && SavedReference::find(".").is_none());
     }
 }

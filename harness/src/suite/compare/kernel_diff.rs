@@ -131,7 +131,7 @@ impl TwoKernels<'_> {
         };
         let diffs = comparable.iter().map(diff_of).collect::<Result<Vec<_>, CompareError>>()?;
         let functions = function_costs(comparable.iter().flat_map(|(_, old, new)| parts(old, new)));
-        let kernels = [self.old, self.new].map(run_kernel);
+        let kernels = [self.old, self.new].map(|kernel| RunKernel::of(kernel, kernel.config().ok().flatten().as_ref()));
         let [old_kernel, new_kernel] = kernels.clone();
         let changes = shared_changes(&diffs);
         let diff = KernelDiff { old: old_kernel, new: new_kernel, cases: diffs, left_out, changes, functions };
@@ -195,10 +195,6 @@ impl Knowledge {
         };
         self.graph.get_or_init(read).as_ref()
     }
-}
-
-fn run_kernel(kernel: &Kernel) -> RunKernel {
-    RunKernel { name: kernel.name(), version: kernel.version.clone(), unlocked: kernel.unlocked }
 }
 
 fn first_of_each_image(cases: &[(&Case, &CaseResult, &CaseResult)]) -> BTreeSet<usize> {

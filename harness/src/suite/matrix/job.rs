@@ -4,8 +4,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
 use crate::case::{Case, PassKind};
-use crate::kernel::config::Config;
-use crate::kernel::{Kernel, KernelName};
+use crate::kernel::{Kernel, KernelError, KernelName, KnownParts};
 use crate::suite::judge::verdict::Judged;
 use crate::suite::run::case_pass::CasePass;
 use crate::suite::run::image_spec::ImageSpec;
@@ -40,14 +39,18 @@ pub(super) struct BothPasses {
 }
 
 impl<'a> Job<'a> {
-    /// `config` is the kernel's configuration, if it is known.
     pub(super) fn new(
         case: &'a Case,
         index: usize,
-        (kernel, config): (&'a Kernel, Option<&Config>),
+        (kernel, known): (&'a Kernel, &Result<KnownParts, KernelError>),
         accelerator: Accelerator,
     ) -> Self {
-        let test_bed = case.runs_on_kernel(kernel.series, config).map(|()| (index, ImageSpec::of(case, accelerator)));
+        let test_bed = match known {
+            Ok(known) => ImageSpec::on_kernel(case, kernel, known, accelerator),
+            // The test bed reports what cannot be read.
+            Err(_) => Ok(ImageSpec::of(case, accelerator)),
+        };
+        let test_bed = test_bed.map(|spec| (index, spec));
         Self { case, kernel, test_bed, passes: Mutex::default(), judged: OnceLock::new() }
     }
 

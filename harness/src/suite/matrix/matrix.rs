@@ -8,7 +8,7 @@ use indexmap::IndexMap;
 
 use crate::case::{Case, CaseName, Diagnostics, PassKind};
 use crate::kernel::config::Config;
-use crate::kernel::{Fetched, Series};
+use crate::kernel::{Fetched, Kernel, Series};
 use crate::suite::judge::costs::judge_costs;
 use crate::suite::judge::verdict::{Judge, Judged};
 use crate::suite::judge::verdict_of_test_bed;
@@ -52,9 +52,8 @@ pub fn run_matrix(
     options: &MatrixOptions,
     watcher: &dyn Watcher,
 ) -> Result<Results, Diagnostics> {
-    // A configuration that cannot be read rules nothing out.
-    let configs: Vec<Option<Config>> = fetched.kernels.iter().map(|kernel| kernel.config().ok().flatten()).collect();
-    let kernels = || fetched.kernels.iter().zip(configs.iter().map(Option::as_ref)).enumerate();
+    let known: Vec<_> = fetched.kernels.iter().map(Kernel::known_parts).collect();
+    let kernels = || fetched.kernels.iter().zip(&known).enumerate();
     let pairs = cases.iter().flat_map(|case| kernels().map(move |(index, kernel)| (case, index, kernel)));
     let jobs = pairs.map(|(case, index, kernel)| Job::new(case, index, kernel, options.accelerator));
     let mut jobs: Vec<Job<'_>> = jobs.collect();
@@ -75,11 +74,11 @@ pub fn run_matrix(
             judge_costs(job.case, job.kernel, &mut results);
         }
     }
-    let run_kernels = fetched.kernels.iter().map(|kernel| RunKernel {
-        name: kernel.name(),
-        version: kernel.version.clone(),
-        unlocked: kernel.unlocked,
-    });
+    let run_kernels = fetched
+        .kernels
+        .iter()
+        .zip(&known)
+        .map(|(kernel, known)| RunKernel::of(kernel, known.as_ref().ok().and_then(|known| known.config.as_ref())));
     Ok(Results {
         version: RESULTS_VERSION,
         kernels: run_kernels.collect(),

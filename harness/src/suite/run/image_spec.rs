@@ -1,7 +1,7 @@
 //! From the machine that a case describes to the machine that vm/ boots.
 
 use crate::case::{self, Case, WarmSetup};
-use crate::kernel::{Kernel, KernelError, Qemu};
+use crate::kernel::{Kernel, KernelError, KnownParts, Qemu};
 use crate::vm::{Accelerator, GuestKernel, KernelModule, Machine, Nic, QemuProgram};
 
 /// What distinguishes the warm images of one kernel. The default has no modules and suits any case that needs none.
@@ -33,6 +33,19 @@ impl ImageSpec {
         };
         modules.extend(case.machine.features.iter().flat_map(|feature| feature.modules()));
         Self { machine, modules, warm_setup: case.warm_setup() }
+    }
+
+    /// The image that a case runs on with this kernel, or why it does not run on it.
+    pub(crate) fn on_kernel(
+        case: &Case,
+        kernel: &Kernel,
+        known: &KnownParts,
+        accelerator: Accelerator,
+    ) -> Result<Self, String> {
+        case.runs_on_kernel(kernel.series, known.config.as_ref())?;
+        let spec = Self::of(case, accelerator);
+        known.check_modules(&spec.modules)?;
+        Ok(spec)
     }
 
     /// The image of a machine without additional modules.

@@ -26,6 +26,16 @@ pub enum ResultsError {
     },
     #[error("{file} has version {found}, and this rxpath reads versions up to {RESULTS_VERSION}: use a newer rxpath")]
     TooNew { file: String, found: u32 },
+    #[error(
+        "{file} has the results of {kernels}, expected those of one kernel: save them with `rxpath run -k KERNEL --json FILE`"
+    )]
+    NotOneKernel {
+        file: String,
+        /// Separated by commas.
+        kernels: String,
+    },
+    #[error("{file} has results of {found} mode, and this run is in {mode} mode")]
+    OtherMode { file: String, found: String, mode: &'static str },
 }
 
 impl Results {

@@ -1,5 +1,7 @@
 //! Results of version 1, which had timings as four lists by name and kernels as triples.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 
 use crate::kernel::KernelName;
@@ -42,7 +44,12 @@ struct NamedSummary {
 impl From<ResultsV1> for Results {
     fn from(old: ResultsV1) -> Self {
         let ResultsV1 { kernels, qemu, mode, cases, functions } = old;
-        let kernels = kernels.into_iter().map(|(name, version, unlocked)| RunKernel { name, version, unlocked });
+        let kernels = kernels.into_iter().map(|(name, version, unlocked)| RunKernel {
+            name,
+            version,
+            unlocked,
+            options: BTreeMap::new(),
+        });
         Self {
             version: RESULTS_VERSION,
             kernels: kernels.collect(),

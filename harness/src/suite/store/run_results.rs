@@ -6,7 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::case::{Case, CaseName};
-use crate::kernel::KernelName;
+use crate::kernel::config::Config;
+use crate::kernel::{Kernel, KernelName};
 use crate::path::{CallPath, text};
 use crate::suite::store::path_document::read_document;
 use crate::suite::store::saved::{OperationTiming, SavedFunctions, SavedPath, SavedWakeup};
@@ -168,6 +169,16 @@ pub struct RunKernel {
     pub version: String,
     /// Whether it is the newest of its series instead of the locked one.
     pub unlocked: bool,
+    /// The options that are set and change what every function costs. Empty if the kernel's configuration is unknown.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub options: BTreeMap<String, String>,
+}
+
+impl RunKernel {
+    pub(crate) fn of(kernel: &Kernel, config: Option<&Config>) -> Self {
+        let options = config.map(Config::costly).unwrap_or_default();
+        Self { name: kernel.name(), version: kernel.version.clone(), unlocked: kernel.unlocked, options }
+    }
 }
 
 /// A whole run.
