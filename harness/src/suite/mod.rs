@@ -19,11 +19,12 @@ mod run;
 mod selection;
 mod store;
 
-pub(crate) use compare::against::{SavedReference, compare_against};
+pub(crate) use compare::against::{SavedReference, compare_against, is_comparable};
 pub(crate) use compare::case_diff::{CaseDiff, DiffRequest, KernelKnowledge, diff_case, kernel_matrix, metadata_of};
 pub(crate) use compare::sides::{CompareError, SectionDiff};
 pub(crate) use inspect::record::RecordError;
 pub(crate) use inspect::timeline::{Thread, Timeline};
+pub(crate) use judge::BOOT;
 pub(crate) use judge::observe::Section;
 pub(crate) use kernel_metadata::MetadataError;
 pub(crate) use project::{find_root, init, last_results};
