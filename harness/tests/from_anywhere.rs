@@ -1,4 +1,4 @@
-//! The program outside a repository: it carries cases, pins and snapshots.
+//! The program outside a repository: it carries cases, pins and snapshots, and takes kernels at paths.
 
 use std::fs;
 use std::path::Path;
@@ -48,4 +48,136 @@ fn a_repository_of_ones_own_has_the_catalogues_cases_and_takes_more() {
     }
     assert!(folder.path().join("mine/cases/mine/first.yaml").is_file());
     assert!(folder.path().join("mine/snapshots/recv/tcp-blocking/6.12.snap").is_file());
+}
+
+/// An ELF file with a PVH note and a banner, unpacked and as the kernel's build packs a vmlinux.
+macro_rules! payload {
+    ($name:literal) => {
+        ($name, include_bytes!(concat!("data/payload/", $name)).as_slice())
+    };
+}
+const UNPACKED: &[u8] = payload!("unpacked").1;
+const PACKED: [(&str, &[u8]); 7] = [
+    payload!("gz"),
+    payload!("bz2"),
+    payload!("lzma"),
+    payload!("xz"),
+    payload!("lzo"),
+    payload!("lz4"),
+    payload!("zst"),
+];
+
+/// A bzImage of 6.1.0-x with this payload (Documentation/arch/x86/boot.rst).
+fn bz_image(payload: &[u8]) -> Vec<u8> {
+    let mut image = vec![0; 1024];
+    let length = (payload.len() as u32).to_le_bytes();
+    let fields: [(usize, &[u8]); 7] = [
+        (0x1f1, &[1]),
+        (0x202, b"HdrS"),
+        (0x206, &[0xf, 2]),
+        (0x20e, &[0, 1]),
+        (0x236, &[1]),
+        (0x24c, &length),
+        (0x300, b"6.1.0-x (me) "),
+    ];
+    for (at, bytes) in fields {
+        image[at..at + bytes.len()].copy_from_slice(bytes);
+    }
+    image.extend_from_slice(payload);
+    image
+}
+
+/// A configuration that lacks function_graph only.
+fn config_without_function_graph(folder: &Path) -> String {
+    let output = rxpath(folder, &["kernels", "config"]);
+    text(&output).replace("CONFIG_FUNCTION_GRAPH_TRACER=y", "# CONFIG_FUNCTION_GRAPH_TRACER is not set")
+}
+
+/// Writes files below `folder`.
+fn write(folder: &Path, files: &[(&str, &[u8])]) {
+    for (path, bytes) in files {
+        let path = folder.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+}
+
+/// Runs a case on the kernel at `path`, as a user and as git does. Returns the error, which is one line, and the exit code for
+/// git.
+fn refused(folder: &Path, path: &str) -> (String, Option<i32>) {
+    let run = ["run", "-k", path, "-c", "recv/tcp-ready"];
+    let user = rxpath(folder, &run);
+    let said = text(&user);
+    assert_eq!(user.status.code(), Some(2), "{said}");
+    assert_eq!(said.lines().count(), 1, "{said}");
+    let git = rxpath(folder, &[&run[..], &["--bisect"]].concat());
+    assert_eq!(text(&git).lines().count(), 1, "{}", text(&git));
+    (said, git.status.code())
+}
+
+#[test]
+fn a_kernel_of_any_packing_without_function_graph_is_refused_with_the_option() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = config_without_function_graph(folder.path());
+    for (name, payload) in PACKED {
+        let image = format!("{name}/arch/x86/boot/bzImage");
+        write(folder.path(), &[(&image, &bz_image(payload)), (&format!("{name}/.config"), config.as_bytes())]);
+        let (said, code) = refused(folder.path(), name);
+        let reason =
+            "cannot run any case: the kernel is built without CONFIG_FUNCTION_GRAPH_TRACER (records the calls)";
+        assert!(said.starts_with("rxpath: 6.1.0-x@") && said.contains(reason), "{name}: {said}");
+        assert_eq!(code, Some(125), "{name}");
+    }
+}
+
+#[test]
+fn what_is_not_a_kernel_that_can_run_is_one_error_and_ends_a_bisection() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut arm64 = UNPACKED.to_vec();
+    arm64[18] = 183;
+    let (whole, config) = (bz_image(PACKED[0].1), b"CONFIG_ARM64=y\n");
+    let files: [(&str, &[u8]); 7] = [
+        ("truncated/arch/x86/boot/bzImage", &whole[..1100]),
+        ("unbuilt/.config", b"CONFIG_X86_64=y\n"),
+        ("odd/arch/x86/boot/bzImage", &bz_image(b"abcdefgh")),
+        ("arm64/.config", config),
+        ("arm64/vmlinux", &arm64),
+        ("installed/boot/vmlinuz-6.1.0-x", &whole),
+        ("installed/lib/modules/6.2.0/modules.order", b""),
+    ];
+    write(folder.path(), &files);
+    for (path, expected) in [
+        ("truncated", "cannot unpack the kernel in "),
+        ("unbuilt", "has no arch/x86/boot/bzImage: build it with `make bzImage`"),
+        ("odd", "starts with 61626364"),
+        ("arm64", "is a kernel for arm64: rxpath boots kernels for x86-64 only"),
+        ("installed", "has modules of 6.2.0 only: install those of 6.1.0-x there with `make modules_install`"),
+        ("absent", "unknown kernel `absent`"),
+    ] {
+        let (said, code) = refused(folder.path(), path);
+        assert!(said.contains(expected), "{path}: {said}");
+        assert_eq!(code, Some(129), "{path}");
+    }
+}
+
+#[test]
+fn a_wrong_request_never_looks_like_a_bad_kernel_to_git() {
+    let folder = tempfile::tempdir().unwrap();
+    for (arguments, line) in [
+        (&["run", "--bisect", "--nonsense"][..], "bisect: stop: the command line runs no case"),
+        (&["run", "--bisect", "--repeat", "2", "-k", "6.12"], "bisect: stop: the command line runs no case"),
+        (&["cases", "list", "--bisect"], "bisect: stop: the command line runs no case"),
+        (&["run", "--bisect"], "bisect: stop: --bisect judges one kernel: name it with --kernel"),
+        (&["run", "--bisect", "-k", "6.12,6.18"], "bisect: stop: --bisect judges one kernel: name it with --kernel"),
+        (&["run", "--bisect", "-k", "6.12", "-c", "no/such"], "bisect: stop: no case is called \"no/such\""),
+        (&["run", "--bisect", "-k", "6.12", "--root", "absent"], "bisect: stop: no kernels/kernels.yaml and cases/ in"),
+    ] {
+        let output = rxpath(folder.path(), arguments);
+        assert_eq!(output.status.code(), Some(129), "{arguments:?}: {}", text(&output));
+        let out = String::from_utf8_lossy(&output.stdout);
+        assert!(out.lines().last().is_some_and(|last| last.starts_with(line)), "{arguments:?}: {}", text(&output));
+        assert_eq!(out.matches("bisect: ").count(), 1, "{out}");
+    }
+    let left: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, ["cache"]);
 }

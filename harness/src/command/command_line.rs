@@ -102,6 +102,10 @@ pub(crate) struct RunArguments {
     /// saved, with the results of one kernel, is compared with instead of run.
     #[arg(long, value_name = "KERNEL|FILE")]
     pub(crate) against: Option<String>,
+    /// Answer `git bisect run`: exit with 0 if the kernel is good, 1 if it is bad, 125 if it cannot be judged, 129 if rxpath broke
+    /// or the request is invalid. The last line says why.
+    #[arg(long, conflicts_with = "repeat")]
+    pub(crate) bisect: bool,
     /// Write the results as JSON, for `rxpath report`.
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,

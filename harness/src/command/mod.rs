@@ -1,6 +1,7 @@
 //! The commands: each turns its part of the command line into calls, prints the outcome and gives an exit code.
 
 mod bench;
+mod bisect;
 mod cache;
 mod cases;
 mod command_line;
@@ -32,6 +33,9 @@ use error::{CommandError, EXIT_REQUEST};
 
 /// Runs the command line of this process.
 pub fn run() -> ExitCode {
+    if bisect::is_requested(std::env::args_os()) {
+        return bisect::run();
+    }
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {

@@ -20,13 +20,34 @@ use crate::vm::{Accelerator, RunLimits, VmError, cancel_on_signals, is_cancelled
 /// insta's settings: a difference writes a pending snapshot and does nothing else. insta reads them from the environment only.
 const INSTA: [(&str, &str); 3] = [("INSTA_FORCE_PASS", "1"), ("INSTA_OUTPUT", "none"), ("INSTA_UPDATE", "new")];
 
+/// What the runs came to.
+pub(super) struct Finished {
+    /// Those of the worst of repeated runs.
+    pub(super) results: Results,
+    /// The kernel that the others were compared with.
+    pub(super) reference: Option<KernelName>,
+    /// The saved results that they were compared with.
+    pub(super) saved: Option<SavedReference>,
+    /// Whether repeated runs differ that should not.
+    varied: bool,
+}
+
 /// Runs the cases. The exit code is that of the worst verdict, or 1 if repeated runs differ.
 pub(crate) fn run(common: &Common, arguments: &RunArguments) -> Result<u8, CommandError> {
+    let Finished { results, varied, .. } = run_cases(common, arguments)?;
+    Ok(results.worst().exit_code().max(u8::from(varied)))
+}
+
+/// Runs the cases, prints their verdicts and writes the reports.
+pub(super) fn run_cases(common: &Common, arguments: &RunArguments) -> Result<Finished, CommandError> {
     restart_for_insta()?;
     let project = Project::open(&common.project(&arguments.packages))?;
     let all = project.cases_for(&arguments.cases)?;
     let cases = choose(&all, &arguments.cases)?;
     let mut kernels = named_kernels(&project, &arguments.kernels)?;
+    if arguments.bisect && kernels.len() != 1 {
+        return Err(CommandError::Request("--bisect judges one kernel: name it with --kernel".to_owned()));
+    }
     let saved = arguments.against.as_deref().and_then(SavedReference::find).transpose()?;
     let reference = arguments.against.as_deref().filter(|_| saved.is_none());
     let reference = reference.map(|named| one_kernel(&project, "--against", named)).transpose()?;
@@ -52,8 +73,8 @@ pub(crate) fn run(common: &Common, arguments: &RunArguments) -> Result<u8, Comma
     let matrix = MatrixOptions {
         jobs,
         limits: RunLimits { keep_failures: Some(project.cache.root().join("failures")), ..RunLimits::default() },
-        // Snapshots hold the results of exact mode. The built-in catalogue's snapshots cannot be changed by its users.
-        propose: accelerator == Accelerator::Exact && !project.is_catalogue,
+        // Snapshots hold the results of exact mode. Those of the built-in catalogue cannot be changed, and git checks files out.
+        propose: accelerator == Accelerator::Exact && !project.is_catalogue && !arguments.bisect,
         accelerator,
         save_captures: arguments.save_capture.clone(),
     };
@@ -81,9 +102,11 @@ pub(crate) fn run(common: &Common, arguments: &RunArguments) -> Result<u8, Comma
             return Err(VmError::Interrupted.into());
         }
     }
-    let Some(results) = worst else { return Ok(0) };
+    let Some(results) = worst else { return Err(CommandError::Request("nothing was run".to_owned())) };
     // The default input of `rxpath report` and `rxpath review`. A run does not need it, so an error is ignored.
-    let _ = results.save(&project.last_results());
+    if !arguments.bisect {
+        let _ = results.save(&project.last_results());
+    }
     if let Some(file) = &arguments.json {
         results.save(file).map_err(CommandError::write(file))?;
     }
@@ -99,7 +122,7 @@ pub(crate) fn run(common: &Common, arguments: &RunArguments) -> Result<u8, Comma
         print!("{}", terminal::digests(arguments.repeat, &digests));
     }
     let varied = matrix.accelerator == Accelerator::Exact && digests.values().any(|seen| seen.len() > 1);
-    Ok(results.worst().exit_code().max(u8::from(varied)))
+    Ok(Finished { results, reference, saved, varied })
 }
 
 /// Reports the options that make the figures of other kernels differ from those of the reference whatever the code is.

@@ -20,7 +20,7 @@ mod selection;
 mod store;
 
 pub(crate) use compare::accepted_matrix::{kernel_matrix, metadata_of};
-pub(crate) use compare::against::{SavedReference, compare_against};
+pub(crate) use compare::against::{SavedReference, compare_against, is_comparable};
 #[cfg(test)]
 pub(crate) use compare::kernel_diff::shared_changes;
 pub(crate) use compare::kernel_diff::{CaseDiff, KernelDiff, KernelDiffError, SharedChange, TwoKernels};
@@ -28,6 +28,7 @@ pub(crate) use compare::result_cache::ResultCache;
 pub(crate) use compare::sides::{CompareError, SectionDiff};
 pub(crate) use inspect::record::RecordError;
 pub(crate) use inspect::timeline::{Thread, Timeline};
+pub(crate) use judge::BOOT;
 pub(crate) use judge::observe::Section;
 pub(crate) use kernel_metadata::MetadataError;
 pub(crate) use project::{find_root, init, last_results};

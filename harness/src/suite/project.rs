@@ -108,6 +108,8 @@ impl Project {
                 other => own.extend(self.open_own(&other)?),
             }
         }
+        // Before anything is fetched for a kernel that cannot run.
+        own.iter().try_for_each(|kernel| kernel.check_options().map(drop))?;
         let mut fetched = self.fetch(&series, progress)?;
         let from = self.fetch.from.as_deref();
         fetched.kernels.extend(kernel::fetch_releases(&releases, &self.cache, from, progress)?);

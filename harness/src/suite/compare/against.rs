@@ -62,6 +62,10 @@ impl SavedReference {
         &self.label
     }
 
+    pub(crate) fn cases(&self) -> &[CaseResult] {
+        &self.results.cases
+    }
+
     /// The options of the kernel that change what every function costs, if they are known.
     pub(crate) fn options(&self) -> Option<Config> {
         let options = self.results.kernels.first().map(|kernel| kernel.options.clone());
@@ -85,7 +89,7 @@ fn compare_all(results: Vec<&mut CaseResult>, before: &[&CaseResult], label: &st
 }
 
 /// Whether the iterations agreed on paths.
-fn is_comparable(result: &CaseResult) -> bool {
+pub(crate) fn is_comparable(result: &CaseResult) -> bool {
     result.verdict != Verdict::Skipped && result.verdict <= Verdict::Failed && !result.paths.is_empty()
 }
 

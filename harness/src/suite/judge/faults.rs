@@ -20,13 +20,16 @@ pub(super) fn verdict_of_pass(place: &str, error: &CasePassError) -> (Verdict, P
     (verdict, Problem { evidence, ..Problem::new(place, error_chain(error)) })
 }
 
+/// The place of problems with a kernel that could not be booted.
+pub(crate) const BOOT: &str = "boot";
+
 /// The verdict of all cases on a test bed that could not be made ready.
 pub(crate) fn verdict_of_test_bed(error: &TestBedError) -> (Verdict, Problem) {
     let (verdict, evidence) = match error {
         TestBedError::Vm(cause) => verdict_of_vm(cause),
         _ => (Verdict::Broken, String::new()),
     };
-    (verdict, Problem { evidence, ..Problem::new("boot", error_chain(error)) })
+    (verdict, Problem { evidence, ..Problem::new(BOOT, error_chain(error)) })
 }
 
 fn verdict_of_vm(error: &VmError) -> (Verdict, String) {

@@ -9,4 +9,4 @@ pub(crate) mod snapshot_check;
 pub(crate) mod timings;
 pub(crate) mod verdict;
 
-pub(crate) use faults::verdict_of_test_bed;
+pub(crate) use faults::{BOOT, verdict_of_test_bed};

@@ -7,7 +7,6 @@ use std::sync::OnceLock;
 use indexmap::IndexMap;
 
 use crate::case::{Case, CaseName, Diagnostics, PassKind};
-use crate::kernel::config::Config;
 use crate::kernel::{Fetched, Kernel, Series};
 use crate::suite::judge::costs::judge_costs;
 use crate::suite::judge::verdict::{Judge, Judged};
