@@ -288,7 +288,7 @@ mod tests {
 
     #[test]
     fn a_kernel_without_an_option_is_skipped_and_any_other_error_ends_the_bisection() {
-        let source = MissingOptions { options: vec![("CONFIG_SMP", "two CPUs")] };
+        let source = MissingOptions { options: vec![("CONFIG_SMP", "two CPUs")], hz: None };
         let missing = of_error(&KernelError::MissingOptions { kernel: "mine".into(), source }.into());
         assert_eq!(missing.exit_code(), 125);
         assert!(missing.line().starts_with("bisect: skip: mine cannot run any case: "), "{}", missing.line());

@@ -9,7 +9,7 @@ use super::command_line::{AccelChoice, Common, ModeChoice, RunArguments};
 use super::error::CommandError;
 use super::{make_ready, named_kernels, one_kernel};
 use crate::kernel::config::{Config, incomparable};
-use crate::kernel::{Fetched, Kernel};
+use crate::kernel::{Fetched, Kernel, KernelName};
 use crate::report::{MatrixBars, Overview, Screen, junit, sweeps, terminal};
 use crate::suite::native::{self, Wanted};
 use crate::suite::{
