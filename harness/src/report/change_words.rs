@@ -46,10 +46,14 @@ pub(crate) fn kind_and_reason(explained: &ExplainedDiff, at: usize) -> String {
 pub(crate) fn cost(line: &DiffLine, cost: Cost) -> Option<String> {
     match (&line.change, cost.old, cost.new) {
         (Change::Same | Change::Moved { .. }, ..) | (_, None, None) => None,
-        (_, Some(one), None) | (_, None, Some(one)) => Some(format!("{} instructions", grouped(one))),
-        (_, Some(old), Some(new)) if old == new => Some(format!("{} instructions", grouped(new))),
+        (_, Some(one), None) | (_, None, Some(one)) => Some(instructions(one)),
+        (_, Some(old), Some(new)) if old == new => Some(instructions(new)),
         (_, Some(old), Some(new)) => Some(format!("{} instructions before, {} now", grouped(old), grouped(new))),
     }
+}
+
+fn instructions(number: u64) -> String {
+    format!("{} instruction{}", grouped(number), if number == 1 { "" } else { "s" })
 }
 
 /// Explains the numbers beside a path's calls; `None` if there are none.

@@ -68,21 +68,23 @@ const COSTLY: [(&str, &str); 12] = [
 
 /// The options that make the figures of two kernels incomparable, in a fixed order.
 pub(crate) fn incomparable(before: &Config, after: &Config) -> Vec<Difference> {
-    let options = COSTLY.iter().flat_map(|(effect, options)| options.split(' ').map(move |option| (option, *effect)));
     let differs = |(option, effect): (&'static str, &'static str)| {
         let value = |config: &Config| config.value(option).map(str::to_owned);
         let (before, after) = (value(before), value(after));
         (before != after).then_some(Difference { option, effect, before, after })
     };
-    options.filter_map(differs).collect()
+    costly().filter_map(differs).collect()
+}
+
+/// Each option that changes every cost, with its effect.
+fn costly() -> impl Iterator<Item = (&'static str, &'static str)> {
+    COSTLY.iter().flat_map(|(effect, options)| options.split(' ').map(move |option| (option, *effect)))
 }
 
 impl Config {
     /// The options that are set and change what every function costs, for saved results.
     pub(crate) fn costly(&self) -> BTreeMap<String, String> {
-        let values =
-            COSTLY.iter().filter_map(|(option, _)| Some(((*option).to_owned(), self.value(option)?.to_owned())));
-        values.collect()
+        costly().filter_map(|(option, _)| Some((option.to_owned(), self.value(option)?.to_owned()))).collect()
     }
 }
 
