@@ -256,25 +256,28 @@ pub(crate) fn with_all_beneath(ends: &[usize], own: impl Iterator<Item = u64>) -
 /// What a call of each function takes with everything it calls: the median, by canonical name.
 pub(crate) type Costs = BTreeMap<String, u64>;
 
-/// Samples of what calls took, by function.
-#[derive(Default)]
-pub(crate) struct CallSamples(HashMap<Arc<str>, Samples>);
-
-#[derive(Default)]
-struct Samples {
-    /// Of calls that kept their CPU and during which another CPU had turns: slightly too high.
-    shared: Vec<u64>,
-    /// Of all other calls.
-    sound: Vec<u64>,
+/// What kept a sample from being exact, in ascending order of how much too high it may be.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Disturbance {
+    None,
+    /// A hard interrupt came on top of the call. Its entry and exit are not traced, so they stay with the call.
+    Interrupt,
+    /// Another CPU had turns ([`Costing::shared`]).
+    Sharing,
 }
+
+/// Samples of what calls took, by function and by what disturbed them.
+#[derive(Default)]
+pub(crate) struct CallSamples(HashMap<Arc<str>, BTreeMap<Disturbance, Vec<u64>>>);
 
 impl CallSamples {
     /// Adds the finished calls of one context's trees. `costing` must be that of the same capture.
     pub(crate) fn add(&mut self, kept: &[Kept], costing: &Costing, names: &mut NameTable) {
         let ends = subtree_ends(kept.iter().map(|kept| kept.depth));
-        let took = with_all_beneath(&ends, kept.iter().map(|kept| kept.own));
-        let leaves = |kept: &Kept| u64::from(matches!(kept.node.kind, NodeKind::SwitchOut { .. }));
-        let left = with_all_beneath(&ends, kept.iter().map(leaves));
+        let sums = |of: fn(&Kept) -> u64| with_all_beneath(&ends, kept.iter().map(of));
+        let took = sums(|kept| kept.own);
+        let left = sums(|kept| u64::from(matches!(kept.node.kind, NodeKind::SwitchOut { .. })));
+        let interrupts = sums(|kept| u64::from(kept.interrupted));
         let mut callers: Vec<Arc<str>> = Vec::new();
         for (at, kept) in kept.iter().enumerate() {
             let NodeKind::Call { func, end } = kept.node.kind else { continue };
@@ -284,18 +287,20 @@ impl CallSamples {
             let is_part = callers.last() == Some(&name);
             callers.push(name.clone());
             if end.is_some() && !is_part {
-                let samples = self.0.entry(name).or_default();
-                let shared = left[at] == 0 && costing.shared(kept.node);
-                (if shared { &mut samples.shared } else { &mut samples.sound }).push(took[at]);
+                let disturbance = match (left[at] == 0 && costing.shared(kept.node), interrupts[at] > 0) {
+                    (true, _) => Disturbance::Sharing,
+                    (false, true) => Disturbance::Interrupt,
+                    (false, false) => Disturbance::None,
+                };
+                self.0.entry(name).or_default().entry(disturbance).or_default().push(took[at]);
             }
         }
     }
 
-    /// The median of each function. Shared calls count only for functions without others.
+    /// The median of each function, over its least disturbed calls.
     pub(crate) fn medians(self) -> Costs {
-        let median = |(name, samples): (Arc<str>, Samples)| {
-            let best = if samples.sound.is_empty() { samples.shared } else { samples.sound };
-            Some((name.to_string(), Summary::of(&best)?.median))
+        let median = |(name, samples): (Arc<str>, BTreeMap<_, Vec<u64>>)| {
+            Some((name.to_string(), Summary::of(samples.first_key_value()?.1)?.median))
         };
         self.0.into_iter().filter_map(median).collect()
     }
@@ -395,8 +400,11 @@ mod tests {
         let costing = Costing::new(&forests, &Names, TracerCost::default());
         assert_eq!(nodes.each_ref().map(|node| costing.shared(node)), [false, true, true, false, false]);
         let own = costing.own_times(&nodes);
-        let kept: Vec<Kept> =
-            nodes.iter().zip(&own).map(|(node, own)| Kept { depth: node.depth, node, own: *own }).collect();
+        let kept: Vec<Kept> = nodes
+            .iter()
+            .zip(&own)
+            .map(|(node, own)| Kept { depth: node.depth, node, own: *own, interrupted: false })
+            .collect();
         let median = |kept: &[Kept]| {
             let mut samples = CallSamples::default();
             samples.add(kept, &costing, &mut NameTable::new(&Names));
@@ -406,6 +414,27 @@ mod tests {
         assert_eq!(median(&kept[1..2]), [700]);
         // A call that leaves its CPU always runs beside others.
         assert_eq!(median(&kept[1..]), [200]);
+    }
+
+    #[test]
+    fn interrupted_calls_count_only_if_there_are_no_others() {
+        let nodes = [call(0, 0, 100), call(0, 200, 457), call(1, 210, 220), call(0, 500, 900)];
+        let forest = Forest { task: TaskKey::Task(1), nodes: nodes.to_vec() };
+        let other = Forest { task: TaskKey::Task(2), nodes: vec![Node { cpu: 1, ..call(0, 600, 700) }] };
+        let forests =
+            CallForests { by_task: [(forest.task, forest), (other.task, other)].into(), ..CallForests::default() };
+        let costing = Costing::new(&forests, &Names, TracerCost::default());
+        let kept = |at: usize, depth, own, interrupted| Kept { depth, node: &nodes[at], own, interrupted };
+        let median = |kept: &[Kept]| {
+            let mut samples = CallSamples::default();
+            samples.add(kept, &costing, &mut NameTable::new(&Names));
+            samples.medians().into_values().collect::<Vec<_>>()
+        };
+        let (plain, interrupted, shared) = (kept(0, 0, 100, false), kept(1, 0, 257, true), kept(3, 0, 300, false));
+        assert_eq!(median(&[plain, interrupted, interrupted, shared]), [100]);
+        assert_eq!(median(&[interrupted, shared, shared]), [257]);
+        // An interrupt beneath a call is also on top of that call.
+        assert_eq!(median(&[plain, kept(1, 0, 247, false), kept(2, 1, 10, true)]), [100]);
     }
 
     #[test]
