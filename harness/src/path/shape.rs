@@ -27,8 +27,9 @@ pub(super) struct Shaper<'s, 'a> {
 }
 
 impl Shaper<'_, '_> {
-    /// Appends the path of the nodes at `depth`, without folding it.
-    pub(super) fn append(&mut self, kept: &[Kept], depth: u32, path: &mut CallPath) {
+    /// Appends the path of the nodes at `depth`, without folding it. Returns, for each appended line, the index of its node.
+    pub(super) fn append(&mut self, kept: &[Kept], depth: u32, path: &mut CallPath) -> Vec<usize> {
+        let mut shown = Vec::new();
         let ends = subtree_ends(kept.iter().map(|kept| kept.depth));
         let mut frames: Vec<PathFrame> = Vec::new();
         let mut at = 0;
@@ -42,6 +43,7 @@ impl Shaper<'_, '_> {
             let NodeKind::Call { func, .. } = node.kind else {
                 if let Some(entry) = self.mark(&node.kind, parent.hidden) {
                     path.nodes.push(PathNode::once(parent.inner, entry));
+                    shown.push(at);
                 }
                 at += 1;
                 continue;
@@ -57,6 +59,7 @@ impl Shaper<'_, '_> {
                 Visibility::Shown if parent.hidden => {}
                 Visibility::Shown | Visibility::Expected => {
                     path.nodes.push(PathNode::once(parent.inner, PathEntry::Call(name)));
+                    shown.push(at);
                     frame.inner += 1;
                     frame.hidden = false;
                 }
@@ -66,6 +69,7 @@ impl Shaper<'_, '_> {
             frames.push(frame);
             at += 1;
         }
+        shown
     }
 
     fn mark(&self, kind: &NodeKind, hidden: bool) -> Option<PathEntry> {
@@ -123,8 +127,9 @@ mod tests {
         };
         let mut shaper = Shaper { names: &mut names, filter: &filter, woken: &woken, switches_recorded: true };
         let mut found = CallPath::default();
-        shaper.append(&separated.own, 0, &mut found);
+        let shown = shaper.append(&separated.own, 0, &mut found);
         assert_eq!(text::write(&found), path);
+        assert_eq!(shown.len(), found.nodes.len());
     }
 
     #[test]

@@ -29,7 +29,7 @@ pub struct Section {
     pub steadiness: Steadiness,
     /// The path of each iteration.
     pub(crate) paths: BTreeMap<u32, CallPath>,
-    /// The median cost of one call of each function with all that it calls, in instructions, by canonical name.
+    /// The median cost of one call of each shown function with all that it calls, in instructions, by canonical name.
     pub costs: Costs,
 }
 
@@ -109,13 +109,12 @@ impl Observation {
                 Steadiness::Inconclusive(unstable) => (unstable.agreeing, unstable.iterations),
             };
             let shown = section.shown();
-            let cost = |function: &str| Some((function.to_owned(), *section.costs.get(function)?));
             SavedPath {
                 name: section.name.clone(),
                 path: shown.map(text::write).unwrap_or_default(),
                 agreeing,
                 iterations,
-                costs: shown.into_iter().flat_map(CallPath::functions).filter_map(cost).collect(),
+                costs: section.costs.clone(),
             }
         };
         self.sections.iter().map(saved).collect()
@@ -160,9 +159,9 @@ fn expects_task(case: &Case, class: &str) -> bool {
 }
 
 /// All operations; softirqs and hard interrupts if there were any; and other tasks if the case has expectations of them.
-fn sections(case: &Case, paths: &CapturePaths) -> Vec<Section> {
+fn sections(case: &Case, all: &CapturePaths) -> Vec<Section> {
     let mut out = Vec::new();
-    for (stream, by_iteration) in &paths.streams {
+    for (stream, by_iteration) in &all.streams {
         let name = match stream {
             Stream::Operation { actor, step } => case.step_name(*actor, *step),
             Stream::Softirq => SOFTIRQ.to_owned(),
@@ -176,8 +175,12 @@ fn sections(case: &Case, paths: &CapturePaths) -> Vec<Section> {
         if steadily_empty && !matches!(stream, Stream::Operation { .. }) {
             continue;
         }
-        let costs = paths.costs.get(stream).cloned().unwrap_or_default();
-        out.push(Section { name, stream: stream.clone(), steadiness, paths: by_iteration.clone(), costs });
+        let (stream, paths, costs) = (stream.clone(), by_iteration.clone(), Costs::new());
+        let mut section = Section { name, stream, steadiness, paths, costs };
+        if let (Some(calls), Some(path)) = (all.calls.get(&section.stream), section.shown()) {
+            section.costs = calls.medians(path);
+        }
+        out.push(section);
     }
     out
 }
