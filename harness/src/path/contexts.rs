@@ -314,7 +314,7 @@ do_idle
       __do_softirq
         net_rx_action !s
 ",
-            "do_idle\n-- HardIrq by interrupt\n__common_interrupt\n  vring_interrupt\n-- Softirq by interrupt\nnet_rx_action\n",
+            "do_idle !\n-- HardIrq by interrupt\n__common_interrupt\n  vring_interrupt\n-- Softirq by interrupt\nnet_rx_action\n",
         );
     }
 
