@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::path::own_costs::{SelfCost, SelfCosts};
+use crate::path::cost::Costs;
 
 /// One part of a case on both kernels.
 #[derive(Clone, Copy, Debug)]
@@ -11,9 +11,9 @@ pub(crate) struct Part<'a> {
     /// `receiver.recv`, `softirq`.
     pub(crate) section: &'a str,
     /// The old kernel's.
-    pub(crate) old: &'a SelfCosts,
+    pub(crate) old: &'a Costs,
     /// The new kernel's.
-    pub(crate) new: &'a SelfCosts,
+    pub(crate) new: &'a Costs,
 }
 
 /// What one call of a function takes itself, where that differs: the medians of these parts, in instructions. 0 if it is not
@@ -55,7 +55,6 @@ pub(crate) fn function_costs<'a>(parts: impl IntoIterator<Item = Part<'a>>) -> V
         let functions: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
         for function in functions {
             let [before, now] = [old, new].map(|side| side.get(function).copied().unwrap_or_default());
-            let (before, now) = (SelfCost::of_one(before), SelfCost::of_one(now));
             if before != now {
                 differences.entry(function).or_default().push(Difference { before, now, case, section });
             }
@@ -79,12 +78,11 @@ mod tests {
 
     #[test]
     fn a_function_has_its_median_difference_and_those_in_many_cases_come_first() {
-        let side = |costs: &[(&str, u64, u64)]| -> SelfCosts {
-            costs.iter().map(|(name, all, calls)| ((*name).to_owned(), SelfCost { all: *all, calls: *calls })).collect()
-        };
-        let old = side(&[("same", 7, 1), ("f", 100, 1), ("gone", 30, 1)]);
-        let new = side(&[("same", 21, 3), ("f", 90, 1), ("new", 12, 2)]);
-        let (noisy_old, noisy_new) = (side(&[("f", 100, 1)]), side(&[("f", 5000, 1)]));
+        let side =
+            |costs: &[(&str, u64)]| -> Costs { costs.iter().map(|(name, cost)| ((*name).to_owned(), *cost)).collect() };
+        let old = side(&[("same", 7), ("f", 100), ("gone", 30)]);
+        let new = side(&[("same", 7), ("f", 90), ("new", 6)]);
+        let (noisy_old, noisy_new) = (side(&[("f", 100)]), side(&[("f", 5000)]));
         let part = |case, section, old, new| Part { case, section, old, new };
         let costs = function_costs([
             part("g/one", "a.recv", &old, &new),

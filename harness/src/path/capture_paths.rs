@@ -6,8 +6,7 @@ use std::sync::Arc;
 use rxpath_guest::{ActorIndex, RunReport, StepIndex};
 
 use super::contexts::{Context, ContextRules, CutTree, Kept, separate};
-use super::cost::{CallSamples, Costing, Costs, TracerCost};
-use super::own_costs::{OwnCosts, SelfCosts, medians};
+use super::cost::{CallSamples, Costing, TracerCost};
 use super::profiles::Filter;
 use super::recorded_operations::{Operation, operations};
 use super::shape::{Shaper, Woken};
@@ -41,10 +40,8 @@ pub(crate) enum Stream {
 pub(crate) struct CapturePaths {
     /// By stream, then by iteration. An iteration in which a stream did not run has an empty path.
     pub streams: BTreeMap<Stream, BTreeMap<u32, CallPath>>,
-    /// What a call of each function takes in each stream; empty if the tracer's cost is unknown.
-    pub costs: BTreeMap<Stream, Costs>,
-    /// What each function of a stream's path takes itself; empty if the tracer's cost is unknown.
-    pub self_costs: BTreeMap<Stream, SelfCosts>,
+    /// What the calls of each stream took; empty if the tracer's cost is unknown.
+    pub calls: BTreeMap<Stream, CallSamples>,
     /// Sentences about what is missing or broken. If there are any, the capture is not evidence.
     pub problems: Vec<String>,
 }
@@ -273,14 +270,12 @@ impl<'s, 'a> Work<'s, 'a> {
         let pids: Vec<i32> = self.actors.keys().chain(self.forests.comms.keys()).copied().collect();
         let known: HashMap<i32, Woken> = pids.into_iter().map(|pid| (pid, self.who_is(pid))).collect();
         let woken = |pid: i32| known.get(&pid).cloned().unwrap_or_else(|| Woken::Other("other".into()));
-        let costs = self.costs(&trees);
         let switches_recorded = self.forests.by_task.values().any(|forest| {
             forest.nodes.iter().any(|node| matches!(node.kind, NodeKind::SwitchOut { .. } | NodeKind::SwitchIn { .. }))
         });
         let filter = self.settings.filter;
         let mut shaper = Shaper { names: &mut self.names, filter, woken: &woken, switches_recorded };
-        let mut out = CapturePaths { costs, ..CapturePaths::default() };
-        let mut own: BTreeMap<Stream, BTreeMap<u32, OwnCosts>> = BTreeMap::new();
+        let mut out = CapturePaths::default();
         for (tree, label) in trees.iter().zip(&labels) {
             let of_stream = out.streams.entry(tree.stream.clone()).or_default();
             let path = of_stream.entry(tree.iteration).or_default();
@@ -290,8 +285,11 @@ impl<'s, 'a> Work<'s, 'a> {
                 path.nodes.push(PathNode::once(0, PathEntry::In(label.clone())));
             }
             let before = path.nodes.len();
-            let own = own.entry(tree.stream.clone()).or_default().entry(tree.iteration).or_default();
-            shaper.append(&tree.nodes, u32::from(labelled), path, own);
+            let shown = shaper.append(&tree.nodes, u32::from(labelled), path);
+            if let Some(costing) = &self.costing {
+                let calls = out.calls.entry(tree.stream.clone()).or_default();
+                calls.add(&tree.nodes, shown.into_iter().zip(&path.nodes[before..]), costing);
+            }
             if new_label && path.nodes.len() == before {
                 path.nodes.pop();
             }
@@ -300,23 +298,7 @@ impl<'s, 'a> Work<'s, 'a> {
             of_stream.values_mut().for_each(|path| *path = fold(path));
             self.windows.keys().for_each(|iteration| _ = of_stream.entry(*iteration).or_default());
         }
-        if self.costing.is_some() {
-            let medians = |mut own: BTreeMap<u32, OwnCosts>| {
-                let iterations = self.windows.keys().map(|iteration| own.remove(iteration).unwrap_or_default());
-                medians(&iterations.collect::<Vec<_>>())
-            };
-            out.self_costs = own.into_iter().map(|(stream, own)| (stream, medians(own))).collect();
-        }
         out
-    }
-
-    fn costs(&mut self, trees: &[Tree]) -> BTreeMap<Stream, Costs> {
-        let Some(costing) = &self.costing else { return BTreeMap::new() };
-        let mut samples: BTreeMap<&Stream, CallSamples> = BTreeMap::new();
-        for tree in trees {
-            samples.entry(&tree.stream).or_default().add(&tree.nodes, costing, &mut self.names);
-        }
-        samples.into_iter().map(|(stream, samples)| (stream.clone(), samples.medians())).collect()
     }
 
     fn who_is(&self, pid: i32) -> Woken {

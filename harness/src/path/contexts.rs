@@ -38,6 +38,8 @@ pub struct Kept<'a> {
     pub node: &'a Node,
     /// Its own time (`Costing::own_times`); 0 if unknown.
     pub own: u64,
+    /// Whether a hard interrupt came while the call ran itself, not a call beneath it.
+    pub interrupted: bool,
 }
 
 /// A tree that was cut out of what it interrupted.
@@ -133,13 +135,16 @@ pub fn separate<'a>(nodes: &'a [Node], own: &[u64], names: &mut NameTable, rules
         let NodeKind::Call { func, .. } = node.kind else {
             let is_switch = matches!(node.kind, NodeKind::SwitchOut { .. } | NodeKind::SwitchIn { .. });
             if !parent.glue || is_switch && parent.to == To::Own {
-                out.keep(parent.to, Kept { depth: parent.depth, node, own });
+                out.keep(parent.to, Kept { depth: parent.depth, node, own, interrupted: false });
             }
             continue;
         };
-        let frame = enter(parent, node, &names.canonical(func), rules, &mut out);
+        let mut frame = enter(parent, node, &names.canonical(func), rules, &mut out);
+        if let (true, false, Some(call)) = (frame.in_interrupt, parent.in_interrupt, parent.kept) {
+            out.nodes(parent.to)[call].interrupted = true;
+        }
         if !frame.glue {
-            out.keep(frame.to, Kept { depth: frame.depth - 1, node, own });
+            frame.kept = Some(out.keep(frame.to, Kept { depth: frame.depth - 1, node, own, interrupted: false }));
         }
         frames.push(frame);
     }
@@ -163,6 +168,10 @@ struct ContextFrame {
     depth: u32,
     /// It only enters or leaves a context: neither it nor what it calls in its own context is kept.
     glue: bool,
+    /// The index, in its own tree, of the innermost call that is kept.
+    kept: Option<usize>,
+    /// A hard interrupt is being served, from its entry to its exit.
+    in_interrupt: bool,
     beneath_interrupt: bool,
     beneath_softirq: bool,
 }
@@ -174,6 +183,8 @@ const ROOT: ContextFrame = ContextFrame {
     to: To::Own,
     depth: 0,
     glue: false,
+    kept: None,
+    in_interrupt: false,
     beneath_interrupt: false,
     beneath_softirq: false,
 };
@@ -183,6 +194,7 @@ fn enter(parent: ContextFrame, node: &Node, name: &str, rules: &ContextRules, ou
     let enters_interrupt = rules.interrupt_glue.matches(name);
     if enters_interrupt || rules.softirq_glue.matches(name) {
         frame.glue = true;
+        frame.in_interrupt |= enters_interrupt;
         frame.beneath_interrupt |= enters_interrupt;
         return frame;
     }
@@ -196,6 +208,8 @@ fn enter(parent: ContextFrame, node: &Node, name: &str, rules: &ContextRules, ou
         frame.context = context;
         frame.depth = 1;
         frame.glue = false;
+        frame.kept = None;
+        frame.in_interrupt = context >= Context::HardIrq;
         frame.beneath_interrupt |= context >= Context::HardIrq;
         frame.beneath_softirq |= context == Context::Softirq;
     } else if context < parent.context {
@@ -207,11 +221,18 @@ fn enter(parent: ContextFrame, node: &Node, name: &str, rules: &ContextRules, ou
 }
 
 impl<'a> Separated<'a> {
-    fn keep(&mut self, to: To, kept: Kept<'a>) {
-        match to {
-            To::Own => self.own.push(kept),
-            To::Cut(tree) => self.cut[tree].nodes.push(kept),
+    fn nodes(&mut self, of: To) -> &mut Vec<Kept<'a>> {
+        match of {
+            To::Own => &mut self.own,
+            To::Cut(tree) => &mut self.cut[tree].nodes,
         }
+    }
+
+    /// Returns the node's index in its tree.
+    fn keep(&mut self, to: To, kept: Kept<'a>) -> usize {
+        let nodes = self.nodes(to);
+        nodes.push(kept);
+        nodes.len() - 1
     }
 }
 
@@ -227,7 +248,10 @@ mod tests {
         let nodes = &sample.forests.by_task[&TaskKey::Task(1)].nodes;
         let separated = separate(nodes, &[], &mut names, &ContextRules::embedded().unwrap());
         let write = |nodes: &[Kept]| -> String {
-            let line = |kept: &Kept| format!("{}{}\n", "  ".repeat(kept.depth as usize), sample.describe(kept.node));
+            let line = |kept: &Kept| {
+                let interrupted = if kept.interrupted { " !" } else { "" };
+                format!("{}{}{interrupted}\n", "  ".repeat(kept.depth as usize), sample.describe(kept.node))
+            };
             nodes.iter().map(line).collect()
         };
         let mut found = write(&separated.own);
@@ -252,7 +276,7 @@ tcp_recvmsg
       idle_cpu
     after
 ",
-            "tcp_recvmsg\n  tcp_cleanup_rbuf\n    after\n-- HardIrq by interrupt\ntick_irq_enter\n-- \
+            "tcp_recvmsg\n  tcp_cleanup_rbuf !\n    after\n-- HardIrq by interrupt\ntick_irq_enter\n-- \
              HardIrq\n__sysvec_apic_timer_interrupt\n  hrtimer_interrupt\n",
         );
     }
@@ -290,7 +314,7 @@ do_idle
       __do_softirq
         net_rx_action !s
 ",
-            "do_idle\n-- HardIrq by interrupt\n__common_interrupt\n  vring_interrupt\n-- Softirq by interrupt\nnet_rx_action\n",
+            "do_idle !\n-- HardIrq by interrupt\n__common_interrupt\n  vring_interrupt\n-- Softirq by interrupt\nnet_rx_action\n",
         );
     }
 
@@ -307,7 +331,22 @@ net_rx_action !s
       idle_cpu !s
     tcp_v4_rcv !s
 ",
-            "-- Softirq\nnet_rx_action\n  ip_rcv\n    tcp_v4_rcv\n-- HardIrq\nhandle_edge_irq\n  vring_interrupt\n",
+            "-- Softirq\nnet_rx_action\n  ip_rcv !\n    tcp_v4_rcv\n-- HardIrq\nhandle_edge_irq\n  vring_interrupt\n",
+        );
+    }
+
+    #[test]
+    fn an_interrupt_on_top_of_a_softirq_that_another_one_ran_marks_the_softirq() {
+        check(
+            "\
+f
+  irq_exit_rcu
+    __do_softirq
+      net_rx_action !s
+        irq_enter_rcu !s
+        handle_edge_irq !hs
+",
+            "f !\n-- Softirq by interrupt\nnet_rx_action !\n-- HardIrq by interrupt\nhandle_edge_irq\n",
         );
     }
 
@@ -323,7 +362,7 @@ tcp_ack
       @in 2
   after
 ",
-            "tcp_ack\n  @out R\n  @in\n  after\n",
+            "tcp_ack !\n  @out R\n  @in\n  after\n",
         );
     }
 
@@ -331,7 +370,7 @@ tcp_ack
     fn an_nmi_in_a_hard_interrupt_is_a_tree_of_its_own() {
         check(
             "f\n  hard !h\n    nmi_handle !hn\n      perf !hn\n    more !h\n",
-            "f\n-- HardIrq\nhard\n  more\n-- Nmi by interrupt\nnmi_handle\n  perf\n",
+            "f !\n-- HardIrq\nhard\n  more\n-- Nmi by interrupt\nnmi_handle\n  perf\n",
         );
     }
 

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::contexts::Kept;
 use super::timing::Summary;
-use super::{FunctionNames, NameTable, subtree_ends};
+use super::{CallPath, FunctionNames, PathEntry, PathNode, subtree_ends};
 use crate::trace::{CallForests, FuncAddr, Node, NodeKind};
 
 /// What the tracer adds to a traced call, in nanoseconds (instructions in exact mode).
@@ -256,54 +256,125 @@ pub(crate) fn with_all_beneath(ends: &[usize], own: impl Iterator<Item = u64>) -
 /// What a call of each function takes with everything it calls: the median, by canonical name.
 pub(crate) type Costs = BTreeMap<String, u64>;
 
-/// Samples of what calls took, by function.
-#[derive(Default)]
-pub(crate) struct CallSamples(HashMap<Arc<str>, Samples>);
-
-#[derive(Default)]
-struct Samples {
-    /// Of calls that kept their CPU and during which another CPU had turns: slightly too high.
-    shared: Vec<u64>,
-    /// Of all other calls.
-    sound: Vec<u64>,
+/// What kept a sample from being exact, in ascending order of how much too high it may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Disturbance {
+    None,
+    /// A hard interrupt came on top of the call. Its entry and exit are not traced, so they stay with the call.
+    Interrupt,
+    /// Another CPU had turns ([`Costing::shared`]).
+    Sharing,
 }
 
+/// A call that a path shows.
+#[derive(Clone, Debug, PartialEq)]
+struct Sample {
+    took: u64,
+    /// What the shown calls directly beneath it took.
+    beneath: u64,
+    disturbance: Disturbance,
+    /// The functions that are shown directly beneath it.
+    callees: Vec<Arc<str>>,
+}
+
+/// Samples of what calls took, by function.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct CallSamples(HashMap<Arc<str>, Vec<Sample>>);
+
 impl CallSamples {
-    /// Adds the finished calls of one context's trees. `costing` must be that of the same capture.
-    pub(crate) fn add(&mut self, kept: &[Kept], costing: &Costing, names: &mut NameTable) {
+    /// Adds the finished calls that a path shows of one context's tree: lines with the index of their nodes. `costing` must be that
+    /// of the same capture.
+    pub(crate) fn add<'p>(
+        &mut self,
+        kept: &[Kept],
+        shown: impl Iterator<Item = (usize, &'p PathNode)>,
+        costing: &Costing,
+    ) {
         let ends = subtree_ends(kept.iter().map(|kept| kept.depth));
-        let took = with_all_beneath(&ends, kept.iter().map(|kept| kept.own));
-        let leaves = |kept: &Kept| u64::from(matches!(kept.node.kind, NodeKind::SwitchOut { .. }));
-        let left = with_all_beneath(&ends, kept.iter().map(leaves));
-        let mut callers: Vec<Arc<str>> = Vec::new();
-        for (at, kept) in kept.iter().enumerate() {
-            let NodeKind::Call { func, end } = kept.node.kind else { continue };
-            let name = names.canonical(func);
-            callers.truncate(kept.depth as usize);
-            // A part that the compiler split off a function (`f.part.0`) counts as that function's own work.
-            let is_part = callers.last() == Some(&name);
-            callers.push(name.clone());
-            if end.is_some() && !is_part {
-                let samples = self.0.entry(name).or_default();
-                let shared = left[at] == 0 && costing.shared(kept.node);
-                (if shared { &mut samples.shared } else { &mut samples.sound }).push(took[at]);
+        let sums = |of: fn(&Kept) -> u64| with_all_beneath(&ends, kept.iter().map(of));
+        let took = sums(|kept| kept.own);
+        let left = sums(|kept| u64::from(matches!(kept.node.kind, NodeKind::SwitchOut { .. })));
+        let interrupts = sums(|kept| u64::from(kept.interrupted));
+        let sample = |at: usize| Sample {
+            took: took[at],
+            beneath: 0,
+            disturbance: match (left[at] == 0 && costing.shared(kept[at].node), interrupts[at] > 0) {
+                (true, _) => Disturbance::Sharing,
+                (false, true) => Disturbance::Interrupt,
+                (false, false) => Disturbance::None,
+            },
+            callees: Vec::new(),
+        };
+        // The shown calls around the current line, with their depths.
+        let mut open: Vec<(u32, Arc<str>, Option<Sample>)> = Vec::new();
+        for (at, line) in shown {
+            self.close_down_to(line.depth, &mut open);
+            let PathEntry::Call(name) = &line.entry else { continue };
+            if let Some((.., Some(caller))) = open.last_mut() {
+                caller.callees.push(name.clone());
+                caller.beneath += took[at];
             }
+            let finished = matches!(kept[at].node.kind, NodeKind::Call { end: Some(_), .. });
+            open.push((line.depth, name.clone(), finished.then(|| sample(at))));
+        }
+        self.close_down_to(0, &mut open);
+    }
+
+    fn close_down_to(&mut self, depth: u32, open: &mut Vec<(u32, Arc<str>, Option<Sample>)>) {
+        while let Some((_, name, sample)) = open.pop_if(|(above, ..)| *above >= depth) {
+            self.0.entry(name).or_default().extend(sample);
         }
     }
 
-    /// The median of each function. Shared calls count only for functions without others.
-    pub(crate) fn medians(self) -> Costs {
-        let median = |(name, samples): (Arc<str>, Samples)| {
-            let best = if samples.sound.is_empty() { samples.shared } else { samples.sound };
-            Some((name.to_string(), Summary::of(&best)?.median))
-        };
-        self.0.into_iter().filter_map(median).collect()
+    /// What a call of each function in the path takes with everything it calls.
+    pub(crate) fn costs(&self, path: &CallPath) -> Costs {
+        self.medians(path, |sample| sample.took)
     }
+
+    /// The same without the calls that the path shows beneath it, but with those that it leaves out.
+    pub(crate) fn self_costs(&self, path: &CallPath) -> Costs {
+        self.medians(path, |sample| sample.took.saturating_sub(sample.beneath))
+    }
+
+    /// The median of each function in the path: over those of its calls that called most of what the path shows beneath the
+    /// function, and of these over the least disturbed ones.
+    fn medians(&self, path: &CallPath, value: impl Fn(&Sample) -> u64) -> Costs {
+        let callees = callees(path);
+        let median = |(name, callees): (&str, &HashSet<&str>)| {
+            let rank = |sample: &Sample| {
+                let called: HashSet<&str> = sample.callees.iter().map(|callee| &**callee).collect();
+                (callees.difference(&called).count(), sample.disturbance)
+            };
+            let mut ranked: BTreeMap<_, Vec<u64>> = BTreeMap::new();
+            for sample in self.0.get(name)? {
+                ranked.entry(rank(sample)).or_default().push(value(sample));
+            }
+            Some((name.to_owned(), Summary::of(ranked.first_key_value()?.1)?.median))
+        };
+        callees.iter().map(|(name, callees)| (*name, callees)).filter_map(median).collect()
+    }
+}
+
+/// The functions of a path, each with those directly beneath it.
+fn callees(path: &CallPath) -> BTreeMap<&str, HashSet<&str>> {
+    let mut out: BTreeMap<&str, HashSet<&str>> = BTreeMap::new();
+    let mut open: Vec<(u32, &str)> = Vec::new();
+    for node in &path.nodes {
+        let Some(name) = node.entry.function() else { continue };
+        while open.pop_if(|(depth, _)| *depth >= node.depth).is_some() {}
+        if let Some((_, caller)) = open.last() {
+            out.entry(caller).or_default().insert(name);
+        }
+        out.entry(name).or_default();
+        open.push((node.depth, name));
+    }
+    out
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::path::text;
     use crate::trace::{Forest, Interrupted, TaskKey};
 
     const RECORDS: FuncAddr = 9;
@@ -344,6 +415,35 @@ mod tests {
         };
         let forests = CallForests { by_task: (1..).zip(tasks).map(forest).collect(), ..CallForests::default() };
         Costing::new(&forests, &Names, cost).own_times(tasks[0])
+    }
+
+    /// What a call of `f` costs, if the roots among these nodes are calls of it.
+    fn cost_of_f(kept: &[Kept], costing: &Costing) -> u64 {
+        let path = text::parse("f\n").unwrap();
+        let roots = kept.iter().enumerate().filter(|(_, kept)| kept.depth == 0);
+        let mut samples = CallSamples::default();
+        samples.add(kept, roots.map(|(at, _)| (at, &path.nodes[0])), costing);
+        samples.costs(&path)["f"]
+    }
+
+    #[test]
+    fn a_call_that_called_what_is_shown_beneath_it_counts_before_one_that_did_not() {
+        let sample = |took, disturbance, callees: &[&str]| {
+            let callees = callees.iter().map(|callee| Arc::from(*callee)).collect();
+            Sample { took, beneath: took / 2, disturbance, callees }
+        };
+        let samples = vec![
+            sample(67, Disturbance::None, &[]),
+            sample(68, Disturbance::None, &[]),
+            sample(7100, Disturbance::None, &["__release_sock"]),
+            sample(9000, Disturbance::Sharing, &["__release_sock"]),
+        ];
+        let samples = CallSamples(HashMap::from([("release_sock".into(), samples)]));
+        let cost = |path: &str| samples.costs(&text::parse(path).unwrap())["release_sock"];
+        assert_eq!(cost("tcp_recvmsg\n  release_sock\n"), 68);
+        assert_eq!(samples.self_costs(&text::parse("release_sock\n").unwrap())["release_sock"], 34);
+        assert_eq!(cost("tcp_recvmsg\n  release_sock\n    __release_sock\n      tcp_v4_do_rcv\n"), 7100);
+        assert_eq!(cost("release_sock\nrelease_sock\n  ~ repeats ×2\n    __release_sock\n    f\n"), 7100);
     }
 
     #[test]
@@ -395,17 +495,33 @@ mod tests {
         let costing = Costing::new(&forests, &Names, TracerCost::default());
         assert_eq!(nodes.each_ref().map(|node| costing.shared(node)), [false, true, true, false, false]);
         let own = costing.own_times(&nodes);
-        let kept: Vec<Kept> =
-            nodes.iter().zip(&own).map(|(node, own)| Kept { depth: node.depth, node, own: *own }).collect();
-        let median = |kept: &[Kept]| {
-            let mut samples = CallSamples::default();
-            samples.add(kept, &costing, &mut NameTable::new(&Names));
-            samples.medians().into_values().collect::<Vec<_>>()
-        };
-        assert_eq!(median(&kept[..2]), [100]);
-        assert_eq!(median(&kept[1..2]), [700]);
+        let kept: Vec<Kept> = nodes
+            .iter()
+            .zip(&own)
+            .map(|(node, own)| Kept { depth: node.depth, node, own: *own, interrupted: false })
+            .collect();
+        let median = |kept: &[Kept]| cost_of_f(kept, &costing);
+        assert_eq!(median(&kept[..2]), 100);
+        assert_eq!(median(&kept[1..2]), 700);
         // A call that leaves its CPU always runs beside others.
-        assert_eq!(median(&kept[1..]), [200]);
+        assert_eq!(median(&kept[1..]), 200);
+    }
+
+    #[test]
+    fn interrupted_calls_count_only_if_there_are_no_others() {
+        let nodes = [call(0, 0, 100), call(0, 200, 457), call(1, 210, 220), call(0, 500, 900)];
+        let forest = Forest { task: TaskKey::Task(1), nodes: nodes.to_vec() };
+        let other = Forest { task: TaskKey::Task(2), nodes: vec![Node { cpu: 1, ..call(0, 600, 700) }] };
+        let forests =
+            CallForests { by_task: [(forest.task, forest), (other.task, other)].into(), ..CallForests::default() };
+        let costing = Costing::new(&forests, &Names, TracerCost::default());
+        let kept = |at: usize, depth, own, interrupted| Kept { depth, node: &nodes[at], own, interrupted };
+        let median = |kept: &[Kept]| cost_of_f(kept, &costing);
+        let (plain, interrupted, shared) = (kept(0, 0, 100, false), kept(1, 0, 257, true), kept(3, 0, 300, false));
+        assert_eq!(median(&[plain, interrupted, interrupted, shared]), 100);
+        assert_eq!(median(&[interrupted, shared, shared]), 257);
+        // An interrupt beneath a call is also on top of that call.
+        assert_eq!(median(&[plain, kept(1, 0, 247, false), kept(2, 1, 10, true)]), 100);
     }
 
     #[test]

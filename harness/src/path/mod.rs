@@ -10,7 +10,6 @@ pub(crate) mod cost;
 pub(crate) mod data_file;
 mod fold;
 mod names;
-pub(crate) mod own_costs;
 mod patterns;
 pub(crate) mod profiles;
 #[cfg(test)]

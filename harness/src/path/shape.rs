@@ -4,7 +4,6 @@
 use std::sync::Arc;
 
 use super::contexts::Kept;
-use super::own_costs::OwnCosts;
 use super::profiles::{Filter, Visibility};
 use super::{CallPath, NameTable, PathEntry, PathNode, subtree_ends};
 use crate::trace::{FuncAddr, NodeKind};
@@ -28,8 +27,9 @@ pub(super) struct Shaper<'s, 'a> {
 }
 
 impl Shaper<'_, '_> {
-    /// Appends the path of the nodes at `depth`, without folding it, and adds what its functions take themselves to `own`.
-    pub(super) fn append(&mut self, kept: &[Kept], depth: u32, path: &mut CallPath, own: &mut OwnCosts) {
+    /// Appends the path of the nodes at `depth`, without folding it. Returns, for each appended line, the index of its node.
+    pub(super) fn append(&mut self, kept: &[Kept], depth: u32, path: &mut CallPath) -> Vec<usize> {
+        let mut shown = Vec::new();
         let ends = subtree_ends(kept.iter().map(|kept| kept.depth));
         let mut frames: Vec<PathFrame> = Vec::new();
         let mut at = 0;
@@ -38,17 +38,18 @@ impl Shaper<'_, '_> {
             while frames.last().is_some_and(|frame| frame.raw_depth >= raw_depth) {
                 frames.pop();
             }
-            let parent = frames.last().copied().unwrap_or(PathFrame::outermost(depth));
+            let parent =
+                frames.last().copied().unwrap_or(PathFrame { raw_depth: 0, func: None, inner: depth, hidden: false });
             let NodeKind::Call { func, .. } = node.kind else {
                 if let Some(entry) = self.mark(&node.kind, parent.hidden) {
                     path.nodes.push(PathNode::once(parent.inner, entry));
+                    shown.push(at);
                 }
                 at += 1;
                 continue;
             };
             let name = self.names.canonical(func);
             if self.is_unslept_preemption(&name, &kept[at..ends[at]]) {
-                own.add(path, parent.shown, kept[at..ends[at]].iter().map(|kept| kept.own).sum());
                 at = ends[at];
                 continue;
             }
@@ -57,19 +58,18 @@ impl Shaper<'_, '_> {
                 _ if self.is_part_of(&parent, func, &name) => {}
                 Visibility::Shown if parent.hidden => {}
                 Visibility::Shown | Visibility::Expected => {
-                    frame.shown = Some(path.nodes.len());
-                    own.count(&name);
                     path.nodes.push(PathNode::once(parent.inner, PathEntry::Call(name)));
+                    shown.push(at);
                     frame.inner += 1;
                     frame.hidden = false;
                 }
                 Visibility::Inlined => {}
                 Visibility::Hidden => frame.hidden = true,
             }
-            own.add(path, frame.shown, kept[at].own);
             frames.push(frame);
             at += 1;
         }
+        shown
     }
 
     fn mark(&self, kind: &NodeKind, hidden: bool) -> Option<PathEntry> {
@@ -104,14 +104,6 @@ struct PathFrame {
     inner: u32,
     /// Only marks and expected functions are shown beneath it.
     hidden: bool,
-    /// The node of the path that shows it, or the nearest one above it.
-    shown: Option<usize>,
-}
-
-impl PathFrame {
-    fn outermost(depth: u32) -> Self {
-        Self { raw_depth: 0, func: None, inner: depth, hidden: false, shown: None }
-    }
 }
 
 #[cfg(test)]
@@ -135,8 +127,9 @@ mod tests {
         };
         let mut shaper = Shaper { names: &mut names, filter: &filter, woken: &woken, switches_recorded: true };
         let mut found = CallPath::default();
-        shaper.append(&separated.own, 0, &mut found, &mut OwnCosts::default());
+        let shown = shaper.append(&separated.own, 0, &mut found);
         assert_eq!(text::write(&found), path);
+        assert_eq!(shown.len(), found.nodes.len());
     }
 
     #[test]

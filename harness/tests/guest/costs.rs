@@ -17,11 +17,6 @@ const CASES: [&str; 4] = ["recv/tcp-dontwait", "recv/tcp-ready", "socket/pair-cr
 const OPERATIONS: [&str; 3] = ["receiver.recv", "creator.socketpair", "creator.socket"];
 const ENTRY_AND_EXIT: std::ops::RangeInclusive<i64> = 200..=350;
 
-/// A case and kernel in which a timer interrupt falls into sock_recvmsg() in most of the calls that count. Its entry and exit
-/// are not traced, so about 157 instructions of them stay with the call.
-const INTERRUPTED: (&str, &str) = ("recv/tcp-ready", "7.2");
-const OF_THE_INTERRUPT: i64 = 157;
-
 fn run(kernel: &str) -> Vec<CaseResult> {
     let project = project().unwrap();
     let wanted = CASES.map(str::to_owned);
@@ -45,8 +40,7 @@ fn the_calls_of_an_operation_cost_what_it_takes_without_a_tracer() {
             for saved in result.paths.iter().filter(|saved| OPERATIONS.contains(&saved.name.as_str())) {
                 let root = saved.path.lines().next().unwrap();
                 let (traced, untraced) = (saved.costs[root], untraced[saved.name.as_str()]);
-                let interrupt = if (result.case.as_str(), &*kernel) == INTERRUPTED { OF_THE_INTERRUPT } else { 0 };
-                let more = untraced as i64 - traced as i64 + interrupt;
+                let more = untraced as i64 - traced as i64;
                 let place = format!("{} on {kernel}: {}", result.case, saved.name);
                 assert!(
                     ENTRY_AND_EXIT.contains(&more),

@@ -6,7 +6,6 @@ use rxpath_guest::{OpResult, Tag};
 
 use crate::case::{Case, Context, Lowered, StepRef};
 use crate::path::cost::{Costs, TracerCost};
-use crate::path::own_costs::SelfCosts;
 use crate::path::profiles::Visibility;
 use crate::path::steady::{Steadiness, Unstable, steady};
 use crate::path::{
@@ -30,10 +29,10 @@ pub struct Section {
     pub steadiness: Steadiness,
     /// The path of each iteration.
     pub(crate) paths: BTreeMap<u32, CallPath>,
-    /// The median cost of one call of each function with all that it calls, in instructions, by canonical name.
+    /// The median cost of one call of each shown function with all that it calls, in instructions, by canonical name.
     pub costs: Costs,
-    /// What each function of the path takes itself in one iteration, in instructions.
-    pub(crate) self_costs: SelfCosts,
+    /// The same without the calls that the path shows beneath the function, but with those that it leaves out.
+    pub(crate) self_costs: Costs,
 }
 
 impl Section {
@@ -112,13 +111,12 @@ impl Observation {
                 Steadiness::Inconclusive(unstable) => (unstable.agreeing, unstable.iterations),
             };
             let shown = section.shown();
-            let cost = |function: &str| Some((function.to_owned(), *section.costs.get(function)?));
             SavedPath {
                 name: section.name.clone(),
                 path: shown.map(text::write).unwrap_or_default(),
                 agreeing,
                 iterations,
-                costs: shown.into_iter().flat_map(CallPath::functions).filter_map(cost).collect(),
+                costs: section.costs.clone(),
                 self_costs: section.self_costs.clone(),
             }
         };
@@ -164,9 +162,9 @@ fn expects_task(case: &Case, class: &str) -> bool {
 }
 
 /// All operations; softirqs and hard interrupts if there were any; and other tasks if the case has expectations of them.
-fn sections(case: &Case, paths: &CapturePaths) -> Vec<Section> {
+fn sections(case: &Case, all: &CapturePaths) -> Vec<Section> {
     let mut out = Vec::new();
-    for (stream, by_iteration) in &paths.streams {
+    for (stream, by_iteration) in &all.streams {
         let name = match stream {
             Stream::Operation { actor, step } => case.step_name(*actor, *step),
             Stream::Softirq => SOFTIRQ.to_owned(),
@@ -180,9 +178,13 @@ fn sections(case: &Case, paths: &CapturePaths) -> Vec<Section> {
         if steadily_empty && !matches!(stream, Stream::Operation { .. }) {
             continue;
         }
-        let costs = paths.costs.get(stream).cloned().unwrap_or_default();
-        let self_costs = paths.self_costs.get(stream).cloned().unwrap_or_default();
-        out.push(Section { name, stream: stream.clone(), steadiness, paths: by_iteration.clone(), costs, self_costs });
+        let (costs, self_costs) = (Costs::new(), Costs::new());
+        let (stream, paths) = (stream.clone(), by_iteration.clone());
+        let mut section = Section { name, stream, steadiness, paths, costs, self_costs };
+        if let (Some(calls), Some(path)) = (all.calls.get(&section.stream), section.shown()) {
+            (section.costs, section.self_costs) = (calls.costs(path), calls.self_costs(path));
+        }
+        out.push(section);
     }
     out
 }

@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::kernel::KernelName;
 use crate::path::cost::Costs;
-use crate::path::own_costs::SelfCosts;
 use crate::path::timing::Summary;
 use crate::path::{CallPath, PathEntry};
 use crate::suite::kernel_metadata::KernelMetadata;
@@ -29,10 +28,9 @@ pub struct SavedPath {
     /// Empty outside exact mode.
     #[serde(default, skip_serializing_if = "Costs::is_empty")]
     pub costs: Costs,
-    /// What each function takes itself: without the calls that the path shows beneath it, but with those that it leaves out.
-    /// Empty outside exact mode.
-    #[serde(default, skip_serializing_if = "SelfCosts::is_empty")]
-    pub self_costs: SelfCosts,
+    /// The same without the calls that the path shows beneath the function, but with those that it leaves out.
+    #[serde(default, skip_serializing_if = "Costs::is_empty")]
+    pub self_costs: Costs,
 }
 
 /// The cost of an operation, measure or milestone: instructions in exact mode, nanoseconds in native mode.
