@@ -193,7 +193,7 @@ pub(crate) fn explain(
         old_path: called(&diff, |line| line.old.as_ref()),
         new_path: called(&diff, |line| line.new.as_ref()),
     };
-    let callers = surviving_callers(&diff);
+    let callers = callers(&diff);
     let reasons = diff
         .lines
         .iter()
@@ -232,10 +232,19 @@ fn called(diff: &PathDiff, side: impl Fn(&DiffLine) -> Option<&PathNode>) -> Has
     names.collect()
 }
 
-/// For each line of only one side, the nearest function above it that the other side has too, by its name there.
-fn surviving_callers(diff: &PathDiff) -> Vec<Option<Arc<str>>> {
-    // By side: the lines above, with their depth on that side and their name on the other.
-    let mut above: [Vec<(u32, Option<Arc<str>>)>; 2] = Default::default();
+/// The function above a line that only one side has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Caller {
+    /// Both sides have it. This is its name on the other side.
+    Both(Arc<str>),
+    /// Only this side has it, and it was not a level around calls that both have.
+    OneSide,
+}
+
+/// The callers of the lines that only one side has.
+fn callers(diff: &PathDiff) -> Vec<Option<Caller>> {
+    // By side: the lines above, with their depth on that side.
+    let mut above: [Vec<(u32, Option<Caller>)>; 2] = Default::default();
     let name = |node: &PathNode| node.entry.function().map(Arc::<str>::from);
     let mut callers = Vec::new();
     for line in &diff.lines {
@@ -244,11 +253,13 @@ fn surviving_callers(diff: &PathDiff) -> Vec<Option<Arc<str>>> {
             let Some(node) = mine else { continue };
             stack.truncate(stack.partition_point(|(depth, _)| *depth < node.depth));
             if other.is_none() {
-                caller = stack.iter().rev().find_map(|(_, name)| name.clone());
+                caller = stack.iter().rev().find_map(|(_, caller)| caller.clone());
             }
             let is_moved = matches!(line.change, Change::Moved { .. });
-            let there = other.as_ref().or(mine.as_ref().filter(|_| is_moved));
-            stack.push((node.depth, there.and_then(name)));
+            let there = other.as_ref().or(mine.as_ref().filter(|_| is_moved)).and_then(name);
+            let is_level = matches!(line.change, Change::SplicedIn | Change::SplicedOut);
+            let this = there.map(Caller::Both).or((!is_level).then_some(Caller::OneSide));
+            stack.push((node.depth, this.filter(|_| node.entry.function().is_some())));
         }
         callers.push(caller);
     }
@@ -256,32 +267,37 @@ fn surviving_callers(diff: &PathDiff) -> Vec<Option<Arc<str>>> {
 }
 
 impl Absences {
-    /// Why a function of one path is not in the other one, which is the new path if `is_new`. `caller` is the nearest function
-    /// above it that both paths have.
+    /// Why a function of one path is not in the other one, which is the new path if `is_new`. `None` if the reason is that
+    /// its caller is not there.
     fn reason(
         &mut self,
         function: &Arc<str>,
-        caller: Option<&Arc<str>>,
+        caller: Option<&Caller>,
         (facts, kernel): Facts,
         of: &dyn SymbolFacts,
         is_new: bool,
-    ) -> Reason {
+    ) -> Option<Reason> {
         let path = if is_new { &self.new_path } else { &self.old_path };
         if path.contains(function) {
-            return Reason::SamePath { kernel: kernel.clone() };
+            return Some(Reason::SamePath { kernel: kernel.clone() });
         }
         let absence = self.of(function, facts, is_new);
+        let caller = match caller {
+            Some(Caller::OneSide) if absence == Absence::NotSeen => return None,
+            Some(Caller::Both(caller)) => Some(caller),
+            _ => None,
+        };
         let containment = caller.zip(facts.call_graph()).map(|(caller, graph)| {
             let contained = self.contained.entry((caller.clone(), function.clone(), is_new));
             (*contained.or_insert_with(|| graph.containment(caller, function, of.call_graph())), caller.clone())
         });
-        match (absence, containment) {
+        Some(match (absence, containment) {
             (_, Some((containment @ Containment::Inlined, caller)))
             | (Absence::NotSeen, Some((containment @ (Containment::Called | Containment::Absent), caller))) => {
                 Reason::Instructions { containment, caller, kernel: kernel.clone() }
             }
             _ => Reason::Absent { absence, kernel: kernel.clone() },
-        }
+        })
     }
 
     fn of(&mut self, function: &Arc<str>, facts: &dyn SymbolFacts, is_new: bool) -> Absence {
@@ -296,21 +312,15 @@ impl Absences {
 
 type Facts<'f> = (&'f dyn SymbolFacts, &'f Arc<str>);
 
-fn reason(
-    line: &DiffLine,
-    caller: Option<&Arc<str>>,
-    old: Facts,
-    new: Facts,
-    absences: &mut Absences,
-) -> Option<Reason> {
+fn reason(line: &DiffLine, caller: Option<&Caller>, old: Facts, new: Facts, absences: &mut Absences) -> Option<Reason> {
     let function = |node: &Option<PathNode>| match &node.as_ref()?.entry {
         PathEntry::Call(name) => Some(name.clone()),
         _ => None,
     };
     match &line.change {
         Change::Same | Change::Times { .. } => None,
-        Change::Gone | Change::SplicedOut => Some(absences.reason(&function(&line.old)?, caller, new, old.0, true)),
-        Change::New | Change::SplicedIn => Some(absences.reason(&function(&line.new)?, caller, old, new.0, false)),
+        Change::Gone | Change::SplicedOut => absences.reason(&function(&line.old)?, caller, new, old.0, true),
+        Change::New | Change::SplicedIn => absences.reason(&function(&line.new)?, caller, old, new.0, false),
         Change::Moved { .. } => Some(Reason::Elsewhere),
         Change::Renamed { .. } => {
             let (from, to) = (function(&line.old)?, function(&line.new)?);
@@ -385,6 +395,17 @@ mod tests {
         let explained = explain(diff, (&old_facts, &Costs::new()), (&new_facts, &Costs::new()));
         let reported: Vec<String> = explained.reasons.iter().flatten().map(Reason::sentence).collect();
         assert_eq!(reported, ["in 7.3 seen elsewhere in this path"]);
+    }
+
+    #[test]
+    fn what_went_with_its_caller_needs_no_reason_of_its_own() {
+        let all = ["f", "gone", "beneath", "deeper"];
+        let (old_facts, new_facts) = (SymbolSet::new("5.10", [], all), SymbolSet::new("7.3", [], all));
+        let (old, new) = (parse("f\n  gone\n    beneath\n      deeper\n").unwrap(), parse("f\n").unwrap());
+        let diff = align(&old, &new, &Knowledge { renames: &Renames::default(), plausible: &|_, _| false });
+        let explained = explain(diff, (&old_facts, &Costs::new()), (&new_facts, &Costs::new()));
+        let reasons: Vec<bool> = explained.reasons.iter().map(Option::is_some).collect();
+        assert_eq!(reasons, [false, true, false, false]);
     }
 
     #[test]

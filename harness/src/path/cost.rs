@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::contexts::Kept;
@@ -256,6 +257,18 @@ pub(crate) fn with_all_beneath(ends: &[usize], own: impl Iterator<Item = u64>) -
 /// What a call of each function takes with everything it calls: the median, by canonical name.
 pub(crate) type Costs = BTreeMap<String, u64>;
 
+/// What a call of each function takes itself, by canonical name.
+pub(crate) type SelfCosts = BTreeMap<String, SelfCost>;
+
+/// What a call takes itself: the medians.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SelfCost {
+    /// In instructions.
+    pub cost: u64,
+    /// The number of traced calls in it. For each of them, the tracer's share is known to within a few instructions.
+    pub traced: u64,
+}
+
 /// What kept a sample from being exact, in ascending order of how much too high it may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Disturbance {
@@ -272,6 +285,8 @@ struct Sample {
     took: u64,
     /// What the shown calls directly beneath it took.
     beneath: u64,
+    /// The number of traced calls in it: itself, those that the path leaves out, and the shown ones directly beneath it.
+    traced: u64,
     disturbance: Disturbance,
     /// The functions that are shown directly beneath it.
     callees: Vec<Arc<str>>,
@@ -294,10 +309,12 @@ impl CallSamples {
         let sums = |of: fn(&Kept) -> u64| with_all_beneath(&ends, kept.iter().map(of));
         let took = sums(|kept| kept.own);
         let left = sums(|kept| u64::from(matches!(kept.node.kind, NodeKind::SwitchOut { .. })));
+        let calls = sums(|kept| u64::from(matches!(kept.node.kind, NodeKind::Call { .. })));
         let interrupts = sums(|kept| u64::from(kept.interrupted));
         let sample = |at: usize| Sample {
             took: took[at],
             beneath: 0,
+            traced: calls[at],
             disturbance: match (left[at] == 0 && costing.shared(kept[at].node), interrupts[at] > 0) {
                 (true, _) => Disturbance::Sharing,
                 (false, true) => Disturbance::Interrupt,
@@ -313,6 +330,7 @@ impl CallSamples {
             if let Some((.., Some(caller))) = open.last_mut() {
                 caller.callees.push(name.clone());
                 caller.beneath += took[at];
+                caller.traced -= calls[at] - 1;
             }
             let finished = matches!(kept[at].node.kind, NodeKind::Call { end: Some(_), .. });
             open.push((line.depth, name.clone(), finished.then(|| sample(at))));
@@ -332,8 +350,14 @@ impl CallSamples {
     }
 
     /// The same without the calls that the path shows beneath it, but with those that it leaves out.
-    pub(crate) fn self_costs(&self, path: &CallPath) -> Costs {
-        self.medians(path, |sample| sample.took.saturating_sub(sample.beneath))
+    pub(crate) fn self_costs(&self, path: &CallPath) -> SelfCosts {
+        let traced = self.medians(path, |sample| sample.traced);
+        let costs = self.medians(path, |sample| sample.took.saturating_sub(sample.beneath));
+        costs
+            .into_iter()
+            .zip(traced.into_values())
+            .map(|((name, cost), traced)| (name, SelfCost { cost, traced }))
+            .collect()
     }
 
     /// The median of each function in the path: over those of its calls that called most of what the path shows beneath the
@@ -430,7 +454,7 @@ mod tests {
     fn a_call_that_called_what_is_shown_beneath_it_counts_before_one_that_did_not() {
         let sample = |took, disturbance, callees: &[&str]| {
             let callees = callees.iter().map(|callee| Arc::from(*callee)).collect();
-            Sample { took, beneath: took / 2, disturbance, callees }
+            Sample { took, beneath: took / 2, traced: 1, disturbance, callees }
         };
         let samples = vec![
             sample(67, Disturbance::None, &[]),
@@ -441,7 +465,10 @@ mod tests {
         let samples = CallSamples(HashMap::from([("release_sock".into(), samples)]));
         let cost = |path: &str| samples.costs(&text::parse(path).unwrap())["release_sock"];
         assert_eq!(cost("tcp_recvmsg\n  release_sock\n"), 68);
-        assert_eq!(samples.self_costs(&text::parse("release_sock\n").unwrap())["release_sock"], 34);
+        assert_eq!(
+            samples.self_costs(&text::parse("release_sock\n").unwrap())["release_sock"],
+            SelfCost { cost: 34, traced: 1 }
+        );
         assert_eq!(cost("tcp_recvmsg\n  release_sock\n    __release_sock\n      tcp_v4_do_rcv\n"), 7100);
         assert_eq!(cost("release_sock\nrelease_sock\n  ~ repeats ×2\n    __release_sock\n    f\n"), 7100);
     }

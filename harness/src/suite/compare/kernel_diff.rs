@@ -12,7 +12,7 @@ use crate::code::CallGraph;
 use crate::diff::{FunctionCost, OperationCost, Part, TimingLine, function_costs, runs, side_by_side};
 use crate::kernel::{Fetched, Kernel};
 use crate::path::canonical;
-use crate::path::cost::Costs;
+use crate::path::cost::SelfCosts;
 use crate::suite::compare::accepted_matrix::metadata_of;
 use crate::suite::compare::result_cache::ResultCache;
 use crate::suite::compare::sides::{CompareError, SectionDiff, Side, compare};
@@ -223,7 +223,7 @@ fn costs(result: &CaseResult) -> Vec<(String, OperationCost)> {
 
 /// The sections of a case on both kernels, with the self costs of their functions.
 fn parts<'a>(old: &'a CaseResult, new: &'a CaseResult) -> impl Iterator<Item = Part<'a>> {
-    static NONE: Costs = Costs::new();
+    static NONE: SelfCosts = SelfCosts::new();
     let names: BTreeSet<&str> = old.paths.iter().chain(&new.paths).map(|saved| saved.name.as_str()).collect();
     let of = |result: &'a CaseResult, name: &str| {
         result.paths.iter().find(|saved| saved.name == name).map_or(&NONE, |saved| &saved.self_costs)

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use rxpath_guest::{OpResult, Tag};
 
 use crate::case::{Case, Context, Lowered, StepRef};
-use crate::path::cost::{Costs, TracerCost};
+use crate::path::cost::{Costs, SelfCosts, TracerCost};
 use crate::path::profiles::Visibility;
 use crate::path::steady::{Steadiness, Unstable, steady};
 use crate::path::{
@@ -32,7 +32,7 @@ pub struct Section {
     /// The median cost of one call of each shown function with all that it calls, in instructions, by canonical name.
     pub costs: Costs,
     /// The same without the calls that the path shows beneath the function, but with those that it leaves out.
-    pub(crate) self_costs: Costs,
+    pub(crate) self_costs: SelfCosts,
 }
 
 impl Section {
@@ -178,7 +178,7 @@ fn sections(case: &Case, all: &CapturePaths) -> Vec<Section> {
         if steadily_empty && !matches!(stream, Stream::Operation { .. }) {
             continue;
         }
-        let (costs, self_costs) = (Costs::new(), Costs::new());
+        let (costs, self_costs) = (Costs::new(), SelfCosts::new());
         let (stream, paths) = (stream.clone(), by_iteration.clone());
         let mut section = Section { name, stream, steadiness, paths, costs, self_costs };
         if let (Some(calls), Some(path)) = (all.calls.get(&section.stream), section.shown()) {

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::kernel::KernelName;
-use crate::path::cost::Costs;
+use crate::path::cost::{Costs, SelfCosts};
 use crate::path::timing::Summary;
 use crate::path::{CallPath, PathEntry};
 use crate::suite::kernel_metadata::KernelMetadata;
@@ -29,8 +29,8 @@ pub struct SavedPath {
     #[serde(default, skip_serializing_if = "Costs::is_empty")]
     pub costs: Costs,
     /// The same without the calls that the path shows beneath the function, but with those that it leaves out.
-    #[serde(default, skip_serializing_if = "Costs::is_empty")]
-    pub self_costs: Costs,
+    #[serde(default, skip_serializing_if = "SelfCosts::is_empty")]
+    pub self_costs: SelfCosts,
 }
 
 /// The cost of an operation, measure or milestone: instructions in exact mode, nanoseconds in native mode.
