@@ -94,9 +94,9 @@ pub(super) fn headline(diff: &KernelDiff) -> String {
         changes => format!("{} of paths in {changed} of {cases}", count(changes, "change")),
     };
     let functions = match diff.functions.len() {
-        0 => "no function costs more or less itself".to_owned(),
-        1 => "1 function costs more or less itself".to_owned(),
-        many => format!("{many} functions cost more or less themselves"),
+        0 => "no self cost differs".to_owned(),
+        1 => "the self cost of 1 function differs".to_owned(),
+        many => format!("the self costs of {many} functions differ"),
     };
     let left_out = match diff.left_out.len() {
         0 => String::new(),

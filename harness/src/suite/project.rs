@@ -92,7 +92,7 @@ impl Project {
         kernel::expand(self.pins.references(values)?, &self.cache, progress)
     }
 
-    /// Makes these kernels and QEMU ready, each kernel once: the pinned ones, then releases, then those of one's own.
+    /// Makes these kernels and QEMU ready, each kernel once: the pinned ones, then releases, then the user's own.
     pub(crate) fn make_ready(
         &self,
         kernels: &[KernelRef],
@@ -199,7 +199,7 @@ pub(crate) fn find_root(named: Option<&Path>) -> Result<Root, ProjectError> {
     Ok(Root { folder, is_catalogue: true })
 }
 
-/// Makes a repository in an empty or new folder: the catalogue, to which cases of one's own can be added.
+/// Makes a repository in an empty or new folder: the catalogue, to which users can add their own cases.
 pub(crate) fn init(folder: &Path) -> Result<(), ProjectError> {
     let failed = |source| ProjectError::Catalogue { folder: folder.to_owned(), source };
     std::fs::create_dir_all(folder).map_err(failed)?;

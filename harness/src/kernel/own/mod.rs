@@ -1,4 +1,4 @@
-//! Kernels of one's own: a build tree, an image, a folder or packages become a [`Kernel`] that is ready to boot.
+//! The user's own kernels: a build tree, an image, a folder or packages become a [`Kernel`] that is ready to boot.
 //!
 //! The image is copied into the cache under the digest of its bytes, so that nothing that is built meanwhile changes what
 //! boots, and two trees with the same bytes share warm images. Modules stay where they are: their bytes enter a warm image's

@@ -1,4 +1,4 @@
-//! The modules of a kernel of one's own, where they are.
+//! Finds the modules of a user's own kernel.
 
 use std::fs;
 use std::path::{Path, PathBuf};
