@@ -18,7 +18,6 @@ use crate::nearest::suggestion;
 
 use named_numbers::schema_with_examples;
 pub(crate) use named_numbers::*;
-pub(crate) use packets::{Endpoint, PacketText};
 pub(crate) use scope::Scope;
 pub(crate) use socket_options::{OptionName, OptionValue};
 
@@ -36,11 +35,51 @@ pub(crate) trait Argument {
     fn resolve(&self, scope: &mut Scope<'_>, at: &KeyPath) -> Self::Wire;
 }
 
-/// A descriptor, by the name of the result that defined it.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(transparent)]
-#[schemars(inline)]
-pub(crate) struct Descriptor(String);
+/// Defines arguments that the file writes as one value.
+macro_rules! one_value {
+    ($($(#[$about:meta])* $name:ident($(#[$field:meta])? $type:ty);)*) => {
+        $(
+            $(#[$about])*
+            #[derive(Clone, Debug, Deserialize, JsonSchema)]
+            #[serde(transparent)]
+            #[schemars(inline)]
+            pub(crate) struct $name($(#[$field])? $type);
+        )*
+    };
+}
+
+one_value! {
+    /// A descriptor, by the name of the result that defined it.
+    Descriptor(String);
+    /// A number of bytes: `64`, `4K`, `1M`.
+    #[derive(Default)]
+    Size(Text);
+    /// A name for a result of the operation.
+    NewName(String);
+    /// A descriptor by its name, or all descriptors whose names begin in the same way: `server-*`.
+    Descriptors(String);
+    /// A number, at least 1.
+    Count(#[schemars(range(min = 1, max = 1024))] u32);
+    /// The name of a network device.
+    DeviceName(String);
+    /// `true` or `false`; `false`, if left out.
+    #[derive(Default)]
+    Flag(bool);
+    /// The path of a file in the guest.
+    Path(String);
+    /// The text to write to a file.
+    FileText(Text);
+    /// A duration: `200 ms`, `5 s`.
+    Duration(Text);
+    /// Bytes in hexadecimal: `01 00 0a`.
+    Hex(Text);
+    /// The name of an actor.
+    ActorName(String);
+    /// An address and port, a Unix path, or the name of a socket for that socket's address.
+    Endpoint(String);
+    /// A packet: `tcp client > server, seq 100, PSH ACK, 64 bytes`.
+    PacketText(Text);
+}
 
 impl Argument for Descriptor {
     type Wire = Slot;
@@ -69,12 +108,6 @@ impl<const DEFAULT: i32> Argument for Or<DEFAULT> {
         self.0
     }
 }
-
-/// A number of bytes: `64`, `4K`, `1M`.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(transparent)]
-#[schemars(inline)]
-pub(crate) struct Size(Text);
 
 impl Argument for Size {
     type Wire = u32;
@@ -125,12 +158,6 @@ impl<A: Argument> Argument for Option<A> {
     }
 }
 
-/// A name for a result of the operation.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(transparent)]
-#[schemars(inline)]
-pub(crate) struct NewName(String);
-
 impl Argument for NewName {
     type Wire = Slot;
 
@@ -142,12 +169,6 @@ impl Argument for NewName {
         scope.slots.get(&self.0).copied().unwrap_or_default()
     }
 }
-
-/// A descriptor by its name, or all descriptors whose names begin in the same way: `server-*`.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(transparent)]
-#[schemars(inline)]
-pub(crate) struct Descriptors(String);
 
 impl Argument for Descriptors {
     type Wire = Vec<Slot>;
@@ -169,18 +190,6 @@ pub(crate) fn each_with(fds: Vec<Vec<Slot>>, events: i32) -> Vec<(Slot, i16)> {
     fds.concat().into_iter().map(|fd| (fd, events as i16)).collect()
 }
 
-/// A number, at least 1.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(transparent)]
-#[schemars(inline)]
-pub(crate) struct Count(#[schemars(range(min = 1, max = 1024))] u32);
-
-/// The name of a network device.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(transparent)]
-#[schemars(inline)]
-pub(crate) struct DeviceName(String);
-
 impl Argument for DeviceName {
     type Wire = String;
 
@@ -194,12 +203,6 @@ impl Argument for DeviceName {
     }
 }
 
-/// `true` or `false`; `false`, if left out.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(transparent)]
-#[schemars(inline)]
-pub(crate) struct Flag(bool);
-
 /// A valid buffer, or an invalid one.
 #[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -211,24 +214,6 @@ pub(crate) enum Buffer {
     /// An address where nothing is mapped.
     Bad,
 }
-
-/// The path of a file in the guest.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(transparent)]
-#[schemars(inline)]
-pub(crate) struct Path(String);
-
-/// The text to write to a file.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(transparent)]
-#[schemars(inline)]
-pub(crate) struct FileText(Text);
-
-/// A duration: `200 ms`, `5 s`.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(transparent)]
-#[schemars(inline)]
-pub(crate) struct Duration(Text);
 
 impl Argument for Duration {
     type Wire = u64;
@@ -242,12 +227,6 @@ impl Argument for Duration {
     }
 }
 
-/// Bytes in hexadecimal: `01 00 0a`.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(transparent)]
-#[schemars(inline)]
-pub(crate) struct Hex(Text);
-
 impl Argument for Hex {
     type Wire = Vec<u8>;
 
@@ -260,12 +239,6 @@ impl Argument for Hex {
         })
     }
 }
-
-/// The name of an actor.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(transparent)]
-#[schemars(inline)]
-pub(crate) struct ActorName(String);
 
 impl Argument for ActorName {
     type Wire = ActorIndex;

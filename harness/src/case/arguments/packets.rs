@@ -3,20 +3,11 @@
 use std::net::SocketAddr;
 
 use rxpath_guest::{Address, Packet, Transport};
-use schemars::JsonSchema;
-use serde::Deserialize;
 
-use super::{Argument, Scope};
+use super::{Argument, Endpoint, PacketText, Scope};
 use crate::case::findings::Underline;
 use crate::case::key_path::KeyPath;
 use crate::case::phrases;
-use crate::case::yaml_types::Text;
-
-/// An address and port, a Unix path, or the name of a socket for that socket's address.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(transparent)]
-#[schemars(inline)]
-pub(crate) struct Endpoint(String);
 
 impl Argument for Endpoint {
     type Wire = Address;
@@ -56,12 +47,6 @@ fn special_address(text: &str) -> Option<Address> {
         _ => None,
     }
 }
-
-/// A packet: `tcp client > server, seq 100, PSH ACK, 64 bytes`.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(transparent)]
-#[schemars(inline)]
-pub(crate) struct PacketText(Text);
 
 impl Argument for PacketText {
     type Wire = Packet;
