@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::kernel::{FetchOptions, ReleasePattern, ReleaseRef};
 use crate::suite::ProjectOptions;
 
-/// Boots pinned Linux kernels, traces their receive path and shows what changed between them.
+/// Boots Linux kernels, traces their receive path and shows what changed between them.
 ///
 /// Exit codes: 0 all passed, 1 something changed or failed, 2 the request is invalid, 3 rxpath or its surroundings broke.
 #[derive(Debug, Parser)]

@@ -58,10 +58,10 @@ pub(super) fn brief(change: &Change, name: &str) -> String {
 
 /// Says how much of a section changed.
 pub(super) fn section(explained: &ExplainedDiff) -> String {
-    let lines = explained.diff.lines.len();
+    let lines = count(explained.diff.lines.len(), "line");
     match explained.diff.changes().count() {
-        0 => format!("the same {lines} lines"),
-        changes => format!("{changes} of {lines} lines changed"),
+        0 => format!("the same {lines}"),
+        changes => format!("{changes} of {lines} changed"),
     }
 }
 
