@@ -45,7 +45,7 @@ pub enum ProjectError {
     NoRepository { from: PathBuf },
     #[error("this needs a repository, and there is none at or above the current folder: `rxpath init DIR` makes one")]
     OnlyCatalogue,
-    #[error("unpacking the catalogue of cases into {folder}")]
+    #[error("cannot unpack the catalogue of cases into {folder}")]
     Catalogue { folder: PathBuf, source: io::Error },
     #[error(transparent)]
     Kernel(#[from] KernelError),
@@ -54,8 +54,8 @@ pub enum ProjectError {
 }
 
 impl Project {
-    /// Opens the repository and its cache. Reads pins and lock, writes nothing but, outside a repository, the catalogue into
-    /// the cache.
+    /// Opens the repository and its cache. Reads pins and lock. Outside a repository, it writes the catalogue into the
+    /// cache.
     pub fn open(options: &ProjectOptions) -> Result<Self, ProjectError> {
         let Root { folder: root, is_catalogue } = find_root(options.root.as_deref())?;
         let pins = Pins::load(&root)?;
