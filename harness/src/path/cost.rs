@@ -256,7 +256,7 @@ pub(crate) fn with_all_beneath(ends: &[usize], own: impl Iterator<Item = u64>) -
 /// What a call of each function takes with everything it calls: the median, by canonical name.
 pub(crate) type Costs = BTreeMap<String, u64>;
 
-/// What kept a sample from being exact, in ascending order of how much too high it may be.
+/// What made a sample too high, from the least to the most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Disturbance {
     None,
@@ -336,8 +336,8 @@ impl CallSamples {
         self.medians(path, |sample| sample.took.saturating_sub(sample.beneath))
     }
 
-    /// The median of each function in the path: over those of its calls that called most of what the path shows beneath the
-    /// function, and of these over the least disturbed ones.
+    /// The median of each function in the path. Of its calls, those count that made most of the calls that the path shows
+    /// beneath it, and of these only the least disturbed.
     fn medians(&self, path: &CallPath, value: impl Fn(&Sample) -> u64) -> Costs {
         let callees = callees(path);
         let median = |(name, callees): (&str, &HashSet<&str>)| {
