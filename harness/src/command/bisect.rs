@@ -103,7 +103,7 @@ fn of_run(Finished { results, reference, saved, .. }: &Finished) -> Answer {
         Some(saved) => Some(saved.cases().iter().collect()),
         None => reference.is_some().then(|| theirs.clone()),
     };
-    // A revision may be the very kernel that it is compared with.
+    // A revision can be the same kernel as the reference.
     answer_of(if ours.is_empty() { &theirs } else { &ours }, before.as_deref())
 }
 
