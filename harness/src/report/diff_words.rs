@@ -90,7 +90,7 @@ pub(super) fn headline(diff: &KernelDiff) -> String {
     let changed = diff.cases.iter().filter(|case| case.has_other_paths()).count();
     let cases = count(diff.cases.len(), "case");
     let paths = match diff.changes.len() {
-        0 => format!("the same paths in all of {cases}"),
+        0 => format!("no change of paths in {cases}"),
         changes => format!("{} of paths in {changed} of {cases}", count(changes, "change")),
     };
     let functions = match diff.functions.len() {
