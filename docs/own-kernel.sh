@@ -4,8 +4,8 @@
 #   docs/own-kernel.sh SOURCE.tar.xz FOLDER
 #
 # SOURCE.tar.xz is a kernel's source, such as /usr/src/linux-source-6.12.tar.xz of Debian's package linux-source-6.12. It is
-# built in FOLDER, which must not be below a git repository: about 12 minutes of CPU time, and 6 GB. A second call takes up what
-# the first one built.
+# built in FOLDER, which must not be below a git repository: about 12 minutes of CPU time, and 6 GB. A second call uses what the
+# first one built.
 #
 # 1. FOLDER/linux is built from `make tinyconfig` and the options of `rxpath kernels config`. All cases run on it, twice: none
 #    may be broken or fail, and both runs must give the same bytes.

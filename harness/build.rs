@@ -35,7 +35,7 @@ const CATALOGUE: [&str; 3] = ["cases", "kernels", "snapshots"];
 fn pack_catalogue(root: &Path, archive: &Path) -> io::Result<()> {
     let mut tar = tar::Builder::new(GzEncoder::new(File::create(archive)?, Compression::best()));
     for folder in CATALOGUE {
-        // A debug build may carry an older catalogue: whoever edits a case runs it from the repository, without a build.
+        // A debug build may carry an older catalogue: in the repository, cases are read from their files.
         if env::var("PROFILE").is_ok_and(|profile| profile == "release") {
             println!("cargo::rerun-if-changed={}", root.join(folder).display());
         }

@@ -169,7 +169,7 @@ fn a_wrong_request_never_looks_like_a_bad_kernel_to_git() {
         (&["cases", "list", "--bisect"], "bisect: stop: the command line runs no case"),
         (&["run", "--bisect"], "bisect: stop: --bisect judges one kernel: name it with --kernel"),
         (&["run", "--bisect", "-k", "6.12,6.18"], "bisect: stop: --bisect judges one kernel: name it with --kernel"),
-        (&["run", "--bisect", "-k", "6.12", "-c", "no/such"], "bisect: stop: no case is called \"no/such\""),
+        (&["run", "--bisect", "-k", "6.12", "-c", "no/such"], "bisect: stop: no case is called `no/such`"),
         (&["run", "--bisect", "-k", "6.12", "--root", "absent"], "bisect: stop: no kernels/kernels.yaml and cases/ in"),
     ] {
         let output = rxpath(folder.path(), arguments);

@@ -1,8 +1,14 @@
 //! Parses the phrases inside a case: sizes, durations, gates, bounds, functions, conditions, packets, costs.
 
+mod condition_phrase;
+mod packet_phrase;
+
 use super::case_name::CaseName;
 use super::gate::{Gate, released};
 use crate::kernel::Series;
+
+pub(crate) use condition_phrase::{ConditionPhrase, condition};
+pub(crate) use packet_phrase::{PacketPhrase, packet};
 
 /// An error in a phrase.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -205,152 +211,6 @@ pub(crate) fn call(text: &str) -> Result<CallPhrase, PhraseError> {
 fn is_function_name(word: &str) -> bool {
     let plain = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
     word.chars().all(plain) && word.starts_with(|first: char| !first.is_ascii_digit())
-}
-
-/// A condition that a step waits for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum ConditionPhrase {
-    /// `receiver sleeps`, `receiver sleeps in recv`.
-    Sleeps { actor: String, step: Option<String> },
-    /// `queue of server holds 64`.
-    QueueHolds {
-        socket: String,
-        /// The least number of bytes.
-        bytes: u32,
-    },
-    /// `everything of client is acknowledged`.
-    Acknowledged { socket: String },
-    /// `client is readable`, `client has hung up`, `client has an error`.
-    Ready {
-        socket: String,
-        /// Events of poll(2).
-        events: i16,
-    },
-    /// `client is in TCP_CLOSE_WAIT`.
-    TcpState {
-        socket: String,
-        /// The name of the state: TCP_….
-        state: String,
-    },
-}
-
-/// The forms of a condition.
-const CONDITION_FORMS: &[&str] = &[
-    "ACTOR sleeps",
-    "ACTOR sleeps in STEP",
-    "queue of SOCKET holds BYTES",
-    "everything of SOCKET is acknowledged",
-    "SOCKET is readable",
-    "SOCKET has hung up",
-    "SOCKET has an error",
-    "SOCKET is in TCP_STATE",
-];
-
-/// Parses one condition of `when:`.
-pub(crate) fn condition(text: &str) -> Result<ConditionPhrase, PhraseError> {
-    let words: Vec<&str> = text.split_whitespace().collect();
-    match words.as_slice() {
-        [actor, "sleeps"] => Ok(ConditionPhrase::Sleeps { actor: (*actor).to_owned(), step: None }),
-        [actor, "sleeps", "in", step] => {
-            Ok(ConditionPhrase::Sleeps { actor: (*actor).to_owned(), step: Some((*step).to_owned()) })
-        }
-        ["queue", "of", socket, "holds", bytes] | ["queue", "of", socket, "holds", bytes, "bytes"] => {
-            let bytes = size(bytes).and_then(|bytes| u32::try_from(bytes).ok());
-            let bytes = bytes.ok_or_else(|| {
-                PhraseError::new(
-                    words[4],
-                    format!("`{}` is not a number of bytes", words[4]),
-                    "expected a size such as 64 or 4K",
-                )
-            })?;
-            Ok(ConditionPhrase::QueueHolds { socket: (*socket).to_owned(), bytes })
-        }
-        ["everything", "of", socket, "is", "acknowledged"] => {
-            Ok(ConditionPhrase::Acknowledged { socket: (*socket).to_owned() })
-        }
-        [socket, "is", "readable"] => Ok(ConditionPhrase::Ready { socket: (*socket).to_owned(), events: libc::POLLIN }),
-        [socket, "has", "an", "error"] => {
-            Ok(ConditionPhrase::Ready { socket: (*socket).to_owned(), events: libc::POLLERR })
-        }
-        [socket, "has", "hung", "up"] => {
-            Ok(ConditionPhrase::Ready { socket: (*socket).to_owned(), events: libc::POLLRDHUP | libc::POLLHUP })
-        }
-        [socket, "is", "in", state] => {
-            Ok(ConditionPhrase::TcpState { socket: (*socket).to_owned(), state: (*state).to_owned() })
-        }
-        _ => {
-            let forms: Vec<_> = CONDITION_FORMS.iter().map(|form| format!("`{form}`")).collect();
-            let message = format!("`{text}` is not a condition");
-            let help = Some(format!("valid forms: {}", forms.join(", ")));
-            Err(PhraseError { help, ..PhraseError::new("", message, "not a valid form") })
-        }
-    }
-}
-
-/// A packet in which sockets still go by their names.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct PacketPhrase {
-    /// `tcp`, `udp` or `echo`.
-    pub(crate) transport: String,
-    /// The source: an address, or the name of a socket.
-    pub(crate) from: String,
-    pub(crate) to: String,
-    /// TCP's sequence number.
-    pub(crate) seq: i32,
-    /// TCP's acknowledgement number.
-    pub(crate) ack: i32,
-    /// TCP's flags.
-    pub(crate) flags: u8,
-    /// TCP's window, unscaled.
-    pub(crate) window: u16,
-    /// The length of the payload.
-    pub(crate) bytes: u32,
-    pub(crate) bad_checksum: bool,
-    /// The offset and length of the fragment to send, in bytes.
-    pub(crate) fragment: Option<(u16, u16)>,
-}
-
-/// Parses `tcp client > server, seq 100, PSH ACK, 64 bytes` or
-/// `udp 10.0.0.2:9 > 10.0.0.1:7, 2000 bytes, fragment 0 1480`.
-pub(crate) fn packet(text: &str) -> Result<PacketPhrase, PhraseError> {
-    let expected = "for example `tcp client > server, seq 100, PSH ACK, 64 bytes`";
-    let mut clauses = text.split(',').map(str::trim);
-    let ends: Vec<&str> = clauses.next().unwrap_or_default().split_whitespace().collect();
-    let [transport @ ("tcp" | "udp" | "echo"), from, ">", to] = ends.as_slice() else {
-        return Err(PhraseError::new("", format!("`{text}` is not a packet"), expected));
-    };
-    let flag = |name: &str| super::constants::number(super::constants::TCP_FLAGS, name).map(|flag| flag as u8);
-    let mut packet = PacketPhrase {
-        transport: (*transport).to_owned(),
-        from: (*from).to_owned(),
-        to: (*to).to_owned(),
-        flags: flag("ACK").unwrap_or_default(),
-        window: 512,
-        ..PacketPhrase::default()
-    };
-    for clause in clauses {
-        let invalid_number = |word: &str| PhraseError::new(word, format!("invalid number `{word}`"), expected);
-        match clause.split_whitespace().collect::<Vec<_>>().as_slice() {
-            ["seq", number] => packet.seq = number.parse().map_err(|_| invalid_number(number))?,
-            ["ack", number] => packet.ack = number.parse().map_err(|_| invalid_number(number))?,
-            ["window", number] => packet.window = number.parse().map_err(|_| invalid_number(number))?,
-            [number, "bytes" | "byte"] => packet.bytes = number.parse().map_err(|_| invalid_number(number))?,
-            ["bad", "checksum"] => packet.bad_checksum = true,
-            ["fragment", offset, length] => {
-                let offset = offset
-                    .parse()
-                    .ok()
-                    .filter(|offset: &u16| offset.is_multiple_of(8))
-                    .ok_or_else(|| invalid_number(offset))?;
-                packet.fragment = Some((offset, length.parse().map_err(|_| invalid_number(length))?));
-            }
-            flags if !flags.is_empty() && flags.iter().all(|name| flag(name).is_some()) => {
-                packet.flags = flags.iter().filter_map(|name| flag(name)).fold(0, |all, one| all | one);
-            }
-            _ => return Err(PhraseError::new(clause, format!("unknown property of a packet: `{clause}`"), expected)),
-        }
-    }
-    Ok(packet)
 }
 
 /// A bound on a cost.

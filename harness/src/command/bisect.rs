@@ -25,7 +25,7 @@ const QEMU_KILLED: &str = "QEMU ended early (signal";
 enum Answer {
     Good(String),
     Bad(String),
-    /// This kernel cannot be judged, others can.
+    /// This kernel cannot be judged, but others can.
     Skip(String),
     /// The bisection must end: no kernel would be judged.
     Stop(String),
@@ -60,7 +60,7 @@ pub(super) fn is_requested(arguments: impl IntoIterator<Item = OsString>) -> boo
 /// Runs the command line of this process. The last line on standard output is the answer.
 pub(super) fn run() -> ExitCode {
     let answer = catch_unwind(AssertUnwindSafe(answer)).unwrap_or_else(|_| Answer::Stop("rxpath panicked".to_owned()));
-    // git sees the exit code, so nobody has to read this.
+    // An error here changes nothing: git reads only the exit code.
     let _ = writeln!(std::io::stdout(), "{}", answer.line());
     ExitCode::from(answer.exit_code())
 }
@@ -103,11 +103,11 @@ fn of_run(Finished { results, reference, saved, .. }: &Finished) -> Answer {
         Some(saved) => Some(saved.cases().iter().collect()),
         None => reference.is_some().then(|| theirs.clone()),
     };
-    // A revision may be the very kernel that it is compared with.
+    // A revision can be the same kernel as the reference.
     answer_of(if ours.is_empty() { &theirs } else { &ours }, before.as_deref())
 }
 
-/// What a case says about the kernel, by what outweighs what in the answer.
+/// What a case says about the kernel. The greatest finding of all cases decides the answer.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Finding {
     /// The case is not for this kernel.
@@ -121,8 +121,8 @@ enum Finding {
     Bad,
 }
 
-/// The answer that these results of one kernel give. `reference` has the results of the kernel that it is compared with; what
-/// that one shows too is not bad.
+/// The answer that these results of one kernel give. `reference` has the results of the kernel that it is compared with; a
+/// problem that is in both is not bad.
 fn answer_of(results: &[&CaseResult], reference: Option<&[&CaseResult]>) -> Answer {
     let findings = results.iter().map(|one| {
         let before = reference.map(|cases| cases.iter().copied().find(|before| before.case == one.case));
@@ -164,7 +164,7 @@ fn finding(one: &CaseResult, before: Option<Option<&CaseResult>>) -> (Finding, S
         (Verdict::Crashed, _) if message.contains(QEMU_KILLED) => (Finding::Unknown, because("was cut off")),
         (Verdict::Inconclusive, _) => (Finding::Unknown, because("is inconclusive")),
         (Verdict::Skipped, is_compared) => {
-            // What the reference shows may be the very change.
+            // That this kernel skips what the reference runs may be the change that is looked for.
             let finding = if is_compared == Some(true) { Finding::Unknown } else { Finding::Skipped };
             (finding, format!("{case} is skipped on {kernel}: {}", one.notes.join("; ")))
         }

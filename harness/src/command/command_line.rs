@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::kernel::{FetchOptions, ReleasePattern, ReleaseRef};
 use crate::suite::ProjectOptions;
 
-/// Boots pinned Linux kernels, traces their receive path and shows what changed between them.
+/// Boots Linux kernels, traces their receive path and shows what changed between them.
 ///
 /// Exit codes: 0 all passed, 1 something changed or failed, 2 the request is invalid, 3 rxpath or its surroundings broke.
 #[derive(Debug, Parser)]
@@ -90,16 +90,16 @@ pub(crate) enum Command {
 pub(crate) struct RunArguments {
     #[command(flatten)]
     pub(crate) packages: Packages,
-    /// Run on this kernel only: a pinned one (6.12), releases in the archive (6.12.107, '6.18.*', 6.16..6.19), or the path of a
-    /// build tree, an image, a folder with boot/ and lib/modules/, or .deb files; may be repeated, or have several between commas,
-    /// where neighbouring .deb files are one kernel [default: all pinned kernels].
+    /// Run on these kernels only: pinned ones (6.12), releases in the archive (6.12.107, '6.18.*', 6.16..6.19), or paths (a build
+    /// tree, an image, a folder with boot/ and lib/modules/, .deb files). Separate several with commas, or repeat the option; .deb
+    /// files in a row are one kernel [default: all pinned kernels].
     #[arg(long = "kernel", short, value_name = "KERNEL")]
     pub(crate) kernels: Vec<String>,
     /// Run only this case (recv/tcp-peek), group (recv) or pattern ('*/tcp-*'); may be repeated [default: all cases].
     #[arg(long = "case", short, value_name = "CASE")]
     pub(crate) cases: Vec<String>,
-    /// Run this kernel too, and compare paths and timings of the others with it: a difference is `changed`. A file that `--json`
-    /// saved, with the results of one kernel, is compared with instead of run.
+    /// Run this kernel too, and compare paths and timings of the others with it: a difference is `changed`. Or compare with a file
+    /// that `--json` saved, with the results of one kernel.
     #[arg(long, value_name = "KERNEL|FILE")]
     pub(crate) against: Option<String>,
     /// Answer `git bisect run`: exit with 0 if the kernel is good, 1 if it is bad, 125 if it cannot be judged, 129 if rxpath broke
@@ -218,7 +218,7 @@ pub(crate) struct MatrixArguments {
     /// Show all cases.
     #[arg(long)]
     pub(crate) all: bool,
-    /// Show only this kernel, a pinned one such as 6.12; may be repeated, or have several between commas [default: all].
+    /// Show only these kernels, pinned ones such as 6.12; separate several with commas, or repeat the option [default: all].
     #[arg(long = "kernel", short, value_name = "SERIES", value_delimiter = ',')]
     pub(crate) kernels: Vec<String>,
 }
@@ -333,7 +333,7 @@ pub(crate) enum KernelsCommand {
         /// The kernels, such as 6.12, or `qemu` [default: all].
         series: Vec<String>,
     },
-    /// Forget which packages releases were resolved to: their next use looks them up again.
+    /// Forget which packages belong to releases: their next use looks them up again.
     Forget {
         /// The releases, such as 6.12.107.
         #[arg(required = true, value_name = "RELEASE")]

@@ -20,15 +20,15 @@ use crate::vm::{Accelerator, RunLimits, VmError, cancel_on_signals, is_cancelled
 /// insta's settings: a difference writes a pending snapshot and does nothing else. insta reads them from the environment only.
 const INSTA: [(&str, &str); 3] = [("INSTA_FORCE_PASS", "1"), ("INSTA_OUTPUT", "none"), ("INSTA_UPDATE", "new")];
 
-/// What the runs came to.
+/// The outcome of the runs.
 pub(super) struct Finished {
-    /// Those of the worst of repeated runs.
+    /// The worst results, if the run was repeated.
     pub(super) results: Results,
     /// The kernel that the others were compared with.
     pub(super) reference: Option<KernelName>,
     /// The saved results that they were compared with.
     pub(super) saved: Option<SavedReference>,
-    /// Whether repeated runs differ that should not.
+    /// Whether repeated runs differ although they must not.
     varied: bool,
 }
 

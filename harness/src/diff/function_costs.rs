@@ -1,4 +1,4 @@
-//! Compares what functions take themselves in two kernels, over many parts of many cases.
+//! Compares the self costs of functions in two kernels, over many parts of many cases.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,7 +20,7 @@ pub(crate) struct Part<'a> {
     pub(crate) new: &'a SelfCosts,
 }
 
-/// What one call of a function takes itself, where that differs: the medians of these parts, in instructions. 0 if it is not
+/// The self cost of one call of a function, in instructions: the median of the parts in which it differs. 0 if it is not
 /// called.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct FunctionCost {
@@ -52,7 +52,7 @@ struct Difference<'a> {
     section: &'a str,
 }
 
-/// The functions whose calls cost more or less, those that matter most first.
+/// The functions whose self costs differ, those that matter most first.
 pub(crate) fn function_costs<'a>(parts: impl IntoIterator<Item = Part<'a>>) -> Vec<FunctionCost> {
     let mut differences: BTreeMap<&str, Vec<Difference>> = BTreeMap::new();
     for Part { case, section, old, new } in parts {

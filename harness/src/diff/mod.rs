@@ -4,6 +4,7 @@ mod align;
 mod elsewhere;
 mod function_costs;
 mod kernel_matrix;
+mod levels;
 mod moves;
 mod operation_costs;
 mod path_diff;

@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use imara_diff::{Algorithm, Diff, Token};
 
+use super::levels::{Member, open_levels};
 use super::renames::{Renames, look_alike};
 use super::side::{Fingerprint, QuickMap, Side};
 use crate::path::PathEntry;
@@ -33,8 +34,6 @@ const SMALL: usize = 2_500;
 const LOOKED_AT: usize = 8;
 /// How many lines beneath two functions must be equal for one to take the other's place without a likely rename.
 const SAME_WORK: u64 = 3;
-/// How many levels can be inlined at once and still be found.
-const LEVELS: usize = 3;
 
 /// Both sides, and what is known about renames.
 pub(super) struct Siblings<'s, 'a> {
@@ -45,11 +44,13 @@ pub(super) struct Siblings<'s, 'a> {
     pub plausible: &'s dyn Fn(&str, &str) -> bool,
 }
 
-/// A member of a list: a node, or a level that was opened, so that its children follow it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Member {
-    Node(usize),
-    Level(usize),
+/// Which members count as equal when a long list is split.
+#[derive(Clone, Copy)]
+enum Split {
+    /// Those with the same entry and the same descendants.
+    AtTrees,
+    /// Those with the same entry.
+    AtEntries,
 }
 
 impl Siblings<'_, '_> {
@@ -80,18 +81,18 @@ impl Siblings<'_, '_> {
             || open_levels(self.new, &mut new, self.old, &old, renames)
         {}
         let first = items.len();
-        self.align_members(&old, &new, items);
+        self.align_members(&old, &new, &[Split::AtTrees, Split::AtEntries], items);
         let aligned = items.split_off(first);
         items.extend(self.without_empty_levels(aligned));
     }
 
     /// Turns opened levels back into new or gone nodes if nothing beneath them was paired.
     fn without_empty_levels(&self, items: Vec<Item>) -> Vec<Item> {
-        let mut paired: Vec<(usize, usize)> = Vec::new();
-        paired.extend(items.iter().filter_map(|item| match item {
+        let pairs = items.iter().filter_map(|item| match item {
             Item::Pair(old, new) => Some((*old, *new)),
             _ => None,
-        }));
+        });
+        let paired: Vec<(usize, usize)> = pairs.collect();
         // Pairs ascend on both sides.
         let holds_old = |node: usize| {
             let first = paired.partition_point(|(old, _)| *old <= node);
@@ -121,51 +122,34 @@ impl Siblings<'_, '_> {
         out
     }
 
-    fn align_members(&self, old: &[Member], new: &[Member], items: &mut Vec<Item>) {
+    /// Aligns two lists by trying every pair. Long lists are first split at members that are equal by the first of
+    /// `splits`, and what is between those by the next ones.
+    fn align_members(&self, old: &[Member], new: &[Member], splits: &[Split], items: &mut Vec<Item>) {
         if old.len().saturating_mul(new.len()) <= SMALL {
             return self.align_small(old, new, items);
         }
-        let tokens = |side: &Side, list: &[Member], known: &mut QuickMap<Fingerprint, u32>| -> Vec<Token> {
-            let token = |member: &Member| match member {
-                Member::Node(node) => {
+        let Some((split, others)) = splits.split_first() else {
+            items.extend(old.iter().map(unpaired_old));
+            items.extend(new.iter().map(unpaired_new));
+            return;
+        };
+        let mut known: QuickMap<Fingerprint, u32> = QuickMap::default();
+        let mut tokens = |side: &Side, list: &[Member]| -> Vec<Token> {
+            let token = |member: &Member| match (member, split) {
+                (Member::Level(_), _) => LEVEL,
+                (Member::Node(node), Split::AtEntries) => Token(side.entry_ids[*node] + 1),
+                (Member::Node(node), Split::AtTrees) => {
                     let next = known.len() as u32 + 1;
                     Token(*known.entry(side.whole(*node)).or_insert(next))
                 }
-                Member::Level(_) => LEVEL,
             };
             list.iter().map(token).collect()
         };
-        let mut known = QuickMap::default();
-        let (old_tokens, new_tokens) = (tokens(self.old, old, &mut known), tokens(self.new, new, &mut known));
+        let (old_tokens, new_tokens) = (tokens(self.old, old), tokens(self.new, new));
         for stretch in align_tokens(&old_tokens, &new_tokens) {
             match stretch {
                 Stretch::Equal(one, other) => items.extend(pair(old[one], new[other])),
-                Stretch::Between(olds, news) => self.align_by_entry(&old[olds], &new[news], items),
-            }
-        }
-    }
-
-    fn align_by_entry(&self, old: &[Member], new: &[Member], items: &mut Vec<Item>) {
-        if old.len().saturating_mul(new.len()) <= SMALL {
-            return self.align_small(old, new, items);
-        }
-        let tokens = |side: &Side, list: &[Member]| -> Vec<Token> {
-            let token = |member: &Member| match member {
-                Member::Node(node) => Token(side.entry_ids[*node] + 1),
-                Member::Level(_) => LEVEL,
-            };
-            list.iter().map(token).collect()
-        };
-        for stretch in align_tokens(&tokens(self.old, old), &tokens(self.new, new)) {
-            match stretch {
-                Stretch::Equal(one, other) => items.extend(pair(old[one], new[other])),
-                Stretch::Between(olds, news) if olds.len().saturating_mul(news.len()) <= SMALL => {
-                    self.align_small(&old[olds], &new[news], items);
-                }
-                Stretch::Between(olds, news) => {
-                    items.extend(old[olds].iter().map(unpaired_old));
-                    items.extend(new[news].iter().map(unpaired_new));
-                }
+                Stretch::Between(olds, news) => self.align_members(&old[olds], &new[news], others, items),
             }
         }
     }
@@ -351,84 +335,4 @@ fn unpaired_new(member: &Member) -> Item {
         Member::Node(node) => Item::New(node),
         Member::Level(node) => Item::SplicedIn(node),
     }
-}
-
-/// Opens each member of `list` that is a new level around members of `against`: a level and the member's children take
-/// its place. Returns whether any was opened.
-///
-/// Such a member has no namesake in `against` and no known rename of its name there. At least half of what is beneath
-/// it (in lines, or in nodes of the level on which they are found) is among the nodes that `list` has too few of.
-fn open_levels(side: &Side, list: &mut Vec<Member>, other: &Side, against: &[Member], renames: &Renames) -> bool {
-    let mut missing: QuickMap<u32, i64> = QuickMap::default();
-    for member in against {
-        if let Member::Node(node) = member {
-            *missing.entry(other.entry_ids[*node]).or_default() += 1;
-        }
-    }
-    let present = missing.clone();
-    for member in list.iter() {
-        if let Member::Node(node) = member {
-            *missing.entry(side.entry_ids[*node]).or_default() -= 1;
-        }
-    }
-    if missing.values().all(|count| *count <= 0) {
-        return false;
-    }
-    let families: Vec<usize> = against
-        .iter()
-        .filter_map(|member| match member {
-            Member::Node(node) => renames.family(other.nodes[*node].entry.function()?),
-            Member::Level(_) => None,
-        })
-        .collect();
-    // A function that continues there under a different name is not a level.
-    let is_renamed = |node: usize| {
-        let family = side.nodes[node].entry.function().and_then(|name| renames.family(name));
-        family.is_some_and(|family| families.contains(&family))
-    };
-    let mut opened = Vec::with_capacity(list.len());
-    for member in list.iter() {
-        match *member {
-            Member::Node(node)
-                if !present.contains_key(&side.entry_ids[node])
-                    && !is_renamed(node)
-                    && is_level(side, node, &mut missing) =>
-            {
-                opened.push(Member::Level(node));
-                opened.extend(side.children(Some(node)).into_iter().map(Member::Node));
-            }
-            other => opened.push(other),
-        }
-    }
-    let any = opened.len() > list.len();
-    *list = opened;
-    any
-}
-
-/// Whether at least half of one of the first levels beneath a node is missing elsewhere. What was found is removed from
-/// `missing`.
-fn is_level(side: &Side, node: usize, missing: &mut QuickMap<u32, i64>) -> bool {
-    let mut level = side.children(Some(node));
-    for _ in 0..LEVELS {
-        let mut taken: QuickMap<u32, i64> = QuickMap::default();
-        let (mut nodes, mut lines, mut all_lines) = (0, 0, 0);
-        for member in &level {
-            let (id, size) = (side.entry_ids[*member], side.size(*member));
-            all_lines += size;
-            let taken_of_id = taken.entry(id).or_default();
-            if missing.get(&id).is_some_and(|missing| *missing > *taken_of_id) {
-                *taken_of_id += 1;
-                nodes += 1;
-                lines += size;
-            }
-        }
-        if nodes > 0 && (nodes * 2 >= level.len() || lines * 2 >= all_lines) {
-            for (id, count) in taken {
-                *missing.entry(id).or_default() -= count;
-            }
-            return true;
-        }
-        level = level.into_iter().flat_map(|member| side.children(Some(member))).collect();
-    }
-    false
 }

@@ -7,7 +7,7 @@ struct Known {
     name: &'static str,
     /// Its option.
     option: &'static str,
-    /// A text in its source, which an image has only if the module is built in. Without one, the image does not tell.
+    /// A text in its source, which an image has only if the module is built in. Without one, the image does not show it.
     mark: Option<&'static str>,
 }
 

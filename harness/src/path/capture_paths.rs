@@ -40,7 +40,7 @@ pub(crate) enum Stream {
 pub(crate) struct CapturePaths {
     /// By stream, then by iteration. An iteration in which a stream did not run has an empty path.
     pub streams: BTreeMap<Stream, BTreeMap<u32, CallPath>>,
-    /// What the calls of each stream took; empty if the tracer's cost is unknown.
+    /// The samples of each stream's calls; empty if the tracer's cost is unknown.
     pub calls: BTreeMap<Stream, CallSamples>,
     /// Sentences about what is missing or broken. If there are any, the capture is not evidence.
     pub problems: Vec<String>,

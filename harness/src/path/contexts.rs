@@ -64,7 +64,8 @@ pub struct Separated<'a> {
     pub cut: Vec<CutTree<'a>>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ContextRules {
     pub(crate) interrupt_glue: Patterns,
     pub(crate) softirq_glue: Patterns,
@@ -72,46 +73,24 @@ pub struct ContextRules {
     pub(crate) interrupts_of_concern: Patterns,
     pub(crate) tasks_of_concern: Patterns,
     pub(crate) everywhere: Patterns,
-    task_classes: Vec<Arc<str>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ContextsFile {
-    interrupt_glue: Vec<String>,
-    softirq_glue: Vec<String>,
-    softirqs_of_no_concern: Vec<String>,
-    interrupts_of_concern: Vec<String>,
-    tasks_of_concern: Vec<String>,
-    everywhere: Vec<String>,
     task_classes: Vec<String>,
 }
 
 impl ContextRules {
     /// The rules in the binary.
     pub fn embedded() -> Result<Self, DataFileError> {
-        let file: ContextsFile = data_file::parse("contexts.yaml", include_str!("contexts.yaml"))?;
-        Ok(Self {
-            interrupt_glue: Patterns::new(file.interrupt_glue),
-            softirq_glue: Patterns::new(file.softirq_glue),
-            softirqs_of_no_concern: Patterns::new(file.softirqs_of_no_concern),
-            interrupts_of_concern: Patterns::new(file.interrupts_of_concern),
-            tasks_of_concern: Patterns::new(file.tasks_of_concern),
-            everywhere: Patterns::new(file.everywhere),
-            task_classes: file.task_classes.into_iter().map(Arc::from).collect(),
-        })
+        data_file::parse("contexts.yaml", include_str!("contexts.yaml"))
     }
 
     /// The classes of tasks that are not actors, except `other`.
     pub fn task_classes(&self) -> impl Iterator<Item = &str> {
-        self.task_classes.iter().map(|class| &**class)
+        self.task_classes.iter().map(String::as_str)
     }
 
     /// The class of a task that is not an actor, by its `comm`: `ksoftirqd`, `kworker`, …, or `other`.
     pub fn class_of(&self, comm: &str) -> Arc<str> {
-        let longest =
-            self.task_classes.iter().filter(|class| comm.starts_with(&***class)).max_by_key(|class| class.len());
-        longest.cloned().unwrap_or_else(|| "other".into())
+        let longest = self.task_classes().filter(|class| comm.starts_with(class)).max_by_key(|class| class.len());
+        longest.unwrap_or("other").into()
     }
 }
 

@@ -269,7 +269,7 @@ pub struct SelfCost {
     pub traced: u64,
 }
 
-/// What kept a sample from being exact, in ascending order of how much too high it may be.
+/// What made a sample too high, from the least to the most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Disturbance {
     None,
@@ -360,8 +360,8 @@ impl CallSamples {
             .collect()
     }
 
-    /// The median of each function in the path: over those of its calls that called most of what the path shows beneath the
-    /// function, and of these over the least disturbed ones.
+    /// The median of each function in the path. Of its calls, those count that made most of the calls that the path shows
+    /// beneath it, and of these only the least disturbed.
     fn medians(&self, path: &CallPath, value: impl Fn(&Sample) -> u64) -> Costs {
         let callees = callees(path);
         let median = |(name, callees): (&str, &HashSet<&str>)| {

@@ -2,10 +2,19 @@
 
 use std::collections::HashSet;
 
-#[derive(Clone, Debug, Default)]
+use serde::Deserialize;
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(from = "Vec<String>")]
 pub(crate) struct Patterns {
     exact: HashSet<String>,
     prefixes: Vec<String>,
+}
+
+impl From<Vec<String>> for Patterns {
+    fn from(patterns: Vec<String>) -> Self {
+        Self::new(patterns)
+    }
 }
 
 impl Patterns {
@@ -28,6 +37,10 @@ impl Patterns {
     pub(crate) fn extend(&mut self, other: &Self) {
         self.exact.extend(other.exact.iter().cloned());
         self.prefixes.extend(other.prefixes.iter().cloned());
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.exact.is_empty() && self.prefixes.is_empty()
     }
 
     pub(crate) fn matches(&self, name: &str) -> bool {

@@ -12,7 +12,8 @@ use super::{Patterns, canonical};
 pub(crate) const DEFAULT_PROFILE: &str = "default";
 
 /// The contents of `profiles.yaml`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Profiles {
     groups: BTreeMap<String, Group>,
     profiles: BTreeMap<String, Vec<String>>,
@@ -28,21 +29,13 @@ struct Group {
     _description: String,
     /// Patterns of functions that are hidden with everything they call.
     #[serde(default)]
-    subtree: Vec<String>,
+    subtree: Patterns,
     /// Patterns of functions that are hidden, while what they call moves up one level.
     #[serde(default)]
-    splice: Vec<String>,
+    splice: Patterns,
     /// Patterns of functions that are hidden with everything they call, unless the task slept in them.
     #[serde(default)]
-    preempted: Vec<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ProfilesFile {
-    groups: BTreeMap<String, Group>,
-    profiles: BTreeMap<String, Vec<String>>,
-    milestones: Vec<String>,
+    preempted: Patterns,
 }
 
 /// A case chose a profile or group that does not exist.
@@ -60,7 +53,6 @@ pub(crate) struct Filter {
     subtree: Patterns,
     splice: Patterns,
     preempted: Patterns,
-    hides_preemption: bool,
     milestones: Patterns,
     expected: Patterns,
 }
@@ -83,7 +75,7 @@ impl Profiles {
     }
 
     pub(crate) fn from_yaml(text: &str) -> Result<Self, DataFileError> {
-        let file: ProfilesFile = data_file::parse("profiles.yaml", text)?;
+        let file: Self = data_file::parse("profiles.yaml", text)?;
         for (profile, groups) in &file.profiles {
             if file.groups.contains_key(profile) {
                 return Err(DataFileError::AmbiguousProfile(profile.clone()));
@@ -95,7 +87,7 @@ impl Profiles {
         if !file.profiles.contains_key(DEFAULT_PROFILE) {
             return Err(DataFileError::NoProfile(DEFAULT_PROFILE));
         }
-        Ok(Self { groups: file.groups, profiles: file.profiles, milestones: file.milestones })
+        Ok(file)
     }
 
     /// The names that a case can choose: profiles, then groups.
@@ -129,10 +121,9 @@ impl Profiles {
             ..Filter::default()
         };
         for group in groups.into_iter().map(|group| &self.groups[group]) {
-            filter.subtree.extend(&Patterns::new(&group.subtree));
-            filter.splice.extend(&Patterns::new(&group.splice));
-            filter.preempted.extend(&Patterns::new(&group.preempted));
-            filter.hides_preemption |= !group.preempted.is_empty();
+            filter.subtree.extend(&group.subtree);
+            filter.splice.extend(&group.splice);
+            filter.preempted.extend(&group.preempted);
         }
         Ok(filter)
     }
@@ -171,7 +162,7 @@ impl Filter {
     }
 
     pub(crate) fn hides_preemption(&self) -> bool {
-        self.hides_preemption
+        !self.preempted.is_empty()
     }
 
     pub(crate) fn is_expected(&self, name: &str) -> bool {

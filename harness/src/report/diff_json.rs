@@ -20,7 +20,7 @@ pub(crate) struct DiffReport {
     pub(crate) to: RunKernel,
     /// The changes of paths, each once, the most frequent first.
     pub(crate) changes: Vec<SharedChangeReport>,
-    /// What a call of each function takes itself, where that differs: medians. Those that matter most come first.
+    /// The self costs of a call that differ: medians, those that matter most first.
     pub(crate) functions: Vec<FunctionReport>,
     /// The cases that both kernels ran.
     pub(crate) cases: Vec<CaseReport>,
@@ -42,7 +42,7 @@ pub(crate) struct SharedChangeReport {
     pub(crate) lines: usize,
 }
 
-/// What a function takes itself, in instructions.
+/// The self cost of a call, in instructions.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct FunctionReport {
     pub(crate) function: String,

@@ -100,7 +100,7 @@ mod tests {
     fn a_pull_request_gets_tables_and_a_folded_block_for_each_change() {
         let text = diff_markdown(&sample(), EACH_CHANGE);
         for expected in [
-            "## From 5.10 (5.10.262-1) (−) to 7.3 (7.3.4-1~bpo13+1) (+)\n\n3 changes of paths in 2 of 2 cases; 2 functions cost more or less themselves; 1 case not compared.\n",
+            "## From 5.10 (5.10.262-1) (−) to 7.3 (7.3.4-1~bpo13+1) (+)\n\n3 changes of paths in 2 of 2 cases; the self costs of 2 functions differ; 1 case not compared.\n",
             "| 2 | `s: sockfd_lookup_light→fdget` | recv/sample, recv/second |\n",
             "| `kept` | 1,200 | 0 | -1,200 | 2 | recv/sample receiver.recv: s > kept |\n",
             "- `tun/sample`: skipped on 5.10: it has no CONFIG_TUN\n",

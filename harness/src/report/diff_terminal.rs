@@ -157,7 +157,7 @@ mod tests {
     fn each_change_is_listed_once_before_its_place() {
         let text = diff_terminal(&sample(), EACH_CHANGE).to_string();
         let expected = "\
-from 5.10 (5.10.262-1) (-) to 7.3 (7.3.4-1~bpo13+1) (+): 3 changes of paths in 2 of 2 cases; 2 functions cost more or less themselves; 1 case not compared
+from 5.10 (5.10.262-1) (-) to 7.3 (7.3.4-1~bpo13+1) (+): 3 changes of paths in 2 of 2 cases; the self costs of 2 functions differ; 1 case not compared
 
     cases  change of paths
   1.    2  s: sockfd_lookup_light→fdget  (recv/sample, recv/second)

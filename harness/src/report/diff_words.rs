@@ -58,10 +58,10 @@ pub(super) fn brief(change: &Change, name: &str) -> String {
 
 /// Says how much of a section changed.
 pub(super) fn section(explained: &ExplainedDiff) -> String {
-    let lines = explained.diff.lines.len();
+    let lines = count(explained.diff.lines.len(), "line");
     match explained.diff.changes().count() {
-        0 => format!("the same {lines} lines"),
-        changes => format!("{changes} of {lines} lines changed"),
+        0 => format!("the same {lines}"),
+        changes => format!("{changes} of {lines} changed"),
     }
 }
 
@@ -90,13 +90,13 @@ pub(super) fn headline(diff: &KernelDiff) -> String {
     let changed = diff.cases.iter().filter(|case| case.has_other_paths()).count();
     let cases = count(diff.cases.len(), "case");
     let paths = match diff.changes.len() {
-        0 => format!("the same paths in all of {cases}"),
+        0 => format!("no change of paths in {cases}"),
         changes => format!("{} of paths in {changed} of {cases}", count(changes, "change")),
     };
     let functions = match diff.functions.len() {
-        0 => "no function costs more or less itself".to_owned(),
-        1 => "1 function costs more or less itself".to_owned(),
-        many => format!("{many} functions cost more or less themselves"),
+        0 => "no self cost differs".to_owned(),
+        1 => "the self cost of 1 function differs".to_owned(),
+        many => format!("the self costs of {many} functions differ"),
     };
     let left_out = match diff.left_out.len() {
         0 => String::new(),

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+use super::change_words::count;
 use crate::case::Case;
 use crate::kernel::{Change, Fetched, Listed};
 use crate::suite::Pruned;
@@ -79,7 +80,13 @@ pub(crate) fn images(cache: &Path, images: &[StoredImage]) -> String {
         let _ = writeln!(out, "{}", image_line(image));
     }
     let total: u64 = images.iter().map(|image| image.bytes).sum();
-    let _ = writeln!(out, "{} warm images, {} in {}", images.len(), megabytes(total), cache.join("images").display());
+    let _ = writeln!(
+        out,
+        "{}, {} in {}",
+        count(images.len(), "warm image"),
+        megabytes(total),
+        cache.join("images").display()
+    );
     out
 }
 

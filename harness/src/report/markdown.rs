@@ -75,7 +75,7 @@ fn headline(results: &Results, decisions: &[Decision], changed: usize) -> String
     if moved > 0 {
         let _ = write!(out, "Timings differ from the accepted ones in {}. ", count(moved, "case"));
     }
-    let _ = writeln!(out, "({} mode, QEMU {})", plain(&results.mode), plain(&results.qemu));
+    let _ = writeln!(out, "Mode: {}. QEMU: {}.", plain(&results.mode), plain(&results.qemu));
     for RunKernel { name, version, .. } in results.kernels.iter().filter(|kernel| kernel.unlocked) {
         let _ = writeln!(out, "\n{} is {}, the newest version and not the locked one.", code(name), plain(version));
     }

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::change_words::count;
 use crate::kernel::{Available, ReleasePattern};
 
 /// Lists releases, one a line.
@@ -19,7 +20,7 @@ pub(crate) fn available(pattern: &ReleasePattern, releases: &[Available]) -> Str
     }
     let without = releases.iter().filter(|release| !release.has_modules).count();
     let note = if without == 0 { String::new() } else { format!(", {without} without modules") };
-    let _ = writeln!(out, "{} kernels{note}", releases.len());
+    let _ = writeln!(out, "{}{note}", count(releases.len(), "kernel"));
     out
 }
 

@@ -7,6 +7,7 @@ use anstyle::Style;
 
 use crate::kernel::{KernelName, Series};
 
+use super::change_words::count;
 use super::styled::{Styled, of_verdict, verdict};
 use crate::suite::{CaseResult, Results, RunKernel, Verdict};
 
@@ -19,14 +20,8 @@ pub fn results(results: &Results) -> Styled {
     }
     let tally = results.tally();
     let tally: Vec<String> = tally.iter().map(|(one, count)| format!("{count} {}", verdict(*one))).collect();
-    let _ = writeln!(
-        out,
-        "\n{} on {} kernels ({} mode, QEMU {})",
-        tally.join(", "),
-        results.kernels.len(),
-        results.mode,
-        results.qemu
-    );
+    let kernels = count(results.kernels.len(), "kernel");
+    let _ = writeln!(out, "\n{} on {kernels} ({} mode, QEMU {})", tally.join(", "), results.mode, results.qemu);
     for RunKernel { name, version, .. } in results.kernels.iter().filter(|kernel| kernel.unlocked) {
         let _ = writeln!(out, "note: {name} is {version}, the newest version and not the locked one (--unlocked)");
     }

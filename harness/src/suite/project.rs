@@ -45,7 +45,7 @@ pub enum ProjectError {
     NoRepository { from: PathBuf },
     #[error("this needs a repository, and there is none at or above the current folder: `rxpath init DIR` makes one")]
     OnlyCatalogue,
-    #[error("unpacking the catalogue of cases into {folder}")]
+    #[error("cannot unpack the catalogue of cases into {folder}")]
     Catalogue { folder: PathBuf, source: io::Error },
     #[error(transparent)]
     Kernel(#[from] KernelError),
@@ -54,8 +54,8 @@ pub enum ProjectError {
 }
 
 impl Project {
-    /// Opens the repository and its cache. Reads pins and lock, writes nothing but, outside a repository, the catalogue into
-    /// the cache.
+    /// Opens the repository and its cache. Reads pins and lock. Outside a repository, it writes the catalogue into the
+    /// cache.
     pub fn open(options: &ProjectOptions) -> Result<Self, ProjectError> {
         let Root { folder: root, is_catalogue } = find_root(options.root.as_deref())?;
         let pins = Pins::load(&root)?;
@@ -92,7 +92,7 @@ impl Project {
         kernel::expand(self.pins.references(values)?, &self.cache, progress)
     }
 
-    /// Makes these kernels and QEMU ready, each kernel once: the pinned ones, then releases, then those of one's own.
+    /// Makes these kernels and QEMU ready, each kernel once: the pinned ones, then releases, then the user's own.
     pub(crate) fn make_ready(
         &self,
         kernels: &[KernelRef],
@@ -199,7 +199,7 @@ pub(crate) fn find_root(named: Option<&Path>) -> Result<Root, ProjectError> {
     Ok(Root { folder, is_catalogue: true })
 }
 
-/// Makes a repository in an empty or new folder: the catalogue, to which cases of one's own can be added.
+/// Makes a repository in an empty or new folder: the catalogue, to which users can add their own cases.
 pub(crate) fn init(folder: &Path) -> Result<(), ProjectError> {
     let failed = |source| ProjectError::Catalogue { folder: folder.to_owned(), source };
     std::fs::create_dir_all(folder).map_err(failed)?;

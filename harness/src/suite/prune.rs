@@ -1,4 +1,4 @@
-//! Removes warm images that no case needs any more, and kernels of one's own that were not used for long.
+//! Removes warm images that no case needs any more, and the user's own kernels that were not used for long.
 
 use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::vm::{Accelerator, Images, QemuProgram, Removal, StoredImage, VmError}
 use crate::suite::project::{Project, ProjectError};
 use crate::suite::run::image_spec::{ImageSpec, qemu_program};
 
-/// How long a kernel of one's own stays without being used.
+/// How long a user's own kernel stays without being used.
 const UNUSED: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// The outcome of pruning a cache.
@@ -25,7 +25,7 @@ pub(crate) struct Pruned {
     /// Pinned kernels and remembered releases that are not in the cache. All of their images are kept, because it is unknown
     /// what they were made of.
     pub unknown: Vec<KernelName>,
-    /// The kernels of one's own, and unpacked packages, that were not used for 30 days.
+    /// The user's own kernels, and unpacked packages, that were not used for 30 days.
     pub own: Vec<StoredOwn>,
 }
 
@@ -60,8 +60,8 @@ impl PruneError {
     }
 }
 
-/// Removes the kernels of one's own that were not used for 30 days, and the images that no case needs on a pinned kernel, on a
-/// release that the cache remembers, or on a kernel of one's own that stays. Fetches nothing.
+/// Removes the user's own kernels that were not used for 30 days, and the images that no case needs on a pinned kernel, on a
+/// release that the cache remembers, or on a user's own kernel that stays. Fetches nothing.
 pub(crate) fn prune(project: &Project) -> Result<Pruned, PruneError> {
     let cases = project.cases()?;
     let listed = kernel::list(&project.pins, &project.lock, &project.cache)?;
@@ -98,7 +98,7 @@ pub(crate) fn prune(project: &Project) -> Result<Pruned, PruneError> {
     Ok(pruned)
 }
 
-/// Removes the kernels of one's own that were not used for long. Returns those, and the names of the others.
+/// Removes the user's own kernels that were not used for long. Returns these, and the names of the others.
 fn prune_own(project: &Project) -> Result<(Vec<StoredOwn>, BTreeSet<KernelName>), CacheError> {
     let (mut removed, mut kept) = (Vec::new(), BTreeSet::new());
     for own in own::stored(&project.cache) {

@@ -1,12 +1,12 @@
 //! The cases that the command line chooses.
 
 use crate::case::{Case, CaseName};
-use crate::nearest::nearest;
+use crate::nearest::{any_of, nearest};
 
 /// A name on the command line that chooses no case.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SelectionError {
-    #[error("no case is called {name:?}{}; `rxpath cases list` lists all", did_you_mean(.near))]
+    #[error("no case is called `{name}`{}; `rxpath cases list` lists all", did_you_mean(.near))]
     UnknownCase {
         name: String,
         /// Similar names.
@@ -15,7 +15,11 @@ pub enum SelectionError {
 }
 
 fn did_you_mean(near: &[String]) -> String {
-    if near.is_empty() { String::new() } else { format!("; did you mean {}?", near.join(" or ")) }
+    if near.is_empty() {
+        String::new()
+    } else {
+        format!(" (did you mean {}?)", any_of(near.iter().map(String::as_str)))
+    }
 }
 
 /// The cases that these names choose; all cases if there is no name.

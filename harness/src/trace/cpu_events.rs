@@ -1,7 +1,8 @@
 //! Reads the events of a CPU from its pages, in order, and names what can go wrong between a page and a call tree.
 
 use super::{
-    event::{Common, Event, EventDecoder},
+    event::{Common, Event},
+    event_decoder::{EventDecoder, TooShort},
     format::{Format, FormatError, HeaderPage},
     ring_page::{Endian, Malformed, Missed, Page, PageError, Record, Records},
 };
@@ -208,7 +209,7 @@ impl<'a> CpuEvents<'a> {
     }
 
     #[cold]
-    fn too_short(&mut self, offset: usize, short: super::event::TooShort) -> DecodeError {
+    fn too_short(&mut self, offset: usize, short: TooShort) -> DecodeError {
         self.end();
         let event = short.id.map_or_else(|| "any event".to_owned(), |id| format!("event {id}"));
         DecodeError::Record { cpu: self.cpu, page: self.index, offset, length: short.length, event }

@@ -4,6 +4,7 @@
 
 mod cpu_events;
 mod event;
+mod event_decoder;
 mod forest;
 mod forest_builder;
 mod format;

@@ -1,13 +1,17 @@
 //! Reads a `trace.dat` that trace-cmd wrote (trace-cmd.dat.v6(5), trace-cmd.dat.v7(5)). It contains the same kernel
 //! texts and pages as a capture that rxpath records.
 
-use super::{
-    cpu_events::{CaptureText, CpuPages},
-    ring_page::Endian,
-};
+mod compression;
+mod reader;
+
 use std::borrow::Cow;
-use std::io::Read;
+
 use thiserror::Error;
+
+use self::compression::{Compression, unpack_chunks};
+use self::reader::{File, Reader};
+use super::cpu_events::{CaptureText, CpuPages};
+use super::ring_page::Endian;
 
 /// Why a file is not a readable `trace.dat`.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -328,26 +332,7 @@ fn owned<'b>(text: Cow<'_, str>) -> Cow<'b, str> {
     Cow::Owned(text.into_owned())
 }
 
-fn slice(file: &[u8], from: u64, length: u64) -> Option<&[u8]> {
-    file.get(usize::try_from(from).ok()?..)?.get(..usize::try_from(length).ok()?)
-}
-
 const PAGES_EXPECTED: &str = "a CPU's pages inside the file, which nothing else uses, before this";
-
-/// A file whose bytes may be read only once: a hostile file that refers to the same bytes again and again would take
-/// endless time and memory.
-struct File<'a> {
-    bytes: &'a [u8],
-    unclaimed: usize,
-}
-
-impl<'a> File<'a> {
-    fn claim(&mut self, from: u64, length: u64) -> Option<&'a [u8]> {
-        let claimed = slice(self.bytes, from, length)?;
-        self.unclaimed = self.unclaimed.checked_sub(claimed.len())?;
-        Some(claimed)
-    }
-}
 
 /// An unpacked section of a version 7 file.
 struct FileSection<'a> {
@@ -376,123 +361,5 @@ impl<'a> FileSection<'a> {
 
     fn reader(&self, endian: Endian) -> Reader<'_> {
         Reader::new(&self.bytes, endian, self.part)
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Compression {
-    None,
-    Zlib,
-    Zstd,
-}
-
-/// The most bytes that one compressed byte may expand to: kernel text and pages shrink to about a fifth.
-const MOST_EXPANSION: usize = 1024;
-
-impl Compression {
-    fn by_name(name: &[u8]) -> Result<Self, TraceDatError> {
-        match name {
-            b"none" | b"" => Ok(Self::None),
-            b"zlib" => Ok(Self::Zlib),
-            b"zstd" => Ok(Self::Zstd),
-            _ => Err(TraceDatError::Compression { found: String::from_utf8_lossy(name).chars().take(20).collect() }),
-        }
-    }
-
-    /// Unpacks bytes that are at offset `at` in the file and must expand to `expected` bytes.
-    fn unpack(self, packed: &[u8], expected: usize, at: usize) -> Result<Vec<u8>, TraceDatError> {
-        let broken = || TraceDatError::Compressed { at, length: packed.len(), expected };
-        if expected > packed.len().saturating_mul(MOST_EXPANSION) {
-            return Err(broken());
-        }
-        let mut bytes = Vec::with_capacity(expected);
-        let mut unpack = |stream: &mut dyn Read| stream.take(expected as u64 + 1).read_to_end(&mut bytes);
-        let unpacked = match self {
-            Self::None => unpack(&mut &*packed),
-            Self::Zlib => unpack(&mut flate2::read::ZlibDecoder::new(packed)),
-            Self::Zstd => unpack(&mut ruzstd::decoding::StreamingDecoder::new(packed).map_err(|_| broken())?),
-        };
-        unpacked.map_err(|_| broken())?;
-        if bytes.len() == expected { Ok(bytes) } else { Err(broken()) }
-    }
-}
-
-/// Unpacks a CPU's pages: the number of chunks, then each chunk after its packed and unpacked size.
-fn unpack_chunks(
-    bytes: &[u8],
-    from: usize,
-    endian: Endian,
-    compression: Compression,
-) -> Result<Vec<u8>, TraceDatError> {
-    let mut reader = Reader::new(bytes, endian, "a CPU's compressed pages");
-    let mut pages = Vec::new();
-    for _ in 0..reader.u32()? {
-        let (packed, unpacked) = (reader.u32()?, reader.u32()?);
-        let at = from.saturating_add(reader.at);
-        pages.extend(compression.unpack(reader.take(packed.into())?, unpacked as usize, at)?);
-    }
-    Ok(pages)
-}
-
-#[derive(Clone, Copy)]
-struct Reader<'a> {
-    bytes: &'a [u8],
-    at: usize,
-    endian: Endian,
-    part: &'static str,
-}
-
-impl<'a> Reader<'a> {
-    fn new(bytes: &'a [u8], endian: Endian, part: &'static str) -> Self {
-        Self { bytes, at: 0, endian, part }
-    }
-
-    fn malformed(&self, expected: &'static str) -> TraceDatError {
-        TraceDatError::Malformed { at: self.at, part: self.part, expected }
-    }
-
-    fn seek(&mut self, at: u64) -> Result<(), TraceDatError> {
-        match usize::try_from(at).ok().filter(|at| *at < self.bytes.len()) {
-            Some(at) => {
-                self.at = at;
-                Ok(())
-            }
-            None => Err(self.malformed("an offset inside the file before this")),
-        }
-    }
-
-    fn take(&mut self, length: u64) -> Result<&'a [u8], TraceDatError> {
-        let taken =
-            slice(self.bytes, self.at as u64, length).ok_or_else(|| self.malformed("more bytes than the part has"))?;
-        self.at += taken.len();
-        Ok(taken)
-    }
-
-    fn u8(&mut self) -> Result<u8, TraceDatError> {
-        Ok(self.take(1)?[0])
-    }
-
-    fn u16(&mut self) -> Result<u16, TraceDatError> {
-        let bytes = self.take(2)?;
-        self.endian.u16(bytes, 0).ok_or_else(|| self.malformed("a 16-bit number"))
-    }
-
-    fn u32(&mut self) -> Result<u32, TraceDatError> {
-        let bytes = self.take(4)?;
-        self.endian.u32(bytes, 0).ok_or_else(|| self.malformed("a 32-bit number"))
-    }
-
-    fn u64(&mut self) -> Result<u64, TraceDatError> {
-        let bytes = self.take(8)?;
-        self.endian.u64(bytes, 0).ok_or_else(|| self.malformed("a 64-bit number"))
-    }
-
-    /// Reads bytes up to a zero, and the zero.
-    fn string(&mut self) -> Result<&'a [u8], TraceDatError> {
-        let rest = self.bytes.get(self.at..).unwrap_or(&[]);
-        let length =
-            rest.iter().position(|byte| *byte == 0).ok_or_else(|| self.malformed("a zero-terminated string"))?;
-        self.at += length + 1;
-        Ok(&rest[..length])
     }
 }

@@ -61,7 +61,7 @@ pub enum VmError {
     Guest(#[from] Box<GuestFault>),
     #[error("{doing} {path}")]
     Io { doing: &'static str, path: PathBuf, source: io::Error },
-    #[error("starting {command}")]
+    #[error("cannot start {command}")]
     Start { command: String, source: io::Error },
     #[error("QEMU's monitor failed while {doing}")]
     Monitor { doing: &'static str, source: MonitorError },

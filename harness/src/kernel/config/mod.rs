@@ -46,7 +46,7 @@ impl Config {
         matches!(self.value(option), Some("y" | "m"))
     }
 
-    /// Those of the options that are not set.
+    /// The options among these that are not set.
     pub(crate) fn missing<'a>(&self, options: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
         options.into_iter().filter(|option| !self.is_set(option)).collect()
     }

@@ -1,4 +1,4 @@
-//! Errors about kernels of one's own: what was looked for, where, and what to do next.
+//! Errors about the user's own kernels: what was looked for, where, and what to do next.
 
 use std::io;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! The modules of a kernel of one's own, where they are.
+//! Finds the modules of a user's own kernel.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -32,7 +32,7 @@ pub(super) fn find(place: &Modules, image: &Path, release: &str) -> Result<Modul
             of_folder(&of_release)
         }
     };
-    // One that can be read speaks for all; each is checked again when it is loaded.
+    // The first file that can be read decides; each one is checked again when it is loaded.
     if let Some(path) = index.files.values().find_map(|path| existing(Path::new(path))) {
         check_release(&path, &fs::read(&path).map_err(OwnError::read(&path))?, release)?;
     }

@@ -1,4 +1,4 @@
-//! What kernels of one's own left in the cache, and its removal.
+//! Lists and removes what the user's own kernels left in the cache.
 
 use std::fs;
 use std::path::PathBuf;
@@ -8,7 +8,7 @@ use super::{LAYOUT, Manifest, name_of};
 use crate::kernel::cache_folder::{Cache, CacheError};
 use crate::kernel::name::KernelName;
 
-/// A kernel of one's own in the cache, or packages that were unpacked for one.
+/// A user's own kernel in the cache, or packages that were unpacked for one.
 #[derive(Debug, Clone)]
 pub(crate) struct StoredOwn {
     /// `None` for unpacked packages.
@@ -42,10 +42,7 @@ impl StoredOwn {
     }
 
     /// Removes it, unless it was used after all or another process is making it. Returns whether it was removed.
-    ///
-    /// # Errors
-    ///
-    /// When the cache cannot be written.
+    /// Fails when the cache cannot be written.
     pub(crate) fn remove_if_unused_for(&self, least: Duration, cache: &Cache) -> Result<bool, CacheError> {
         let Some(held) = cache.try_lock(&self.lock)? else { return Ok(false) };
         if self.unused_for() < least {

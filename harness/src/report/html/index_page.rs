@@ -3,6 +3,7 @@
 use maud::{Markup, html};
 
 use super::layout::{band, case_file, difference_file, shortened, verdict};
+use crate::report::change_words::count;
 use crate::report::overview::{CaseView, KernelView, Overview};
 use crate::suite::{Results, Verdict};
 
@@ -39,8 +40,8 @@ pub(super) fn page(overview: &Overview) -> String {
 fn summary(results: &Results) -> String {
     let tally: Vec<String> =
         results.tally().iter().map(|(verdict, count)| format!("{count} {}", verdict.word())).collect();
-    let kernels = results.kernels.len();
-    format!("{} on {kernels} kernels ({} mode, QEMU {})", tally.join(", "), results.mode, results.qemu)
+    let kernels = count(results.kernels.len(), "kernel");
+    format!("{} on {kernels} ({} mode, QEMU {})", tally.join(", "), results.mode, results.qemu)
 }
 
 /// Lists the cases that did not pass, with the reason in a line and the evidence folded.

@@ -36,7 +36,7 @@ pub(crate) struct KernelDiff {
     pub(crate) left_out: Vec<(CaseName, String)>,
     /// The changes of paths, each once, the most frequent first.
     pub(crate) changes: Vec<SharedChange>,
-    /// The functions whose calls cost more or less themselves, those that matter most first.
+    /// The functions whose self costs differ, those that matter most first.
     pub(crate) functions: Vec<FunctionCost>,
 }
 

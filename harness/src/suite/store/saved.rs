@@ -28,7 +28,7 @@ pub struct SavedPath {
     /// Empty outside exact mode.
     #[serde(default, skip_serializing_if = "Costs::is_empty")]
     pub costs: Costs,
-    /// The same without the calls that the path shows beneath the function, but with those that it leaves out.
+    /// As `costs`, but without the calls that the path shows beneath the function, and with those that it leaves out.
     #[serde(default, skip_serializing_if = "SelfCosts::is_empty")]
     pub self_costs: SelfCosts,
 }
