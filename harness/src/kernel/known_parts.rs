@@ -20,10 +20,7 @@ pub(crate) struct KnownParts {
 
 impl Kernel {
     /// Reads what is known of the kernel.
-    ///
-    /// # Errors
-    ///
-    /// When a file of the kernel cannot be read.
+    /// Fails when a file of the kernel cannot be read.
     pub(crate) fn known_parts(&self) -> Result<KnownParts, KernelError> {
         Ok(KnownParts {
             config: self.config()?,

@@ -100,10 +100,7 @@ impl FromStr for ReleaseRef {
 }
 
 /// Lists the releases in the archive that match a pattern, by version.
-///
-/// # Errors
-///
-/// When the archive cannot be reached.
+/// Fails when the archive cannot be reached.
 pub(crate) fn available(
     pattern: &ReleasePattern,
     cache: &Cache,
@@ -128,10 +125,7 @@ pub(crate) fn available(
 
 /// Replaces each pattern by the releases in the archive that match it, by version: each kernel's version once, as its newest
 /// build, which the cache remembers. Every kernel is in the result once.
-///
-/// # Errors
-///
-/// When there is a pattern, and the archive cannot be reached or has no match; or when the cache cannot be written.
+/// Fails when there is a pattern, and the archive cannot be reached or has no match; or when the cache cannot be written.
 pub(crate) fn expand(
     kernels: Vec<KernelRef>,
     cache: &Cache,
@@ -185,10 +179,7 @@ fn references(pattern: &ReleasePattern, releases: &[Release]) -> Vec<ReleaseRef>
 }
 
 /// Makes releases ready to boot, in the order given. Takes packages from the folder `from` if it has them.
-///
-/// # Errors
-///
-/// When the archive has no such release, cannot be reached or has different bytes than it had when the reference was first
+/// Fails when the archive has no such release, cannot be reached or has different bytes than it had when the reference was first
 /// used, or the cache cannot be written.
 pub(crate) fn fetch_releases(
     references: &[ReleaseRef],
@@ -216,10 +207,7 @@ pub(crate) fn fetch_releases(
 }
 
 /// Forgets what a reference was resolved to, so that its next use looks it up again. Returns whether it was remembered.
-///
-/// # Errors
-///
-/// When the cache cannot be written.
+/// Fails when the cache cannot be written.
 pub(crate) fn forget(reference: &ReleaseRef, cache: &Cache) -> Result<bool, KernelError> {
     let path = reference.remembered_at(cache);
     match fs::remove_file(&path) {
@@ -230,10 +218,7 @@ pub(crate) fn forget(reference: &ReleaseRef, cache: &Cache) -> Result<bool, Kern
 }
 
 /// The releases that the cache remembers, each with its kernel if that is in the cache.
-///
-/// # Errors
-///
-/// When the file of a reference is damaged.
+/// Fails when the file of a reference is damaged.
 pub(crate) fn remembered_kernels(cache: &Cache) -> Result<Vec<(ReleaseRef, Option<Kernel>)>, KernelError> {
     let mut kernels = Vec::new();
     for entry in fs::read_dir(cache.root().join("references")).into_iter().flatten().flatten() {

@@ -39,10 +39,7 @@ const NAME_DIGITS: usize = 8;
 
 /// Makes the kernel at this path ready to boot. The path is a build tree, a `vmlinux`, a bzImage, a folder with boot/ and
 /// lib/modules/, or a Debian package.
-///
-/// # Errors
-///
-/// When the path does not lead to an x86-64 kernel, its modules belong to a different one, or the cache cannot be written.
+/// Fails when the path does not lead to an x86-64 kernel, its modules belong to a different one, or the cache cannot be written.
 pub(crate) fn open(path: &Path, cache: &Cache) -> Result<Kernel, KernelError> {
     if packages::is_package(path) {
         return open_packages(&[path.to_owned()], cache);
@@ -51,10 +48,7 @@ pub(crate) fn open(path: &Path, cache: &Cache) -> Result<Kernel, KernelError> {
 }
 
 /// Makes the kernel in these Debian packages ready to boot: the one with the image, and any with its modules.
-///
-/// # Errors
-///
-/// As [`open`]; also when a package cannot be read.
+/// Fails as [`open`] does, and when a package cannot be read.
 pub(crate) fn open_packages(packages: &[PathBuf], cache: &Cache) -> Result<Kernel, KernelError> {
     let folder = packages::unpack(packages, cache)?;
     let place = place::find(&folder).map_err(|error| match error {

@@ -42,10 +42,7 @@ impl StoredOwn {
     }
 
     /// Removes it, unless it was used after all or another process is making it. Returns whether it was removed.
-    ///
-    /// # Errors
-    ///
-    /// When the cache cannot be written.
+    /// Fails when the cache cannot be written.
     pub(crate) fn remove_if_unused_for(&self, least: Duration, cache: &Cache) -> Result<bool, CacheError> {
         let Some(held) = cache.try_lock(&self.lock)? else { return Ok(false) };
         if self.unused_for() < least {
