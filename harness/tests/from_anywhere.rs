@@ -181,3 +181,30 @@ fn a_wrong_request_never_looks_like_a_bad_kernel_to_git() {
     let left: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(left, ["cache"]);
 }
+
+#[test]
+fn a_kernel_that_cannot_be_used_is_reported_before_anything_is_fetched() {
+    let folder = tempfile::tempdir().unwrap();
+    let kernel = |name: &str| format!(r#"{{"name": "{name}", "version": "1", "unlocked": false}}"#);
+    let kernels = [kernel("6.1"), kernel("6.12")].join(", ");
+    let results = format!(r#"{{"version": 2, "kernels": [{kernels}], "qemu": "10", "mode": "exact", "cases": []}}"#);
+    fs::write(folder.path().join("two.json"), results).unwrap();
+    fs::write(folder.path().join("a.deb"), "").unwrap();
+    let run = ["run", "-c", "recv/tcp-ready"];
+    for (arguments, message) in [
+        (&["-k", "6.18*"][..], "releases are named as 6.12.107, 6.18.* or 6.16..6.19"),
+        (&["-k", "a.deb, b.deb"], "b.deb does not exist"),
+        (
+            &["-k", "6.12", "--against", "two.json"],
+            "two.json has the results of 6.1, 6.12, expected those of one kernel",
+        ),
+        (&["-k", "6.12", "--against", "6.1,6.18"], "--against takes one kernel, and 6.1,6.18 names 2: 6.1, 6.18"),
+    ] {
+        let output = rxpath(folder.path(), &[&run[..], arguments].concat());
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", text(&output));
+        assert!(text(&output).contains(message), "{arguments:?}: {}", text(&output));
+    }
+    let output = rxpath(folder.path(), &["matrix", "recv/tcp-ready", "-k", "6.12.107"]);
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output));
+    assert!(text(&output).contains("accepted snapshots, which only pinned kernels have"), "{}", text(&output));
+}

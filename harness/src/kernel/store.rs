@@ -209,6 +209,9 @@ impl Kernel {
     /// Returns the named modules and all their dependencies in the order in which to load them, without built-in ones.
     /// Fails when the kernel does not have a module (the error has similar names), or a stored module is damaged.
     pub(crate) fn module_closure(&self, names: &[&str]) -> Result<Vec<Module>, KernelError> {
+        if names.is_empty() {
+            return Ok(Vec::new());
+        }
         let index = self.module_index()?;
         index.closure(&self.release, names, &|file| match &self.modules {
             ModuleFiles::InPlace(_) => Ok(own::read_module(Path::new(file), &self.release)?),
