@@ -107,7 +107,10 @@ mod tests {
             ("ipv6/udp-blocking", &["CONFIG_IPV6"]),
             ("socket/mptcp-create", &["CONFIG_INET", "CONFIG_MPTCP"]),
             ("ready/uring-ready", &["CONFIG_INET", "CONFIG_IO_URING"]),
-            ("softirq/virtio-rx", &["CONFIG_INET", "CONFIG_NET_NS", "CONFIG_VIRTIO_NET", "CONFIG_VIRTIO_PCI"]),
+            (
+                "softirq/virtio-rx",
+                &["CONFIG_INET", "CONFIG_NET_NS", "CONFIG_PCI_MSI", "CONFIG_VIRTIO_NET", "CONFIG_VIRTIO_PCI"],
+            ),
         ] {
             assert_eq!(case(name).missing_options(series, &nothing), options, "{name}");
         }

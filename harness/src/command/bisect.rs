@@ -17,8 +17,10 @@ use crate::error_chain;
 use crate::kernel::KernelError;
 use crate::suite::{BOOT, CaseResult, Problem, ProjectError, Verdict, is_comparable};
 
-/// Part of the message if a signal ended QEMU: a lack of memory or a bug of QEMU, not the kernel.
-const QEMU_KILLED: &str = "QEMU ended early (signal";
+/// How a message about the end of QEMU reads. A kernel that resets its machine ends it with 0 (`-no-reboot`); anything else is
+/// the host's doing (a lack of memory, say) or a bug of QEMU.
+const QEMU_ENDED: &str = "QEMU ended early (";
+const QEMU_RESET: &str = "QEMU ended early (exit status: 0";
 
 /// The answer about a kernel, with the reason.
 #[derive(Debug, PartialEq, Eq)]
@@ -161,7 +163,9 @@ fn finding(one: &CaseResult, before: Option<Option<&CaseResult>>) -> (Finding, S
     match (verdict, is_compared) {
         (Verdict::Broken, _) => (Finding::Broken, because("broke")),
         (_, _) if does_not_boot => (Finding::Unknown, format!("{kernel} does not boot: {}", first_line(message))),
-        (Verdict::Crashed, _) if message.contains(QEMU_KILLED) => (Finding::Unknown, because("was cut off")),
+        (Verdict::Crashed, _) if message.contains(QEMU_ENDED) && !message.contains(QEMU_RESET) => {
+            (Finding::Unknown, because("was cut off"))
+        }
         (Verdict::Inconclusive, _) => (Finding::Unknown, because("is inconclusive")),
         (Verdict::Skipped, is_compared) => {
             // That this kernel skips what the reference runs may be the change that is looked for.
@@ -239,8 +243,8 @@ mod tests {
     }
 
     #[test]
-    fn a_qemu_that_the_host_killed_says_nothing_about_the_kernel() {
-        for (what, status, code) in [("the host killed QEMU", 9, 125), ("the kernel reset its machine", 0, 1)] {
+    fn a_qemu_that_the_host_ended_says_nothing_about_the_kernel() {
+        for (what, status, code) in [("killed", 9, 125), ("no memory", 1 << 8, 125), ("reset by the kernel", 0, 1)] {
             let how = ExitStatus::from_raw(status).to_string();
             let fault = FaultKind::QemuDied { doing: "running the plan", how };
             assert_eq!(answered(&[("crashed", &[&format!("traced pass: {fault}")])], None).0, code, "{what}");

@@ -187,6 +187,13 @@ mod tests {
     }
 
     #[test]
+    fn the_lock_of_a_run_queue_is_hidden_like_other_locks() {
+        for name in ["raw_spin_rq_lock_nested", "raw_spin_rq_trylock", "raw_spin_rq_unlock"] {
+            assert_eq!(select(&[], &[]).visibility(name), Visibility::Hidden, "{name}");
+        }
+    }
+
+    #[test]
     fn groups_are_added_and_removed_in_order() {
         assert_eq!(select(&["-locks"], &[]).visibility("_raw_spin_lock_bh"), Visibility::Shown);
         assert_eq!(select(&["-locks"], &[]).visibility("rcu_read_lock"), Visibility::Hidden);

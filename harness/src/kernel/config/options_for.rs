@@ -12,11 +12,12 @@ pub(super) const NEEDS: [(&str, &[&str]); 24] = [
     ("busy-poll", &["CONFIG_NET_RX_BUSY_POLL"]),
     ("rps", &["CONFIG_RPS"]),
     ("virtio-net", &["CONFIG_VIRTIO_NET", "CONFIG_VIRTIO_PCI"]),
-    // Network devices; the far ends of veth and virtio are in a network namespace of their own.
+    // Network devices; the far ends of veth and virtio are in a network namespace of their own. The virtio NIC interrupts by
+    // MSI, as cases expect: each interrupt is an edge.
     ("loopback", &[]),
     ("tun", &["CONFIG_TUN"]),
     ("veth", &["CONFIG_VETH", "CONFIG_NET_NS"]),
-    ("virtio", &["CONFIG_VIRTIO_NET", "CONFIG_VIRTIO_PCI", "CONFIG_NET_NS"]),
+    ("virtio", &["CONFIG_VIRTIO_NET", "CONFIG_VIRTIO_PCI", "CONFIG_PCI_MSI", "CONFIG_NET_NS"]),
     // Families of sockets.
     ("AF_INET", &["CONFIG_INET"]),
     ("AF_INET6", &["CONFIG_IPV6"]),
