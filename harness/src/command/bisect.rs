@@ -14,8 +14,8 @@ use super::command_line::{Arguments, Command};
 use super::error::CommandError;
 use super::run::{Finished, run_cases};
 use crate::error_chain;
-use crate::kernel::KernelError;
-use crate::suite::{BOOT, CaseResult, Problem, ProjectError, Verdict, is_comparable};
+use crate::kernel::{KernelError, KernelName};
+use crate::suite::{BOOT, CaseResult, Problem, ProjectError, Results, SavedReference, Verdict, is_comparable};
 
 /// How a message about the end of QEMU reads. A kernel that resets its machine ends it with 0 (`-no-reboot`); anything else is
 /// the host's doing (a lack of memory, say) or a bug of QEMU.
@@ -77,7 +77,7 @@ fn answer() -> Answer {
         }
     };
     match run_cases(&common, &arguments) {
-        Ok(finished) => of_run(&finished),
+        Ok(Finished { results, reference, saved, .. }) => of_run(&results, reference.as_ref(), saved.as_ref()),
         Err(error) => {
             let text = error_chain(&error);
             if text.lines().nth(1).is_some() {
@@ -98,8 +98,8 @@ fn of_error(error: &CommandError) -> Answer {
     }
 }
 
-fn of_run(Finished { results, reference, saved, .. }: &Finished) -> Answer {
-    let of_reference = |one: &&CaseResult| reference.as_ref().is_some_and(|reference| one.kernel == *reference);
+fn of_run(results: &Results, reference: Option<&KernelName>, saved: Option<&SavedReference>) -> Answer {
+    let of_reference = |one: &&CaseResult| reference.is_some_and(|reference| one.kernel == *reference);
     let (theirs, ours): (Vec<&CaseResult>, Vec<_>) = results.cases.iter().partition(of_reference);
     let before: Option<Vec<&CaseResult>> = match saved {
         Some(saved) => Some(saved.cases().iter().collect()),
@@ -288,6 +288,18 @@ mod tests {
         assert_eq!(answered(&[pass, skipped, new], Some(&[new, skipped, unknown])).0, 0);
         let alone = answered(&[new], Some(&[]));
         assert_eq!(alone, (129, "bisect: stop: g/1 on mine has nothing to be compared with".to_owned()));
+    }
+
+    #[test]
+    fn a_revision_that_is_its_own_reference_is_good() {
+        let json = serde_json::json!({"version": 2, "kernels": [], "qemu": "10", "mode": "exact", "cases": []});
+        let mut results: Results = serde_json::from_value(json).unwrap();
+        results.cases = vec![result("g/1", "mine", "new", &[]), result("g/2", "mine", "failed", &["p: no f"])];
+        let answer = of_run(&results, Some(&"mine".into()), None);
+        assert_eq!(answer, Answer::Good("g/1 on mine (and 1 more)".to_owned()));
+        results.cases.push(result("g/2", "other", "changed", &["p: no f", "p: other"]));
+        let answer = of_run(&results, Some(&"mine".into()), None);
+        assert_eq!(answer, Answer::Bad("g/2 changed on other: other".to_owned()));
     }
 
     #[test]
