@@ -17,8 +17,8 @@ use crate::error_chain;
 use crate::kernel::{KernelError, KernelName};
 use crate::suite::{BOOT, CaseResult, Problem, ProjectError, Results, SavedReference, Verdict, is_comparable};
 
-/// How a message about the end of QEMU reads. A kernel that resets its machine ends it with 0 (`-no-reboot`); anything else is
-/// the host's doing (a lack of memory, say) or a bug of QEMU.
+/// The start of a message about the end of QEMU. A kernel that resets its machine ends QEMU with 0 (`-no-reboot`); any other end
+/// comes from the host (a lack of memory, for example) or from a bug in QEMU.
 const QEMU_ENDED: &str = "QEMU ended early (";
 const QEMU_RESET: &str = "QEMU ended early (exit status: 0";
 

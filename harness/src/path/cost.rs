@@ -257,15 +257,15 @@ pub(crate) fn with_all_beneath(ends: &[usize], own: impl Iterator<Item = u64>) -
 /// What a call of each function takes with everything it calls: the median, by canonical name.
 pub(crate) type Costs = BTreeMap<String, u64>;
 
-/// What a call of each function takes itself, by canonical name.
+/// The self cost of each function, by canonical name.
 pub(crate) type SelfCosts = BTreeMap<String, SelfCost>;
 
-/// What a call takes itself: the medians.
+/// The self cost of a call: medians.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SelfCost {
     /// In instructions.
     pub cost: u64,
-    /// The number of traced calls in it. For each of them, the tracer's share is known to within a few instructions.
+    /// The number of traced calls in it. The tracer's share of each is known to within a few instructions.
     pub traced: u64,
 }
 
