@@ -100,7 +100,8 @@ fn calculate(untraced: &RunReport, forests: &CallForests, traced: &RunReport) ->
     let trees = |step: StepIndex| {
         found.iter().filter(move |op| op.step == step).filter_map(|op| longest_undisturbed_tree(op.nodes))
     };
-    let all = [MANY_CALLS, FEW_CALLS, SHORT_CALLS].map(|step| trees(step).filter_map(|tree| Traced::of(tree, forests)).collect());
+    let all = [MANY_CALLS, FEW_CALLS, SHORT_CALLS]
+        .map(|step| trees(step).filter_map(|tree| Traced::of(tree, forests)).collect());
     let page = page_cost(&all);
     let times = operation_times(untraced);
     let measured = |step: StepIndex, traced: &[Traced]| {
