@@ -20,7 +20,7 @@ use crate::trace::{CallForests, Node, NodeKind};
 use crate::vm::{RunLimits, WarmImage};
 
 /// The cost as JSON, cached beside the image. Rename it when the cost is measured differently.
-const CACHE_FILE: &str = "tracer-cost-3";
+const CACHE_FILE: &str = "tracer-cost-4";
 
 /// The actor and its operations in `calibration.yaml`.
 const CALIBRATOR: ActorIndex = 0;
@@ -102,7 +102,7 @@ fn calculate(untraced: &RunReport, forests: &CallForests, traced: &RunReport) ->
     };
     let all = [MANY_CALLS, FEW_CALLS, SHORT_CALLS]
         .map(|step| trees(step).filter_map(|tree| Traced::of(tree, forests)).collect());
-    let page = page_cost(&all);
+    let page = page_cost(&all[..2]);
     let times = operation_times(untraced);
     let measured = |step: StepIndex, traced: &[Traced]| {
         let without_pages = |tree: &Traced| tree.took.saturating_sub(tree.pages * page);
