@@ -2,13 +2,16 @@
 //! says what changed between kernels, why, and at what cost. See ARCHITECTURE.md for how the pieces fit.
 
 pub mod case;
+mod child;
 pub mod code;
 pub mod command;
 pub mod diff;
 mod error_chain;
 pub mod kernel;
 mod nearest;
+mod output;
 pub mod path;
+mod read_file;
 mod replace_file;
 pub mod report;
 pub mod suite;

@@ -7,8 +7,14 @@ use std::path::Path;
 
 /// Writes a file atomically: readers see the old content or the new, never a part, even after a crash.
 ///
-/// The file keeps its mode; a new one gets 0644. Its folder must exist.
+/// The file keeps its mode; a new one gets 0644. Its folder must exist. A link stays, and what it leads to is replaced. What is not
+/// a regular file, such as a device or a pipe, is written to.
 pub(crate) fn replace_file(path: &Path, content: &[u8]) -> io::Result<()> {
+    let path = &match fs::metadata(path) {
+        Ok(data) if data.is_file() => fs::canonicalize(path)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound && !path.is_symlink() => path.to_owned(),
+        _ => return fs::write(path, content),
+    };
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut file = tempfile::Builder::new().prefix(".rxpath-").tempfile_in(folder)?;
     file.write_all(content)?;
@@ -21,7 +27,29 @@ pub(crate) fn replace_file(path: &Path, content: &[u8]) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::symlink;
+
     use super::*;
+
+    #[test]
+    fn a_link_stays_and_a_pipe_is_written_to() {
+        let folder = tempfile::tempdir().unwrap();
+        let [file, link, dangling] = ["file", "link", "dangling"].map(|name| folder.path().join(name));
+        fs::write(&file, "one").unwrap();
+        symlink("file", &link).unwrap();
+        symlink("new", &dangling).unwrap();
+        replace_file(&link, b"two").unwrap();
+        replace_file(&dangling, b"three").unwrap();
+        assert!(link.is_symlink() && dangling.is_symlink());
+        assert_eq!(fs::read_to_string(&file).unwrap(), "two");
+        assert_eq!(fs::read_to_string(folder.path().join("new")).unwrap(), "three");
+        let (mut reader, writer) = std::io::pipe().unwrap();
+        let fd = std::os::fd::AsRawFd::as_raw_fd(&writer);
+        replace_file(Path::new(&format!("/proc/self/fd/{fd}")), b"four").unwrap();
+        drop(writer);
+        assert_eq!(io::read_to_string(&mut reader).unwrap(), "four");
+        assert_eq!(replace_file(Path::new("/dev/full"), b"five").unwrap_err().kind(), io::ErrorKind::StorageFull);
+    }
 
     #[test]
     fn a_replaced_file_keeps_its_mode() {

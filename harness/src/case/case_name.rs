@@ -16,7 +16,21 @@ pub(crate) const FOLDER: &str = "cases";
 #[serde(transparent)]
 pub struct CaseName(String);
 
+/// What a part of a name consists of, in words.
+pub(crate) const WORD: &str = "lower-case letters, digits and dashes";
+
+/// Whether a text is a part of a name: it is also one of a path.
+pub(crate) fn is_word(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_lowercase())
+        && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+}
+
 impl CaseName {
+    /// Whether a file can have this name: `group/name`.
+    pub(crate) fn is_valid(base: &str) -> bool {
+        base.split_once('/').is_some_and(|(group, name)| is_word(group) && is_word(name))
+    }
+
     /// The name of the case in the file `base` (`group/name`) that has these values of its sweep's parameters.
     pub(crate) fn new(base: &str, parameters: &[(String, String)]) -> Self {
         if parameters.is_empty() {

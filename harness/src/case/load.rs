@@ -2,18 +2,23 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
 use super::case::Case;
 use super::case_file::CaseFile;
-use super::case_name::{CaseName, FOLDER};
+use super::case_name::{CaseName, FOLDER, WORD};
 use super::cost_bounds::check_references;
 use super::diagnostic::{Diagnostic, Diagnostics, Location, Source};
 use super::findings::{Findings, Underline};
 use super::key_path::KeyPath;
 use super::yaml_tree::{self, Node, SyntaxError};
-use super::{resolver, schema, schema_check};
+use super::{resolver, schema, schema_check, sweep};
+use crate::read_file::read_text;
+
+/// The most bytes of a case file.
+const MOST_BYTES: u64 = 1 << 20;
 
 static SCHEMA: LazyLock<serde_json::Value> = LazyLock::new(schema::schema);
 
@@ -32,11 +37,15 @@ pub fn load_some(root: &Path, wanted: &dyn Fn(&str) -> bool) -> Result<Vec<Case>
     for path in files(&folder).map_err(|diagnostic| Diagnostics::new(vec![*diagnostic]))? {
         let shown = path.strip_prefix(root).unwrap_or(&path).to_owned();
         let name = path.strip_prefix(&folder).unwrap_or(&path).with_extension("");
-        let name = name.to_string_lossy().replace('\\', "/");
+        let name = name.to_string_lossy().into_owned();
         if !wanted(&name) {
             continue;
         }
-        match fs::read_to_string(&path) {
+        if !CaseName::is_valid(&name) {
+            wrong.push(misnamed(shown));
+            continue;
+        }
+        match read_text(&path, MOST_BYTES) {
             Ok(text) => match parse(&name, Source { path: shown, text }) {
                 Ok(found) => cases.extend(found),
                 Err(diagnostics) => wrong.extend(diagnostics.all),
@@ -52,17 +61,20 @@ pub fn load_some(root: &Path, wanted: &dyn Fn(&str) -> bool) -> Result<Vec<Case>
     Ok(cases)
 }
 
-/// The case files under a folder, sorted: `GROUP/NAME.yaml`.
+/// The case files under a folder, sorted: `GROUP/NAME.yaml`. Follows links to groups, but none below a group, which could lead
+/// back.
 fn files(folder: &Path) -> Result<Vec<PathBuf>, Box<Diagnostic>> {
     let mut found = Vec::new();
-    let mut folders = vec![folder.to_owned()];
-    while let Some(folder) = folders.pop() {
+    let mut folders = vec![(folder.to_owned(), true)];
+    while let Some((folder, is_top)) = folders.pop() {
         let entries = fs::read_dir(&folder).map_err(|error| Box::new(unreadable(folder.clone(), &error)))?;
         for entry in entries {
             let path = entry.map_err(|error| Box::new(unreadable(folder.clone(), &error)))?.path();
             let hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
             if path.is_dir() && !hidden {
-                folders.push(path);
+                if is_top || !path.is_symlink() {
+                    folders.push((path, false));
+                }
             } else if path.extension().is_some_and(|extension| extension == "yaml") && !hidden {
                 found.push(path);
             }
@@ -72,9 +84,20 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>, Box<Diagnostic>> {
     Ok(found)
 }
 
-fn unreadable(path: PathBuf, error: &std::io::Error) -> Diagnostic {
+fn unreadable(path: PathBuf, error: &io::Error) -> Diagnostic {
+    of_file(path, format!("cannot be read: {error}"))
+}
+
+fn misnamed(path: PathBuf) -> Diagnostic {
+    of_file(
+        path,
+        format!("invalid name of a case file: expected {FOLDER}/GROUP/NAME.yaml in {WORD}, such as recv/tcp-peek"),
+    )
+}
+
+fn of_file(path: PathBuf, message: String) -> Diagnostic {
     let at = Location { source: Arc::new(Source { path, text: String::new() }), span: 0..0 };
-    Diagnostic { at, message: format!("cannot be read: {error}"), label: String::new(), help: None }
+    Diagnostic { at, message, label: String::new(), help: None }
 }
 
 /// The case in a file, or one case for each combination of its sweep's values; or all errors in it.
@@ -95,9 +118,13 @@ pub fn parse(name: &str, source: Source) -> Result<Vec<Case>, Diagnostics> {
             }]));
         }
     };
+    let wrong = sweep::check(&root, &source);
+    if !wrong.is_empty() {
+        return Err(Diagnostics::new(wrong));
+    }
     let mut cases = Vec::new();
     let mut wrong = Vec::new();
-    for parameters in combinations(&root) {
+    for parameters in sweep::combinations(&root) {
         match parse_one(name, &source, &root, &parameters) {
             Ok(case) => cases.push(case),
             Err(diagnostics) => wrong.extend(diagnostics),
@@ -135,27 +162,6 @@ fn parse_one(
         Err(_) => {}
     }
     Err(findings.into_diagnostics())
-}
-
-/// The combinations of a sweep's values; the last parameter varies fastest. Without a sweep, one empty combination.
-fn combinations(root: &Node) -> Vec<Vec<(String, String)>> {
-    let sweep = root.pairs().iter().find(|(key, _)| key.text() == Some("sweep"));
-    let mut out = vec![Vec::new()];
-    for (key, values) in sweep.map_or(&[][..], |(_, sweep)| sweep.pairs()) {
-        let values: Vec<&str> = values.items().iter().filter_map(Node::text).collect();
-        let (Some(name), false) = (key.text(), values.is_empty()) else { continue };
-        out = out
-            .into_iter()
-            .flat_map(|combination| {
-                values.iter().map(move |value| {
-                    let mut combination = combination.clone();
-                    combination.push((name.to_owned(), (*value).to_owned()));
-                    combination
-                })
-            })
-            .collect();
-    }
-    out
 }
 
 #[cfg(test)]

@@ -10,8 +10,12 @@ use super::expectation::Expectation;
 use super::warm_setup::SplitSetup;
 use crate::kernel::Series;
 
-/// The time limit for a guest's actors, in nanoseconds of guest time: far more than any case needs.
+/// The time limit for a guest's actors, in nanoseconds of guest time, for every [`ITERATIONS`] that have begun: far more than any
+/// case needs.
 const DEADLINE_NS: u64 = 5_000_000_000;
+
+/// An iteration starts after a tick, so a hundred take at least 0.4 s at 250 Hz.
+const ITERATIONS: u32 = 100;
 
 /// The most iterations to trace. A path needs iterations that agree, not the many samples of a median; and tracing
 /// takes a few milliseconds an iteration, because the tracer executes hundreds of instructions at each call.
@@ -78,7 +82,7 @@ impl Case {
             settings,
             setup: left,
             actors: actors.collect(),
-            deadline_ns: DEADLINE_NS,
+            deadline_ns: DEADLINE_NS * u64::from((self.warmup + iterations).div_ceil(ITERATIONS).max(1)),
         };
         let names = self
             .actors
@@ -116,6 +120,17 @@ mod tests {
     use super::super::diagnostic::Source;
     use super::super::load;
     use super::*;
+
+    #[test]
+    fn the_deadline_grows_with_the_iterations() {
+        let deadline = |iterations: u32| {
+            let text = super::super::TEMPLATE.replacen("\nactors:", &format!("\niterations: {iterations}\nactors:"), 1);
+            let case = load::parse("a/b", Source { path: PathBuf::from("b.yaml"), text }).unwrap().remove(0);
+            [PassKind::Trace, PassKind::Timing].map(|pass| case.lower("6.12".parse().unwrap(), pass).plan.deadline_ns)
+        };
+        assert_eq!(deadline(32), [DEADLINE_NS, DEADLINE_NS]);
+        assert_eq!(deadline(10_000), [DEADLINE_NS, 101 * DEADLINE_NS]);
+    }
 
     #[test]
     fn iterations_start_after_the_tick_of_the_last_cpu_in_use() {

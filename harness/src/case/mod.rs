@@ -32,6 +32,7 @@ mod resolver;
 mod schema;
 mod schema_check;
 mod step_ref;
+mod sweep;
 mod warm_setup;
 mod yaml_tree;
 mod yaml_types;
@@ -48,6 +49,7 @@ pub use lower::{Lowered, PassKind};
 
 pub(crate) use case::Measure;
 pub(crate) use case_file::Nic;
+pub(crate) use case_name::WORD;
 pub(crate) use cost_bounds::{CostFailure, evaluate_costs};
 pub(crate) use evaluate::{Observed, ObservedOperation, ObservedTree, evaluate};
 pub(crate) use expectation::{Context, Failure};

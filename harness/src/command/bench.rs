@@ -1,11 +1,13 @@
 //! `rxpath bench`: how long rxpath itself takes on this machine.
 
+use std::cell::RefCell;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use super::command_line::{BenchArguments, Common};
 use super::error::CommandError;
-use super::{make_ready, named_kernels};
+use super::{make_ready, named_kernels, print};
+use crate::read_file::read_named;
 use crate::report::listings;
 use crate::suite::benchmark::{self, BENCH_VERSION, Bench, BenchOptions, Figure};
 use crate::suite::{Project, choose};
@@ -42,18 +44,24 @@ pub(crate) fn bench(common: &Common, arguments: &BenchArguments) -> Result<u8, C
         matrix_runs: arguments.matrix_runs,
         case: &arguments.case,
     };
-    let print = |figure: &Figure| print!("{}", listings::figure(figure, earlier.as_ref()));
-    let measured = benchmark::bench(&project, &fetched, &kernels, &options, &print)?;
+    // Figures that cannot be printed are still worth writing to a file.
+    let unprinted = RefCell::new(None);
+    let show = |figure: &Figure| {
+        if let Err(error) = print(listings::figure(figure, earlier.as_ref())) {
+            unprinted.borrow_mut().get_or_insert(error);
+        }
+    };
+    let measured = benchmark::bench(&project, &fetched, &kernels, &options, &show)?;
     if let Some(file) = &arguments.output {
         let text = serde_json::to_string_pretty(&measured)? + "\n";
         std::fs::write(file, text).map_err(CommandError::write(file))?;
     }
-    Ok(0)
+    unprinted.into_inner().map_or(Ok(0), Err)
 }
 
 fn read(file: &Path) -> Result<Bench, MeasurementError> {
     let path = file.to_owned();
-    let text = match std::fs::read(file) {
+    let text = match read_named(file, 1 << 20) {
         Ok(text) => text,
         Err(source) => return Err(MeasurementError::Unreadable { path, source }),
     };

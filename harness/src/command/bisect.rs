@@ -15,6 +15,7 @@ use super::error::CommandError;
 use super::run::{Finished, run_cases};
 use crate::error_chain;
 use crate::kernel::{KernelError, KernelName};
+use crate::output::warn;
 use crate::suite::{BOOT, CaseResult, Problem, ProjectError, Results, SavedReference, Verdict, is_comparable};
 
 /// The start of a message about the end of QEMU. A kernel that resets its machine ends QEMU with 0 (`-no-reboot`); any other end
@@ -81,7 +82,7 @@ fn answer() -> Answer {
         Err(error) => {
             let text = error_chain(&error);
             if text.lines().nth(1).is_some() {
-                eprintln!("rxpath: {text}");
+                warn(format_args!("rxpath: {text}"));
             }
             of_error(&error)
         }

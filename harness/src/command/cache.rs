@@ -2,6 +2,7 @@
 
 use super::command_line::{CacheArguments, CacheCommand, Common, Packages};
 use super::error::CommandError;
+use super::print;
 use crate::report::listings;
 use crate::suite::{Project, prune};
 
@@ -9,10 +10,8 @@ use crate::suite::{Project, prune};
 pub(crate) fn cache(common: &Common, arguments: &CacheArguments) -> Result<u8, CommandError> {
     let project = Project::open(&common.project(&Packages::default()))?;
     match arguments.command {
-        None | Some(CacheCommand::List) => {
-            print!("{}", listings::images(project.cache.root(), &project.images().stored()?));
-        }
-        Some(CacheCommand::Prune) => print!("{}", listings::pruned(&prune(&project)?)),
-    }
+        None | Some(CacheCommand::List) => print(listings::images(project.cache.root(), &project.images().stored()?))?,
+        Some(CacheCommand::Prune) => print(listings::pruned(&prune(&project)?))?,
+    };
     Ok(0)
 }

@@ -5,14 +5,15 @@ use std::{fs, io};
 
 use super::command_line::{CasesArguments, CasesCommand, Common};
 use super::error::CommandError;
-use crate::case;
+use super::print;
+use crate::case::{self, CaseName, WORD};
 use crate::report::listings;
 use crate::suite::{ProjectError, find_root};
 
 /// Lists or checks the cases, creates one, or prints the schema.
 pub(crate) fn cases(common: &Common, arguments: &CasesArguments) -> Result<u8, CommandError> {
     if let CasesCommand::Schema = arguments.command {
-        print!("{}", case::schema_file());
+        print(case::schema_file())?;
         return Ok(0);
     }
     let root = find_root(common.root.as_deref())?;
@@ -21,21 +22,17 @@ pub(crate) fn cases(common: &Common, arguments: &CasesArguments) -> Result<u8, C
     }
     let cases = case::load_all(&root.folder).map_err(ProjectError::from)?;
     match arguments.command {
-        CasesCommand::List => print!("{}", listings::cases(&cases)),
-        _ => println!("{} cases, no errors", cases.len()),
-    }
+        CasesCommand::List => print(listings::cases(&cases))?,
+        _ => print(format!("{} cases, no errors\n", cases.len()))?,
+    };
     Ok(0)
 }
 
 /// Creates a case that runs, so that its author changes something that works.
 fn create(root: &Path, name: &str) -> Result<u8, CommandError> {
-    let is_word = |word: &str| {
-        word.starts_with(|c: char| c.is_ascii_lowercase())
-            && word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
-    };
-    if !name.split_once('/').is_some_and(|(group, name)| is_word(group) && is_word(name)) {
+    if !CaseName::is_valid(name) {
         return Err(CommandError::Request(format!(
-            "invalid case name {name:?}: expected GROUP/NAME in lower-case letters, digits and dashes, such as recv/tcp-peek"
+            "invalid case name {name:?}: expected GROUP/NAME in {WORD}, such as recv/tcp-peek"
         )));
     }
     let shown = format!("cases/{name}.yaml");
@@ -49,9 +46,9 @@ fn create(root: &Path, name: &str) -> Result<u8, CommandError> {
     fs::create_dir_all(file.parent().unwrap_or(root)).map_err(failed)?;
     let mut new = fs::File::options().write(true).create_new(true).open(&file).map_err(failed)?;
     io::Write::write_all(&mut new, case::TEMPLATE.as_bytes()).map_err(failed)?;
-    println!("created {shown}, a case that runs; change it, then:");
-    println!("  rxpath cases check");
-    println!("  rxpath show {name} --kernel 6.12");
-    println!("  rxpath run --case {name}");
+    print(format!(
+        "created {shown}, a case that runs; change it, then:\n  rxpath cases check\n  rxpath show {name} --kernel 6.12\n  \
+         rxpath run --case {name}\n"
+    ))?;
     Ok(0)
 }

@@ -1,13 +1,18 @@
 //! `rxpath decode`: the call trees of saved captures, or of a trace.dat file.
 
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::command_line::DecodeArguments;
 use super::error::CommandError;
+use super::print;
+use crate::read_file::read_named;
 use crate::report::call_trees;
 use crate::suite::{SavedCapture, SavedError, saved_captures};
 use crate::trace::{DecodeError, Symbols, SymbolsError, TraceDat, TraceDatError, decode as decode_pages};
+
+/// The most bytes of a trace.dat.
+const MOST_BYTES: u64 = 1 << 30;
 
 /// A capture that cannot be decoded.
 #[derive(Debug, thiserror::Error)]
@@ -31,13 +36,13 @@ enum Problem {
 pub(crate) fn decode(arguments: &DecodeArguments) -> Result<u8, CommandError> {
     let path = &arguments.path;
     if !path.is_dir() {
-        print_text(&trace_dat(path).map_err(at(path))?);
+        print(trace_dat(path).map_err(at(path))?)?;
         return Ok(0);
     }
     for folder in saved_captures(path)? {
         let capture = SavedCapture::read(&folder)?;
         let (forests, symbols) = capture.decode().map_err(|error| at(&folder)(error.into()))?;
-        if !print_text(&format!("{}\n{}\n", folder.display(), call_trees(&forests, &symbols))) {
+        if !print(format!("{}\n{}\n", folder.display(), call_trees(&forests, &symbols)))? {
             break;
         }
     }
@@ -45,7 +50,7 @@ pub(crate) fn decode(arguments: &DecodeArguments) -> Result<u8, CommandError> {
 }
 
 fn trace_dat(path: &Path) -> Result<String, Problem> {
-    let bytes = std::fs::read(path)?;
+    let bytes = read_named(path, MOST_BYTES)?;
     let dat = TraceDat::parse(&bytes)?;
     let mut forests = decode_pages(&dat.text(), &dat.cpu_pages())?;
     let symbols = Symbols::parse(&dat.kallsyms, "")?;
@@ -55,11 +60,6 @@ fn trace_dat(path: &Path) -> Result<String, Problem> {
         forests.comms.entry(pid).or_insert_with(|| comm.to_owned());
     }
     Ok(call_trees(&forests, &symbols))
-}
-
-/// Returns false if the reader has left, as `head` in `rxpath decode DIR | head` does.
-fn print_text(text: &str) -> bool {
-    io::stdout().lock().write_all(text.as_bytes()).is_ok()
 }
 
 fn at(path: &Path) -> impl FnOnce(Problem) -> DecodeFileError {

@@ -3,8 +3,9 @@
 use super::command_line::{Common, DiffArguments, DiffFormat, DiffPart, MatrixArguments, Packages};
 use super::error::CommandError;
 use super::run::{default_jobs, warn_incomparable};
-use super::{fetch, make_ready, one_kernel};
+use super::{fetch, make_ready, one_kernel, print, show};
 use crate::kernel::{Fetched, Kernel, KernelName, Series};
+use crate::output::warn;
 use crate::report::{self, DiffView, MatrixBars, Overview, Screen, diff_markdown, diff_report, diff_terminal};
 use crate::suite::{MatrixOptions, Project, ResultCache, TwoKernels, choose, kernel_matrix, metadata_of};
 use crate::vm::{Accelerator, RunLimits, VmError, cancel_on_signals, is_cancelled};
@@ -54,12 +55,12 @@ pub(crate) fn diff(common: &Common, options: &DiffArguments) -> Result<u8, Comma
         super::report::write_html(&Overview::of(&results), folder)?;
         let page = folder.join(report::html::DIFF_PAGE);
         std::fs::write(&page, report::html::diff_page(&diff)).map_err(CommandError::write(&page))?;
-        eprintln!("what changed: {}", page.display());
+        warn(format_args!("what changed: {}", page.display()));
     }
     match options.format {
-        DiffFormat::Text => Screen::of_output().show(&diff_terminal(&diff, view)),
-        DiffFormat::Markdown => print!("{}", diff_markdown(&diff, view)),
-        DiffFormat::Json => println!("{}", serde_json::to_string_pretty(&diff_report(&diff, view))?),
+        DiffFormat::Text => show(Screen::of_output(), &diff_terminal(&diff, view))?,
+        DiffFormat::Markdown => _ = print(diff_markdown(&diff, view))?,
+        DiffFormat::Json => _ = print(serde_json::to_string_pretty(&diff_report(&diff, view))? + "\n")?,
     }
     Ok(0)
 }
@@ -85,11 +86,11 @@ pub(crate) fn matrix(common: &Common, options: &MatrixArguments) -> Result<u8, C
             Ok((kernel.series.into(), metadata_of(case, kernel, fetched, &project.images(), bars)?))
         })?;
         let sections = kernel_matrix(&project.snapshots(), &case.name, &kernels)?;
-        println!("{}", case.name);
+        print(format!("{}\n", case.name))?;
         for (name, matrix) in sections {
-            print!("{}", report::matrix(&name, &matrix));
+            print(report::matrix(&name, &matrix))?;
         }
-        println!();
+        print("\n")?;
     }
     Ok(0)
 }

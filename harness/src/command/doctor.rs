@@ -2,7 +2,7 @@
 
 use super::command_line::{Common, Packages};
 use super::error::CommandError;
-use crate::kernel::{Listed, list};
+use crate::kernel::{Listed, create_folder, list};
 use crate::report::listings::{Finding, findings};
 use crate::suite::Project;
 use crate::suite::native::probe_kvm;
@@ -16,7 +16,7 @@ pub(crate) fn doctor(common: &Common) -> Result<u8, CommandError> {
     found.push(good("cores", format!("{cores}, so {cores} guests at a time")));
     found.push(tool("apt-get", "needed to fetch packages that are neither in the cache nor in --packages DIR"));
     found.push(tool("dpkg-deb", "needed to unpack packages that are not in the cache"));
-    found.push(match std::fs::create_dir_all(project.cache.root()) {
+    found.push(match create_folder(project.cache.root()) {
         Ok(()) => good("cache", project.cache.root().display().to_string()),
         Err(error) => {
             let folder = project.cache.root().display();
@@ -30,7 +30,7 @@ pub(crate) fn doctor(common: &Common) -> Result<u8, CommandError> {
     found.push(good("QEMU", format!("{} pinned, {state}", listed.qemu.version)));
     found.push(good("exact mode", "works, without KVM and without root".to_owned()));
     found.push(native_mode(&project, &listed)?);
-    print!("{}", findings(&found));
+    super::print(findings(&found))?;
     Ok(u8::from(found.iter().any(|finding| !finding.is_good)))
 }
 

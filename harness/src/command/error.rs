@@ -63,6 +63,8 @@ pub(crate) enum CommandError {
     JUnit(#[from] quick_junit::SerializeError),
     #[error("could not write {}", path.display())]
     Write { path: PathBuf, source: io::Error },
+    #[error("could not write to standard output")]
+    Output(#[source] io::Error),
     #[error("could not talk to the terminal")]
     Terminal(#[source] io::Error),
     #[error("could not restart rxpath with insta's settings")]
@@ -105,6 +107,7 @@ impl CommandError {
             | Self::Json(_)
             | Self::JUnit(_)
             | Self::Write { .. }
+            | Self::Output(_)
             | Self::Terminal(_)
             | Self::Restart(_)
             | Self::NotFetched(_) => false,

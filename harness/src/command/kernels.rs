@@ -2,6 +2,7 @@
 
 use super::command_line::{Common, KernelsArguments, KernelsCommand, Packages};
 use super::error::CommandError;
+use super::print;
 use crate::kernel::config;
 use crate::kernel::{Cache, KernelError, Progress, available, forget, list, update};
 use crate::report::{FetchBars, listings, release_list};
@@ -14,9 +15,9 @@ pub(crate) fn kernels(common: &Common, arguments: &KernelsArguments) -> Result<u
             let project = Project::open(&common.project(&Packages::default()))?;
             let listed = list(&project.pins, &project.lock, &project.cache)?;
             if *json {
-                println!("{}", serde_json::to_string_pretty(&listed)?);
+                print(serde_json::to_string_pretty(&listed)? + "\n")?;
             } else {
-                print!("{}", listings::pinned(&listed));
+                print(listings::pinned(&listed))?;
             }
         }
         KernelsCommand::Available { pattern, json } => {
@@ -25,9 +26,9 @@ pub(crate) fn kernels(common: &Common, arguments: &KernelsArguments) -> Result<u
             let found = available(pattern, &cache, &|progress| bars.show(progress))?;
             bars.finish();
             if *json {
-                println!("{}", serde_json::to_string_pretty(&found)?);
+                print(serde_json::to_string_pretty(&found)? + "\n")?;
             } else {
-                print!("{}", release_list::available(pattern, &found));
+                print(release_list::available(pattern, &found))?;
             }
         }
         KernelsCommand::Fetch { kernels, packages } => {
@@ -36,23 +37,25 @@ pub(crate) fn kernels(common: &Common, arguments: &KernelsArguments) -> Result<u
             let show = |progress: Progress<'_>| bars.show(progress);
             let fetched = project.kernels(kernels, &show).and_then(|named| project.make_ready(&named, &show));
             bars.finish();
-            print!("{}", listings::fetched(&fetched?));
+            print(listings::fetched(&fetched?))?;
         }
         KernelsCommand::Forget { releases } => {
             let cache = Cache::locate().map_err(KernelError::from)?;
             for release in releases {
                 let outcome = if forget(release, &cache)? { "forgotten" } else { "was not remembered" };
-                println!("{release} {outcome}");
+                print(format!("{release} {outcome}\n"))?;
             }
         }
-        KernelsCommand::Config => print!("{}", config::fragment()),
+        KernelsCommand::Config => {
+            print(config::fragment())?;
+        }
         KernelsCommand::Update { series } => {
             let root = find_root(common.root.as_deref())?.repository()?;
             let cache = Cache::locate().map_err(KernelError::from)?;
             let bars = FetchBars::new();
             let changes = update(&root, series, &cache, &|progress| bars.show(progress))?;
             bars.finish();
-            print!("{}", listings::changes(&changes));
+            print(listings::changes(&changes))?;
         }
     }
     Ok(0)

@@ -16,6 +16,7 @@ mod review;
 mod run;
 mod show;
 
+use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -24,9 +25,10 @@ use clap::Parser;
 use crate::case::Case;
 use crate::error_chain;
 use crate::kernel::{Fetched, Kernel, KernelError, KernelName, KernelRef, Series};
-use crate::report::FetchBars;
+use crate::output::{self, warn};
+use crate::report::{FetchBars, Screen, Styled};
 use crate::suite::{ImageSpec, Project};
-use crate::vm::Accelerator;
+use crate::vm::{Accelerator, VmError, is_cancelled};
 
 use command_line::{Arguments, Command};
 use error::{CommandError, EXIT_REQUEST};
@@ -36,21 +38,28 @@ pub fn run() -> ExitCode {
     if bisect::is_requested(std::env::args_os()) {
         return bisect::run();
     }
-    let arguments = match Arguments::try_parse() {
-        Ok(arguments) => arguments,
+    let outcome = match Arguments::try_parse() {
+        Ok(arguments) => dispatch(arguments),
         Err(error) => {
             // clap reports `--help` as an error too, and prints each to the right stream.
-            let _ = error.print();
-            return ExitCode::from(if error.use_stderr() { EXIT_REQUEST } else { 0 });
+            let printed = error.print();
+            match error.use_stderr() {
+                true => Ok(EXIT_REQUEST),
+                false => printed.map(|()| 0).or_else(ignore_closed).map_err(CommandError::Output),
+            }
         }
     };
-    match dispatch(arguments) {
-        Ok(code) => ExitCode::from(code),
-        Err(error) => {
-            eprintln!("rxpath: {}", error_chain(&error));
-            ExitCode::from(error.exit_code())
-        }
-    }
+    ExitCode::from(outcome.unwrap_or_else(|error| {
+        // Whatever failed then, it failed because the user wanted it to.
+        let error = if is_cancelled() { VmError::Interrupted.into() } else { error };
+        warn(format_args!("rxpath: {}", error_chain(&error)));
+        error.exit_code()
+    }))
+}
+
+/// A reader that has left, as `head` does, is not an error.
+fn ignore_closed(error: io::Error) -> io::Result<u8> {
+    if error.kind() == io::ErrorKind::BrokenPipe { Ok(0) } else { Err(error) }
 }
 
 fn dispatch(arguments: Arguments) -> Result<u8, CommandError> {
@@ -71,7 +80,7 @@ fn dispatch(arguments: Arguments) -> Result<u8, CommandError> {
         Command::Doctor => doctor::doctor(&common),
         Command::Init { folder } => {
             crate::suite::init(&folder)?;
-            println!("made a repository in {}", folder.display());
+            print(format!("made a repository in {}\n", folder.display()))?;
             Ok(0)
         }
     }
@@ -113,7 +122,7 @@ fn make_ready(project: &Project, kernels: &[KernelRef]) -> Result<Fetched, Kerne
     let fetched = fetched?;
     for kernel in fetched.kernels.iter().filter(|kernel| !kernel.is_pinned()) {
         if let Some(unknown) = kernel.check_options()? {
-            eprintln!("rxpath: {unknown}");
+            warn(format_args!("rxpath: {unknown}"));
         }
     }
     Ok(fetched)
@@ -131,15 +140,23 @@ fn does_not_run(case: &Case, kernel: &KernelName, reason: &str) -> CommandError 
 
 /// Warns that the output lacks the costs of functions.
 fn warn_no_costs(kernel: &KernelName, error: &dyn std::error::Error) {
-    eprintln!("rxpath: the costs of functions on {kernel} are unknown: {}", error_chain(error));
+    warn(format_args!("rxpath: the costs of functions on {kernel} are unknown: {}", error_chain(error)));
 }
 
 /// Writes a file; `-` is standard output.
 fn write(file: &Path, bytes: &[u8]) -> Result<(), CommandError> {
-    let written = if file.as_os_str() == "-" {
-        std::io::Write::write_all(&mut std::io::stdout(), bytes)
-    } else {
-        std::fs::write(file, bytes)
-    };
-    written.map_err(CommandError::write(file))
+    if file.as_os_str() == "-" {
+        return output::write(bytes).map(drop).map_err(CommandError::Output);
+    }
+    std::fs::write(file, bytes).map_err(CommandError::write(file))
+}
+
+/// Shows a text on the terminal, through a pager if it is long, or writes it to standard output.
+fn show(screen: Screen, text: &Styled) -> Result<(), CommandError> {
+    screen.show(text).map_err(CommandError::Output)
+}
+
+/// Writes a text to standard output. Returns whether anybody still reads it.
+fn print(text: impl AsRef<str>) -> Result<bool, CommandError> {
+    output::print(text).map_err(CommandError::Output)
 }

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use super::command_line::{Common, ReportArguments};
 use super::error::CommandError;
-use super::write;
+use super::{print, write};
+use crate::output::warn;
 use crate::report::{Overview, Screen, html, markdown, terminal};
 use crate::suite::{Results, find_root, last_results};
 
@@ -28,7 +29,8 @@ pub(crate) fn report(common: &Common, arguments: &ReportArguments) -> Result<u8,
         write_html(&overview, folder)?;
     }
     if arguments.json.is_none() && arguments.markdown.is_none() && arguments.html.is_none() {
-        print!("{}", Screen::of_output().fit(&terminal::results(&results)));
+        print(Screen::of_output().fit(&terminal::results(&results)))?;
+        print(terminal::review_hint(&results))?;
     }
     Ok(0)
 }
@@ -36,6 +38,7 @@ pub(crate) fn report(common: &Common, arguments: &ReportArguments) -> Result<u8,
 /// Writes the HTML report and prints the name of its first page.
 pub(super) fn write_html(overview: &Overview, folder: &Path) -> Result<(), CommandError> {
     let written = html::write(overview, folder).map_err(CommandError::write(folder))?;
-    eprintln!("{} pages, {:.1} MB: {}", written.pages, written.bytes as f64 / 1e6, folder.join("index.html").display());
+    let (pages, megabytes) = (written.pages, written.bytes as f64 / 1e6);
+    warn(format_args!("{pages} pages, {megabytes:.1} MB: {}", folder.join("index.html").display()));
     Ok(())
 }

@@ -1,9 +1,10 @@
 //! `rxpath review`: asks whether to accept pending snapshots, grouped by what changed.
 
-use std::io::{BufRead, Write};
+use std::io::BufRead;
 
 use super::command_line::{Common, Packages, ReviewArguments};
 use super::error::CommandError;
+use super::{print, show};
 use crate::report::{Screen, review_text};
 use crate::suite::{Decision, Decisions, Pending, Project, Results, SectionDiff, pending};
 
@@ -15,7 +16,7 @@ pub(crate) fn review(common: &Common, arguments: &ReviewArguments) -> Result<u8,
     let all = pending(&project.root)?;
     let screen = Screen::of_output();
     if all.is_empty() {
-        println!("no pending snapshots: `rxpath run` writes one where a path or timing differs from the accepted one");
+        print("no pending snapshots: `rxpath run` writes one where a path or timing differs from the accepted one\n")?;
         return Ok(0);
     }
     let results = match &arguments.from {
@@ -27,13 +28,14 @@ pub(crate) fn review(common: &Common, arguments: &ReviewArguments) -> Result<u8,
     let changes: Vec<_> = all.iter().zip(&differences).map(|(one, differences)| one.changes(differences)).collect();
     let decisions = Decisions::new(&changes);
     if arguments.list {
-        screen.show(&review_text::list(&decisions.clone().all(), &all, &differences));
+        show(screen, &review_text::list(&decisions.clone().all(), &all, &differences))?;
         return Ok(0);
     }
     let mut dialog = Dialog { all: &all, differences: &differences, screen, tally: Tally::default() };
     dialog.run(decisions)?;
     let Tally { accepted, rejected } = dialog.tally;
-    println!("{accepted} accepted, {rejected} rejected, {} left", all.len() - accepted - rejected);
+    let left = all.len() - accepted - rejected;
+    print(format!("{accepted} accepted, {rejected} rejected, {left} left\n"))?;
     Ok(0)
 }
 
@@ -56,7 +58,7 @@ impl Dialog<'_> {
         while let Some(decision) = decisions.next() {
             number += 1;
             let about = number - 1 + decisions.clone().all().len();
-            print!("{}", self.screen.fit(&review_text::decision(number, about, &decision, self.all, self.differences)));
+            print(self.screen.fit(&review_text::decision(number, about, &decision, self.all, self.differences)))?;
             loop {
                 match ask(KEYS)? {
                     Some('a') => {
@@ -75,9 +77,10 @@ impl Dialog<'_> {
                         decisions.finish(&decision.snapshots);
                     }
                     Some('l') => {
-                        println!("{}", review_text::names(&decision.snapshots, self.all, usize::MAX));
+                        print(review_text::names(&decision.snapshots, self.all, usize::MAX) + "\n")?;
                         if !decision.elsewhere.is_empty() {
-                            println!("also in: {}", review_text::names(&decision.elsewhere, self.all, usize::MAX));
+                            let elsewhere = review_text::names(&decision.elsewhere, self.all, usize::MAX);
+                            print(format!("also in: {elsewhere}\n"))?;
                         }
                         continue;
                     }
@@ -93,7 +96,7 @@ impl Dialog<'_> {
     /// Asks for a decision on each snapshot of a group; returns false if the reviewer quits.
     fn each(&mut self, decision: &Decision) -> Result<bool, CommandError> {
         for at in &decision.snapshots {
-            print!("{}", self.screen.fit(&review_text::alone(&self.all[*at], &self.differences[*at])));
+            print(self.screen.fit(&review_text::alone(&self.all[*at], &self.differences[*at])))?;
             loop {
                 match ask("this one alone: a accept, r reject, s skip, q quit")? {
                     Some('a') => self.accept(&[*at])?,
@@ -113,7 +116,7 @@ impl Dialog<'_> {
             self.all[*at].accept()?;
             self.tally.accepted += 1;
         }
-        println!("accepted {}", review_text::names(which, self.all, 6));
+        print(format!("accepted {}\n", review_text::names(which, self.all, 6)))?;
         Ok(())
     }
 
@@ -122,15 +125,14 @@ impl Dialog<'_> {
             self.all[*at].reject()?;
             self.tally.rejected += 1;
         }
-        println!("rejected {}", review_text::names(which, self.all, 6));
+        print(format!("rejected {}\n", review_text::names(which, self.all, 6)))?;
         Ok(())
     }
 }
 
 /// Asks, and returns the first letter of the answer; `None` at the end of the input.
 fn ask(keys: &str) -> Result<Option<char>, CommandError> {
-    print!("{keys}: ");
-    std::io::stdout().flush().map_err(CommandError::Terminal)?;
+    print(format!("{keys}: "))?;
     let mut answer = String::new();
     let length = std::io::stdin().lock().read_line(&mut answer).map_err(CommandError::Terminal)?;
     Ok((length > 0).then(|| answer.trim().chars().next().unwrap_or('?')))

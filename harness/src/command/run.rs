@@ -1,15 +1,18 @@
 //! `rxpath run`: runs cases on kernels, prints their verdicts and writes reports.
 
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 
 use super::command_line::{AccelChoice, Common, ModeChoice, RunArguments};
 use super::error::CommandError;
-use super::{make_ready, named_kernels, one_kernel};
+use super::{make_ready, named_kernels, one_kernel, print};
 use crate::kernel::config::{Config, incomparable};
 use crate::kernel::{Fetched, Kernel, KernelName};
+use crate::output::warn;
 use crate::report::{MatrixBars, Overview, Screen, junit, sweeps, terminal};
 use crate::suite::native::{self, Wanted};
 use crate::suite::{
@@ -18,7 +21,13 @@ use crate::suite::{
 use crate::vm::{Accelerator, RunLimits, VmError, cancel_on_signals, is_cancelled};
 
 /// insta's settings: a difference writes a pending snapshot and does nothing else. insta reads them from the environment only.
-const INSTA: [(&str, &str); 3] = [("INSTA_FORCE_PASS", "1"), ("INSTA_OUTPUT", "none"), ("INSTA_UPDATE", "new")];
+/// Without a workspace root it would ask cargo for one.
+const INSTA: [(&str, &str); 4] = [
+    ("INSTA_FORCE_PASS", "1"),
+    ("INSTA_OUTPUT", "none"),
+    ("INSTA_UPDATE", "new"),
+    ("INSTA_WORKSPACE_ROOT", env!("CARGO_MANIFEST_DIR")),
+];
 
 /// The outcome of the runs.
 pub(super) struct Finished {
@@ -44,6 +53,9 @@ pub(super) fn run_cases(common: &Common, arguments: &RunArguments) -> Result<Fin
     let project = Project::open(&common.project(&arguments.packages))?;
     let all = project.cases_for(&arguments.cases)?;
     let cases = choose(&all, &arguments.cases)?;
+    if cases.is_empty() {
+        return Err(CommandError::Request(format!("there are no cases in {}", project.root.join("cases").display())));
+    }
     let mut kernels = named_kernels(&project, &arguments.kernels)?;
     if arguments.bisect && kernels.len() != 1 {
         return Err(CommandError::Request("--bisect judges one kernel: name it with --kernel".to_owned()));
@@ -52,11 +64,7 @@ pub(super) fn run_cases(common: &Common, arguments: &RunArguments) -> Result<Fin
     let reference = arguments.against.as_deref().filter(|_| saved.is_none());
     let reference = reference.map(|named| one_kernel(&project, "--against", named)).transpose()?;
     kernels.extend(reference.clone().filter(|reference| !kernels.contains(reference)));
-    // Before any guest runs: a file that cannot be written should not waste a run.
-    let junit_file = match &arguments.junit {
-        Some(file) => Some((file, create(file).map_err(CommandError::write(file))?)),
-        None => None,
-    };
+    check_outputs(arguments)?;
     cancel_on_signals();
     let fetched = make_ready(&project, &kernels)?;
     let reference = reference.map(|reference| project.name_of(&reference)).transpose()?;
@@ -70,11 +78,19 @@ pub(super) fn run_cases(common: &Common, arguments: &RunArguments) -> Result<Fin
         saved.check_mode(accelerator)?;
         warn_incomparable(&fetched, saved.label(), saved.options())?;
     }
+    // Snapshots hold the results of exact mode. Those of the built-in catalogue cannot be changed, and git checks files out.
+    let mut propose = accelerator == Accelerator::Exact && !project.is_catalogue && !arguments.bisect;
+    if let (true, Err(error)) = (propose, project.snapshots().check_writable()) {
+        warn(format_args!(
+            "note: nothing will be proposed for review: cannot write into {}: {error}",
+            project.root.display()
+        ));
+        propose = false;
+    }
     let matrix = MatrixOptions {
         jobs,
         limits: RunLimits { keep_failures: Some(project.cache.root().join("failures")), ..RunLimits::default() },
-        // Snapshots hold the results of exact mode. Those of the built-in catalogue cannot be changed, and git checks files out.
-        propose: accelerator == Accelerator::Exact && !project.is_catalogue && !arguments.bisect,
+        propose,
         accelerator,
         save_captures: arguments.save_capture.clone(),
     };
@@ -92,35 +108,52 @@ pub(super) fn run_cases(common: &Common, arguments: &RunArguments) -> Result<Fin
             saved.compare(&mut results);
         }
         for one in &results.cases {
+            // A pass without a capture is not a different capture.
+            if one.capture_digest.is_empty() || one.timing_digest.is_empty() {
+                continue;
+            }
             let seen = digests.entry((one.case.to_string(), one.kernel.to_string())).or_default();
             *seen.entry((one.capture_digest.clone(), one.timing_digest.clone())).or_default() += 1;
         }
-        if worst.as_ref().is_none_or(|worst| worst.worst() <= results.worst()) {
+        // The last run may have been cancelled and have fewer cases.
+        let rank = |results: &Results| (results.worst(), results.cases.len());
+        if worst.as_ref().is_none_or(|worst| rank(worst) <= rank(&results)) {
             worst = Some(results);
         }
         if is_cancelled() {
-            return Err(VmError::Interrupted.into());
+            break;
         }
     }
     let Some(results) = worst else { return Err(CommandError::Request("nothing was run".to_owned())) };
+    if is_cancelled() && results.cases.is_empty() {
+        return Err(VmError::Interrupted.into());
+    }
     // The default input of `rxpath report` and `rxpath review`. A run does not need it, so an error is ignored.
-    if !arguments.bisect {
+    if !arguments.bisect && project.root.exists() {
         let _ = results.save(&project.last_results());
+    }
+    let mut text = Screen::of_output().fit(&terminal::results(&results));
+    if matrix.propose {
+        text += terminal::review_hint(&results);
+    }
+    text += &sweeps::sweeps(&results);
+    if arguments.repeat > 1 && !is_cancelled() {
+        text += &terminal::digests(arguments.repeat, &digests);
+    }
+    let printed = print(text);
+    if is_cancelled() {
+        return Err(VmError::Interrupted.into());
     }
     if let Some(file) = &arguments.json {
         results.save(file).map_err(CommandError::write(file))?;
     }
-    if let Some((file, mut open)) = junit_file {
-        open.write_all(junit::junit(&results)?.as_bytes()).map_err(CommandError::write(file))?;
+    if let Some(file) = &arguments.junit {
+        super::write(file, junit::junit(&results)?.as_bytes())?;
     }
     if let Some(folder) = &arguments.html {
         super::report::write_html(&Overview::of(&results), folder)?;
     }
-    print!("{}", Screen::of_output().fit(&terminal::results(&results)));
-    print!("{}", sweeps::sweeps(&results));
-    if arguments.repeat > 1 {
-        print!("{}", terminal::digests(arguments.repeat, &digests));
-    }
+    printed?;
     let varied = matrix.accelerator == Accelerator::Exact && digests.values().any(|seen| seen.len() > 1);
     Ok(Finished { results, reference, saved, varied })
 }
@@ -134,7 +167,7 @@ pub(super) fn warn_incomparable(
     let Some(before) = before else { return Ok(()) };
     for kernel in fetched.kernels.iter().filter(|kernel| kernel.name() != *reference) {
         for difference in kernel.config()?.map_or_else(Vec::new, |after| incomparable(&before, &after)) {
-            eprintln!("note: {reference} and {}: {difference}", kernel.name());
+            warn(format_args!("note: {reference} and {}: {difference}", kernel.name()));
         }
     }
     Ok(())
@@ -155,7 +188,7 @@ fn accelerator(arguments: &RunArguments, project: &Project, fetched: &Fetched) -
     };
     let (accelerator, note) = native::accelerator(project, fetched, wanted)?;
     if let Some(note) = note {
-        eprintln!("note: {note}");
+        warn(format_args!("note: {note}"));
     }
     Ok(accelerator)
 }
@@ -164,19 +197,35 @@ pub(super) fn default_jobs() -> usize {
     std::thread::available_parallelism().map_or(1, |count| count.get())
 }
 
-/// Restarts this command with insta's settings in its environment, unless they are there.
+/// Restarts this command with these settings of insta in its environment and no others, unless it is so already.
 fn restart_for_insta() -> Result<(), CommandError> {
-    if std::env::var_os(INSTA[0].0).is_some() {
+    let set: BTreeMap<OsString, OsString> =
+        std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"INSTA_")).collect();
+    if set == INSTA.map(|(name, value)| (name.into(), value.into())).into() {
         return Ok(());
     }
-    let error = std::process::Command::new("/proc/self/exe").args(std::env::args_os().skip(1)).envs(INSTA).exec();
-    Err(CommandError::Restart(error))
+    let mut command = std::process::Command::new("/proc/self/exe");
+    set.keys().for_each(|name| _ = command.env_remove(name));
+    Err(CommandError::Restart(command.args(std::env::args_os().skip(1)).envs(INSTA).exec()))
 }
 
-/// Creates a file and the folders above it.
-fn create(file: &Path) -> io::Result<File> {
+/// Checks that what a run writes can be written, before guests run for it. Leaves no file behind.
+fn check_outputs(arguments: &RunArguments) -> Result<(), CommandError> {
+    for file in [&arguments.json, &arguments.junit].into_iter().flatten() {
+        check_file(file).map_err(CommandError::write(file))?;
+    }
+    for folder in [&arguments.html, &arguments.save_capture].into_iter().flatten() {
+        let check = std::fs::create_dir_all(folder).and_then(|()| tempfile::tempfile_in(folder));
+        check.map_err(CommandError::write(folder))?;
+    }
+    Ok(())
+}
+
+fn check_file(file: &Path) -> io::Result<()> {
     if let Some(folder) = file.parent() {
         std::fs::create_dir_all(folder)?;
     }
-    File::create(file)
+    let is_new = file.symlink_metadata().is_err();
+    File::options().append(true).create(true).open(file)?;
+    if is_new { std::fs::remove_file(file) } else { Ok(()) }
 }

@@ -26,7 +26,8 @@ pub(crate) fn show(common: &Common, arguments: &ShowArguments) -> Result<u8, Com
             let observation = capture.observation(case)?;
             bars.finish();
             let heading = format!("{} on {} ({})", case.name, kernel.name(), kernel.release);
-            Screen::of_output().show(&case_trees(&heading, &case.title, &observation.losses, &observation.sections));
+            let trees = case_trees(&heading, &case.title, &observation.losses, &observation.sections);
+            super::show(Screen::of_output(), &trees)?;
         }
     }
     Ok(0)

@@ -8,6 +8,7 @@ use std::process::Output;
 use super::cache_folder::CacheError;
 use super::error::KernelError;
 use super::lock::Archive;
+use crate::child::{Scheduling, tied_to_this_process};
 
 /// apt's helper is an internal command, so it is not in PATH.
 const HELPER: &str = "/usr/lib/apt/apt-helper";
@@ -56,7 +57,8 @@ impl Apt {
     /// A command of apt with this configuration, not yet started. Its messages are in English.
     pub(super) fn command<A: AsRef<OsStr>>(&self, program: &str, arguments: &[A]) -> duct::Expression {
         let program = if program == "apt-helper" { HELPER } else { program };
-        let arguments: Vec<&OsStr> = arguments.iter().map(AsRef::as_ref).collect();
+        let arguments = arguments.iter().map(|argument| argument.as_ref().to_owned()).collect();
+        let (program, arguments) = tied_to_this_process(program.into(), arguments, Scheduling::Group);
         duct::cmd(program, arguments).env("APT_CONFIG", &self.config).env("LC_ALL", "C").stdin_null()
     }
 

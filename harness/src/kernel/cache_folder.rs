@@ -5,21 +5,42 @@
 //! and the next holder clears what it left in `staging/`.
 
 use std::env;
-use std::fs::{self, File};
+use std::fs::{self, DirBuilder, File};
 use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use rustix::fs::FlockOperation;
+use rustix::process::{getegid, geteuid};
 use tempfile::TempDir;
 
+use crate::child::is_cancelled;
 use crate::replace_file::replace_file;
+
+/// Characters that apt's configuration cannot express, that separate QEMU's options (qemu(1)), or that separate or expand the
+/// folders of its loader (ld.so(8)).
+const UNUSABLE: [char; 8] = ['"', '\\', '\n', '\r', ',', ':', ';', '$'];
+
+/// Marks a cache (bford.info/cachedir): backup programs skip folders with this file.
+const TAG: &str = "CACHEDIR.TAG";
+const TAG_TEXT: &str = "Signature: 8a477f597d28d172789f06886806bc55\n# The cache of rxpath; it can be deleted.\n";
+
+/// How often a process that waits for a lock tries to take it.
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Why the cache cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum CacheError {
     #[error("RXPATH_CACHE is `{value}`: {problem}")]
     Setting { value: String, problem: &'static str },
+
+    #[error("the cache {} is not safe: {problem}; RXPATH_CACHE names a different folder", folder.display())]
+    Unsafe { folder: PathBuf, problem: &'static str },
+
+    /// The user cancelled the command (Ctrl-C, SIGTERM).
+    #[error("interrupted")]
+    Interrupted,
 
     #[error("cannot {action} {} in the cache (RXPATH_CACHE names a different folder)", path.display())]
     Io {
@@ -33,7 +54,7 @@ pub enum CacheError {
 impl CacheError {
     /// Whether the request is at fault rather than the machinery.
     pub(crate) fn is_request(&self) -> bool {
-        matches!(self, Self::Setting { .. })
+        matches!(self, Self::Setting { .. } | Self::Unsafe { .. })
     }
 
     /// For `map_err`: the error of a failed file operation.
@@ -64,7 +85,7 @@ impl Cache {
         // The XDG Base Directory Specification: ignore relative paths in its variables.
         let xdg = || set("XDG_CACHE_HOME").filter(|path| path.is_absolute());
         let home = || env::home_dir().filter(|path| path.is_absolute()).map(|home| home.join(".cache"));
-        match set("RXPATH_CACHE") {
+        let cache = match set("RXPATH_CACHE") {
             Some(path) => Self::at(&path),
             None => match xdg().or_else(home) {
                 Some(base) => Self::at(&base.join("rxpath")),
@@ -73,18 +94,21 @@ impl Cache {
                     problem: "there is no home directory to keep the cache in: set it to a folder",
                 }),
             },
-        }
+        }?;
+        cache.check_owner()?;
+        Ok(cache)
     }
 
     /// The cache in the given folder.
-    /// Fails when the path contains a character that apt's configuration cannot express.
+    /// Fails when the path contains one of [`UNUSABLE`].
     pub(crate) fn at(root: &Path) -> Result<Self, CacheError> {
         let root = std::path::absolute(root).map_err(CacheError::io("find", root))?;
         match root.to_str() {
-            Some(text) if !text.contains(['"', '\n', '\\']) => Ok(Self { root }),
+            Some(text) if !text.contains(UNUSABLE) => Ok(Self { root }),
             _ => Err(CacheError::Setting {
-                value: root.to_string_lossy().into_owned(),
-                problem: "apt cannot use a folder whose name is not UTF-8 or has quotes, backslashes or line breaks",
+                value: root.to_string_lossy().escape_debug().to_string(),
+                problem: "apt, QEMU and its loader cannot use a folder whose name is not UTF-8 or has one of \" \\ , : ; $ or a \
+                          line break",
             }),
         }
     }
@@ -94,18 +118,22 @@ impl Cache {
     }
 
     /// Locks the thing called `name`. If another process holds the lock, calls `waiting` and waits.
+    /// Fails when the cache cannot be written, or the user cancels the command.
     pub(crate) fn lock(&self, name: &str, waiting: &dyn Fn()) -> Result<CacheLock, CacheError> {
         if let Some(lock) = self.try_lock(name)? {
             return Ok(lock);
         }
         waiting();
-        let (path, held) = self.lock_file(name)?;
-        while let Err(error) = rustix::fs::flock(&held, FlockOperation::LockExclusive) {
-            if error != rustix::io::Errno::INTR {
-                return Err(CacheError::io("lock", &path)(error.into()));
+        // A blocking flock() would not see that the user cancels the command.
+        loop {
+            if is_cancelled() {
+                return Err(CacheError::Interrupted);
+            }
+            std::thread::sleep(POLL_INTERVAL);
+            if let Some(lock) = self.try_lock(name)? {
+                return Ok(lock);
             }
         }
-        Ok(CacheLock { cache: self.clone(), name: name.to_owned(), _held: held })
     }
 
     /// Like [`Cache::lock`], but returns `None` instead of waiting.
@@ -132,15 +160,32 @@ impl Cache {
     fn prepare(&self) -> Result<(), CacheError> {
         for folder in ["locks", "staging"] {
             let path = self.root.join(folder);
-            fs::create_dir_all(&path).map_err(CacheError::io("create", &path))?;
+            create_folder(&path).map_err(CacheError::io("create", &path))?;
         }
-        // https://bford.info/cachedir/: backup programs skip folders with this file.
-        let tag = self.root.join("CACHEDIR.TAG");
+        let tag = self.root.join(TAG);
         if !tag.exists() {
-            let text = "Signature: 8a477f597d28d172789f06886806bc55\n# The cache of rxpath; it can be deleted.\n";
-            fs::write(&tag, text).map_err(CacheError::io("write", &tag))?;
+            fs::write(&tag, TAG_TEXT).map_err(CacheError::io("write", &tag))?;
         }
         Ok(())
+    }
+
+    /// Whether rxpath made this folder a cache.
+    pub(crate) fn is_tagged(&self) -> bool {
+        fs::read(self.root.join(TAG)).is_ok_and(|text| text == TAG_TEXT.as_bytes())
+    }
+
+    /// Refuses a folder that somebody else can write to: its programs would run as this user. ssh does the same with its files.
+    fn check_owner(&self) -> Result<(), CacheError> {
+        let Ok(folder) = fs::metadata(&self.root) else { return Ok(()) };
+        let (user, group) = (geteuid().as_raw(), getegid().as_raw());
+        let problem = if folder.uid() != user && folder.uid() != 0 {
+            "it belongs to a different user, who could change what runs from it"
+        } else if folder.mode() & 0o002 != 0 || folder.mode() & 0o020 != 0 && folder.gid() != group {
+            "other users can write to it and change what runs from it (`chmod go-w` prevents that)"
+        } else {
+            return Ok(());
+        };
+        Err(CacheError::Unsafe { folder: self.root.clone(), problem })
     }
 }
 
@@ -201,6 +246,12 @@ impl Drop for CacheLock {
         // Best effort: the next holder removes what is left.
         let _ = fs::remove_dir_all(self.cache.root.join("staging").join(&self.name));
     }
+}
+
+/// Creates a folder of the cache, and those above it, so that only this user can write to it whatever the umask is: what is in
+/// the cache is run.
+pub(crate) fn create_folder(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o755).create(path)
 }
 
 /// Writes a file of the cache that only saves time. If it cannot be written, the next process makes its content again.
@@ -273,6 +324,20 @@ mod tests {
         fs::create_dir(&made).unwrap();
         lock.publish(&made, &place).unwrap();
         assert!(!place.join("old").exists());
+    }
+
+    #[test]
+    fn a_cache_that_others_can_write_to_is_refused() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::at(&folder.path().join("cache")).unwrap();
+        cache.check_owner().unwrap();
+        cache.lock("thing", &|| ()).unwrap();
+        cache.check_owner().unwrap();
+        assert!(cache.is_tagged());
+        fs::set_permissions(cache.root(), fs::Permissions::from_mode(0o777)).unwrap();
+        let error = cache.check_owner().unwrap_err();
+        assert!(error.is_request() && error.to_string().contains("other users can write"), "{error}");
     }
 
     #[test]

@@ -12,6 +12,7 @@ use super::links::LinkError;
 use super::name::KernelName;
 use super::own::OwnError;
 use super::series::Series;
+use super::verified::Damage;
 use super::vmlinux::ImageError;
 
 /// Why a kernel or QEMU cannot be made ready.
@@ -200,6 +201,8 @@ pub enum ContentError {
     /// A file of a stored kernel is missing or unreadable.
     #[error("the cache is damaged (cannot read {0}): delete this folder, and rxpath fetches it again")]
     Damaged(String, #[source] io::Error),
+    #[error("the cache is damaged: delete this folder, and rxpath fetches it again")]
+    Changed(#[from] Damage),
     #[error(transparent)]
     Image(#[from] ImageError),
     #[error(transparent)]

@@ -1,6 +1,7 @@
 //! Makes kernels and QEMU ready, from the cache, a folder of packages, or the archive.
 
 use std::collections::BTreeSet;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,7 +16,9 @@ use super::pins::Pins;
 use super::qemu::Qemu;
 use super::releases::ReleaseRef;
 use super::series::Series;
-use super::store::Kernel;
+use super::store::{Kernel, Unstored};
+use super::verified::Damage;
+use crate::error_chain;
 
 /// How many things to make at the same time: one downloads while others unpack, which is bound by the CPU.
 const AT_A_TIME: usize = 3;
@@ -39,6 +42,11 @@ pub enum Progress<'a> {
     /// Another process is making it.
     Waiting {
         name: &'a str,
+    },
+    /// It was in the cache, and is made again.
+    Damaged {
+        name: &'a str,
+        reason: &'a str,
     },
     Downloading {
         name: &'a str,
@@ -84,10 +92,10 @@ pub(crate) fn fetch(
         work.make_all(missing)?;
     }
     let opened: Option<Vec<Kernel>> =
-        wanted.kernels.iter().map(|locked| Kernel::open(cache, locked, options.unlocked)).collect();
+        wanted.kernels.iter().map(|locked| Kernel::open(cache, locked, options.unlocked).ok()).collect();
     let qemu = match &options.host_qemu {
         Some(path) => Some(Qemu::of_host(path)?),
-        None => wanted.qemu.as_ref().and_then(|locked| Qemu::open(cache, locked, options.unlocked)),
+        None => wanted.qemu.as_ref().and_then(|locked| Qemu::open(cache, locked, options.unlocked).ok()),
     };
     match (opened, qemu) {
         (Some(kernels), Some(qemu)) => Ok(Fetched { kernels, qemu }),
@@ -139,7 +147,7 @@ impl Wanted {
 }
 
 fn missing<'a>(things: impl Iterator<Item = Thing<'a>>, cache: &Cache) -> Vec<Thing<'a>> {
-    let mut missing: Vec<Thing<'_>> = things.filter(|thing| !thing.is_stored(cache)).collect();
+    let mut missing: Vec<Thing<'_>> = things.filter(|thing| thing.find(cache).is_err()).collect();
     missing
         .sort_by_key(|thing| std::cmp::Reverse(thing.group("", "").packages.iter().map(|pin| pin.size).sum::<u64>()));
     missing
@@ -159,7 +167,7 @@ pub(super) fn fetch_locked(
         Work { cache, sources: &sources, progress }.make_all(missing)?;
     }
     let open = |(reference, locked): &(ReleaseRef, LockedKernel)| {
-        let kernel = Kernel::open(cache, locked, false)?;
+        let kernel = Kernel::open(cache, locked, false).ok()?;
         Some(Kernel { name: reference.as_str().into(), ..kernel })
     };
     let opened: Option<Vec<Kernel>> = releases.iter().map(open).collect();
@@ -203,10 +211,10 @@ impl<'a> Thing<'a> {
         }
     }
 
-    fn is_stored(self, cache: &Cache) -> bool {
+    fn find(self, cache: &Cache) -> Result<(), Unstored> {
         match self {
-            Self::Kernel(kernel) | Self::Release(_, kernel) => Kernel::open(cache, kernel, false).is_some(),
-            Self::Qemu(qemu) => Qemu::open(cache, qemu, false).is_some(),
+            Self::Kernel(kernel) | Self::Release(_, kernel) => Kernel::open(cache, kernel, false).map(drop),
+            Self::Qemu(qemu) => Qemu::open(cache, qemu, false).map(drop),
         }
     }
 
@@ -259,8 +267,13 @@ impl Work<'_> {
         let held = self
             .cache
             .lock(&format!("{}-{}", if name == "qemu" { "qemu" } else { "kernel" }, thing.digest()), &waiting)?;
-        if thing.is_stored(self.cache) {
-            return Ok(()); // made by another process in the meantime
+        match thing.find(self.cache) {
+            Ok(()) => return Ok(()), // made by another process in the meantime
+            Err(Unstored::Absent) => {}
+            Err(Unstored::Damaged(Damage::Unreadable { name, source })) if source.kind() != ErrorKind::NotFound => {
+                return Err(CacheError::io("read", Path::new(&name))(source).into());
+            }
+            Err(damage) => (self.progress)(Progress::Damaged { name: &owner, reason: &error_chain(&damage) }),
         }
         let staging = held.staging()?;
         let downloading = |done, total| (self.progress)(Progress::Downloading { name: &owner, done, total });

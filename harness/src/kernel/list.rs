@@ -54,7 +54,7 @@ pub(crate) fn list(pins: &Pins, lock: &Lock, cache: &Cache) -> Result<Listed, Ke
     let mut kernels = Vec::new();
     for series in pins.series() {
         let locked = lock.kernel(pins, series)?;
-        let stored = Kernel::open(cache, locked, false);
+        let stored = Kernel::open(cache, locked, false).ok();
         kernels.push(ListedKernel {
             series,
             version: locked.version.clone(),
@@ -72,7 +72,7 @@ pub(crate) fn list(pins: &Pins, lock: &Lock, cache: &Cache) -> Result<Listed, Ke
         packages: lock.qemu.packages.len(),
         size: lock.qemu.packages.iter().map(|pin| pin.size).sum(),
         digest: Qemu::digest_of(&lock.qemu),
-        cached: Qemu::open(cache, &lock.qemu, false).is_some(),
+        cached: Qemu::open(cache, &lock.qemu, false).is_ok(),
     };
     Ok(Listed { kernels, qemu })
 }

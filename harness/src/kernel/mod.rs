@@ -30,6 +30,7 @@ mod store;
 mod strip;
 mod unpack;
 mod update;
+pub(crate) mod verified;
 mod version;
 mod vmlinux;
 mod yaml;
@@ -52,7 +53,7 @@ pub use series::Series;
 pub use store::Kernel;
 pub use update::{Change, PackageChange};
 
-pub(crate) use cache_folder::{CacheLock, write_best_effort};
+pub(crate) use cache_folder::{CacheLock, create_folder, write_best_effort};
 pub(crate) use fetch::fetch;
 pub(crate) use known_parts::KnownParts;
 pub(crate) use list::list;

@@ -2,8 +2,11 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +16,9 @@ use super::digest::Sha256;
 use super::error::{ContentError, KernelError};
 use super::links;
 use super::lock::LockedQemu;
+use super::store::Unstored;
 use super::unpack::{self, Entry};
+use super::verified::{store_digests, verify_stored};
 
 /// Part of the folder's name in the cache. Increase it when the unpacked files change, so that they are unpacked again.
 const LAYOUT: u32 = 2;
@@ -31,6 +36,9 @@ const DATA: [&str; 3] = ["usr/share/qemu", "usr/share/seabios", "usr/lib/ipxe/qe
 /// Makes the tree's C library allocate its heap in pages of 2 MiB, several at a time (The GNU C Library, "Memory Allocation
 /// Tunables"). QEMU touches 10 MiB of heap before the guest's first instruction: pages of 4 KiB prolong every run.
 const HEAP_IN_LARGE_PAGES: &str = "glibc.malloc.hugetlb=1:glibc.malloc.top_pad=4194304";
+
+/// The first version that every pinned kernel boots with in exact mode (kernels/kernels.yaml).
+const LEAST_MAJOR: u32 = 10;
 
 /// A QEMU that is ready to run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -97,15 +105,17 @@ impl Qemu {
         let (content, _size) = Sha256::of_file(path).map_err(cannot("read"))?;
         // duct looks up a path without a slash in PATH.
         let binary = std::path::absolute(path).map_err(cannot("find"))?;
-        let output = duct::cmd!(&binary, "--version").stdin_null().stdout_capture().stderr_capture().unchecked().run();
-        let output = output.map_err(cannot("run"))?;
-        let text = String::from_utf8_lossy(&output.stdout);
+        let text = what_it_prints(&binary).map_err(cannot("run"))?;
         let version = text.lines().next().and_then(|line| line.strip_prefix("QEMU emulator version "));
-        let version = version.map(str::trim).filter(|_| output.status.success()).ok_or_else(|| {
-            let printed = format!("{text}{}", String::from_utf8_lossy(&output.stderr));
-            let problem = format!("expected `QEMU emulator version …` from --version, found: {}", apt::tail(&printed));
+        let version = version.map(str::trim).ok_or_else(|| {
+            let problem = format!("expected `QEMU emulator version …` from --version, found: {}", apt::tail(&text));
             refused(problem, None)
         })?;
+        let major: Option<u32> = version.split('.').next().and_then(|major| major.parse().ok());
+        if major.is_none_or(|major| major < LEAST_MAJOR) {
+            let problem = format!("expected version {LEAST_MAJOR}.0 or later, found {version}");
+            return Err(refused(problem, None));
+        }
         let digest = Sha256::of_all(&format!("host qemu {version}"), [content]);
         Ok(Self { version: version.to_owned(), digest, unlocked: true, binary, tree: None })
     }
@@ -119,8 +129,8 @@ impl Qemu {
         cache.root().join("qemu").join(format!("{digest}-{LAYOUT}"))
     }
 
-    /// The unpacked QEMU, if it is in the cache and complete.
-    pub(super) fn open(cache: &Cache, locked: &LockedQemu, unlocked: bool) -> Option<Self> {
+    /// The unpacked QEMU, if it is in the cache and whole.
+    pub(super) fn open(cache: &Cache, locked: &LockedQemu, unlocked: bool) -> Result<Self, Unstored> {
         let digest = Self::digest_of(locked);
         let root = Self::place(cache, digest);
         let tree = QemuTree {
@@ -130,10 +140,14 @@ impl Qemu {
             modules: root.join(LIBRARIES).join("qemu"),
             root,
         };
-        let noted: Extent = serde_json::from_slice(&fs::read(tree.root.join(EXTENT)).ok()?).ok()?;
-        let complete = Extent::of(&tree.root).is_ok_and(|extent| extent == noted);
+        let text = fs::read(tree.root.join(EXTENT)).map_err(|_| Unstored::Absent)?;
+        let noted: Extent = serde_json::from_slice(&text).map_err(|_| Unstored::Incomplete)?;
+        if !Extent::of(&tree.root).is_ok_and(|extent| extent == noted) {
+            return Err(Unstored::Incomplete);
+        }
+        verify_stored(&tree.root, || files(&tree.root))?;
         let (version, binary) = (locked.version.clone(), tree.root.join(BINARY));
-        complete.then_some(Self { version, digest, unlocked, binary, tree: Some(tree) })
+        Ok(Self { version, digest, unlocked, binary, tree: Some(tree) })
     }
 
     /// Unpacks what running QEMU needs from its package files, in `staging`, and stores it in the cache.
@@ -157,11 +171,35 @@ impl Qemu {
         drop_unused_libraries(&root.join(BINARY), &locked.version)?;
         let noted = Extent::of(&root).and_then(|extent| {
             let json = serde_json::to_vec(&extent).map_err(io::Error::other)?;
-            fs::write(root.join(EXTENT), json)
+            fs::write(root.join(EXTENT), json)?;
+            store_digests(&root, files(&root)?)
         });
         noted.map_err(CacheError::io("write", &root))?;
         Ok(held.publish(&root, &Self::place(cache, Self::digest_of(locked)))?)
     }
+}
+
+/// What a program prints for `--version`, as far as a version of QEMU can be long.
+fn what_it_prints(program: &Path) -> io::Result<String> {
+    const MOST_BYTES: u64 = 4096;
+    const PATIENCE: Duration = Duration::from_secs(10);
+    let (reader, writer) = io::pipe()?;
+    let mut command = Command::new(program);
+    command.arg("--version").stdin(Stdio::null()).stdout(writer.try_clone()?).stderr(writer);
+    let mut child = command.spawn()?;
+    // Only the child keeps its end of the pipe open.
+    drop(command);
+    let (done, read) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        let outcome = reader.take(MOST_BYTES).read_to_end(&mut bytes).map(|_| bytes);
+        let _ = done.send(outcome);
+    });
+    let bytes = read.recv_timeout(PATIENCE);
+    // It may still print, or wait for something.
+    let _ = child.kill().and_then(|()| child.wait());
+    let bytes = bytes.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// Unlinks QEMU's program from the libraries that no machine calls.
@@ -198,6 +236,24 @@ impl Extent {
         }
         Ok(extent)
     }
+}
+
+/// The regular files of an unpacked QEMU, relative to its root.
+fn files(root: &Path) -> io::Result<Vec<String>> {
+    let mut found = Vec::new();
+    let mut folders = vec!["usr".to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(root.join(&folder))? {
+            let entry = entry?;
+            let name = format!("{folder}/{}", entry.file_name().to_string_lossy());
+            match entry.file_type()? {
+                kind if kind.is_dir() => folders.push(name),
+                kind if kind.is_file() => found.push(name),
+                _ => {}
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// Unpacks an entry of a package if QEMU may need it.
@@ -316,6 +372,17 @@ mod tests {
     fn a_host_program_that_is_not_qemu_is_refused_with_its_output() {
         let error = Qemu::of_host(Path::new("/bin/true")).unwrap_err();
         assert!(error.is_request() && error.to_string().starts_with("--qemu is `/bin/true`: expected"), "{error}");
+        for (script, expected) in [
+            ("echo 'QEMU emulator version 7.2.1 (Debian)'", "expected version 10.0 or later, found 7.2.1"),
+            ("yes", "expected `QEMU emulator version …` from --version, found: y; y; "),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            let program = folder.path().join("qemu");
+            fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
+            fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+            let error = Qemu::of_host(&program).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        }
         let error = Qemu::of_host(Path::new("/nowhere/qemu")).unwrap_err();
         assert!(error.is_request() && error.to_string().contains("cannot read it"), "{error}");
     }

@@ -115,7 +115,7 @@ pub(crate) fn available(
             packages: locked.packages.iter().map(|pin| pin.package.clone()).collect(),
             size: locked.packages.iter().map(|pin| pin.size).sum(),
             has_modules,
-            cached: Kernel::open(cache, &locked, false).is_some(),
+            cached: Kernel::open(cache, &locked, false).is_ok(),
             version: locked.version,
             suite: locked.suite,
         }
@@ -227,7 +227,7 @@ pub(crate) fn remembered_kernels(cache: &Cache) -> Result<Vec<(ReleaseRef, Optio
             continue;
         };
         if let Some(locked) = remembered(&reference, cache)? {
-            let kernel = Kernel::open(cache, &locked, false);
+            let kernel = Kernel::open(cache, &locked, false).ok();
             let kernel = kernel.map(|kernel| Kernel { name: reference.as_str().into(), ..kernel });
             kernels.push((reference, kernel));
         }

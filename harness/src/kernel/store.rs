@@ -17,10 +17,29 @@ use super::name::KernelName;
 use super::own;
 use super::series::Series;
 use super::unpack::{self, Entry};
+use super::verified::{self, Damage, verify_stored};
 use super::vmlinux;
 
 /// Part of the folder's name in the cache. Increase it when the stored files change, so that kernels are unpacked again.
 const LAYOUT: u32 = 1;
+
+const MANIFEST: &str = "kernel.json";
+const CONFIG: &str = "config";
+const MODULE_INDEX: &str = "modules.json";
+const MODULES: &str = "modules";
+
+/// Why something is not in the cache, or cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Unstored {
+    #[error("it is not in the cache")]
+    Absent,
+    #[error("the cache is damaged: invalid {MANIFEST}")]
+    Manifest(#[source] serde_json::Error),
+    #[error("the cache is damaged: a file is missing or has a different size")]
+    Incomplete,
+    #[error("the cache is damaged")]
+    Damaged(#[from] Damage),
+}
 
 /// A kernel that is ready to boot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -167,15 +186,18 @@ impl Kernel {
         cache.root().join("kernels").join(format!("{digest}-{LAYOUT}"))
     }
 
-    /// The stored kernel, if it is in the cache and complete.
-    pub(super) fn open(cache: &Cache, locked: &LockedKernel, unlocked: bool) -> Option<Self> {
+    /// The stored kernel, if it is in the cache and whole.
+    pub(super) fn open(cache: &Cache, locked: &LockedKernel, unlocked: bool) -> Result<Self, Unstored> {
         let digest = Self::digest_of(locked);
         let folder = Self::place(cache, digest);
-        let manifest: Manifest = serde_json::from_slice(&fs::read(folder.join("kernel.json")).ok()?).ok()?;
-        let vmlinux = folder.join("vmlinux");
-        let complete = fs::metadata(&vmlinux).is_ok_and(|file| file.len() == manifest.vmlinux_size)
-            && (folder.join("config").is_file() || !locked.has_modules());
-        complete.then(|| Self {
+        let text = fs::read(folder.join(MANIFEST)).map_err(|_| Unstored::Absent)?;
+        let manifest: Manifest = serde_json::from_slice(&text).map_err(Unstored::Manifest)?;
+        verify_stored(&folder, || Ok(Self::verified_files(&folder)))?;
+        let size = fs::metadata(folder.join(BootFile::Vmlinux.file())).map_or(0, |file| file.len());
+        if size != manifest.vmlinux_size || locked.has_modules() && !folder.join(CONFIG).is_file() {
+            return Err(Unstored::Incomplete);
+        }
+        Ok(Self {
             name: locked.series.into(),
             series: locked.series,
             version: locked.version.clone(),
@@ -184,10 +206,16 @@ impl Kernel {
             digest,
             unlocked,
             boots: BootFile::Vmlinux,
-            config: Some(folder.join("config")).filter(|config| config.is_file()),
+            config: Some(folder.join(CONFIG)).filter(|config| config.is_file()),
             modules: if locked.has_modules() { ModuleFiles::Stored } else { ModuleFiles::LeftArchive },
             folder,
         })
+    }
+
+    /// The files that are verified when the kernel is opened. A module is verified when it is loaded.
+    fn verified_files(folder: &Path) -> Vec<String> {
+        let files = [BootFile::Vmlinux.file(), CONFIG, MANIFEST, MODULE_INDEX];
+        files.into_iter().filter(|name| folder.join(name).is_file()).map(str::to_owned).collect()
     }
 
     /// Unpacks a kernel from its package files, in `staging`, and stores it in the cache.
@@ -202,7 +230,11 @@ impl Kernel {
         for package in packages {
             unpack::each_entry(package, staging, &mut |path, entry| parts.take(path, entry))?;
         }
+        let modules = parts.modules.files.values().cloned().collect();
         let folder = parts.finish(locked)?;
+        let stored = verified::store_digests(&folder.join(MODULES), modules)
+            .and_then(|()| verified::store_digests(&folder, Self::verified_files(&folder)));
+        stored.map_err(CacheError::io("write", &folder))?;
         Ok(held.publish(&folder, &Self::place(cache, Self::digest_of(locked)))?)
     }
 
@@ -215,7 +247,12 @@ impl Kernel {
         let index = self.module_index()?;
         index.closure(&self.release, names, &|file| match &self.modules {
             ModuleFiles::InPlace(_) => Ok(own::read_module(Path::new(file), &self.release)?),
-            ModuleFiles::Stored | ModuleFiles::LeftArchive => self.read(&format!("modules/{file}")),
+            ModuleFiles::Stored | ModuleFiles::LeftArchive => {
+                verified::verify_one(&self.folder.join(MODULES), file).map_err(|damage| {
+                    KernelError::content(self.folder.display().to_string(), ContentError::Changed(damage))
+                })?;
+                self.read(&format!("{MODULES}/{file}"))
+            }
         })
     }
 
@@ -223,7 +260,7 @@ impl Kernel {
     pub(super) fn module_index(&self) -> Result<ModuleIndex, KernelError> {
         let mut index = match &self.modules {
             ModuleFiles::InPlace(index) => index.clone(),
-            ModuleFiles::Stored | ModuleFiles::LeftArchive => serde_json::from_slice(&self.read("modules.json")?)
+            ModuleFiles::Stored | ModuleFiles::LeftArchive => serde_json::from_slice(&self.read(MODULE_INDEX)?)
                 .map_err(|error| KernelError::content(self.folder.display().to_string(), error))?,
         };
         if self.modules == ModuleFiles::Stored {
@@ -257,7 +294,7 @@ struct Parts {
 
 impl Parts {
     fn new(folder: PathBuf) -> Result<Self, KernelError> {
-        let modules = folder.join("modules");
+        let modules = folder.join(MODULES);
         fs::create_dir_all(&modules).map_err(CacheError::io("create", &modules))?;
         Ok(Self { folder, image: None, config: false, built_in: false, modules: ModuleIndex::default() })
     }
@@ -276,7 +313,7 @@ impl Parts {
             }
             Part::Config => {
                 self.config = true;
-                self.copy(entry, "config")?;
+                self.copy(entry, CONFIG)?;
             }
             Part::BuiltIn => {
                 let mut list = String::new();
@@ -285,7 +322,7 @@ impl Parts {
                 self.built_in = true;
             }
             Part::Module(name, file) => {
-                self.copy(entry, &format!("modules/{file}"))?;
+                self.copy(entry, &format!("{MODULES}/{file}"))?;
                 self.modules.files.insert(name, file);
             }
             Part::None => {}
@@ -324,8 +361,8 @@ impl Parts {
         let manifest = Manifest { release: release.to_owned(), vmlinux_size: kernel.len() as u64 };
         Ok([
             ("vmlinux", kernel),
-            ("modules.json", serde_json::to_vec(&self.modules)?),
-            ("kernel.json", serde_json::to_vec(&manifest)?),
+            (MODULE_INDEX, serde_json::to_vec(&self.modules)?),
+            (MANIFEST, serde_json::to_vec(&manifest)?),
         ])
     }
 }

@@ -1,16 +1,19 @@
 //! Reads the two YAML files of `kernels/`. Every error names the file, the line and the column.
 
-use std::fs;
 use std::io;
 use std::path::Path;
 
 use serde::de::DeserializeOwned;
 
 use super::error::KernelError;
+use crate::read_file::read_text;
+
+/// The most bytes of such a file.
+const MOST_BYTES: u64 = 16 << 20;
 
 /// Reads a file. Returns its text and the value parsed from it; `advice` says what to do if the file is missing.
 pub(super) fn read<T: DeserializeOwned>(path: &Path, advice: &'static str) -> Result<(String, T), KernelError> {
-    let text = fs::read_to_string(path).map_err(|error| match error.kind() {
+    let text = read_text(path, MOST_BYTES).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => KernelError::NoFile { path: path.to_owned(), advice },
         io::ErrorKind::InvalidData => at(path, 1, 1, "expected YAML in UTF-8, found other bytes"),
         _ => KernelError::io("read", path, error),

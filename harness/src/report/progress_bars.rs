@@ -7,6 +7,7 @@ use std::time::Duration;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::kernel::Progress;
+use crate::output;
 use crate::suite::{CaseResult, Verdict, Watcher};
 
 /// A bar for each kernel that is fetched, and for QEMU.
@@ -25,6 +26,9 @@ impl FetchBars {
         match progress {
             Progress::Resolving => self.say("archive", "reading the package indexes"),
             Progress::Waiting { name } => self.say(name, "waiting for another rxpath process to fetch it"),
+            Progress::Damaged { name, reason } => {
+                self.all.suspend(|| output::warn(format_args!("{name} is fetched again: {reason}")));
+            }
             Progress::Downloading { name, done, total } => {
                 let bar = self.bar(name);
                 bar.set_style(style("{prefix:<14} {bar:30} {bytes} of {total_bytes}"));
@@ -76,7 +80,7 @@ impl Watcher for MatrixBars {
     fn booting(&self, kernel: &str, machine: &str, reason: &str) {
         let text = format!("booting {kernel} ({machine}): {reason}");
         if self.bar.is_hidden() {
-            eprintln!("{text}");
+            output::warn(text);
         } else {
             self.bar.set_message(text);
         }

@@ -1,12 +1,13 @@
 //! What a terminal gets and a pipe does not: colours, lines no wider than the window, a pager for long text.
 
-use std::io::{IsTerminal, Write};
+use std::io::{self, IsTerminal, Write};
 use std::ops::Range;
 use std::process::{Command, Stdio};
 
 use anstream::{AutoStream, ColorChoice};
 
 use super::Styled;
+use crate::output;
 
 /// Standard output as a terminal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,13 +42,10 @@ impl Screen {
     }
 
     /// Prints a text; through a pager if it is longer than the screen, as git does.
-    pub(crate) fn show(&self, text: &Styled) {
+    pub(crate) fn show(&self, text: &Styled) -> io::Result<()> {
         let text = self.fit(text);
         let is_long = self.size.is_some_and(|(_, lines)| text.lines().count() >= lines);
-        if !(is_long && page(&text)) {
-            // A reader that leaves early is not an error.
-            let _ = std::io::stdout().write_all(text.as_bytes());
-        }
+        if is_long && page(&text) { Ok(()) } else { output::print(text).map(drop) }
     }
 }
 

@@ -26,10 +26,15 @@ pub fn results(results: &Results) -> Styled {
         let _ = writeln!(out, "note: {name} is {version}, the newest version and not the locked one (--unlocked)");
     }
     notes(results, &mut out);
-    if results.cases.iter().any(|one| one.verdict == Verdict::Changed && is_pinned(&one.kernel)) {
-        let _ = writeln!(out, "`rxpath review` shows what changed, to accept or to reject");
-    }
     out
+}
+
+/// What to do about pending snapshots; empty if there are none.
+pub(crate) fn review_hint(results: &Results) -> &'static str {
+    match results.cases.iter().any(|one| one.verdict == Verdict::Changed && is_pinned(&one.kernel)) {
+        true => "`rxpath review` shows what changed, to accept or to reject\n",
+        false => "",
+    }
 }
 
 /// Writes the notes of cases on kernels that are not pinned, each once: why cases were skipped, and what was not judged.

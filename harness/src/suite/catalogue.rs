@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use flate2::read::GzDecoder;
 use xxhash_rust::xxh3::xxh3_128;
 
+use crate::kernel::create_folder;
+
 const ARCHIVE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/catalogue.tar.gz"));
 
 /// Unpacks the catalogue below `cache`, unless it is there. Returns its folder, which has the layout of a repository.
@@ -16,7 +18,7 @@ pub(crate) fn unpack_once(cache: &Path) -> io::Result<PathBuf> {
     if folder.is_dir() {
         return Ok(folder);
     }
-    fs::create_dir_all(&parent)?;
+    create_folder(&parent)?;
     let half = tempfile::tempdir_in(&parent)?;
     unpack_into(half.path())?;
     match fs::rename(half.path(), &folder) {

@@ -3,15 +3,15 @@
 use rxpath_guest::{RegionError, Section, Tag};
 use serde::{Deserialize, Serialize};
 
-use crate::kernel::write_best_effort;
+use crate::kernel::verified::{read_with_digest, write_with_digest};
 use crate::path::FunctionNames;
 use crate::trace::{CaptureText, DecodeError, Endian, Layout, Presence, Symbols, SymbolsError};
 use crate::vm::{VmError, WarmImage};
 
 /// The parsed symbols, cached beside the image.
-const SYMBOLS_FILE: &str = "symbols";
+const SYMBOLS_FILE: &str = "symbols-2";
 /// [`LayoutTexts`] as JSON, cached beside the image: a few kilobytes of what the guest sent, which is mostly symbols.
-const LAYOUT_FILE: &str = "layout";
+const LAYOUT_FILE: &str = "layout-2";
 
 /// The layout of a kernel's ring buffer, and its symbols.
 #[derive(Debug)]
@@ -47,7 +47,7 @@ impl KernelMetadata {
     }
 
     fn cached(image: &WarmImage) -> Option<Self> {
-        let read = |file: &str| std::fs::read(image.folder().join(file)).ok();
+        let read = |file: &str| read_with_digest(&image.folder().join(file));
         let texts: LayoutTexts = serde_json::from_slice(&read(LAYOUT_FILE)?).ok()?;
         let symbols = Symbols::from_bytes(&read(SYMBOLS_FILE)?).ok()?;
         Some(Self { layout: texts.layout().ok()?, symbols })
@@ -59,9 +59,9 @@ impl KernelMetadata {
         let texts = LayoutTexts::of(&sections)?;
         let layout = texts.layout()?;
         let symbols = Symbols::parse(text(&sections, Tag::Symbols)?, text(&sections, Tag::Traceable)?)?;
-        write_best_effort(&image.folder().join(SYMBOLS_FILE), &symbols.to_bytes());
+        write_with_digest(&image.folder().join(SYMBOLS_FILE), symbols.to_bytes());
         // Serializing strings cannot fail.
-        write_best_effort(&image.folder().join(LAYOUT_FILE), &serde_json::to_vec(&texts).unwrap_or_default());
+        write_with_digest(&image.folder().join(LAYOUT_FILE), serde_json::to_vec(&texts).unwrap_or_default());
         Ok(Self { layout, symbols })
     }
 

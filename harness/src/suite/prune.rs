@@ -1,6 +1,7 @@
 //! Removes warm images that no case needs any more, and the user's own kernels that were not used for long.
 
 use std::collections::{BTreeSet, HashSet};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::case::Case;
@@ -46,6 +47,8 @@ pub(crate) enum PruneError {
          fetches it"
     )]
     NoQemu { version: String },
+    #[error("{} has no CACHEDIR.TAG of rxpath, so it is not a cache of rxpath's: nothing was removed", folder.display())]
+    NotOurs { folder: PathBuf },
 }
 
 impl PruneError {
@@ -53,7 +56,7 @@ impl PruneError {
     pub(crate) fn is_request(&self) -> bool {
         match self {
             Self::Project(ProjectError::Kernel(error)) | Self::Kernel(error) => error.is_request(),
-            Self::Project(_) | Self::NoQemu { .. } => true,
+            Self::Project(_) | Self::NoQemu { .. } | Self::NotOurs { .. } => true,
             Self::Cache(error) => error.is_request(),
             Self::Vm(_) => false,
         }
@@ -63,6 +66,9 @@ impl PruneError {
 /// Removes the user's own kernels that were not used for 30 days, and the images that no case needs on a pinned kernel, on a
 /// release that the cache remembers, or on a user's own kernel that stays. Fetches nothing.
 pub(crate) fn prune(project: &Project) -> Result<Pruned, PruneError> {
+    if !project.cache.is_tagged() {
+        return Err(PruneError::NotOurs { folder: project.cache.root().to_owned() });
+    }
     let cases = project.cases()?;
     let listed = kernel::list(&project.pins, &project.lock, &project.cache)?;
     if !listed.qemu.cached {

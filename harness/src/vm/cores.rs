@@ -4,7 +4,7 @@
 //! see some of that (see ARCHITECTURE.md, "How a run is exact"). On one CPU and under SCHED_BATCH, a main loop that is woken
 //! waits until the other thread has nothing to do.
 
-use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+use rustix::thread::{CpuSet, sched_getaffinity};
 
 use super::machine::Accelerator;
 use crate::kernel::{Cache, CacheLock};
@@ -31,15 +31,6 @@ impl Core {
 
     pub(super) fn number(&self) -> usize {
         self.number
-    }
-}
-
-/// Binds the calling thread, and the program that it executes, to a CPU. Does nothing if this process may not use that CPU.
-pub(super) fn bind_to(number: usize) {
-    let mut only = CpuSet::new();
-    if number < CpuSet::MAX_CPU {
-        only.set(number);
-        let _ = sched_setaffinity(None, &only);
     }
 }
 

@@ -36,6 +36,14 @@ pub enum FaultKind {
         /// The exit status, and what QEMU printed.
         how: String,
     },
+    #[error(
+        "QEMU ended while {doing}, for lack of something on this machine ({how}): see `ulimit -a`, and the space in /dev/shm"
+    )]
+    Host {
+        doing: &'static str,
+        /// The exit status, and what QEMU printed.
+        how: String,
+    },
     /// The agent gave up.
     #[error("the guest agent failed: {0}")]
     Agent(String),

@@ -1,9 +1,13 @@
 //! The files that one QEMU process and the harness share.
 
-use std::fs::Permissions;
+use std::fs::{self, File, Permissions};
+use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Once;
+use std::time::Duration;
 
+use rustix::fs::{FlockOperation, flock};
 use tempfile::TempDir;
 
 use super::error::VmError;
@@ -11,19 +15,31 @@ use super::error::VmError;
 /// The folder of one QEMU process: in memory where the host has a file system for that, and deleted when dropped.
 pub(super) struct GuestFolder {
     path: PathBuf,
-    _temporary: Option<TempDir>,
+    _temporary: Option<(TempDir, File)>,
 }
+
+const PREFIX: &str = "rxpath-";
+
+/// A folder that is younger may belong to a process that has not locked it yet.
+const YOUNG: Duration = Duration::from_secs(60);
 
 impl GuestFolder {
     pub(super) fn new() -> Result<Self, VmError> {
+        static CLEARED: Once = Once::new();
         // Its path is short, too: that of a Unix socket has at most 108 bytes (unix(7)).
         let memory = Path::new("/dev/shm");
+        CLEARED.call_once(|| {
+            clear_abandoned(memory);
+            clear_abandoned(&std::env::temp_dir());
+        });
         let mut builder = tempfile::Builder::new();
         // Who may connect to the monitor's socket may make QEMU write files.
-        builder.prefix("rxpath-").permissions(Permissions::from_mode(0o700));
+        builder.prefix(PREFIX).permissions(Permissions::from_mode(0o700));
         let temporary = builder.tempdir_in(memory).or_else(|_| builder.tempdir());
         let temporary = temporary.map_err(VmError::io("creating a folder for a guest in", std::env::temp_dir()))?;
-        Ok(Self { path: temporary.path().to_owned(), _temporary: Some(temporary) })
+        let path = temporary.path().to_owned();
+        let held = lock(&path).map_err(VmError::io("locking", &path))?;
+        Ok(Self { path, _temporary: Some((temporary, held)) })
     }
 
     /// A folder that need not exist, for a command line that nothing runs.
@@ -68,5 +84,52 @@ impl GuestFolder {
             let _ = std::fs::copy(&file, folder.join(file.file_name()?));
         }
         Some(folder.to_owned())
+    }
+}
+
+/// Locks a folder for as long as the file is open.
+fn lock(folder: &Path) -> io::Result<File> {
+    let held = File::open(folder)?;
+    flock(&held, FlockOperation::NonBlockingLockExclusive)?;
+    Ok(held)
+}
+
+/// Removes the folders of processes that were killed: nobody holds their locks.
+fn clear_abandoned(parent: &Path) {
+    for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
+        let is_old = || {
+            let changed = entry.metadata().and_then(|data| data.modified());
+            changed.is_ok_and(|changed| changed.elapsed().is_ok_and(|age| age > YOUNG))
+        };
+        let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+        if is_folder && entry.file_name().as_encoded_bytes().starts_with(PREFIX.as_bytes()) && is_old() {
+            let held = lock(&entry.path());
+            if held.is_ok() {
+                // Those of other users stay.
+                let _ = fs::remove_dir_all(entry.path());
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folders_of_dead_processes_are_removed_and_those_of_living_ones_stay() {
+        let parent = tempfile::tempdir().unwrap();
+        let folder = |name: &str| {
+            let path = parent.path().join(name);
+            fs::create_dir(&path).unwrap();
+            path
+        };
+        let [dead, young, living, other] = ["rxpath-dead", "rxpath-young", "rxpath-living", "other"].map(folder);
+        let _held = lock(&living).unwrap();
+        for old in [&dead, &living, &other] {
+            File::open(old).unwrap().set_modified(std::time::SystemTime::now() - 2 * YOUNG).unwrap();
+        }
+        clear_abandoned(parent.path());
+        assert_eq!([dead, young, living, other].map(|path| path.exists()), [false, true, true, true]);
     }
 }

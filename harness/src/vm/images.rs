@@ -13,12 +13,15 @@ use super::initramfs;
 use super::machine::{GuestKernel, Machine, QemuProgram};
 use super::qemu_arguments::{Purpose, qemu_arguments};
 use super::run_guest::{RunLimits, run_facts};
-use super::warm_image::{DESCRIPTION_FILE, FACTS_FILE, ImageInfo, ImageKind, WarmImage, digests};
+use super::warm_image::{DESCRIPTION_FILE, FACTS_FILE, FILES, ImageInfo, ImageKind, WarmImage};
 use crate::error_chain::error_chain;
-use crate::kernel::Cache;
+use crate::kernel::{Cache, verified};
 
 /// What is done to a saved machine. Part of every image's key, so that a change of it makes new images.
 const IMAGE_FORM: &str = "memory to be mapped, instructions counted from zero";
+
+/// The hexadecimal digits of an image's key.
+pub(super) const KEY_DIGITS: usize = 32;
 
 /// The warm images of a cache.
 #[derive(Clone, Debug)]
@@ -76,12 +79,19 @@ impl Images {
             fs::write(&file, bytes).map_err(VmError::io("writing", &file))
         };
         write(FACTS_FILE, run_facts(image, &RunLimits::default())?)?;
+        // QEMU makes files that only their owner can read; a cache may be shared.
+        let facts = folder.join(FACTS_FILE);
+        let shared = fs::metadata(&facts).and_then(|data| {
+            let images = [ImageKind::Untraced, ImageKind::Traced].map(|kind| image.file(kind));
+            images.iter().try_for_each(|image| fs::set_permissions(image, data.permissions()))
+        });
+        shared.map_err(VmError::io("sharing the images in", folder))?;
         let info = ImageInfo {
             kernel: kernel.series.clone(),
             qemu: qemu.version.clone(),
             machine: kernel.on(machine),
             boot,
-            digests: digests(folder)?,
+            digests: verified::digests(folder, FILES).map_err(VmError::io("reading", folder))?,
         };
         // Plain values can always be encoded.
         write(DESCRIPTION_FILE, serde_json::to_vec_pretty(&info).unwrap_or_default())
@@ -94,7 +104,8 @@ impl Images {
         machine: &Machine,
         qemu: &QemuProgram,
     ) -> Result<BootTimes, VmError> {
-        let folder = tempfile::tempdir().map_err(VmError::io("creating a folder in", std::env::temp_dir()))?;
+        let lock = self.cache.lock("measured-boot", &|| ())?;
+        let folder = lock.staging()?;
         self.boot(kernel, machine, qemu, folder.path())
     }
 
@@ -135,7 +146,7 @@ impl Images {
         for argument in arguments.iter().filter(|argument| *argument != kernel.vmlinux.as_os_str()) {
             add(argument.as_encoded_bytes());
         }
-        hex::encode(&digest.finalize()[..16])
+        hex::encode(&digest.finalize()[..KEY_DIGITS / 2])
     }
 
     pub(super) fn cache(&self) -> &Cache {

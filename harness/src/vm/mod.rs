@@ -4,7 +4,6 @@
 //! [`GuestFault`].
 
 mod boot;
-mod cancel;
 mod console;
 mod cores;
 mod error;
@@ -13,7 +12,6 @@ mod hang;
 mod images;
 mod initramfs;
 mod kernel_command_line;
-mod launcher;
 mod machine;
 mod mapped;
 pub(crate) mod probe;
@@ -25,15 +23,14 @@ mod recording;
 mod run_guest;
 mod stored;
 mod trim;
-mod verified;
 mod warm_image;
 
-pub(crate) use cancel::{cancel_on_signals, is_cancelled};
+pub(crate) use crate::child::{cancel_on_signals, is_cancelled};
+pub use crate::child::{children_of, launch_through, run_launcher_if_requested};
 pub use console::{Splat, SplatKind};
 pub use error::{FaultKind, GuestFault, Hang, MonitorError, VmError};
 pub use hang::Patience;
 pub use images::Images;
-pub use launcher::{children_of, launch_through, run_launcher_if_requested};
 pub use machine::{Accelerator, GuestFile, Machine, Nic};
 pub(crate) use machine::{GuestKernel, KernelModule, QemuProgram};
 pub use recording::{RecordingError, timers_due};

@@ -5,22 +5,22 @@ use std::fs;
 use std::io;
 use std::iter::once;
 use std::os::fd::OwnedFd;
+use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
 use rxpath_guest::{EXIT_FAILED, qemu_exit_code};
 
-use super::cancel::is_cancelled;
 use super::console;
 use super::cores::Core;
 use super::error::{FaultKind, GuestFault, VmError};
 use super::guest_folder::GuestFolder;
 use super::hang::{HangDetector, Patience};
-use super::launcher::{self, Scheduling};
 use super::machine::{Accelerator, QemuProgram};
+use crate::child::{self, Scheduling, is_cancelled};
 
 /// How often a waiting harness checks whether it was cancelled and whether the guest has hung.
 pub(super) const POLL_INTERVAL: Duration = Duration::from_millis(50);
@@ -57,11 +57,11 @@ impl QemuProcess {
             Accelerator::Kvm | Accelerator::Translator => Scheduling::Usual,
         };
         if scheduling != Scheduling::Usual {
-            launcher::batch_this_thread();
+            child::batch_this_thread();
         }
         let program = qemu.program.clone().into_os_string();
         let command = shell_words(once(&program).chain(&arguments));
-        let (program, arguments) = launcher::tied_to_this_process(program, arguments, scheduling);
+        let (program, arguments) = child::tied_to_this_process(program, arguments, scheduling);
         let expression = qemu
             .environment
             .iter()
@@ -159,6 +159,9 @@ impl QemuProcess {
             "" => status.to_string(),
             log => format!("{status}: {log}"),
         };
+        if is_of_host(status, &log) {
+            return self.fault(FaultKind::Host { doing, how });
+        }
         self.fault(FaultKind::QemuDied { doing, how })
     }
 
@@ -175,6 +178,32 @@ impl QemuProcess {
 impl Drop for QemuProcess {
     fn drop(&mut self) {
         self.kill();
+    }
+}
+
+/// Whether QEMU ended because of what the host lacks: it was not even started, it refused its arguments or its files, or a limit or
+/// a full file system ended it.
+fn is_of_host(status: ExitStatus, log: &str) -> bool {
+    /// QEMU's own exit code for everything that it refuses, always with a message.
+    const REFUSED: i32 = 1;
+    /// Those of a shell and of the launcher for a program that cannot be run.
+    const NOT_STARTED: [i32; 2] = [126, 127];
+    /// A write beyond the end of a full file system, a limit of CPU time, a limit of a file's size.
+    const LIMITS: [Signal; 3] = [Signal::BUS, Signal::XCPU, Signal::XFSZ];
+    /// errno's texts, with which QEMU aborts.
+    const COMPLAINTS: [&str; 4] = [
+        "Cannot allocate memory",
+        "Resource temporarily unavailable",
+        "Too many open files",
+        "No space left on device",
+    ];
+    match (status.code(), status.signal()) {
+        (Some(REFUSED), _) => !log.trim().is_empty(),
+        (Some(code), _) => NOT_STARTED.contains(&code),
+        (None, Some(signal)) => {
+            LIMITS.iter().any(|limit| limit.as_raw() == signal) || COMPLAINTS.iter().any(|text| log.contains(text))
+        }
+        (None, None) => false,
     }
 }
 
@@ -195,6 +224,19 @@ fn shell_words<'a>(words: impl IntoIterator<Item = &'a OsString>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_the_host_lacks_is_told_from_what_the_guest_does() {
+        let is_of_host = |raw: i32, log: &str| is_of_host(ExitStatus::from_raw(raw), log);
+        let exit = |code: i32| code << 8;
+        assert!(is_of_host(exit(1), "qemu: cannot set up guest memory 'ram': Cannot allocate memory"));
+        assert!(is_of_host(exit(127), ""));
+        assert!(is_of_host(Signal::BUS.as_raw(), ""));
+        assert!(is_of_host(Signal::ABORT.as_raw(), "qemu_thread_create: Resource temporarily unavailable"));
+        for guest in [0, exit(0), exit(1), exit(3), Signal::KILL.as_raw(), Signal::ABORT.as_raw()] {
+            assert!(!is_of_host(guest, ""), "{guest}");
+        }
+    }
 
     #[test]
     fn words_are_quoted_where_a_shell_would_change_them() {

@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::error::VmError;
-use super::images::{Images, image_lock};
+use super::images::{Images, KEY_DIGITS, image_lock};
 use super::warm_image::{DESCRIPTION_FILE, ImageInfo};
 
 /// A warm image in a cache. Whether it is whole is checked only when it is used.
@@ -26,7 +26,7 @@ pub(crate) enum Removal {
 }
 
 impl Images {
-    /// Lists every image, sorted by kernel, machine and key. Writes nothing.
+    /// Lists every image, sorted by kernel, machine and key; not what somebody else keeps in this folder. Writes nothing.
     pub(crate) fn stored(&self) -> Result<Vec<StoredImage>, VmError> {
         let folder = self.folder();
         let listing = match fs::read_dir(&folder) {
@@ -34,7 +34,7 @@ impl Images {
             listing => listing.map_err(VmError::io("listing", &folder))?,
         };
         let mut out = Vec::new();
-        for entry in listing.flatten().filter(|entry| entry.path().is_dir()) {
+        for entry in listing.flatten().filter(|entry| is_image(&entry.path())) {
             let description = fs::read(entry.path().join(DESCRIPTION_FILE)).ok();
             out.push(StoredImage {
                 key: entry.file_name().to_string_lossy().into_owned(),
@@ -57,6 +57,13 @@ impl Images {
     }
 }
 
+/// Whether a folder is an image, by its name and by a file that each has.
+fn is_image(folder: &Path) -> bool {
+    let name = folder.file_name().unwrap_or_default().as_encoded_bytes();
+    let is_digit = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    name.len() == KEY_DIGITS && name.iter().all(is_digit) && folder.join(DESCRIPTION_FILE).is_file()
+}
+
 /// The size on the disk of a folder's files.
 fn bytes_on_disk(folder: &Path) -> u64 {
     /// The unit of `st_blocks` (stat(3type)).
@@ -76,19 +83,23 @@ mod tests {
         let cache = Cache::at(folder.path()).unwrap();
         let images = Images::new(cache.clone());
         assert!(images.stored().unwrap().is_empty());
-        let place = images.folder().join("abc");
+        let key = "0058236de8ba6ee7f573e4fac66717f5";
+        let place = images.folder().join(key);
         fs::create_dir_all(&place).unwrap();
+        fs::create_dir_all(images.folder().join("holiday-2024")).unwrap();
+        fs::create_dir_all(images.folder().join(key.replace('0', "1"))).unwrap();
+        fs::write(place.join(DESCRIPTION_FILE), "damaged").unwrap();
         fs::write(place.join("quiet.image"), [1; 5000]).unwrap();
         let stored = images.stored().unwrap();
-        assert_eq!((stored.len(), stored[0].key.as_str(), stored[0].info.is_none()), (1, "abc", true));
+        assert_eq!((stored.len(), stored[0].key.as_str(), stored[0].info.is_none()), (1, key, true));
         assert!(stored[0].bytes >= 5000, "{stored:?}");
 
-        let making = cache.lock("image-abc", &|| ()).unwrap();
-        assert_eq!(images.remove("abc").unwrap(), Removal::InUse);
+        let making = cache.lock(&image_lock(key), &|| ()).unwrap();
+        assert_eq!(images.remove(key).unwrap(), Removal::InUse);
         assert!(place.exists());
         drop(making);
-        assert_eq!(images.remove("abc").unwrap(), Removal::Removed);
+        assert_eq!(images.remove(key).unwrap(), Removal::Removed);
         assert!(!place.exists() && images.stored().unwrap().is_empty());
-        assert_eq!(images.remove("abc").unwrap(), Removal::Removed);
+        assert_eq!(images.remove(key).unwrap(), Removal::Removed);
     }
 }

@@ -1,20 +1,16 @@
 //! A warm image: a saved machine, checked before it is trusted.
 
-use std::fs::{self, File};
-use std::io::Read;
-use std::os::fd::AsFd;
+use std::fs;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::SeekFrom;
 use serde::{Deserialize, Serialize};
-use xxhash_rust::xxh3::Xxh3;
 
 use super::boot::BootTimes;
 use super::cores::Core;
 use super::error::VmError;
 use super::machine::{GuestKernel, Machine, QemuProgram};
-use super::verified;
 use crate::kernel::Cache;
+use crate::kernel::verified::{self, Damage, Digests};
 
 pub(super) const FACTS_FILE: &str = "facts";
 pub(super) const DESCRIPTION_FILE: &str = "image.json";
@@ -29,7 +25,7 @@ pub enum ImageKind {
 }
 
 impl ImageKind {
-    pub(super) fn file(self) -> &'static str {
+    pub(super) const fn file(self) -> &'static str {
         match self {
             Self::Untraced => "untraced.image",
             Self::Traced => "traced.image",
@@ -47,8 +43,7 @@ pub(crate) struct ImageInfo {
     /// Describes CPUs, memory, network devices and modules, for `rxpath cache`.
     pub(crate) machine: String,
     pub(crate) boot: BootTimes,
-    /// XXH3 digests of the files, by name.
-    pub(super) digests: Vec<(String, String)>,
+    pub(super) digests: Digests,
 }
 
 /// A warm image that can be run.
@@ -68,10 +63,8 @@ pub(super) enum Unusable {
     Absent,
     #[error("the warm image is damaged: invalid {DESCRIPTION_FILE}")]
     Description(#[source] serde_json::Error),
-    #[error("the warm image is damaged: {name} has digest {found}, expected {expected}")]
-    Digest { name: String, found: String, expected: String },
     #[error("the warm image is damaged")]
-    Unreadable(#[source] VmError),
+    Damaged(#[from] Damage),
 }
 
 impl WarmImage {
@@ -79,10 +72,7 @@ impl WarmImage {
     pub(super) fn verify(&self) -> Result<(), Unusable> {
         let text = fs::read(self.folder.join(DESCRIPTION_FILE)).map_err(|_| Unusable::Absent)?;
         let ImageInfo { digests, .. } = serde_json::from_slice(&text).map_err(Unusable::Description)?;
-        if verified::is_verified(&self.folder, &digests) {
-            return Ok(());
-        }
-        verified::check_and_remember(&self.folder, &digests, || check_digests(&self.folder, &digests))
+        Ok(verified::verify(&self.folder, &digests)?)
     }
 
     /// The region that the guest filled with what describes its kernel as a whole (see `rxpath_guest::sections`).
@@ -105,60 +95,5 @@ impl WarmImage {
     }
 }
 
-/// The names and digests of an image's files.
-pub(super) fn digests(folder: &Path) -> Result<Vec<(String, String)>, VmError> {
-    let names = [ImageKind::Untraced.file(), ImageKind::Traced.file(), FACTS_FILE];
-    names.into_iter().map(|name| Ok((name.to_owned(), digest(&folder.join(name))?))).collect()
-}
-
-/// Checks that the files are as they were when the image was made. They are read at the same time, each by its own thread.
-fn check_digests(folder: &Path, digests: &[(String, String)]) -> Result<(), Unusable> {
-    let check = |name: &String, expected: &String| match digest(&folder.join(name)).map_err(Unusable::Unreadable)? {
-        found if found == *expected => Ok(()),
-        found => Err(Unusable::Digest { name: name.clone(), found, expected: expected.clone() }),
-    };
-    std::thread::scope(|scope| {
-        let checks: Vec<_> =
-            digests.iter().map(|(name, expected)| scope.spawn(move || check(name, expected))).collect();
-        checks.into_iter().try_for_each(|one| one.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-    })
-}
-
-/// XXH3 of a file's data and of its places in the file. Holes are skipped, so a sparse image is read as fast as its data.
-fn digest(path: &Path) -> Result<String, VmError> {
-    let read = || VmError::io("reading", path);
-    let mut file = File::open(path).map_err(read())?;
-    let length = file.metadata().map_err(read())?.len();
-    let mut hash = Xxh3::new();
-    hash.update(&length.to_le_bytes());
-    let mut buffer = vec![0; 256 * 1024];
-    let mut at = 0;
-    while at < length {
-        // Beyond the last data there is only a hole (lseek(2): ENXIO). Without support for holes, a file has none.
-        let Ok(from) = rustix::fs::seek(file.as_fd(), SeekFrom::Data(at)) else {
-            break;
-        };
-        let to = rustix::fs::seek(file.as_fd(), SeekFrom::Hole(from)).unwrap_or(length);
-        rustix::fs::seek(file.as_fd(), SeekFrom::Start(from)).map_err(|error| read()(error.into()))?;
-        let mut left = to - from;
-        while left > 0 {
-            let want = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
-            file.read_exact(&mut buffer[..want]).map_err(read())?;
-            hash_nonzero(&mut hash, from + (to - from - left), &buffer[..want]);
-            left -= want as u64;
-        }
-        at = to;
-    }
-    Ok(format!("{:032x}", hash.digest128()))
-}
-
-/// Adds a stretch of data, page by page. A page of zeros counts as a hole, whether or not the file system made it one.
-fn hash_nonzero(hash: &mut Xxh3, at: u64, data: &[u8]) {
-    const PAGE: usize = 4096;
-    for (index, page) in data.chunks(PAGE).enumerate() {
-        if page.iter().any(|byte| *byte != 0) {
-            hash.update(&(at + (index * PAGE) as u64).to_le_bytes());
-            hash.update(page);
-        }
-    }
-}
+/// The files of an image.
+pub(super) const FILES: [&str; 3] = [ImageKind::Untraced.file(), ImageKind::Traced.file(), FACTS_FILE];

@@ -47,7 +47,6 @@ fn a_case_whose_premise_is_taken_away_fails() -> Tested {
     let root = folder.path();
     let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
     std::os::unix::fs::symlink(repository.join("kernels"), root.join("kernels"))?;
-    std::os::unix::fs::symlink(repository.join("snapshots"), root.join("snapshots"))?;
     let mut expected = BTreeMap::new();
     for (case, out, instead, verdict) in MUTATIONS {
         let text = mutated(repository, case, out, instead)?;
@@ -58,13 +57,8 @@ fn a_case_whose_premise_is_taken_away_fails() -> Tested {
     }
     let json = root.join("results.json");
     let paths = (root.to_str().ok_or("not UTF-8")?, json.to_str().ok_or("not UTF-8")?);
-    // Nothing is proposed: the snapshots are the repository's own.
-    let output = Command::new(RXPATH)
-        .args(["run", "-k", KERNEL, "--root", paths.0, "--json", paths.1])
-        .env("INSTA_FORCE_PASS", "1")
-        .env("INSTA_OUTPUT", "none")
-        .env("INSTA_UPDATE", "no")
-        .output()?;
+    // Without snapshots every case would be changed, at least; these verdicts are worse.
+    let output = Command::new(RXPATH).args(["run", "-k", KERNEL, "--root", paths.0, "--json", paths.1]).output()?;
     let text = said(&output);
     assert_eq!(output.status.code(), Some(1), "{text}");
     let results: Results = serde_json::from_slice(&fs::read(&json)?)?;

@@ -17,6 +17,7 @@ pub(super) use module_files::read as read_module;
 pub(crate) use stored::{StoredOwn, stored};
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -30,6 +31,7 @@ use super::error::KernelError;
 use super::name::KernelName;
 use super::series::Series;
 use super::store::{BootFile, Kernel, ModuleFiles};
+use super::verified::{store_digests, verify_stored};
 
 /// Part of the folder's name in the cache. Increase it when the stored files change.
 const LAYOUT: u32 = 1;
@@ -64,7 +66,7 @@ fn open_place(place: &Place, cache: &Cache) -> Result<Kernel, KernelError> {
     let image = own_image::read(&place.image)?;
     let digest = Sha256::of(image.bytes());
     let folder = cache.root().join("kernels").join(format!("{digest}-own{LAYOUT}"));
-    let manifest = match Manifest::load(&folder) {
+    let manifest = match Manifest::verified(&folder) {
         Some(manifest) => {
             touch(&folder);
             manifest
@@ -72,7 +74,9 @@ fn open_place(place: &Place, cache: &Cache) -> Result<Kernel, KernelError> {
         None => store(&image, &place.image, digest, &folder, cache)?,
     };
     let release = manifest.release;
-    let series = Series::of_version(&release).ok_or_else(|| OwnError::NoRelease { image: place.image.clone() })?;
+    // A release becomes a part of paths.
+    let series = Series::of_version(&release).filter(|_| !release.contains('/'));
+    let series = series.ok_or_else(|| OwnError::NoRelease { image: place.image.clone() })?;
     let modules = module_files::find(&place.modules, &place.image, &release)?;
     let config = Some(folder.join("config")).filter(|embedded| embedded.is_file()).or_else(|| place.config.clone());
     Ok(Kernel {
@@ -95,6 +99,15 @@ fn name_of(release: &str, digest: &str) -> KernelName {
     format!("{release}@{}", digest.get(..NAME_DIGITS).unwrap_or(digest)).into()
 }
 
+const MANIFEST: &str = "kernel.json";
+
+/// The files of a stored kernel.
+fn files(folder: &Path) -> io::Result<Vec<String>> {
+    fs::metadata(folder.join(MANIFEST))?;
+    let files = [BootFile::Vmlinux.file(), BootFile::BzImage.file(), "config", MANIFEST].into_iter();
+    Ok(files.filter(|name| folder.join(name).is_file()).map(str::to_owned).collect())
+}
+
 /// The content of `kernel.json`, written last.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -109,16 +122,22 @@ struct Manifest {
 impl Manifest {
     /// The manifest of a complete folder.
     fn load(folder: &Path) -> Option<Self> {
-        let manifest: Self = serde_json::from_slice(&fs::read(folder.join("kernel.json")).ok()?).ok()?;
+        let manifest: Self = serde_json::from_slice(&fs::read(folder.join(MANIFEST)).ok()?).ok()?;
         let size = fs::metadata(folder.join(manifest.boots.file())).ok()?.len();
         (size == manifest.boot_size).then_some(manifest)
+    }
+
+    /// The manifest of a folder whose files are whole.
+    fn verified(folder: &Path) -> Option<Self> {
+        verify_stored(folder, || files(folder)).ok()?;
+        Self::load(folder)
     }
 }
 
 /// Stores an image's files in the cache. `path` is the image's, for errors.
 fn store(image: &OwnImage, path: &Path, digest: Sha256, folder: &Path, cache: &Cache) -> Result<Manifest, KernelError> {
     let held = cache.lock(&format!("kernel-{digest}"), &|| ())?;
-    if let Some(manifest) = Manifest::load(folder) {
+    if let Some(manifest) = Manifest::verified(folder) {
         return Ok(manifest); // stored by another process in the meantime
     }
     let vmlinux = image.vmlinux(path)?;
@@ -142,7 +161,9 @@ fn store(image: &OwnImage, path: &Path, digest: Sha256, folder: &Path, cache: &C
         write("config", config.as_bytes())?;
     }
     // A manifest of plain values can always be written.
-    write("kernel.json", &serde_json::to_vec(&manifest).unwrap_or_default())?;
+    write(MANIFEST, &serde_json::to_vec(&manifest).unwrap_or_default())?;
+    let digests = files(&staged).and_then(|files| store_digests(&staged, files));
+    digests.map_err(CacheError::io("write", &staged))?;
     held.publish(&staged, folder)?;
     Ok(manifest)
 }

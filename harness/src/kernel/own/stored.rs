@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use super::{LAYOUT, Manifest, name_of};
 use crate::kernel::cache_folder::{Cache, CacheError};
+use crate::kernel::digest::Sha256;
 use crate::kernel::name::KernelName;
 
 /// A user's own kernel in the cache, or packages that were unpacked for one.
@@ -18,16 +19,17 @@ pub(crate) struct StoredOwn {
     lock: String,
 }
 
-/// Lists them, by folder.
+/// Lists them, by folder; not what somebody else keeps there.
 pub(crate) fn stored(cache: &Cache) -> Vec<StoredOwn> {
     let names = |folder: &str| super::place::names(&cache.root().join(folder)).into_iter();
     let kernels = names("kernels").filter_map(|name| {
         let digest = name.strip_suffix(&format!("-own{LAYOUT}"))?;
+        digest.parse::<Sha256>().ok()?;
         let folder = cache.root().join("kernels").join(&name);
         let kernel = Some(name_of(&Manifest::load(&folder)?.release, digest));
         Some(StoredOwn { kernel, folder, lock: format!("kernel-{digest}") })
     });
-    let unpacked = names("unpacked").map(|name| {
+    let unpacked = names("unpacked").filter(|name| name.parse::<Sha256>().is_ok()).map(|name| {
         let folder = cache.root().join("unpacked").join(&name);
         StoredOwn { kernel: None, folder, lock: format!("unpacked-{name}") }
     });

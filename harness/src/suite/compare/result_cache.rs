@@ -7,7 +7,8 @@ use std::time::UNIX_EPOCH;
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::case::Case;
-use crate::kernel::{Cache, Kernel, KernelError, Qemu, write_best_effort};
+use crate::kernel::verified::{read_with_digest, write_with_digest};
+use crate::kernel::{Cache, Kernel, KernelError, Qemu};
 use crate::suite::run::image_spec::ImageSpec;
 use crate::suite::store::run_results::{CaseResult, RESULTS_VERSION, Verdict};
 use crate::vm::Accelerator;
@@ -30,7 +31,7 @@ impl ResultCache {
 
     /// The saved result of a case on a kernel.
     pub(crate) fn get(&self, case: &Case, kernel: &Kernel, qemu: &Qemu) -> Option<CaseResult> {
-        let text = fs::read(self.file(case, kernel, qemu).ok()?).ok()?;
+        let text = read_with_digest(&self.file(case, kernel, qemu).ok()?)?;
         serde_json::from_slice(&text).ok().map(|result: CaseResult| CaseResult { kernel: kernel.name(), ..result })
     }
 
@@ -41,7 +42,7 @@ impl ResultCache {
         if let (true, Ok(file), Ok(text)) = (repeats, self.file(case, kernel, qemu), serde_json::to_vec(result))
             && fs::create_dir_all(&self.folder).is_ok()
         {
-            write_best_effort(&file, &text);
+            write_with_digest(&file, text);
         }
     }
 

@@ -14,7 +14,7 @@ use crate::path::{CallPath, DataFileError};
 use crate::suite::kernel_metadata::KernelMetadata;
 use crate::suite::run::test_bed::TestBedError;
 use crate::suite::store::path_document::{PathDocumentError, read_document};
-use crate::suite::store::snapshot::{SnapshotKind, Snapshots};
+use crate::suite::store::snapshot::{SnapshotError, SnapshotKind, Snapshots};
 
 /// Why a case cannot be compared.
 #[derive(Debug, thiserror::Error)]
@@ -36,13 +36,15 @@ pub enum CompareError {
         source: Box<TestBedError>,
     },
     #[error(transparent)]
+    Damaged(#[from] SnapshotError),
+    #[error(transparent)]
     Renames(#[from] DataFileError),
 }
 
 impl CompareError {
     /// Whether the request is wrong, as opposed to rxpath or its environment.
     pub(crate) fn is_request(&self) -> bool {
-        !matches!(self, Self::Metadata { .. } | Self::Renames(_))
+        !matches!(self, Self::Metadata { .. } | Self::Damaged(_) | Self::Renames(_))
     }
 }
 
@@ -80,7 +82,7 @@ pub fn accepted(
     kernel: &KernelName,
 ) -> Result<Vec<(String, CallPath)>, CompareError> {
     let document = snapshots
-        .accepted(case, kernel, SnapshotKind::Path)
+        .accepted(case, kernel, SnapshotKind::Path)?
         .ok_or_else(|| CompareError::NoSnapshot { case: case.clone(), kernel: kernel.clone() })?;
     let file = snapshots.file(case, kernel, SnapshotKind::Path);
     read_document(&document).map_err(|source| CompareError::NotPaths { file: file.display().to_string(), source })

@@ -42,6 +42,7 @@ fn verdict_of_vm(error: &VmError) -> (Verdict, String) {
 fn verdict_of_fault(fault: &FaultKind) -> Verdict {
     match fault {
         FaultKind::Hung { .. } => Verdict::Hung,
+        FaultKind::Host { .. } => Verdict::Broken,
         FaultKind::Kernel(_)
         | FaultKind::QemuDied { .. }
         | FaultKind::Agent(_)

@@ -1,6 +1,7 @@
 //! Compares what a pass shows with its accepted snapshot.
 
 use crate::case::CaseName;
+use crate::error_chain;
 use crate::kernel::KernelName;
 use crate::suite::judge::timings::{TimingComparison, Timings};
 use crate::suite::store::path_document::section_at;
@@ -19,15 +20,15 @@ pub(super) struct SnapshotCheck<'a> {
 
 impl SnapshotCheck<'_> {
     pub(super) fn check_paths(&self, document: &str, result: &mut CaseResult) {
-        if let Some(accepted) = self.differing(SnapshotKind::Path, document, self.accepted(SnapshotKind::Path), result)
-        {
+        let Some(accepted) = self.accepted(SnapshotKind::Path, result) else { return };
+        if let Some(accepted) = self.differing(SnapshotKind::Path, document, accepted, result) {
             result.accepted = Some(accepted);
         }
     }
 
     /// Timings may differ by as much as a different QEMU version causes.
     pub(super) fn check_timings(&self, timings: &Timings, result: &mut CaseResult) {
-        let accepted = self.accepted(SnapshotKind::Timing);
+        let Some(accepted) = self.accepted(SnapshotKind::Timing, result) else { return };
         if let Some(TimingComparison::WithinBand(within)) = accepted.as_ref().map(|text| timings.compare_with(text)) {
             result
                 .notes
@@ -40,8 +41,15 @@ impl SnapshotCheck<'_> {
         }
     }
 
-    fn accepted(&self, kind: SnapshotKind) -> Option<String> {
-        self.snapshots.accepted(self.case, self.kernel, kind)
+    /// The accepted text, if there is one. A damaged snapshot leaves nothing to compare: the result is broken then.
+    fn accepted(&self, kind: SnapshotKind, result: &mut CaseResult) -> Option<Option<String>> {
+        match self.snapshots.accepted(self.case, self.kernel, kind) {
+            Ok(accepted) => Some(accepted),
+            Err(error) => {
+                result.downgrade(Verdict::Broken, Problem::new("snapshot", error_chain(&error)));
+                None
+            }
+        }
     }
 
     /// Compares a document with the accepted one and downgrades the result if they differ. Returns the accepted one then.
@@ -60,7 +68,12 @@ impl SnapshotCheck<'_> {
         match (self.propose, differs) {
             (false, _) => {}
             (true, false) => self.snapshots.withdraw(self.case, self.kernel, kind),
-            (true, true) => self.snapshots.propose(self.case, self.kernel, kind, document),
+            (true, true) => {
+                if let Err(error) = self.snapshots.propose(self.case, self.kernel, kind, document) {
+                    let message = format!("no pending snapshot could be written: {error}");
+                    result.downgrade(Verdict::Broken, Problem::new("snapshot", message));
+                }
+            }
         }
         accepted.filter(|_| differs)
     }

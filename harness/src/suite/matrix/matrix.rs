@@ -23,7 +23,7 @@ use crate::suite::store::path_document::read_document;
 use crate::suite::store::run_results::{CaseResult, RESULTS_VERSION, Results, RunKernel, Verdict};
 use crate::suite::store::saved::SavedFunctions;
 use crate::suite::store::snapshot::Snapshots;
-use crate::vm::{Accelerator, Images, RunLimits};
+use crate::vm::{Accelerator, Images, RunLimits, is_cancelled};
 
 /// How a matrix is run.
 #[derive(Clone, Debug)]
@@ -41,7 +41,8 @@ pub struct MatrixOptions {
     pub save_captures: Option<PathBuf>,
 }
 
-/// Runs every case on every kernel; the results are ordered by case, then by kernel.
+/// Runs every case on every kernel; the results are ordered by case, then by kernel. If the user cancels the run, only finished
+/// cases have a result.
 /// Fails if a case names a function that is missing in the pinned kernels that it runs on. Then no case is run.
 pub fn run_matrix(
     cases: &[&Case],
@@ -63,7 +64,10 @@ pub fn run_matrix(
     let test_beds = keys.map(|key| (key, OnceLock::new())).collect();
     let matrix = Matrix { fetched, source, options, judge, test_beds };
     matrix.prepare();
-    functions::check(cases, |case| matrix.kernels_of(case, &jobs))?;
+    // A cancelled preparation leaves kernels out.
+    if !is_cancelled() {
+        functions::check(cases, |case| matrix.kernels_of(case, &jobs))?;
+    }
     matrix.run(&jobs);
     let judged: Vec<Judged> = jobs.iter_mut().filter_map(|job| job.judged.take()).collect();
     let functions = matrix.functions(&judged);
@@ -143,9 +147,12 @@ impl Matrix<'_> {
     }
 
     /// Runs one pass; the last pass of a job judges it.
+    ///
+    /// A job that is cancelled in the middle gets no result: it says nothing about the case.
     fn run_pass(&self, job: &Job<'_>, key: &TestBedKey, kind: PassKind) {
         job.start();
         let test_bed = match self.test_bed(key) {
+            _ if is_cancelled() => return,
             Ok(test_bed) => test_bed,
             Err(error) => {
                 // Of the two passes, one reports it.
@@ -158,6 +165,9 @@ impl Matrix<'_> {
             }
         };
         let mut pass = CasePass::run(job.case, job.kernel, kind, test_bed, &self.options.limits);
+        if is_cancelled() {
+            return;
+        }
         if let (PassKind::Trace, Some(folder)) = (kind, &self.options.save_captures) {
             pass = pass.save(folder, job.case, job.kernel, test_bed);
         }

@@ -14,7 +14,7 @@ use crate::suite::review::decisions::changes_of;
 use crate::suite::review::explained::{SavedSide, explain_saved};
 use crate::suite::store::path_document::read_document;
 use crate::suite::store::run_results::Results;
-use crate::suite::store::snapshot::{SnapshotKind, body};
+use crate::suite::store::snapshot::{SnapshotError, SnapshotKind, read_snapshot};
 
 /// A `.snap.new` file, with the snapshot that it would replace.
 #[derive(Clone, Debug)]
@@ -40,8 +40,8 @@ pub(crate) enum PendingError {
         #[source]
         source: io::Error,
     },
-    #[error("{file} is not a pending snapshot: expected insta's front matter between two lines of `---`")]
-    NotSnapshot { file: String },
+    #[error(transparent)]
+    Damaged(#[from] SnapshotError),
 }
 
 const ENDING: &str = ".snap.new";
@@ -67,9 +67,7 @@ pub(crate) fn pending(root: &Path) -> Result<Vec<Pending>, PendingError> {
 }
 
 fn read(snapshots: &Path, file: PathBuf) -> Result<Pending, PendingError> {
-    let name = || file.display().to_string();
-    let text = fs::read_to_string(&file).map_err(|source| PendingError::File { file: name(), source })?;
-    let new = body(&text).ok_or_else(|| PendingError::NotSnapshot { file: name() })?.to_owned();
+    let new = read_snapshot(&file)?.unwrap_or_default();
     let folder = file.parent().unwrap_or(snapshots).to_owned();
     let case = folder.strip_prefix(snapshots).unwrap_or(&folder).to_string_lossy().as_ref().into();
     let stem = file.file_name().unwrap_or_default().to_string_lossy();
@@ -79,7 +77,7 @@ fn read(snapshots: &Path, file: PathBuf) -> Result<Pending, PendingError> {
         None => (stem, SnapshotKind::Path),
     };
     let kernel = KernelName::from(kernel);
-    let accepted = |stem: &str| body(&fs::read_to_string(folder.join(format!("{stem}.snap"))).ok()?).map(str::to_owned);
+    let accepted = |stem: &str| read_snapshot(&folder.join(format!("{stem}.snap"))).ok()?;
     let own = accepted(stem);
     let (against, old) = match own {
         Some(own) => (kernel.clone(), Some(own)),

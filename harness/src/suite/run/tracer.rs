@@ -10,7 +10,8 @@ use std::collections::BTreeMap;
 use rxpath_guest::{ActorIndex, RunReport, StepIndex, Tag};
 
 use crate::case::{self, Case, Diagnostics, PassKind, Source};
-use crate::kernel::{Series, write_best_effort};
+use crate::kernel::Series;
+use crate::kernel::verified::{read_with_digest, write_with_digest};
 use crate::path::cost::TracerCost;
 use crate::path::timing::{Summary, operation_times};
 use crate::path::{operations, subtree_ends};
@@ -51,7 +52,7 @@ pub(crate) fn tracer_cost(
     limits: &RunLimits,
 ) -> Result<TracerCost, TracerError> {
     let cache = image.folder().join(CACHE_FILE);
-    if let Some(cost) = std::fs::read(&cache).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()) {
+    if let Some(cost) = read_with_digest(&cache).and_then(|bytes| serde_json::from_slice(&bytes).ok()) {
         return Ok(cost);
     }
     let case = calibration()?;
@@ -59,7 +60,7 @@ pub(crate) fn tracer_cost(
     let (untraced, traced) = (run(PassKind::Timing)?, run(PassKind::Trace)?);
     let cost = calculate(&untraced.report, &traced.forests(metadata, Tag::Pages)?, &traced.report)?;
     // Serializing numbers cannot fail.
-    write_best_effort(&cache, &serde_json::to_vec(&cost).unwrap_or_default());
+    write_with_digest(&cache, serde_json::to_vec(&cost).unwrap_or_default());
     Ok(cost)
 }
 

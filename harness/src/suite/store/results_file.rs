@@ -5,9 +5,13 @@ use std::path::Path;
 
 use serde::Deserialize;
 
+use crate::read_file::read_named;
 use crate::replace_file::replace_file;
 use crate::suite::store::results_v1::ResultsV1;
 use crate::suite::store::run_results::{RESULTS_VERSION, Results};
+
+/// The most bytes of results: some hundred times those of a run of everything.
+const MOST_BYTES: u64 = 1 << 30;
 
 /// Why stored results cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -42,20 +46,20 @@ impl Results {
     /// Reads results of this version or an earlier one.
     pub fn load(file: &Path) -> Result<Self, ResultsError> {
         let name = || file.display().to_string();
-        let text = std::fs::read_to_string(file).map_err(|source| ResultsError::Unreadable { file: name(), source })?;
+        let text = read_named(file, MOST_BYTES).map_err(|source| ResultsError::Unreadable { file: name(), source })?;
         #[derive(Deserialize)]
         struct Version {
             version: u32,
         }
         // The version is read first, because a later version may not have any other field of this one.
         let not_results = |source| ResultsError::NotResults { file: name(), source };
-        let Version { version } = serde_json::from_str(&text).map_err(not_results)?;
+        let Version { version } = serde_json::from_slice(&text).map_err(not_results)?;
         if version > RESULTS_VERSION {
             return Err(ResultsError::TooNew { file: name(), found: version });
         }
         match version {
-            1 => serde_json::from_str::<ResultsV1>(&text).map(Self::from),
-            _ => serde_json::from_str(&text),
+            1 => serde_json::from_slice::<ResultsV1>(&text).map(Self::from),
+            _ => serde_json::from_slice(&text),
         }
         .map_err(not_results)
     }

@@ -26,6 +26,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::case::CaseName;
 use crate::kernel::KernelName;
+use crate::read_file::{read_file, read_text as read_text_file};
 use crate::trace::{CallForests, CaptureText, CpuPages, DecodeError, Layout, Symbols, SymbolsError, write_tracedat};
 
 const METADATA: &str = "capture.json";
@@ -36,6 +37,8 @@ const TRACEABLE: &str = "available_filter_functions";
 const CMDLINES: &str = "cmdlines";
 const PAGES: &str = ".pages";
 const STATS: &str = ".stats";
+/// The most bytes of each file of a capture.
+const MOST_BYTES: u64 = 1 << 30;
 const TRACE_DAT: &str = "trace.dat";
 
 /// The version of [`CaptureMetadata`] and of the folder's layout. It is raised when either changes its meaning.
@@ -176,7 +179,7 @@ impl SavedCapture {
         let mut cpus = Vec::new();
         for path in entries(folder)? {
             let Some(cpu) = cpu_of(&path) else { continue };
-            let pages = fs::read(&path).map_err(io_error("reading", &path))?;
+            let pages = read_file(&path, MOST_BYTES).map_err(io_error("reading", &path))?;
             let stats = optional(&folder.join(format!("cpu{cpu}{STATS}")))?.unwrap_or_default();
             cpus.push(SavedCpu { cpu, pages, stats });
         }
@@ -239,7 +242,7 @@ fn cpu_of(path: &Path) -> Option<u16> {
 }
 
 fn read_text(path: &Path) -> Result<String, SavedError> {
-    fs::read_to_string(path).map_err(io_error("reading", path))
+    read_text_file(path, MOST_BYTES).map_err(io_error("reading", path))
 }
 
 fn optional(path: &Path) -> Result<Option<String>, SavedError> {

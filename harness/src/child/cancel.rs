@@ -1,4 +1,4 @@
-//! Ctrl-C and SIGTERM: every guest ends, then the command.
+//! Ctrl-C, SIGTERM and SIGHUP: every child ends, then the command.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -7,7 +7,7 @@ use super::launcher;
 /// Set once, when the user cancels the command.
 static CANCELLED: AtomicBool = AtomicBool::new(false);
 
-/// Ends every guest, and then the command, on Ctrl-C or SIGTERM. Call it once.
+/// Ends every child, and then the command, on Ctrl-C, SIGTERM or SIGHUP. Call it once.
 pub(crate) fn cancel_on_signals() {
     // Without a handler, the signal's default action ends everything at once.
     let _ = ctrlc::set_handler(|| {

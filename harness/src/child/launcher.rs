@@ -1,8 +1,11 @@
-//! Starts QEMU so that it dies with the harness, even when that is killed by SIGKILL.
+//! Starts QEMU and apt so that they die with the harness, even when that is killed by SIGKILL.
 //!
 //! A process can ask Linux for a signal when its parent dies (prctl(2), PR_SET_PDEATHSIG). It has to ask in the child, between
 //! fork and exec. Instead of running unsafe code there, the harness starts itself under a hidden name, asks, and becomes QEMU.
 //! The setting survives the exec, and so do the scheduling policy and the CPU that it is bound to.
+//!
+//! apt has children of its own, which go on when it is killed. So the launcher stays as its parent there: it leads a process group
+//! with all of them, and kills the group when the harness dies.
 
 use std::cell::OnceCell;
 use std::ffi::OsString;
@@ -11,18 +14,25 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
 
-use rustix::process::{Pid, Signal, getppid, kill_process, set_parent_process_death_signal};
-use rustix::thread::gettid;
+use rustix::process::{
+    Pid, Signal, getpid, getppid, kill_process, kill_process_group, set_parent_process_death_signal, setpgid,
+};
+use rustix::thread::{CpuSet, gettid, sched_setaffinity};
 
-use super::cores;
+use crate::output::warn;
 
 /// The first argument that makes the program the launcher.
 const HIDDEN_NAME: &str = "rxpath-becomes-qemu";
 
+/// The exit code if the program cannot be run, as in a shell.
+pub(crate) const EXIT_NO_PROGRAM: i32 = 127;
+
 /// How the host schedules a QEMU and its threads (sched(7)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Scheduling {
+pub(crate) enum Scheduling {
     Usual,
+    /// As usual, in a process group that is killed as a whole.
+    Group,
     /// With SCHED_BATCH, for exact mode. The process gets the same share of the host's CPUs, but its threads do not preempt each
     /// other on wake-up. Otherwise QEMU's main loop, woken while a guest CPU executes, would preempt that CPU's thread and do its
     /// work at a different point of guest time.
@@ -40,7 +50,7 @@ const CHRT_OF: [&str; 4] = ["chrt", "--batch", "--pid", "0"];
 const BATCH: &str = "3";
 
 /// Gives the calling thread the policy SCHED_BATCH. The programs that it starts inherit the policy and need no chrt.
-pub(super) fn batch_this_thread() {
+pub(crate) fn batch_this_thread() {
     thread_local!(static ASKED: OnceCell<()> = const { OnceCell::new() });
     ASKED.with(|asked| {
         asked.get_or_init(|| {
@@ -68,6 +78,7 @@ impl Scheduling {
     fn word(self) -> String {
         match self {
             Self::Usual => "usual".to_owned(),
+            Self::Group => "group".to_owned(),
             Self::Batch { core: None } => "batch".to_owned(),
             Self::Batch { core: Some(core) } => format!("batch-{core}"),
         }
@@ -76,6 +87,7 @@ impl Scheduling {
     /// The reverse of [`word`](Self::word).
     fn from_word(word: &str) -> Self {
         match word.strip_prefix("batch") {
+            None if word == "group" => Self::Group,
             None => Self::Usual,
             Some(rest) => Self::Batch { core: rest.strip_prefix('-').and_then(|number| number.parse().ok()) },
         }
@@ -91,16 +103,20 @@ pub fn run_launcher_if_requested() {
     }
     let parent = arguments.next().and_then(|pid| pid.to_str()?.parse().ok()).and_then(Pid::from_raw);
     let scheduling = arguments.next().map_or(Scheduling::Usual, |word| Scheduling::from_word(&word.to_string_lossy()));
-    let Some(program) = arguments.next() else { std::process::exit(127) };
+    let Some(program) = arguments.next() else { std::process::exit(EXIT_NO_PROGRAM) };
     let arguments: Vec<OsString> = arguments.collect();
-    let asked = set_parent_process_death_signal(Some(Signal::KILL));
+    let when_parent_dies = if scheduling == Scheduling::Group { Signal::TERM } else { Signal::KILL };
+    let asked = set_parent_process_death_signal(Some(when_parent_dies));
     // The parent may have died before the kernel was asked.
     if asked.is_err() || getppid() != parent {
-        std::process::exit(127);
+        std::process::exit(EXIT_NO_PROGRAM);
+    }
+    if scheduling == Scheduling::Group {
+        run_in_group(&program, &arguments);
     }
     if let Scheduling::Batch { core } = scheduling {
         if let Some(core) = core {
-            cores::bind_to(core);
+            bind_to(core);
         }
         if !is_batch() {
             // Returns only if there is no chrt. A run is then as exact as QEMU alone makes it.
@@ -108,8 +124,32 @@ pub fn run_launcher_if_requested() {
         }
     }
     let error = Command::new(&program).args(arguments).exec();
-    eprintln!("{}: {error}", program.to_string_lossy());
-    std::process::exit(127);
+    warn(format_args!("{}: {error}", program.to_string_lossy()));
+    std::process::exit(EXIT_NO_PROGRAM);
+}
+
+/// Binds the calling thread, and the program that it executes, to a CPU. Does nothing if this process may not use that CPU.
+fn bind_to(number: usize) {
+    let mut only = CpuSet::new();
+    if number < CpuSet::MAX_CPU {
+        only.set(number);
+        let _ = sched_setaffinity(None, &only);
+    }
+}
+
+/// Runs a program in a process group that this process leads, and kills the group when this process is asked to end.
+fn run_in_group(program: &OsString, arguments: &[OsString]) -> ! {
+    // A process that leads a group already has what this is for.
+    let _ = setpgid(None, None);
+    let _ = ctrlc::set_handler(|| _ = kill_process_group(getpid(), Signal::KILL));
+    let code = match Command::new(program).args(arguments).status() {
+        Ok(status) => status.code().unwrap_or(EXIT_NO_PROGRAM - 1),
+        Err(error) => {
+            warn(format_args!("{}: {error}", program.to_string_lossy()));
+            EXIT_NO_PROGRAM
+        }
+    };
+    std::process::exit(code)
 }
 
 /// The program that becomes QEMU, if it is not this one.
@@ -123,7 +163,7 @@ pub fn launch_through(program: PathBuf) {
 }
 
 /// The program and arguments that start `program` as a process that dies with this one.
-pub(super) fn tied_to_this_process(
+pub(crate) fn tied_to_this_process(
     program: OsString,
     arguments: Vec<OsString>,
     scheduling: Scheduling,
@@ -149,10 +189,11 @@ pub fn children_of(parent: u32) -> Vec<i32> {
         .collect()
 }
 
-/// Kills every child of this process.
+/// Kills every child of this process, and apt with its own children.
 pub(super) fn end_children() {
     for pid in children_of(std::process::id()).into_iter().filter_map(Pid::from_raw) {
-        // It may have ended by itself.
+        // It may have ended by itself, and only apt's launcher leads a group.
+        let _ = kill_process_group(pid, Signal::KILL);
         let _ = kill_process(pid, Signal::KILL);
     }
 }
