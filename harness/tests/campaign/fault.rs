@@ -85,7 +85,8 @@ impl Fault {
         if code.unwrap_or(SIGNAL) != self.code {
             wrong.push(format!("expected exit code {}, found {code:?}", self.code));
         }
-        if !said.lines().any(|line| line.contains(self.says)) && !(self.says.is_empty() && said.is_empty()) {
+        let is_said = said.lines().any(|line| line.contains(self.says)) || self.says.is_empty() && said.is_empty();
+        if !is_said {
             wrong.push(format!("no line says `{}`", self.says));
         }
         if said.contains("panicked at") {

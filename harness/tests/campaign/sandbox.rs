@@ -152,8 +152,10 @@ pub(crate) fn warm_up() -> Result<(), String> {
         return Err([output.stdout, output.stderr].concat().escape_ascii().to_string());
     }
     let mut again = run.args(["--repeat", "5"]).stdout(Stdio::null()).spawn().unwrap();
-    let command = command_of(qemu_of(&again).ok_or("no QEMU came up")?);
+    // Its command line is there only while it runs.
+    let command = qemu_of(&again).map(command_of);
     let _ = again.wait();
+    let command = command.ok_or("no QEMU came up")?;
     let key = command.split_once("/images/").and_then(|(_, rest)| rest.split_once('/')).ok_or(command.clone())?.0;
     let listed =
         Command::new(RXPATH).args(["kernels", "list", "--json"]).current_dir(env!("CARGO_MANIFEST_DIR")).output();

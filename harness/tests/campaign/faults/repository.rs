@@ -51,7 +51,7 @@ pub(crate) fn faults() -> Vec<Fault> {
         })
         .with_guest()
         .leaves(PENDING)
-        .check(|at| is_proposed(at)),
+        .check(is_proposed),
         fault("diff: a damaged snapshot", 3, "is damaged: restore it", |at| {
             fs::write(at.snapshot().with_file_name("6.12.timing.snap"), "x").unwrap();
             at.rxpath(&["diff", "recv/tcp-ready", "--from", KERNEL, "--to", "6.18", "--only", "timing"])
