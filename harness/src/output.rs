@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt::Display;
 use std::io::{self, ErrorKind, Write};
 
-/// Writes a text to standard output. Returns whether anybody still reads it: `head` in `rxpath decode DIR | head` leaves early,
+/// Writes a text to standard output. Returns whether it still has a reader: `head` in `rxpath decode DIR | head` leaves early,
 /// which is not an error.
 pub(crate) fn print(text: impl AsRef<str>) -> io::Result<bool> {
     write(harmless(text.as_ref()).as_bytes())

@@ -139,7 +139,7 @@ fn bind_to(number: usize) {
 
 /// Runs a program in a process group that this process leads, and kills the group when this process is asked to end.
 fn run_in_group(program: &OsString, arguments: &[OsString]) -> ! {
-    // A process that leads a group already has what this is for.
+    // This fails if the process leads a group already, which is as good.
     let _ = setpgid(None, None);
     let _ = ctrlc::set_handler(|| _ = kill_process_group(getpid(), Signal::KILL));
     let code = match Command::new(program).args(arguments).status() {

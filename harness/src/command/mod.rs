@@ -50,7 +50,7 @@ pub fn run() -> ExitCode {
         }
     };
     ExitCode::from(outcome.unwrap_or_else(|error| {
-        // Whatever failed then, it failed because the user wanted it to.
+        // After a cancellation, any error is a consequence of it.
         let error = if is_cancelled() { VmError::Interrupted.into() } else { error };
         warn(format_args!("rxpath: {}", error_chain(&error)));
         error.exit_code()
@@ -156,7 +156,7 @@ fn show(screen: Screen, text: &Styled) -> Result<(), CommandError> {
     screen.show(text).map_err(CommandError::Output)
 }
 
-/// Writes a text to standard output. Returns whether anybody still reads it.
+/// Writes a text to standard output. Returns whether it still has a reader.
 fn print(text: impl AsRef<str>) -> Result<bool, CommandError> {
     output::print(text).map_err(CommandError::Output)
 }

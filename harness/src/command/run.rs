@@ -197,7 +197,7 @@ pub(super) fn default_jobs() -> usize {
     std::thread::available_parallelism().map_or(1, |count| count.get())
 }
 
-/// Restarts this command with these settings of insta in its environment and no others, unless it is so already.
+/// Restarts this command with only these settings of insta in its environment, unless they are so already.
 fn restart_for_insta() -> Result<(), CommandError> {
     let set: BTreeMap<OsString, OsString> =
         std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"INSTA_")).collect();

@@ -174,7 +174,7 @@ impl Cache {
         fs::read(self.root.join(TAG)).is_ok_and(|text| text == TAG_TEXT.as_bytes())
     }
 
-    /// Refuses a folder that somebody else can write to: its programs would run as this user. ssh does the same with its files.
+    /// Refuses a folder that other users can write to: its programs would run as this user. ssh does the same with its files.
     fn check_owner(&self) -> Result<(), CacheError> {
         let Ok(folder) = fs::metadata(&self.root) else { return Ok(()) };
         let (user, group) = (geteuid().as_raw(), getegid().as_raw());

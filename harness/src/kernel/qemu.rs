@@ -179,7 +179,7 @@ impl Qemu {
     }
 }
 
-/// What a program prints for `--version`, as far as a version of QEMU can be long.
+/// The start of what a program prints for `--version`, as long as a version of QEMU can be.
 fn what_it_prints(program: &Path) -> io::Result<String> {
     const MOST_BYTES: u64 = 4096;
     const PATIENCE: Duration = Duration::from_secs(10);

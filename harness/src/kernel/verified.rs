@@ -76,7 +76,7 @@ pub(super) fn verify_stored(folder: &Path, names: impl Fn() -> io::Result<Vec<St
     }
 }
 
-/// Checks one file whose digest is stored beside it, if it is.
+/// Checks one file, if its digest is stored beside it.
 pub(super) fn verify_one(folder: &Path, name: &str) -> Result<(), Damage> {
     let digests =
         fs::read(folder.join(DIGESTS_FILE)).ok().and_then(|text| serde_json::from_slice::<Digests>(&text).ok());
@@ -98,7 +98,7 @@ pub(crate) fn read_with_digest(path: &Path) -> Option<Vec<u8>> {
     (xxh3_128(&bytes).to_le_bytes() == *digest).then_some(bytes)
 }
 
-/// Stays the same while a file is not written to (inode(7)). No process can set the time of the last status change.
+/// A fingerprint, which stays the same while a file is not written to (inode(7)). No process can set the time of the last status change.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct FileFingerprint {
     name: String,

@@ -47,7 +47,7 @@ pub(crate) enum PruneError {
          fetches it"
     )]
     NoQemu { version: String },
-    #[error("{} has no CACHEDIR.TAG of rxpath, so it is not a cache of rxpath's: nothing was removed", folder.display())]
+    #[error("{} has no CACHEDIR.TAG of rxpath, so it is not a cache of rxpath: nothing was removed", folder.display())]
     NotOurs { folder: PathBuf },
 }
 

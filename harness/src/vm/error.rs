@@ -37,7 +37,7 @@ pub enum FaultKind {
         how: String,
     },
     #[error(
-        "QEMU ended while {doing}, for lack of something on this machine ({how}): see `ulimit -a`, and the space in /dev/shm"
+        "QEMU ended while {doing}, because this machine lacks something ({how}): see `ulimit -a`, and the space in /dev/shm"
     )]
     Host {
         doing: &'static str,

@@ -94,7 +94,7 @@ fn lock(folder: &Path) -> io::Result<File> {
     Ok(held)
 }
 
-/// Removes the folders of processes that were killed: nobody holds their locks.
+/// Removes the folders of processes that were killed: their locks are free.
 fn clear_abandoned(parent: &Path) {
     for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
         let is_old = || {

@@ -26,7 +26,7 @@ pub(crate) enum Removal {
 }
 
 impl Images {
-    /// Lists every image, sorted by kernel, machine and key; not what somebody else keeps in this folder. Writes nothing.
+    /// Lists every image, sorted by kernel, machine and key. Leaves out files that rxpath did not make. Writes nothing.
     pub(crate) fn stored(&self) -> Result<Vec<StoredImage>, VmError> {
         let folder = self.folder();
         let listing = match fs::read_dir(&folder) {

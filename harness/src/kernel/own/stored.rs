@@ -19,7 +19,7 @@ pub(crate) struct StoredOwn {
     lock: String,
 }
 
-/// Lists them, by folder; not what somebody else keeps there.
+/// Lists them, by folder. Leaves out files that rxpath did not make.
 pub(crate) fn stored(cache: &Cache) -> Vec<StoredOwn> {
     let names = |folder: &str| super::place::names(&cache.root().join(folder)).into_iter();
     let kernels = names("kernels").filter_map(|name| {

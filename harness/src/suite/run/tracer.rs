@@ -2,8 +2,9 @@
 //!
 //! Two operations run on the image, one with many calls and one with few, each with and without tracing. Tracing makes both
 //! slower, by the cost of its calls and by what tracing adds to any system call. The difference between the two operations
-//! leaves only the cost of the additional calls. Neither allocates: whether an allocator refills differs from image to image. One traced call of fifty also starts a page of the ring buffer. That cost
-//! is measured separately, by iterations of one operation that start different numbers of pages.
+//! leaves only the cost of the additional calls. Neither allocates, because it depends on the image whether an allocator has to
+//! refill. One traced call of fifty also starts a page of the ring buffer. That cost is measured separately, by iterations of
+//! one operation that start different numbers of pages.
 
 use std::collections::BTreeMap;
 

@@ -10,7 +10,7 @@ use crate::replace_file::replace_file;
 use crate::suite::store::results_v1::ResultsV1;
 use crate::suite::store::run_results::{RESULTS_VERSION, Results};
 
-/// The most bytes of results: some hundred times those of a run of everything.
+/// The most bytes of saved results: some hundred times those of a full run.
 const MOST_BYTES: u64 = 1 << 30;
 
 /// Why stored results cannot be used.

@@ -77,10 +77,8 @@ impl Snapshots {
     ///
     /// insta's environment variables (`INSTA_UPDATE`, `INSTA_FORCE_PASS`) decide whether it does. The panic of its assertion
     /// is ignored: the caller has compared the two already.
-    ///
-    /// # Errors
-    ///
-    /// When the file cannot be written. insta panics then, so this is tried first. A repository that was deleted is not made again.
+    /// Fails when the file cannot be written. insta panics then, so this is tried first. A repository that was deleted is not made
+    /// again.
     pub(crate) fn propose(
         &self,
         case: &CaseName,
