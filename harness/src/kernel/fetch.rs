@@ -84,6 +84,7 @@ pub(crate) fn fetch(
     options: &FetchOptions,
     progress: &(dyn Fn(Progress<'_>) + Sync),
 ) -> Result<Fetched, KernelError> {
+    let host_qemu = options.host_qemu.as_deref().map(Qemu::of_host).transpose()?;
     let wanted = Wanted::new(pins, lock, series, cache, options, progress)?;
     let sources = Sources::new(cache, Some(lock), options.from.as_deref())?;
     let missing = wanted.missing(cache);
@@ -93,10 +94,8 @@ pub(crate) fn fetch(
     }
     let opened: Option<Vec<Kernel>> =
         wanted.kernels.iter().map(|locked| Kernel::open(cache, locked, options.unlocked).ok()).collect();
-    let qemu = match &options.host_qemu {
-        Some(path) => Some(Qemu::of_host(path)?),
-        None => wanted.qemu.as_ref().and_then(|locked| Qemu::open(cache, locked, options.unlocked).ok()),
-    };
+    let pinned_qemu = || Qemu::open(cache, wanted.qemu.as_ref()?, options.unlocked).ok();
+    let qemu = host_qemu.or_else(pinned_qemu);
     match (opened, qemu) {
         (Some(kernels), Some(qemu)) => Ok(Fetched { kernels, qemu }),
         _ => Err(vanished(cache)),

@@ -89,6 +89,9 @@ impl Fault {
         if !is_said {
             wrong.push(format!("no line says `{}`", self.says));
         }
+        if said.contains('\u{1b}') {
+            wrong.push("it controls the terminal".to_owned());
+        }
         if said.contains("panicked at") {
             wrong.push("it panicked".to_owned());
         }

@@ -113,7 +113,7 @@ impl Sandbox {
     pub(crate) fn copy(&self, part: &str) -> PathBuf {
         let copy = self.path("cache").join(part);
         let mut copying = Command::new("cp");
-        copying.args(["-rL", "--sparse=always"]).arg(shared_cache().join(part)).arg(self.path("copy"));
+        copying.args(["-r", "--sparse=always"]).arg(shared_cache().join(part)).arg(self.path("copy"));
         assert!(copying.status().unwrap().success());
         fs::remove_file(&copy).unwrap();
         fs::rename(self.path("copy"), &copy).unwrap();
@@ -125,7 +125,7 @@ impl Sandbox {
     }
 }
 
-fn shared_cache() -> PathBuf {
+pub(crate) fn shared_cache() -> PathBuf {
     let home = || std::env::home_dir().unwrap().join(".cache");
     let xdg = || std::env::var_os("XDG_CACHE_HOME").map_or_else(home, PathBuf::from).join("rxpath");
     std::env::var_os("RXPATH_CACHE").map_or_else(xdg, PathBuf::from)

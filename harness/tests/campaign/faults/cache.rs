@@ -89,14 +89,14 @@ pub(crate) fn faults() -> Vec<Fault> {
             fs::remove_file(at.path("cache").join(kernel())).unwrap();
             without_archive(at, "$RXPATH kernels fetch 6.12")
         }),
-        fault("archive: a wrong package in --from", 2, "differs from the lock", |at| {
+        fault("archive: a wrong package in --packages", 2, "differs from the lock", |at| {
             fs::remove_file(at.path("cache").join(kernel())).unwrap();
             let lock = fs::read_to_string(at.path("repo/kernels/kernels.lock.yaml")).unwrap();
             let path =
                 lock.lines().find_map(|line| line.trim().strip_prefix("path: ").filter(|path| path.contains("6.12.")));
             let name = path.and_then(|path| path.rsplit('/').next()).unwrap();
             at.write(&format!("repo/packages/{name}"), random(100));
-            without_archive(at, "$RXPATH kernels fetch 6.12 --from packages")
+            without_archive(at, "$RXPATH kernels fetch 6.12 --packages packages")
         }),
         fault("archive: an address that is none", 2, "RXPATH_MIRROR is", |at| {
             fs::remove_file(at.path("cache").join(kernel())).unwrap();
@@ -106,7 +106,7 @@ pub(crate) fn faults() -> Vec<Fault> {
         beside_image("image: its symbols are random", |file| fs::write(file, random(5_000)).unwrap(), "symbols-2"),
         beside_image("image: its layout is cut short", |file| fs::write(file, "{").unwrap(), "layout-2"),
         beside_image("image: its checks are random", |file| fs::write(file, random(500)).unwrap(), "checked.json"),
-        fault("machine: /dev/shm is full", 3, "No space left on device", |at| {
+        fault("machine: /dev/shm is full", 3, "lack of something on this machine", |at| {
             at.shell_with_mounts("mount -t tmpfs -o size=4k none /dev/shm; $RXPATH $RUN")
         })
         .with_guest(),

@@ -1,10 +1,10 @@
 //! Output that cannot be written.
 
 use std::os::unix::fs::symlink;
-use std::path::Path;
+use std::process::Command;
 
 use crate::fault::{Fault, fault};
-use crate::sandbox::{CASE, KERNEL, Sandbox};
+use crate::sandbox::{CASE, KERNEL, Sandbox, shared_cache};
 
 const RESULTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/harness/tests/data/results/four-cases.json");
 const CAPTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/harness/tests/data/6.12");
@@ -86,13 +86,12 @@ pub(crate) fn faults() -> Vec<Fault> {
     full.into_iter().chain(closed).chain(others).collect()
 }
 
-fn diff_of_two(at: &Sandbox) -> std::process::Command {
-    at.write(&format!("repo/snapshots/{CASE}/6.18.timing.snap"), std::fs::read(of_real("6.18")).unwrap());
-    at.shell(&format!("$RXPATH diff {CASE} --from {KERNEL} --to 6.18 --only timing --format json > /dev/full"))
-}
-
-fn of_real(kernel: &str) -> std::path::PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("snapshots/{CASE}/{kernel}.timing.snap"))
+/// In the shared cache, which has an image of the second kernel after the first time.
+fn diff_of_two(at: &Sandbox) -> Command {
+    let mut command =
+        at.shell(&format!("$RXPATH diff {CASE} --from {KERNEL} --to 6.18 -j 1 --format json > /dev/full"));
+    command.env("RXPATH_CACHE", shared_cache());
+    command
 }
 
 fn is_device(path: &str) -> Result<(), String> {

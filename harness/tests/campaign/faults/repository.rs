@@ -5,7 +5,7 @@ use std::os::unix::fs::symlink;
 
 use super::inputs::random;
 use crate::fault::{Fault, fault};
-use crate::sandbox::{KERNEL, Sandbox};
+use crate::sandbox::{CASE, Sandbox};
 use crate::wait::qemu_of;
 
 /// Pending snapshots.
@@ -52,10 +52,12 @@ pub(crate) fn faults() -> Vec<Fault> {
         .with_guest()
         .leaves(PENDING)
         .check(is_proposed),
-        fault("diff: a damaged snapshot", 3, "is damaged: restore it", |at| {
-            fs::write(at.snapshot().with_file_name("6.12.timing.snap"), "x").unwrap();
-            at.rxpath(&["diff", "recv/tcp-ready", "--from", KERNEL, "--to", "6.18", "--only", "timing"])
-        }),
+        fault("matrix: a damaged snapshot", 3, "is damaged: restore it", |at| {
+            at.edit_case("\nactors:", "\nmachine: {kernels: {only: '6.12'}}\n\nactors:");
+            fs::write(at.snapshot(), "x").unwrap();
+            at.rxpath(&["matrix", CASE])
+        })
+        .with_guest(),
         fault("review: a pending snapshot that is damaged", 3, "6.12.snap.new is damaged", |at| {
             at.write(&format!("repo/{}", &PENDING[0][5..]), random(100));
             at.rxpath(&["review", "--list"])
