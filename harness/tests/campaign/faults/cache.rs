@@ -106,11 +106,11 @@ pub(crate) fn faults() -> Vec<Fault> {
         beside_image("image: its symbols are random", |file| fs::write(file, random(5_000)).unwrap(), "symbols-2"),
         beside_image("image: its layout is cut short", |file| fs::write(file, "{").unwrap(), "layout-2"),
         beside_image("image: its checks are random", |file| fs::write(file, random(500)).unwrap(), "checked.json"),
-        fault("machine: /dev/shm is full", 3, "lack of something on this machine", |at| {
+        fault("machine: /dev/shm is full", 3, "this machine lacks something", |at| {
             at.shell_with_mounts("mount -t tmpfs -o size=4k none /dev/shm; $RXPATH $RUN")
         })
         .with_guest(),
-        fault("machine: /dev/shm fills up", 3, "lack of something on this machine", |at| {
+        fault("machine: /dev/shm fills up", 3, "this machine lacks something", |at| {
             at.shell_with_mounts("mount -t tmpfs -o size=400k none /dev/shm; $RXPATH $RUN")
         })
         .with_guest(),
@@ -118,7 +118,7 @@ pub(crate) fn faults() -> Vec<Fault> {
             at.shell_with_mounts("mount -t tmpfs none /dev/pts; $RXPATH $RUN")
         })
         .with_guest(),
-        fault("machine: little address space", 3, "lack of something on this machine", |at| {
+        fault("machine: little address space", 3, "this machine lacks something", |at| {
             at.shell("ulimit -v 700000; $RXPATH $RUN")
         })
         .with_guest(),
