@@ -18,7 +18,10 @@ pub(super) struct GuestFolder {
     _temporary: Option<(TempDir, File)>,
 }
 
-const PREFIX: &str = "rxpath-";
+const PREFIX: &str = "rxpath-guest-";
+
+/// All that is ever in such a folder.
+const FILES: [&str; 6] = ["initramfs", "monitor", "order", "region", "console", "qemu"];
 
 /// A folder that is younger may belong to a process that has not locked it yet.
 const YOUNG: Duration = Duration::from_secs(60);
@@ -105,10 +108,23 @@ fn clear_abandoned(parent: &Path) {
         if is_folder && entry.file_name().as_encoded_bytes().starts_with(PREFIX.as_bytes()) && is_old() {
             let held = lock(&entry.path());
             if held.is_ok() {
-                // Those of other users stay.
-                let _ = fs::remove_dir_all(entry.path());
+                remove(&entry.path());
             }
         }
+    }
+}
+
+/// Removes a guest's folder, and nothing else that may have such a name: a folder with any other content stays, and those of
+/// other users do too.
+fn remove(folder: &Path) {
+    let Ok(entries) = fs::read_dir(folder).and_then(Iterator::collect::<io::Result<Vec<_>>>) else { return };
+    let is_ours = |entry: &fs::DirEntry| {
+        let is_file = entry.file_type().is_ok_and(|kind| !kind.is_dir());
+        is_file && FILES.iter().any(|name| entry.file_name() == *name)
+    };
+    if entries.iter().all(is_ours) {
+        let _ =
+            entries.iter().try_for_each(|entry| fs::remove_file(entry.path())).and_then(|()| fs::remove_dir(folder));
     }
 }
 
@@ -124,12 +140,18 @@ mod tests {
             fs::create_dir(&path).unwrap();
             path
         };
-        let [dead, young, living, other] = ["rxpath-dead", "rxpath-young", "rxpath-living", "other"].map(folder);
+        let names =
+            ["rxpath-guest-dead", "rxpath-guest-young", "rxpath-guest-living", "rxpath-guest-of-a-user", "rxpath-ci"];
+        let [dead, young, living, with_more, other] = names.map(folder);
         let _held = lock(&living).unwrap();
-        for old in [&dead, &living, &other] {
+        for file in [dead.join("order"), other.join("order"), with_more.join("order"), with_more.join("results.json")] {
+            fs::write(file, "").unwrap();
+        }
+        for old in [&dead, &living, &with_more, &other] {
             File::open(old).unwrap().set_modified(std::time::SystemTime::now() - 2 * YOUNG).unwrap();
         }
         clear_abandoned(parent.path());
-        assert_eq!([dead, young, living, other].map(|path| path.exists()), [false, true, true, true]);
+        let left = [dead, young, living, with_more.join("order"), other.join("order")];
+        assert_eq!(left.map(|path| path.exists()), [false, true, true, true, true]);
     }
 }

@@ -7,6 +7,7 @@ mod commands;
 mod costs;
 mod exports;
 mod faults;
+mod kernel_diff;
 mod mutations;
 mod process;
 mod review;
