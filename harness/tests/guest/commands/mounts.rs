@@ -49,7 +49,7 @@ fn a_full_disk_is_broken_and_leaves_nothing_half_made() -> Tested {
     let small = folder.path().join("small");
     fs::create_dir(&small)?;
     let script = format!(
-        "mount -t tmpfs -o size=24m none {small}; cp -P {cache}/kernels {cache}/qemu {small}; code=0; \
+        "mount -t tmpfs -o size=24m,mode=755 none {small}; cp -P {cache}/kernels {cache}/qemu {small}; code=0; \
          RXPATH_CACHE={small} {rxpath} {once} || code=$?; ls {small}/images {small}/staging | sed 's/^/left: /'; exit $code",
         small = small.display(),
         cache = cache.display(),
