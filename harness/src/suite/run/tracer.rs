@@ -2,9 +2,8 @@
 //!
 //! Two operations run on the image, one with many calls and one with few, each with and without tracing. Tracing makes both
 //! slower, by the cost of its calls and by what tracing adds to any system call. The difference between the two operations
-//! leaves only the cost of the additional calls. Neither allocates, because it depends on the image whether an allocator has to
-//! refill. One traced call of fifty also starts a page of the ring buffer. That cost is measured separately, by iterations of
-//! one operation that start different numbers of pages.
+//! leaves only the cost of the additional calls. One traced call of fifty also starts a page of the ring buffer. That cost
+//! is measured separately, by iterations of one operation that start different numbers of pages.
 
 use std::collections::BTreeMap;
 
@@ -22,14 +21,12 @@ use crate::trace::{CallForests, Node, NodeKind};
 use crate::vm::{RunLimits, WarmImage};
 
 /// The cost as JSON, cached beside the image. Rename it when the cost is measured differently.
-const CACHE_FILE: &str = "tracer-cost-4";
+const CACHE_FILE: &str = "tracer-cost-5";
 
-/// The actor and its operations in `calibration.yaml`.
+/// The actor and its two operations in `calibration.yaml`.
 const CALIBRATOR: ActorIndex = 0;
 const MANY_CALLS: StepIndex = 0;
 const FEW_CALLS: StepIndex = 1;
-/// One with many short functions.
-const SHORT_CALLS: StepIndex = 2;
 
 /// Why the cost of tracing is unknown.
 #[derive(Debug, thiserror::Error)]
@@ -39,8 +36,8 @@ pub enum TracerError {
     #[error(transparent)]
     Pass(#[from] PassError),
     #[error(
-        "cannot determine the tracing overhead: expected poll() of twenty sockets to run more calls than that of one and \
-         to take longer with tracing, found {many:?} and {few:?}, and a shortest call of {inside:?}"
+        "cannot determine the tracing overhead: expected socketpair() to run more calls than recv() and to take longer \
+         with tracing, found {many:?} and {few:?}, and a shortest call of {inside:?}"
     )]
     Implausible { many: Option<Measured>, few: Option<Measured>, inside: Option<u64> },
 }
@@ -102,9 +99,8 @@ fn calculate(untraced: &RunReport, forests: &CallForests, traced: &RunReport) ->
     let trees = |step: StepIndex| {
         found.iter().filter(move |op| op.step == step).filter_map(|op| longest_undisturbed_tree(op.nodes))
     };
-    let all = [MANY_CALLS, FEW_CALLS, SHORT_CALLS]
-        .map(|step| trees(step).filter_map(|tree| Traced::of(tree, forests)).collect());
-    let page = page_cost(&all[..2]);
+    let all = [MANY_CALLS, FEW_CALLS].map(|step| trees(step).filter_map(|tree| Traced::of(tree, forests)).collect());
+    let page = page_cost(&all);
     let times = operation_times(untraced);
     let measured = |step: StepIndex, traced: &[Traced]| {
         let without_pages = |tree: &Traced| tree.took.saturating_sub(tree.pages * page);
@@ -116,7 +112,7 @@ fn calculate(untraced: &RunReport, forests: &CallForests, traced: &RunReport) ->
         })
     };
     // Nearly all of the time of a function of two or three instructions is the tracer's.
-    let inside = [MANY_CALLS, FEW_CALLS, SHORT_CALLS].into_iter().flat_map(trees).flatten().filter_map(took).min();
+    let inside = [MANY_CALLS, FEW_CALLS].into_iter().flat_map(trees).flatten().filter_map(took).min();
     let (many, few) = (measured(MANY_CALLS, &all[0]), measured(FEW_CALLS, &all[1]));
     let cost = many.as_ref().zip(few.as_ref()).zip(inside).and_then(|((many, few), inside)| {
         let added = many.traced.checked_sub(few.traced)?.checked_sub(many.untraced.checked_sub(few.untraced)?)?;
@@ -161,10 +157,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_calibration_case_has_these_operations() {
+    fn the_calibration_case_has_the_two_operations() {
         let case = calibration().unwrap();
-        let names = [MANY_CALLS, FEW_CALLS, SHORT_CALLS].map(|step| case.step_name(CALIBRATOR, step));
-        assert_eq!(names, ["calibrator.poll-many", "calibrator.poll-one", "calibrator.socketpair"]);
+        let names = [MANY_CALLS, FEW_CALLS].map(|step| case.step_name(CALIBRATOR, step));
+        assert_eq!(names, ["calibrator.socketpair", "calibrator.recv"]);
     }
 
     #[test]
