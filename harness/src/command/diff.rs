@@ -19,11 +19,11 @@ pub(crate) fn diff(common: &Common, options: &DiffArguments) -> Result<u8, Comma
     let new = one_kernel(&project, "--to", &options.to)?;
     cancel_on_signals();
     let names = [project.name_of(&old)?, project.name_of(&new)?];
-    let fetched = make_ready(&project, &[old, new])?;
     if names[0] == names[1] {
         let text = format!("--from and --to are the same kernel, {}: choose two different ones", names[0]);
         return Err(CommandError::Request(text));
     }
+    let fetched = make_ready(&project, &[old, new])?;
     let images = project.images();
     let snapshots = project.snapshots();
     let cache = ResultCache::new(&project.cache);
@@ -54,7 +54,7 @@ pub(crate) fn diff(common: &Common, options: &DiffArguments) -> Result<u8, Comma
     if let Some(folder) = &options.html {
         super::report::write_html(&Overview::of(&results), folder)?;
         let page = folder.join(report::html::DIFF_PAGE);
-        std::fs::write(&page, report::html::diff_page(&diff)).map_err(CommandError::write(&page))?;
+        super::write(&page, report::html::diff_page(&diff).as_bytes())?;
         warn(format_args!("what changed: {}", page.display()));
     }
     match options.format {

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::path::cost::SelfCosts;
 
-/// By how many instructions the tracer's share of one call differs between two builds of the same code: it looks functions up
-/// in hash tables by their addresses, and a longer chain takes longer.
+/// The most that a traced call differed by, in instructions, between two builds of the same code whose functions have different
+/// addresses.
 const TRACER_VARIES_BY: u64 = 7;
 
 /// One part of a case on both kernels.

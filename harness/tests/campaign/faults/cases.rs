@@ -13,7 +13,7 @@ pub(crate) fn faults() -> Vec<Fault> {
             symlink("/dev/zero", at.path("repo/cases/recv/zero.yaml")).unwrap();
             check(at)
         }),
-        fault("case: a pipe that nobody writes to", 2, "it is a pipe, a socket or a device", |at| {
+        fault("case: a pipe without a writer", 2, "it is a pipe, a socket or a device", |at| {
             at.shell("mkfifo cases/recv/pipe.yaml && $RXPATH cases check")
         })
         .leaves(&["repo/cases/recv/pipe.yaml"]),
