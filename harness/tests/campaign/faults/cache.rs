@@ -122,7 +122,8 @@ pub(crate) fn faults() -> Vec<Fault> {
             at.shell("ulimit -v 700000; $RXPATH $RUN")
         })
         .with_guest(),
-        fault("machine: few descriptors", 3, "", |at| at.shell("ulimit -n 12; $RXPATH $RUN")).with_guest(),
+        fault("machine: few descriptors", 3, "Too many open files", |at| at.shell("ulimit -n 9; $RXPATH $RUN"))
+            .with_guest(),
     ]);
     if rustix::process::geteuid().is_root() {
         all.push(fault("cache: of a different user", 2, "it belongs to a different user", |at| {
