@@ -218,7 +218,7 @@ pub enum Address {
     OfSocket(Slot),
     /// A vsock's context id and port (vsock(7)).
     Vsock(u32, u32),
-    /// A network interface and an EtherType in host byte order (packet(7)).
+    /// A network interface and an EtherType in host byte order (packet(7)); 0 is that of the socket.
     Packet(String, u16),
     /// A netlink port and its multicast groups (netlink(7)).
     Netlink(u32, u32),

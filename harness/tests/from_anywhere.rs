@@ -50,6 +50,18 @@ fn a_repository_of_ones_own_has_the_catalogues_cases_and_takes_more() {
     assert!(folder.path().join("mine/snapshots/recv/tcp-blocking/6.12.snap").is_file());
 }
 
+#[test]
+fn the_matrix_of_a_case_without_snapshots_is_refused_before_anything_is_fetched() {
+    let folder = tempfile::tempdir().unwrap();
+    for arguments in [&["init", "mine"][..], &["--root", "mine", "cases", "new", "mine/first"]] {
+        assert_eq!(rxpath(folder.path(), arguments).status.code(), Some(0), "{arguments:?}");
+    }
+    let output = rxpath(folder.path(), &["--root", "mine", "matrix", "mine/first"]);
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output));
+    assert!(text(&output).contains("mine/first has no accepted snapshot on 5.10"), "{}", text(&output));
+    assert!(!folder.path().join("cache/kernels").exists());
+}
+
 /// An ELF file with a PVH note and a banner, unpacked and as the kernel's build packs a vmlinux.
 macro_rules! payload {
     ($name:literal) => {

@@ -77,7 +77,12 @@ one_value! {
     ActorName(String);
     /// An address and port, a Unix path, or the name of a socket for that socket's address.
     Endpoint(String);
-    /// A packet: `tcp client > server, seq 100, PSH ACK, 64 bytes`.
+    /// A packet: `tcp`, `udp` or `echo`, its source, ` > `, its destination (each an address with a port, or a socket for
+    /// that socket's address), and after commas what differs from an empty packet: `64 bytes`, `bad checksum`, and for IPv4
+    /// `fragment OFFSET LENGTH` to send only that part; for TCP also flags (`PSH ACK`; `ACK`, if left out), `window 512`,
+    /// `seq N` and `ack N`. If the destination is a connected TCP socket, `seq` counts from the byte that it expects next,
+    /// and `ack` from the byte after the last one that was written to it; otherwise both count from 0. Either may be
+    /// negative.
     PacketText(Text);
 }
 

@@ -226,7 +226,7 @@ pub(crate) struct ExpectFile {
     pub(crate) before: Option<Text>,
     /// All of this holds for these series only.
     pub(crate) only: Option<OneOrMany<Text>>,
-    /// The return value: `64`, `at least 1`, `a descriptor`.
+    /// The return value: `64`, `at least 1`, `at most 64`, `1 to 64`, `none` (0), `a descriptor` (0 or more).
     pub(crate) returns: OneOrMany<Text>,
     /// The number that it read (ioctl, getsockopt).
     pub(crate) value: OneOrMany<Text>,

@@ -97,6 +97,16 @@ impl Evaluator<'_> {
                 self.fail(expectation, &returns.at, message);
             }
         }
+        for value in &expectation.value {
+            if !value.value.holds(result.ret) {
+                let found = if result.errno == 0 { format!("was {}", result.ret) } else { found.clone() };
+                let message = format!(
+                    "expected the value that it read to be {}, but it {found} in iteration {iteration}",
+                    value.value
+                );
+                self.fail(expectation, &value.at, message);
+            }
+        }
         for fails in &expectation.fails {
             if fails.value != result.errno {
                 let expected = errno_name(fails.value);
@@ -138,16 +148,33 @@ impl Evaluator<'_> {
             return;
         }
         // Report what the closest tree lacks.
-        let failures = trees.iter().map(|tree| path_failures(expectation, tree.path));
-        match failures.min_by_key(Vec::len) {
+        let failures = trees.iter().map(|tree| (tree, path_failures(expectation, tree.path)));
+        match failures.min_by_key(|(_, failures)| failures.len()) {
             None => self.fail(expectation, &expectation.at, "nothing ran in this context".to_owned()),
-            Some(failures) => {
+            Some((closest, failures)) => {
                 for (at, message) in failures {
+                    let message = apart(expectation, &at, closest.path, &trees).unwrap_or(message);
                     self.fail(expectation, &at, message);
                 }
             }
         }
     }
+}
+
+/// The message for a call expected at `at` that the closest tree lacks and a different one has.
+fn apart(expectation: &Expectation, at: &Location, closest: &CallPath, trees: &[&ObservedTree<'_>]) -> Option<String> {
+    let call = &expectation.calls.iter().find(|call| call.at == *at)?.value;
+    let calls = |path: &CallPath, call: &CallPhrase| count(path, |entry| is_call(entry, &call.names)) > 0;
+    if calls(closest, call) || !trees.iter().any(|tree| calls(tree.path, call)) {
+        return None;
+    }
+    let there = expectation.calls.iter().find(|other| calls(closest, &other.value));
+    let there = there.map_or_else(String::new, |other| format!(" that calls {}", names(&other.value)));
+    let context = if matches!(expectation.context, Context::Softirq { .. }) { "softirq" } else { "call tree" };
+    Some(format!(
+        "{} is not called in the {context}{there}, but in a different one: expect each in a block of its own",
+        names(call)
+    ))
 }
 
 /// What a path lacks of everything expected but `never`.

@@ -81,7 +81,7 @@ fn of_receiver(expect: &str, results: &[OpResult], texts: &[&str]) -> Vec<String
 
 /// An expectation of an operation, a result for which it holds, one for which it fails, and the message of that
 /// failure.
-const RESULTS: [(&str, OpResult, OpResult, &str); 13] = [
+const RESULTS: [(&str, OpResult, OpResult, &str); 14] = [
     ("returns: 64", returned(64), returned(32), "expected it to return 64, but it returned 32 in iteration 1"),
     ("returns: 64", returned(64), failed(EINTR), "expected it to return 64, but it failed with EINTR in iteration 1"),
     (
@@ -105,7 +105,18 @@ const RESULTS: [(&str, OpResult, OpResult, &str); 13] = [
         failed(999),
         "expected it to return at least 0, but it failed with errno 999 in iteration 1",
     ),
-    ("value: 640", returned(640), returned(64), "expected it to return 640, but it returned 64 in iteration 1"),
+    (
+        "value: 640",
+        returned(640),
+        returned(64),
+        "expected the value that it read to be 640, but it was 64 in iteration 1",
+    ),
+    (
+        "value: at least 1",
+        returned(1),
+        failed(EINTR),
+        "expected the value that it read to be at least 1, but it failed with EINTR in iteration 1",
+    ),
     (
         "fails: EAGAIN",
         failed(EAGAIN),
@@ -295,7 +306,7 @@ fn of_trees(expect: &str, trees: &[(&str, &str)]) -> Vec<String> {
 type Trees = &'static [(&'static str, &'static str)];
 
 /// An expectation of a context, trees in which it holds, trees in which it fails, and the message of that failure.
-const TREES: [(&str, Trees, Trees, &str); 9] = [
+const TREES: [(&str, Trees, Trees, &str); 11] = [
     (
         "softirq: {calls: [tcp_v4_rcv]}",
         &[("softirq sender", "net_tx_action\n"), ("softirq idle", "net_rx_action\n  tcp_v4_rcv\n")],
@@ -307,6 +318,19 @@ const TREES: [(&str, Trees, Trees, &str); 9] = [
         &[("softirq sender", "tcp_v4_rcv\n  sock_def_readable\n")],
         &[("softirq sender", "tcp_v4_rcv\n"), ("softirq sender", "net_tx_action\n")],
         "softirq: `sock_def_readable` is not called",
+    ),
+    (
+        "softirq: {calls: [tcp_v4_rcv, udp_rcv or __udp4_lib_rcv]}",
+        &[("softirq sender", "tcp_v4_rcv\n  udp_rcv\n")],
+        &[("softirq sender", "tcp_v4_rcv\n"), ("softirq sender", "udp_rcv\n")],
+        "softirq: `udp_rcv` or `__udp4_lib_rcv` is not called in the softirq that calls `tcp_v4_rcv`, but in a different one: \
+         expect each in a block of its own",
+    ),
+    (
+        "task napi: {calls: [napi_threaded_poll], wakes: receiver}",
+        &[("task napi", "napi_threaded_poll\n  ~ wakes receiver\n")],
+        &[("task napi", "napi_threaded_poll\n"), ("task napi", "x\n")],
+        "task napi: expected it to wake `receiver`, but it wakes no task",
     ),
     (
         "softirq on sender: {calls: [tcp_v4_rcv]}",

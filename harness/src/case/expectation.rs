@@ -40,6 +40,8 @@ pub(crate) struct Expectation {
     pub(crate) at: Location,
     /// The return value.
     pub(crate) returns: Vec<Gated<Bound>>,
+    /// The number that it read (ioctl, getsockopt).
+    pub(crate) value: Vec<Gated<Bound>>,
     /// The errno that the operation fails with.
     pub(crate) fails: Vec<Gated<i32>>,
     /// The step whose bytes are received.
@@ -73,6 +75,7 @@ impl Expectation {
             gate: self.gate.clone(),
             at: self.at.clone(),
             returns: admitted(&self.returns, series),
+            value: admitted(&self.value, series),
             fails: admitted(&self.fails, series),
             data: admitted(&self.data, series),
             calls: admitted(&self.calls, series),

@@ -90,7 +90,9 @@ macro_rules! operations {
             /// The name of the result (usually a descriptor) for later steps.
             #[serde(rename = "as")]
             pub(crate) into: Option<String>,
-            /// Conditions that must hold before it begins: `receiver sleeps`, `queue of server holds 64`.
+            /// Conditions that must hold before it begins: `receiver sleeps`, `receiver sleeps in recv`,
+            /// `queue of server holds 64`, `everything of client is acknowledged`, `server is readable`,
+            /// `server has hung up`, `server has an error`, `client is in TCP_CLOSE_WAIT`.
             pub(crate) when: OneOrMany<Text>,
             /// Steps of other actors that must have ended before it begins: `sender.send`, or `sender.2` for the second
             /// step.
@@ -273,5 +275,6 @@ operations! {
     tc_ingress(device: DeviceName) => Op::Network(Network::TcIngress { device });
     /// A hand-made packet that is written to a TUN device or sent through a raw socket:
     /// `tcp client > server, seq 100, PSH ACK, 64 bytes`, `udp 10.0.0.2:9 > 10.0.0.1:7, 8 bytes, bad checksum`.
+    /// CONTRIBUTING.md says what a packet can consist of.
     inject { via: Descriptor, packet: PacketText } => Op::Inject { via, packet };
 }

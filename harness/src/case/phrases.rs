@@ -143,10 +143,10 @@ impl std::fmt::Display for Bound {
     }
 }
 
-/// Parses `1`, `at least 2`, `at most 3`, `2 to 5`, `none`, or `a descriptor` (0 or more).
+/// Parses `1`, `0x1f`, `at least 2`, `at most 3`, `2 to 5`, `none`, or `a descriptor` (0 or more).
 pub(crate) fn bound(text: &str) -> Result<Bound, PhraseError> {
     let words: Vec<&str> = text.split_whitespace().collect();
-    let expected = "expected a number, `at least N`, `at most N`, `N to M` or `none`";
+    let expected = "expected a number, `at least N`, `at most N`, `N to M`, `none` or `a descriptor`";
     let number =
         |word: &str| integer(word).ok_or_else(|| PhraseError::new(word, format!("`{word}` is not a number"), expected));
     match words.as_slice() {
@@ -276,6 +276,16 @@ mod tests {
             ("a since 6.2 before 6.1", ""),
         ] {
             assert_eq!(gated(text).unwrap_err().part, part, "{text}");
+        }
+    }
+
+    #[test]
+    fn every_form_of_a_number_that_an_error_lists_is_valid() {
+        let forms = ["N", "at least N", "at most N", "N to M", "none", "a descriptor"];
+        let expected = bound("x").unwrap_err().expected;
+        for form in forms {
+            assert!(bound(&form.replace('N', "1").replace('M', "0x2")).is_ok(), "{form}");
+            assert!(form == "N" || expected.contains(&format!("`{form}`")), "{form} is not in: {expected}");
         }
     }
 

@@ -4,10 +4,11 @@ use super::command_line::{Common, DiffArguments, DiffFormat, DiffPart, MatrixArg
 use super::error::CommandError;
 use super::run::{default_jobs, warn_incomparable};
 use super::{fetch, make_ready, one_kernel, print, show};
+use crate::case::Case;
 use crate::kernel::{Fetched, Kernel, KernelName, Series};
 use crate::output::warn;
 use crate::report::{self, DiffView, MatrixBars, Overview, Screen, diff_markdown, diff_report, diff_terminal};
-use crate::suite::{MatrixOptions, Project, ResultCache, TwoKernels, choose, kernel_matrix, metadata_of};
+use crate::suite::{MatrixOptions, Project, ResultCache, TwoKernels, accepted, choose, kernel_matrix, metadata_of};
 use crate::vm::{Accelerator, RunLimits, VmError, cancel_on_signals, is_cancelled};
 
 /// Prints what changed between two kernels, after running the cases without saved results.
@@ -78,10 +79,19 @@ pub(crate) fn matrix(common: &Common, options: &MatrixArguments) -> Result<u8, C
     if wanted.is_empty() && !options.all {
         return Err(CommandError::Request("expected a case or --all".to_owned()));
     }
-    for case in choose(&all, &wanted)? {
-        let mut series = pinned(&project, &options.kernels)?;
-        series.retain(|series| case.runs_on(*series).is_ok());
-        series.sort();
+    let chosen = choose(&all, &wanted)?;
+    let mut pinned = pinned(&project, &options.kernels)?;
+    pinned.sort();
+    let kernels_of = |case: &Case| pinned.iter().copied().filter(|series| case.runs_on(*series).is_ok()).collect();
+    for case in &chosen {
+        // Before any kernel boots for its symbols.
+        let kernels: Vec<Series> = kernels_of(case);
+        for series in kernels {
+            accepted(&project.snapshots(), &case.name, &series.into())?;
+        }
+    }
+    for case in chosen {
+        let series: Vec<Series> = kernels_of(case);
         let kernels = on_each(&project, &series, |kernel, fetched, bars| {
             Ok((kernel.series.into(), metadata_of(case, kernel, fetched, &project.images(), bars)?))
         })?;

@@ -1,6 +1,7 @@
 //! What a terminal gets and a pipe does not: colours, lines no wider than the window, a pager for long text.
 
 use std::io::{self, IsTerminal, Write};
+use std::iter::{once, repeat};
 use std::ops::Range;
 use std::process::{Command, Stdio};
 
@@ -70,7 +71,7 @@ fn page(text: &str) -> bool {
     child.wait().is_ok_and(|status| status.code() != Some(127))
 }
 
-/// Fits a line into the columns: a reason (after two spaces or more) moves to a line of its own, the rest is cut at the edge.
+/// Fits a line into the columns: a reason (after two spaces or more) moves to lines of its own, the rest is cut at the edge.
 fn wrap(line: &str, columns: usize) -> Vec<String> {
     let visible: Vec<char> = tokens(line).filter(|token| !is_escape(token)).flat_map(str::chars).collect();
     if visible.len() <= columns {
@@ -81,9 +82,27 @@ fn wrap(line: &str, columns: usize) -> Vec<String> {
         return vec![cut(line, 0..visible.len(), columns, "")];
     };
     let reason = gap + visible[gap..].iter().take_while(|c| **c == ' ').count();
-    let sign = visible.first().filter(|sign| "+-~".contains(**sign)).unwrap_or(&' ');
-    let heading = format!("{sign}{}# ", " ".repeat(indent.min(columns / 2)));
-    vec![cut(line, 0..gap, columns, ""), cut(line, reason..visible.len(), columns, &heading)]
+    // Without the line's sign: the reason was neither added nor removed.
+    let margin = 1 + indent.min(columns / 2);
+    let room = columns.saturating_sub(margin + 2).max(1);
+    let reason = broken(&visible, reason, room).into_iter().zip(once("# ").chain(repeat("  ")));
+    let reason = reason.map(|(range, mark)| cut(line, range, columns, &format!("{}{mark}", " ".repeat(margin))));
+    once(cut(line, 0..gap, columns, "")).chain(reason).collect()
+}
+
+/// The lines of the text from `start` on, broken between words; a word wider than `room` has a line of its own.
+fn broken(text: &[char], start: usize, room: usize) -> Vec<Range<usize>> {
+    let mut lines: Vec<Range<usize>> = Vec::new();
+    let mut at = start;
+    for word in text[start..].split(|c| *c == ' ') {
+        let end = at + word.len();
+        match lines.last_mut() {
+            Some(line) if end - line.start <= room => line.end = end,
+            _ => lines.push(at..end),
+        }
+        at = end + 1;
+    }
+    lines
 }
 
 /// These visible characters of a line behind `heading`, at most as many as there are columns, and all of its escape sequences.
@@ -150,10 +169,10 @@ mod tests {
     }
 
     #[test]
-    fn a_narrow_window_gets_the_reason_on_a_line_of_its_own_and_no_line_wider_than_itself() {
+    fn a_narrow_window_gets_the_whole_reason_on_lines_of_its_own_and_no_line_wider_than_itself() {
         let line = "+   tcp_recvmsg_locked          a level appeared: no such symbol in 5.10";
         let fitted = screen(40, false).fit(&line.to_owned().into());
-        assert_eq!(fitted, "+   tcp_recvmsg_locked\n+    # a level appeared: no such symbol…\n");
+        assert_eq!(fitted, "+   tcp_recvmsg_locked\n     # a level appeared: no such symbol\n       in 5.10\n");
         let coloured = screen(40, true).fit(&format!("{ADDED}{line}{ADDED:#}").into());
         let each = |line: &str| format!("{ADDED}{line}{ADDED:#}\n");
         assert_eq!(coloured, fitted.lines().map(each).collect::<String>());

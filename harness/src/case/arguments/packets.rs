@@ -41,7 +41,8 @@ impl Argument for Endpoint {
 fn special_address(text: &str) -> Option<Address> {
     match text.split(':').collect::<Vec<_>>().as_slice() {
         ["vsock", cid, port] => Some(Address::Vsock(cid.parse().ok()?, port.parse().ok()?)),
-        ["packet", interface] => Some(Address::Packet((*interface).to_owned(), libc::ETH_P_ALL as u16)),
+        // Without a protocol, the socket keeps its own (net/packet/af_packet.c, `packet_bind`).
+        ["packet", interface] => Some(Address::Packet((*interface).to_owned(), 0)),
         ["netlink", port] => Some(Address::Netlink(port.parse().ok()?, 0)),
         ["netlink", port, groups] => Some(Address::Netlink(port.parse().ok()?, groups.parse().ok()?)),
         _ => None,
@@ -71,6 +72,13 @@ impl Argument for PacketText {
         }
         let from = Endpoint(phrase.from).resolve(scope, at);
         let to = Endpoint(phrase.to).resolve(scope, at);
+        let has_mixed = matches!((&from, &to), (Address::V4(..), Address::V6(..)) | (Address::V6(..), Address::V4(..)));
+        let is_other = |end: &Address| !matches!(end, Address::V4(..) | Address::V6(..) | Address::OfSocket(_));
+        if has_mixed || is_other(&from) || is_other(&to) {
+            let message = "the packet needs two addresses of one family".to_owned();
+            let label = "expected two IPv4 addresses, or two IPv6 addresses, or sockets with such addresses";
+            scope.report(at, Underline::Value, message, label, None);
+        }
         let transport = match phrase.transport.as_str() {
             "tcp" => {
                 let receiver = if let Address::OfSocket(slot) = to { Some(slot) } else { None };
@@ -82,5 +90,49 @@ impl Argument for PacketText {
         };
         let (bytes, bad_checksum, fragment) = (phrase.bytes, phrase.bad_checksum, phrase.fragment);
         Packet { from, to, transport, bytes, bad_checksum, fragment }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rxpath_guest::Op;
+
+    use super::*;
+    use crate::case::diagnostic::Source;
+    use crate::case::load;
+
+    /// The operations of an actor that makes these steps, or the errors in them.
+    fn operations(steps: &str) -> Result<Vec<Op>, String> {
+        let text = format!(
+            "rxpath: 1\ntitle: t\nabout: t\nmachine: {{nic: tun}}\nsetup: []\nactors: {{a: {{steps: [{steps}]}}}}\n"
+        );
+        let cases = load::parse("a/b", Source { path: "b.yaml".into(), text }).map_err(|error| error.to_string())?;
+        Ok(cases[0].actors[0].steps.iter().map(|step| step.step.op.clone()).collect())
+    }
+
+    #[test]
+    fn a_packet_has_two_addresses_of_one_family() {
+        let inject =
+            |packet: &str| operations(&format!("{{tun: {{}}, as: via}}, inject: {{via: via, packet: {packet:?}}}"));
+        for packet in ["udp 10.0.0.2:9 > 10.0.0.1:7, 2 bytes", "tcp [fd00::2]:9 > [fd00::1]:7", "echo 10.0.0.2:0 > via"]
+        {
+            assert!(inject(packet).is_ok(), "{packet}: {:?}", inject(packet));
+        }
+        for packet in [
+            "udp [fd00::2]:9 > 10.0.0.1:7",
+            "udp 10.0.0.2:9 > [fd00::1]:7",
+            "udp packet:lo > 10.0.0.1:7",
+            "udp @a > @b",
+        ] {
+            let error = inject(packet).unwrap_err();
+            assert!(error.contains("two addresses of one family") && error.contains("b.yaml:6:"), "{packet}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_packet_socket_that_is_bound_to_an_interface_keeps_its_protocol() {
+        let socket = "{socket: {family: AF_PACKET, type: SOCK_RAW, protocol: ETH_P_IP}, as: tap}";
+        let made = operations(&format!("{socket}, bind: {{socket: tap, to: 'packet:lo'}}")).unwrap();
+        assert_eq!(made[1], Op::Bind { socket: 0, to: Address::Packet("lo".to_owned(), 0) });
     }
 }

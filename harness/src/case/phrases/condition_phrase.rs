@@ -81,3 +81,18 @@ pub(crate) fn condition(text: &str) -> Result<ConditionPhrase, PhraseError> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_form_that_the_help_lists_is_valid() {
+        for form in CONDITION_FORMS {
+            let text = form.replace("BYTES", "4K").replace("TCP_STATE", "TCP_LISTEN");
+            assert!(condition(&text).is_ok(), "{form}");
+        }
+        let help = condition("x").unwrap_err().help.unwrap();
+        assert!(CONDITION_FORMS.iter().all(|form| help.contains(&format!("`{form}`"))), "{help}");
+    }
+}

@@ -126,8 +126,8 @@ impl Resolver<'_> {
             self.findings.add(&place.key("softirqs"), Underline::Key, message, "write it under `softirq:`", None);
         }
         let mut bounds = |key: &str, texts| self.gated(texts, &place.key(key), |_, text, _| phrases::bound(text));
-        let mut returns = bounds("returns", &file.returns);
-        returns.extend(bounds("value", &file.value));
+        let returns = bounds("returns", &file.returns);
+        let value = bounds("value", &file.value);
         let wake_ups = bounds("wake_ups", &file.wake_ups);
         let sleeps = bounds("sleeps", &file.sleeps);
         let switches = bounds("switches", &file.switches);
@@ -137,6 +137,7 @@ impl Resolver<'_> {
             gate,
             at,
             returns,
+            value,
             fails: self.gated(&file.fails, &place.key("fails"), |_, text, _| errno(text)),
             data: self.steps_named(&file.data, &place.key("data")),
             calls: self.gated(&file.calls, &place.key("calls"), |_, text, _| phrases::call(text)),
