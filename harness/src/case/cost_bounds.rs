@@ -25,7 +25,12 @@ pub(crate) fn evaluate_costs(
     for expectation in expectations {
         let operation = case.context_name(&expectation.context);
         for bound in &expectation.costs {
-            let failure = |message| Failure { context: operation.clone(), at: bound.at.clone(), message };
+            let failure = |message| Failure {
+                context: operation.clone(),
+                at: bound.at.clone(),
+                message,
+                in_all_iterations: true,
+            };
             let Some(found) = cost(&case.name, &operation) else {
                 out.push(CostFailure::Unknown(failure(format!("the cost of {operation} was not measured"))));
                 continue;

@@ -17,6 +17,8 @@ use crate::path::{CallPath, PathEntry, PathNode};
 /// What the trace pass of a case on one kernel showed.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Observed<'a> {
+    /// The number of iterations.
+    pub(crate) iterations: u32,
     /// Every recorded operation.
     pub(crate) operations: Vec<ObservedOperation<'a>>,
     /// The distinct call trees of interrupts and of tasks that are not actors.
@@ -30,8 +32,8 @@ pub(crate) struct Observed<'a> {
 pub(crate) struct ObservedOperation<'a> {
     pub(crate) step: StepRef,
     pub(crate) results: Vec<OpResult>,
-    /// Its distinct paths; an expectation must hold in all of them.
-    pub(crate) paths: Vec<&'a CallPath>,
+    /// Its distinct paths, each with its iterations; an expectation must hold in all of them.
+    pub(crate) paths: Vec<(Vec<u32>, &'a CallPath)>,
 }
 
 /// A call tree of an interrupt or of a task that is not an actor.
@@ -40,46 +42,88 @@ pub(crate) struct ObservedTree<'a> {
     /// Any context but [`Context::Operation`]; a softirq names the task it ran on.
     pub(crate) context: Context,
     pub(crate) path: &'a CallPath,
+    /// The iterations that it is in.
+    pub(crate) iterations: Vec<u32>,
 }
 
 /// The expectations that do not hold. `expectations` are those of the observed kernel: see [`Expectation::on`].
 pub(crate) fn evaluate(case: &Case, expectations: &[Expectation], observed: &Observed<'_>) -> Vec<Failure> {
-    let mut evaluator = Evaluator { case, observed, failures: Vec::new() };
+    let mut evaluator = Evaluator { case, observed, found: Vec::new() };
     for expectation in expectations {
         match expectation.context {
             Context::Operation { actor, step } => evaluator.operation(expectation, StepRef { actor, step }),
             _ => evaluator.interrupt(expectation),
         }
     }
-    evaluator.failures
+    evaluator.failures()
+}
+
+/// A failure, and the iterations that it is in.
+struct Found {
+    context: String,
+    at: Location,
+    message: String,
+    iterations: BTreeSet<u32>,
 }
 
 struct Evaluator<'a> {
     case: &'a Case,
     observed: &'a Observed<'a>,
-    failures: Vec<Failure>,
+    found: Vec<Found>,
 }
 
 impl Evaluator<'_> {
-    fn fail(&mut self, expectation: &Expectation, at: &Location, message: String) {
-        let failure = Failure { context: self.case.context_name(&expectation.context), at: at.clone(), message };
-        // Several paths of an operation often fail in the same way.
-        if !self.failures.contains(&failure) {
-            self.failures.push(failure);
+    fn fail(&mut self, expectation: &Expectation, at: &Location, message: String, iterations: &[u32]) {
+        let context = self.case.context_name(&expectation.context);
+        // Several iterations and paths of an operation often fail in the same way.
+        let same = |one: &&mut Found| (&one.context, &one.at, &one.message) == (&context, at, &message);
+        match self.found.iter_mut().find(same) {
+            Some(found) => found.iterations.extend(iterations),
+            None => {
+                let iterations = iterations.iter().copied().collect();
+                self.found.push(Found { context, at: at.clone(), message, iterations });
+            }
         }
+    }
+
+    fn fail_everywhere(&mut self, expectation: &Expectation, at: &Location, message: String) {
+        let all: Vec<u32> = (0..self.observed.iterations).collect();
+        self.fail(expectation, at, message, &all);
+    }
+
+    fn failures(self) -> Vec<Failure> {
+        let all = 0..self.observed.iterations;
+        let covers_all = |found: &Found| all.clone().all(|iteration| found.iterations.contains(&iteration));
+        let of_expectation = |one: &Found| {
+            let same = self.found.iter().filter(|other| (&other.context, &other.at) == (&one.context, &one.at));
+            same.flat_map(|other| &other.iterations).copied().collect::<BTreeSet<u32>>()
+        };
+        let failures = self.found.iter().map(|one| {
+            let failing = of_expectation(one);
+            Failure {
+                context: one.context.clone(),
+                at: one.at.clone(),
+                message: match covers_all(one) {
+                    true => one.message.clone(),
+                    false => format!("{} in {}", one.message, iterations(&one.iterations)),
+                },
+                in_all_iterations: all.clone().all(|iteration| failing.contains(&iteration)),
+            }
+        });
+        failures.collect()
     }
 
     fn operation(&mut self, expectation: &Expectation, step: StepRef) {
         let Some(operation) = self.observed.operations.iter().find(|operation| operation.step == step) else {
-            self.fail(expectation, &expectation.at, "the operation was never recorded".to_owned());
+            self.fail_everywhere(expectation, &expectation.at, "the operation was never recorded".to_owned());
             return;
         };
         for result in &operation.results {
             self.result(expectation, result);
         }
-        for path in &operation.paths {
+        for (iterations, path) in &operation.paths {
             for (at, message) in path_failures(expectation, path).into_iter().chain(never_failures(expectation, path)) {
-                self.fail(expectation, &at, message);
+                self.fail(expectation, &at, message, iterations);
             }
         }
     }
@@ -89,57 +133,48 @@ impl Evaluator<'_> {
             0 => format!("returned {}", result.ret),
             errno => format!("failed with {}", errno_name(errno)),
         };
-        let iteration = result.iteration + 1;
+        let mut fail = |at: &Location, message: String| self.fail(expectation, at, message, &[result.iteration]);
         for returns in &expectation.returns {
             if !returns.value.holds(result.ret) {
-                let message =
-                    format!("expected it to return {}, but it {found} in iteration {iteration}", returns.value);
-                self.fail(expectation, &returns.at, message);
+                fail(&returns.at, format!("expected it to return {}, but it {found}", returns.value));
             }
         }
         for value in &expectation.value {
             if !value.value.holds(result.ret) {
                 let found = if result.errno == 0 { format!("was {}", result.ret) } else { found.clone() };
-                let message = format!(
-                    "expected the value that it read to be {}, but it {found} in iteration {iteration}",
-                    value.value
-                );
-                self.fail(expectation, &value.at, message);
+                fail(&value.at, format!("expected the value that it read to be {}, but it {found}", value.value));
             }
         }
         for fails in &expectation.fails {
             if fails.value != result.errno {
                 let expected = errno_name(fails.value);
-                let message = format!("expected it to fail with {expected}, but it {found} in iteration {iteration}");
-                self.fail(expectation, &fails.at, message);
+                fail(&fails.at, format!("expected it to fail with {expected}, but it {found}"));
             }
         }
         for data in &expectation.data {
             let received = usize::try_from(result.ret).unwrap_or(0);
             if received > 0 && result.data != pattern_checksum(received) {
                 let from = self.case.step_name(data.value.actor, data.value.step);
-                let message =
-                    format!("the {received} bytes received in iteration {iteration} are not what {from} sent");
-                self.fail(expectation, &data.at, message);
+                let message = format!("the {received} bytes received are not what {from} sent");
+                self.fail(expectation, &data.at, message, &[result.iteration]);
             }
         }
     }
 
     fn interrupt(&mut self, expectation: &Expectation) {
         for softirqs in &expectation.softirqs {
-            let wrong = self.observed.softirqs.iter().position(|count| !softirqs.value.holds(i64::from(*count)));
-            if let Some(iteration) = wrong {
-                let found = self.observed.softirqs[iteration];
-                let message =
-                    format!("expected {} softirqs, but iteration {} has {found}", softirqs.value, iteration + 1);
-                self.fail(expectation, &softirqs.at, message);
+            for (iteration, found) in (0..).zip(&self.observed.softirqs) {
+                if !softirqs.value.holds(i64::from(*found)) {
+                    let message = format!("expected {} softirqs, found {found}", softirqs.value);
+                    self.fail(expectation, &softirqs.at, message, &[iteration]);
+                }
             }
         }
         let trees: Vec<_> =
             self.observed.trees.iter().filter(|tree| expectation.context.covers(&tree.context)).collect();
         for tree in &trees {
             for (at, message) in never_failures(expectation, tree.path) {
-                self.fail(expectation, &at, message);
+                self.fail(expectation, &at, message, &tree.iterations);
             }
         }
         let needs_a_tree =
@@ -150,11 +185,11 @@ impl Evaluator<'_> {
         // Report what the closest tree lacks.
         let failures = trees.iter().map(|tree| (tree, path_failures(expectation, tree.path)));
         match failures.min_by_key(|(_, failures)| failures.len()) {
-            None => self.fail(expectation, &expectation.at, "nothing ran in this context".to_owned()),
+            None => self.fail_everywhere(expectation, &expectation.at, "nothing ran in this context".to_owned()),
             Some((closest, failures)) => {
                 for (at, message) in failures {
                     let message = apart(expectation, &at, closest.path, &trees).unwrap_or(message);
-                    self.fail(expectation, &at, message);
+                    self.fail_everywhere(expectation, &at, message);
                 }
             }
         }
@@ -175,6 +210,15 @@ fn apart(expectation: &Expectation, at: &Location, closest: &CallPath, trees: &[
         "{} is not called in the {context}{there}, but in a different one: expect each in a block of its own",
         names(call)
     ))
+}
+
+/// Iterations as messages write them, from 1: `iteration 2`, `iterations 1 and 3`.
+fn iterations(all: &BTreeSet<u32>) -> String {
+    let numbers: Vec<String> = all.iter().map(|iteration| (iteration + 1).to_string()).collect();
+    match numbers.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("iterations {} and {last}", rest.join(", ")),
+        _ => format!("iteration {}", numbers.concat()),
+    }
 }
 
 /// What a path lacks of everything expected but `never`.

@@ -73,73 +73,49 @@ fn paths(texts: &[&str]) -> Vec<CallPath> {
 
 fn of_receiver(expect: &str, results: &[OpResult], texts: &[&str]) -> Vec<String> {
     let paths = paths(texts);
-    let paths = paths.iter().collect();
+    let paths = (0..).zip(&paths).map(|(iteration, path)| (vec![iteration], path)).collect();
     let operation = ObservedOperation { step: RECEIVER, results: results.to_vec(), paths };
-    let observed = Observed { operations: vec![operation], ..Observed::default() };
+    let iterations = results.len().max(texts.len()) as u32;
+    let observed = Observed { iterations, operations: vec![operation], ..Observed::default() };
     failures(&format!("receiver.recv: {{{expect}}}"), &observed)
 }
 
 /// An expectation of an operation, a result for which it holds, one for which it fails, and the message of that
 /// failure.
 const RESULTS: [(&str, OpResult, OpResult, &str); 14] = [
-    ("returns: 64", returned(64), returned(32), "expected it to return 64, but it returned 32 in iteration 1"),
-    ("returns: 64", returned(64), failed(EINTR), "expected it to return 64, but it failed with EINTR in iteration 1"),
-    (
-        "returns: at least 1",
-        returned(1),
-        returned(0),
-        "expected it to return at least 1, but it returned 0 in iteration 1",
-    ),
-    (
-        "returns: at most 64",
-        returned(64),
-        returned(65),
-        "expected it to return at most 64, but it returned 65 in iteration 1",
-    ),
-    ("returns: 2 to 5", returned(5), returned(6), "expected it to return 2 to 5, but it returned 6 in iteration 1"),
-    ("returns: 2 to 5", returned(2), returned(1), "expected it to return 2 to 5, but it returned 1 in iteration 1"),
-    ("returns: none", returned(0), returned(1), "expected it to return 0, but it returned 1 in iteration 1"),
+    ("returns: 64", returned(64), returned(32), "expected it to return 64, but it returned 32"),
+    ("returns: 64", returned(64), failed(EINTR), "expected it to return 64, but it failed with EINTR"),
+    ("returns: at least 1", returned(1), returned(0), "expected it to return at least 1, but it returned 0"),
+    ("returns: at most 64", returned(64), returned(65), "expected it to return at most 64, but it returned 65"),
+    ("returns: 2 to 5", returned(5), returned(6), "expected it to return 2 to 5, but it returned 6"),
+    ("returns: 2 to 5", returned(2), returned(1), "expected it to return 2 to 5, but it returned 1"),
+    ("returns: none", returned(0), returned(1), "expected it to return 0, but it returned 1"),
     (
         "returns: a descriptor",
         returned(0),
         failed(999),
-        "expected it to return at least 0, but it failed with errno 999 in iteration 1",
+        "expected it to return at least 0, but it failed with errno 999",
     ),
-    (
-        "value: 640",
-        returned(640),
-        returned(64),
-        "expected the value that it read to be 640, but it was 64 in iteration 1",
-    ),
+    ("value: 640", returned(640), returned(64), "expected the value that it read to be 640, but it was 64"),
     (
         "value: at least 1",
         returned(1),
         failed(EINTR),
-        "expected the value that it read to be at least 1, but it failed with EINTR in iteration 1",
+        "expected the value that it read to be at least 1, but it failed with EINTR",
     ),
-    (
-        "fails: EAGAIN",
-        failed(EAGAIN),
-        failed(EINTR),
-        "expected it to fail with EAGAIN, but it failed with EINTR in iteration 1",
-    ),
-    (
-        "fails: EAGAIN",
-        failed(EAGAIN),
-        returned(64),
-        "expected it to fail with EAGAIN, but it returned 64 in iteration 1",
-    ),
+    ("fails: EAGAIN", failed(EAGAIN), failed(EINTR), "expected it to fail with EAGAIN, but it failed with EINTR"),
+    ("fails: EAGAIN", failed(EAGAIN), returned(64), "expected it to fail with EAGAIN, but it returned 64"),
     (
         "data: sender.send",
         received(64, CHECKSUM_OF_64),
         received(64, CHECKSUM_OF_64 + 1),
-        "the 64 bytes received in iteration 1 are not what sender.send sent",
+        "the 64 bytes received are not what sender.send sent",
     ),
     (
         "data: sender.send",
         received(0, 0),
         received(63, CHECKSUM_OF_64),
-        "the 63 bytes received in iteration 1 are not what sender.send sent",
+        "the 63 bytes received are not what sender.send sent",
     ),
 ];
 
@@ -273,6 +249,7 @@ fn a_path_holds_or_fails() {
         let message = format!("receiver.recv: {message}");
         assert_eq!(of_receiver(expect, &[], &[holds]), [""; 0], "{expect}");
         assert_eq!(of_receiver(expect, &[], &[fails]), [message.as_str()], "{expect}");
+        let message = format!("{message} in iteration 2");
         assert_eq!(of_receiver(expect, &[], &[holds, fails]), [message], "{expect}: every path must hold");
     }
 }
@@ -281,6 +258,30 @@ fn a_path_holds_or_fails() {
 fn a_failure_of_several_paths_is_reported_once() {
     let found = of_receiver("never: [schedule]", &[], &["schedule\n", "a\n  schedule\n"]);
     assert_eq!(found, ["receiver.recv: `schedule` was called, but must not be"]);
+}
+
+/// Results of the iterations, those in which `returns: 64` fails, and whether that is all of them.
+#[test]
+fn a_failure_says_whether_it_is_in_all_iterations() {
+    let case = case("receiver.recv: {returns: 64}");
+    let results: [(&[i64], &[&str], bool); 4] = [
+        (&[32, 32, 32], &["but it returned 32"], true),
+        (&[32, 0, 32], &["but it returned 32 in iterations 1 and 3", "but it returned 0 in iteration 2"], true),
+        (&[32, 64, 32], &["but it returned 32 in iterations 1 and 3"], false),
+        (&[64, 64, 64], &[], false),
+    ];
+    for (returned_values, endings, in_all) in results {
+        let result = |(iteration, ret): (u32, &i64)| OpResult { iteration, ..returned(*ret) };
+        let results = (0..).zip(returned_values).map(result).collect();
+        let operation = ObservedOperation { step: RECEIVER, results, paths: Vec::new() };
+        let observed = Observed { iterations: 3, operations: vec![operation], ..Observed::default() };
+        let failures = evaluate(&case, &on_6_12(&case), &observed);
+        assert_eq!(failures.len(), endings.len(), "{failures:?}");
+        for (failure, ending) in failures.iter().zip(endings) {
+            assert!(failure.message.ends_with(ending), "{failure:?}");
+            assert_eq!(failure.in_all_iterations, in_all, "{failure:?}");
+        }
+    }
 }
 
 #[test]
@@ -298,8 +299,9 @@ fn of_trees(expect: &str, trees: &[(&str, &str)]) -> Vec<String> {
         None => Context::Hardirq,
     };
     let paths = paths(&trees.iter().map(|(_, path)| *path).collect::<Vec<_>>());
-    let trees = trees.iter().zip(&paths).map(|((name, _), path)| ObservedTree { context: context(name), path });
-    failures(expect, &Observed { trees: trees.collect(), ..Observed::default() })
+    let trees = trees.iter().zip(&paths);
+    let trees = trees.map(|((name, _), path)| ObservedTree { context: context(name), path, iterations: vec![0] });
+    failures(expect, &Observed { iterations: 1, trees: trees.collect(), ..Observed::default() })
 }
 
 /// Call trees, each with the context that it ran in.
@@ -386,16 +388,17 @@ fn a_call_tree_of_an_interrupt_or_task_holds_or_fails() {
 
 /// Bounds on the number of softirqs, counts that hold, counts that fail, and the message of that failure.
 const SOFTIRQS: [(&str, &[u32], &[u32], &str); 3] = [
-    ("softirqs: 1", &[1, 1], &[1, 2], "softirq: expected 1 softirqs, but iteration 2 has 2"),
-    ("softirqs: at least 2", &[2, 3], &[1, 3], "softirq: expected at least 2 softirqs, but iteration 1 has 1"),
-    ("softirqs: none", &[0], &[1], "softirq: expected 0 softirqs, but iteration 1 has 1"),
+    ("softirqs: 1", &[1, 1], &[1, 2], "softirq: expected 1 softirqs, found 2 in iteration 2"),
+    ("softirqs: at least 2", &[2, 3], &[1, 3], "softirq: expected at least 2 softirqs, found 1 in iteration 1"),
+    ("softirqs: none", &[0], &[1], "softirq: expected 0 softirqs, found 1"),
 ];
 
 #[test]
 fn a_number_of_softirqs_holds_or_fails() {
     for (expect, holds, fails, message) in SOFTIRQS {
         let found = |counts: &[u32]| {
-            let observed = Observed { softirqs: counts.to_vec(), ..Observed::default() };
+            let iterations = counts.len() as u32;
+            let observed = Observed { iterations, softirqs: counts.to_vec(), ..Observed::default() };
             failures(&format!("softirq: {{{expect}}}"), &observed)
         };
         assert_eq!(found(holds), [""; 0], "{expect}");

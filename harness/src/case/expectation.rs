@@ -99,4 +99,6 @@ pub(crate) struct Failure {
     pub(crate) at: Location,
     /// What was expected and what was found.
     pub(crate) message: String,
+    /// Whether the expectation holds in no iteration.
+    pub(crate) in_all_iterations: bool,
 }

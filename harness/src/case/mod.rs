@@ -52,7 +52,7 @@ pub(crate) use case_file::Nic;
 pub(crate) use case_name::WORD;
 pub(crate) use cost_bounds::{CostFailure, evaluate_costs};
 pub(crate) use evaluate::{Observed, ObservedOperation, ObservedTree, evaluate};
-pub(crate) use expectation::{Context, Failure};
+pub(crate) use expectation::{Context, Expectation, Failure};
 pub(crate) use gate::Gate;
 pub(crate) use load::load_all;
 pub(crate) use schema::schema_file;

@@ -11,6 +11,7 @@ use crate::suite::judge::timings::{TimingComparison, Timings};
 use crate::suite::store::path_document::write_document;
 use crate::suite::store::results_file::ResultsError;
 use crate::suite::store::run_results::{CaseResult, Results, Verdict};
+use crate::suite::store::saved::SavedPath;
 use crate::vm::Accelerator;
 
 /// Compares each case on each kernel with what it showed on `reference`. What differs is changed; what was new passes if
@@ -90,7 +91,8 @@ fn compare_all(results: Vec<&mut CaseResult>, before: &[&CaseResult], label: &st
 
 /// Whether the iterations agreed on paths.
 pub(crate) fn is_comparable(result: &CaseResult) -> bool {
-    result.verdict != Verdict::Skipped && result.verdict <= Verdict::Failed && !result.paths.is_empty()
+    let agreed = result.paths.iter().all(SavedPath::is_steady);
+    result.verdict != Verdict::Skipped && result.verdict <= Verdict::Failed && agreed && !result.paths.is_empty()
 }
 
 fn compare_with(result: &mut CaseResult, before: &CaseResult, label: &str) {

@@ -14,6 +14,7 @@ use crate::kernel::{Fetched, Kernel};
 use crate::path::canonical;
 use crate::path::cost::SelfCosts;
 use crate::suite::compare::accepted_matrix::metadata_of;
+use crate::suite::compare::against::is_comparable;
 use crate::suite::compare::result_cache::ResultCache;
 use crate::suite::compare::sides::{CompareError, SectionDiff, Side, compare};
 use crate::suite::kernel_metadata::KernelMetadata;
@@ -209,7 +210,9 @@ fn first_of_each_image(cases: &[(&Case, &CaseResult, &CaseResult)]) -> BTreeSet<
 fn why_left_out(result: &CaseResult) -> Option<String> {
     let reason = match result.verdict {
         Verdict::Skipped => result.notes.first().map(String::as_str),
-        verdict if verdict > Verdict::Failed => result.problems.first().map(|problem| problem.message.as_str()),
+        verdict if verdict >= Verdict::Inconclusive && !is_comparable(result) => {
+            result.problems.first().map(|problem| problem.message.as_str())
+        }
         _ => return None,
     };
     let reason = reason.and_then(|reason| reason.lines().next()).unwrap_or("no reason is known");

@@ -37,7 +37,7 @@ impl ResultCache {
 
     /// Saves a result, unless a second run may end differently.
     pub(crate) fn put(&self, result: &CaseResult, case: &Case, kernel: &Kernel, qemu: &Qemu) {
-        let repeats = result.verdict != Verdict::Skipped && result.verdict <= Verdict::Inconclusive;
+        let repeats = result.verdict != Verdict::Skipped && result.verdict <= Verdict::Failed;
         // An error means that the case is run again.
         if let (true, Ok(file), Ok(text)) = (repeats, self.file(case, kernel, qemu), serde_json::to_vec(result))
             && fs::create_dir_all(&self.folder).is_ok()

@@ -11,7 +11,7 @@ pub(crate) fn judge_costs(case: &Case, kernel: &Kernel, results: &mut [CaseResul
     let Some(result) = results.iter_mut().find(|one| one.case == case.name && one.kernel == kernel) else { return };
     for failure in failures {
         match failure {
-            CostFailure::OutOfBounds(Failure { context, at, message }) => {
+            CostFailure::OutOfBounds(Failure { context, at, message, .. }) => {
                 result.downgrade(Verdict::Failed, Problem::new(context, format!("{at}: {message}")));
             }
             CostFailure::Unknown(Failure { context, message, .. }) => {

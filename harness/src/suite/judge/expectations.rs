@@ -1,21 +1,46 @@
 //! Compares an observation with the expectations of its case.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
-use crate::case::{Case, Context, Failure, Lowered, Observed, ObservedOperation, ObservedTree, StepRef, evaluate};
+use indexmap::IndexMap;
+
+use crate::case::{
+    Case, Context, Expectation, Failure, Lowered, Observed, ObservedOperation, ObservedTree, StepRef, evaluate,
+};
 use crate::path::{CallPath, PathEntry, PathNode, Stream};
 
 use crate::suite::judge::observe::{Observation, Section};
 
 /// The expectations of the case that do not hold.
 pub(super) fn failures(case: &Case, lowered: &Lowered, observation: &Observation) -> Vec<Failure> {
-    let trees: Vec<(Context, CallPath)> = distinct_trees(observation);
+    let trees = distinct_trees(observation);
     let observed = Observed {
+        iterations: lowered.plan.iterations,
         operations: operations(observation),
-        trees: trees.iter().map(|(context, path)| ObservedTree { context: context.clone(), path }).collect(),
+        trees: trees
+            .iter()
+            .map(|((context, path), iterations)| ObservedTree {
+                context: context.clone(),
+                path,
+                iterations: iterations.clone(),
+            })
+            .collect(),
         softirqs: softirqs_by_iteration(lowered, observation),
     };
     evaluate(case, &lowered.expectations, &observed)
+}
+
+/// The expectations of results that do not hold. Results come from the agent, and lost records do not affect them.
+pub(super) fn result_failures(case: &Case, lowered: &Lowered, observation: &Observation) -> Vec<Failure> {
+    let of_operation = |one: &&Expectation| matches!(one.context, Context::Operation { .. });
+    let expectations: Vec<Expectation> = lowered.expectations.iter().filter(of_operation).cloned().collect();
+    let operations = observation.results.iter().map(|(step, results)| ObservedOperation {
+        step: *step,
+        results: results.clone(),
+        paths: Vec::new(),
+    });
+    let iterations = lowered.plan.iterations;
+    evaluate(case, &expectations, &Observed { iterations, operations: operations.collect(), ..Observed::default() })
 }
 
 fn operations(observation: &Observation) -> Vec<ObservedOperation<'_>> {
@@ -26,20 +51,25 @@ fn operations(observation: &Observation) -> Vec<ObservedOperation<'_>> {
     let sections = observation.sections.iter().filter_map(|section| Some((of_step(section)?, section)));
     sections
         .map(|(step, section)| {
-            let mut seen = HashSet::new();
-            let distinct = section.paths.values().filter(|path| seen.insert(*path));
+            let mut distinct: IndexMap<&CallPath, Vec<u32>> = IndexMap::new();
+            for (iteration, path) in &section.paths {
+                distinct.entry(path).or_default().push(*iteration);
+            }
             let results = observation.results.get(&step).cloned().unwrap_or_default();
-            ObservedOperation { step, results, paths: distinct.collect() }
+            ObservedOperation {
+                step,
+                results,
+                paths: distinct.into_iter().map(|(path, iterations)| (iterations, path)).collect(),
+            }
         })
         .collect()
 }
 
-/// The distinct call trees of interrupts and other tasks in all iterations.
-fn distinct_trees(observation: &Observation) -> Vec<(Context, CallPath)> {
-    let mut out = Vec::new();
-    let mut seen = HashSet::new();
+/// The distinct call trees of interrupts and other tasks, each with its iterations.
+fn distinct_trees(observation: &Observation) -> IndexMap<(Context, CallPath), Vec<u32>> {
+    let mut out: IndexMap<(Context, CallPath), Vec<u32>> = IndexMap::new();
     for section in &observation.sections {
-        for path in section.paths.values() {
+        for (iteration, path) in &section.paths {
             for (host, tree) in trees_of(path) {
                 let context = match &section.stream {
                     Stream::Softirq => Context::Softirq { on: Some(host.to_owned()) },
@@ -47,9 +77,7 @@ fn distinct_trees(observation: &Observation) -> Vec<(Context, CallPath)> {
                     Stream::Task(class) => Context::Task { class: class.to_string() },
                     _ => continue,
                 };
-                if seen.insert((host.to_owned(), &section.name, tree.clone())) {
-                    out.push((context, tree));
-                }
+                out.entry((context, tree)).or_default().push(*iteration);
             }
         }
     }

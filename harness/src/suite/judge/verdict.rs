@@ -3,12 +3,12 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use crate::case::{Case, Lowered, PassKind};
+use crate::case::{Case, Failure, Lowered, PassKind};
 use crate::code::Containment;
 use crate::error_chain;
 use crate::kernel::Kernel;
 use crate::path::CallPath;
-use crate::suite::judge::expectations::{by_context, failures};
+use crate::suite::judge::expectations::{by_context, failures, result_failures};
 use crate::suite::judge::faults::verdict_of_pass;
 use crate::suite::judge::milestone_times::{self, MilestoneTimingError};
 use crate::suite::judge::observe::{Observation, Section};
@@ -178,14 +178,13 @@ impl CaseJudge<'_> {
                 shown.push(format!("and {} more", observation.losses.len() - SHOWN_LOSSES));
             }
             let message = format!("records are missing, so the capture proves nothing:\n{}", shown.join("\n"));
-            return self.downgrade((Verdict::Inconclusive, Problem::new(place(PassKind::Trace), message)));
+            self.downgrade((Verdict::Inconclusive, Problem::new(place(PassKind::Trace), message)));
+            return self.judge_failures(result_failures(self.case, lowered, &observation), false);
         }
         self.save_paths(&observation);
         let lowered = self.judgeable(lowered, &observation);
-        for (context, failures) in by_context(failures(self.case, &lowered, &observation)) {
-            let lines: Vec<String> = failures.iter().map(|one| format!("{}: {}", one.at, one.message)).collect();
-            self.downgrade((Verdict::Failed, Problem::new(context, lines.join("\n"))));
-        }
+        let is_steady = observation.unsteady().next().is_none();
+        self.judge_failures(failures(self.case, &lowered, &observation), is_steady);
         for (section, unstable) in observation.unsteady() {
             let places = unstable.places.iter().take(SHOWN_PLACES);
             let places: Vec<String> = places.map(|(place, count)| format!("{count} iterations: {place}")).collect();
@@ -197,8 +196,19 @@ impl CaseJudge<'_> {
             );
             self.downgrade((Verdict::Inconclusive, Problem::new(&section.name, message)));
         }
-        if let (None, Some(snapshots)) = (observation.unsteady().next(), &self.snapshots) {
+        if let (true, Some(snapshots)) = (is_steady, &self.snapshots) {
             snapshots.check_paths(&observation.document(), &mut self.result);
+        }
+    }
+
+    /// Reports what does not hold. If the iterations do not agree, an expectation that fails only in some of them proves
+    /// nothing.
+    fn judge_failures(&mut self, failures: Vec<Failure>, is_steady: bool) {
+        for (context, failures) in by_context(failures) {
+            let is_proven = is_steady || failures.iter().any(|failure| failure.in_all_iterations);
+            let lines: Vec<String> = failures.iter().map(|one| format!("{}: {}", one.at, one.message)).collect();
+            let verdict = if is_proven { Verdict::Failed } else { Verdict::Inconclusive };
+            self.downgrade((verdict, Problem::new(context, lines.join("\n"))));
         }
     }
 

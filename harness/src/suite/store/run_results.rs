@@ -29,10 +29,10 @@ pub enum Verdict {
     Skipped,
     /// All expectations hold, but a snapshot differs or is missing.
     Changed,
-    /// An expectation of the case does not hold.
-    Failed,
     /// The iterations do not agree, or records were lost, so the run proves nothing.
     Inconclusive,
+    /// An expectation of the case does not hold: in any iteration if they agree, in all of them if they do not.
+    Failed,
     /// The guest's kernel, the agent or QEMU failed.
     Crashed,
     /// The guest made no progress.
@@ -129,7 +129,7 @@ impl CaseResult {
 
     /// The paths of this run, by name, without those that no majority of the iterations agrees on.
     pub fn found_paths(&self) -> Vec<(String, CallPath)> {
-        let steady = self.paths.iter().filter(|saved| 2 * saved.agreeing > saved.iterations);
+        let steady = self.paths.iter().filter(|saved| saved.is_steady());
         steady.filter_map(|saved| Some((saved.name.clone(), text::parse(&saved.path).ok()?))).collect()
     }
 
@@ -241,5 +241,19 @@ impl Results {
         let mut counts = BTreeMap::new();
         self.cases.iter().for_each(|case| *counts.entry(case.verdict).or_default() += 1);
         counts.into_iter().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_failed_in_all_iterations_outweighs_iterations_that_disagree() {
+        for order in [[Verdict::Failed, Verdict::Inconclusive], [Verdict::Inconclusive, Verdict::Failed]] {
+            let mut result = CaseResult::default();
+            order.into_iter().for_each(|verdict| result.downgrade(verdict, Problem::new("receiver.recv", "")));
+            assert_eq!((result.verdict, result.problems.len()), (Verdict::Failed, 2));
+        }
     }
 }

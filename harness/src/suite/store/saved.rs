@@ -33,6 +33,13 @@ pub struct SavedPath {
     pub self_costs: SelfCosts,
 }
 
+impl SavedPath {
+    /// Whether most of the iterations took this path.
+    pub(crate) fn is_steady(&self) -> bool {
+        2 * self.agreeing > self.iterations
+    }
+}
+
 /// The cost of an operation, measure or milestone: instructions in exact mode, nanoseconds in native mode.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct OperationTiming {
