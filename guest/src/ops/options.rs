@@ -9,6 +9,8 @@ use crate::shared_state::SharedState;
 
 /// Length of an instruction of a socket filter (`struct sock_filter`), in bytes.
 const FILTER_INSTRUCTION: usize = 8;
+/// `asm-generic/socket.h`.
+const SO_ATTACH_REUSEPORT_CBPF: i32 = 51;
 
 pub fn setsockopt(
     state: &SharedState,
@@ -20,7 +22,7 @@ pub fn setsockopt(
 ) -> Call {
     let mut at = scratch.place(value);
     let mut length = value.len();
-    if (level, name) == (libc::SOL_SOCKET, libc::SO_ATTACH_FILTER) {
+    if level == libc::SOL_SOCKET && [libc::SO_ATTACH_FILTER, SO_ATTACH_REUSEPORT_CBPF].contains(&name) {
         // The kernel takes a struct sock_fprog: the number of instructions, and their address.
         let count = (value.len() / FILTER_INSTRUCTION) as u64;
         at = scratch.place(&[count.to_ne_bytes(), at.to_ne_bytes()].concat());

@@ -270,16 +270,16 @@ impl Argument for TcpInfoField {
     type Wire = (u16, u8);
 
     fn resolve(&self, scope: &mut Scope<'_>, at: &KeyPath) -> (u16, u8) {
-        let found = constants::tcp_info_fields().find(|(name, ..)| *name == self.0);
-        found.map(|(_, offset, width)| (offset, width)).unwrap_or_else(|| {
-            let help = suggestion(&self.0, constants::tcp_info_fields().map(|(name, ..)| name));
+        let found = constants::TCP_INFO.iter().find(|(name, ..)| *name == self.0);
+        found.map(|(_, offset, width)| (*offset, *width)).unwrap_or_else(|| {
+            let help = suggestion(&self.0, constants::TCP_INFO.iter().map(|(name, ..)| *name));
             scope.report(at, Underline::Value, format!("TCP_INFO has no field `{}`", self.0), "unknown field", help);
             (0, 1)
         })
     }
 }
 
-schema_with_examples! { TcpInfoField: "string", constants::tcp_info_fields().map(|(name, ..)| name) }
+schema_with_examples! { TcpInfoField: "string", constants::TCP_INFO.iter().map(|(name, ..)| *name) }
 
 /// The control message of UDP_SEGMENT (udp(7)): its length, the level SOL_UDP, its type, and the size of a segment.
 pub(crate) fn segment_control(size: u32) -> Vec<u8> {

@@ -1,5 +1,7 @@
 //! Socket options by their names, and their values as the bytes that setsockopt(2) takes.
 
+use std::net::{IpAddr, Ipv4Addr};
+
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -27,8 +29,14 @@ enum OptionKind {
     Linger,
     /// Bytes of text, without a terminating zero.
     Text,
-    /// A `struct sock_fprog` of one instruction, written as the number of bytes of the packet to keep (0 drops it).
+    /// A `struct sock_fprog` of one instruction, written as the number that it returns: how many bytes of the packet to
+    /// keep (0 drops it), or for a group of SO_REUSEPORT the socket's position in it.
     Filter,
+    /// A `struct in_addr` or `struct in6_addr`.
+    Address,
+    /// A group and the interface to join it on, by that one's address (`struct ip_mreq`, ip(7)) or for IPv6 by its index
+    /// (`struct ipv6_mreq`, ipv6(7)).
+    Membership,
 }
 
 impl OptionKind {
@@ -37,7 +45,11 @@ impl OptionKind {
             "SO_RCVTIMEO" | "SO_SNDTIMEO" => Self::Time,
             "SO_LINGER" => Self::Linger,
             "SO_BINDTODEVICE" | "TCP_CONGESTION" | "TCP_ULP" => Self::Text,
-            "SO_ATTACH_FILTER" => Self::Filter,
+            "SO_ATTACH_FILTER" | "SO_ATTACH_REUSEPORT_CBPF" => Self::Filter,
+            "IP_MULTICAST_IF" => Self::Address,
+            "IP_ADD_MEMBERSHIP" | "IP_DROP_MEMBERSHIP" | "IPV6_ADD_MEMBERSHIP" | "IPV6_DROP_MEMBERSHIP" => {
+                Self::Membership
+            }
             _ => Self::Number,
         }
     }
@@ -78,7 +90,8 @@ impl Argument for OptionName {
     }
 }
 
-/// The value of a socket option: a number, a duration (`200 ms`) or a text, depending on the option; or `hex 01 02`.
+/// The value of a socket option: a number, a duration (`200 ms`), an address, a group (`239.1.2.3 on 127.0.0.1`) or a
+/// text, depending on the option; or `hex 01 02`.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(inline)]
@@ -112,7 +125,11 @@ impl RawValue {
             OptionKind::Time => (phrases::duration_ns(text).map(timeval), "a duration such as `200 ms`"),
             OptionKind::Linger => (linger(text), "a number of seconds, or `off`"),
             OptionKind::Text => (Some(text.as_bytes().to_vec()), "a text"),
-            OptionKind::Filter => (phrases::integer(text).map(keeping), "the number of bytes to keep"),
+            OptionKind::Filter => (phrases::integer(text).map(returning), "the number that the filter returns"),
+            OptionKind::Address => (address(text), "an address such as `127.0.0.1`"),
+            OptionKind::Membership => {
+                (membership(text), "a group and an interface, such as `239.1.2.3 on 127.0.0.1` or `ff02::123 on 1`")
+            }
         };
         bytes.unwrap_or_else(|| {
             let message = format!("`{text}` is not a value of this socket option");
@@ -131,9 +148,25 @@ impl RawValue {
     }
 }
 
-/// A socket filter of one instruction (`struct sock_filter`): BPF_RET|BPF_K, no jumps, the number of bytes to keep.
-fn keeping(bytes: i64) -> Vec<u8> {
-    [&[0x06, 0, 0, 0][..], &(bytes as u32).to_le_bytes()].concat()
+/// A socket filter of one instruction (`struct sock_filter`): BPF_RET|BPF_K, no jumps, the number to return.
+fn returning(number: i64) -> Vec<u8> {
+    [&[0x06, 0, 0, 0][..], &(number as u32).to_le_bytes()].concat()
+}
+
+fn address(text: &str) -> Option<Vec<u8>> {
+    Some(match text.parse().ok()? {
+        IpAddr::V4(address) => address.octets().to_vec(),
+        IpAddr::V6(address) => address.octets().to_vec(),
+    })
+}
+
+fn membership(text: &str) -> Option<Vec<u8>> {
+    let (group, interface) = text.split_once(" on ")?;
+    let interface = match group.trim().parse().ok()? {
+        IpAddr::V4(_) => interface.trim().parse::<Ipv4Addr>().ok()?.octets(),
+        IpAddr::V6(_) => interface.trim().parse::<u32>().ok()?.to_le_bytes(),
+    };
+    Some([address(group.trim())?, interface.to_vec()].concat())
 }
 
 /// `struct timeval` on x86-64: seconds and microseconds, 64 bits each.
@@ -148,4 +181,19 @@ fn linger(text: &str) -> Option<Vec<u8>> {
         seconds => (1, seconds.parse().ok()?),
     };
     Some([on.to_le_bytes(), seconds.to_le_bytes()].concat())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_have_an_interface() {
+        assert_eq!(membership("239.1.2.3 on 127.0.0.1"), Some(vec![239, 1, 2, 3, 127, 0, 0, 1]));
+        let v6 = membership("ff02::123 on 2").unwrap();
+        assert_eq!((v6.len(), &v6[14..]), (20, &[1, 0x23, 2, 0, 0, 0][..]));
+        for text in ["239.1.2.3", "239.1.2.3 on lo", "ff02::1 on 127.0.0.1", "x on 127.0.0.1"] {
+            assert_eq!(membership(text), None, "{text}");
+        }
+    }
 }
