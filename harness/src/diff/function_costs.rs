@@ -52,13 +52,17 @@ struct Difference<'a> {
     section: &'a str,
 }
 
-/// The functions whose self costs differ, those that matter most first.
+/// The functions whose self costs differ, those that matter most first. A part in which another CPU had a turn in each call
+/// of a function does not count for it.
 pub(crate) fn function_costs<'a>(parts: impl IntoIterator<Item = Part<'a>>) -> Vec<FunctionCost> {
     let mut differences: BTreeMap<&str, Vec<Difference>> = BTreeMap::new();
     for Part { case, section, old, new } in parts {
         let functions: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
         for function in functions {
             let [before, now] = [old, new].map(|side| side.get(function).copied().unwrap_or_default());
+            if before.shared || now.shared {
+                continue;
+            }
             let known_to = TRACER_VARIES_BY * before.traced.max(now.traced);
             let (before, now) = (before.cost, now.cost);
             if before.abs_diff(now) > known_to {
@@ -86,10 +90,15 @@ mod tests {
     #[test]
     fn a_function_has_its_median_difference_and_those_in_many_cases_come_first() {
         let side = |costs: &[(&str, u64)]| -> SelfCosts {
-            costs.iter().map(|(name, cost)| ((*name).to_owned(), SelfCost { cost: *cost, traced: 1 })).collect()
+            costs
+                .iter()
+                .map(|(name, cost)| ((*name).to_owned(), SelfCost { cost: *cost, traced: 1, shared: false }))
+                .collect()
         };
         let old = side(&[("same", 10), ("f", 100), ("gone", 30)]);
         let new = side(&[("same", 17), ("f", 90), ("new", 8)]);
+        let mut shared = side(&[("same", 9000), ("f", 100)]);
+        shared.get_mut("same").unwrap().shared = true;
         let (noisy_old, noisy_new) = (side(&[("f", 100)]), side(&[("f", 5000)]));
         let part = |case, section, old, new| Part { case, section, old, new };
         let costs = function_costs([
@@ -97,6 +106,8 @@ mod tests {
             part("g/one", "softirq", &noisy_old, &noisy_new),
             part("g/two", "a.recv", &old, &new),
             part("g/two", "a.send", &new, &new),
+            part("g/two", "b.send", &shared, &noisy_old),
+            part("g/two", "c.send", &noisy_old, &shared),
             part("g/two", "b.recv", &old, &new),
         ]);
         let found: Vec<_> = costs.iter().map(|one| (&*one.function, one.before, one.now, one.cases)).collect();

@@ -91,3 +91,12 @@ pub(crate) fn subtree_ends(depths: impl ExactSizeIterator<Item = u32>) -> Vec<us
     }
     ends
 }
+/// Sums each node's own time and that of its descendants, for a preorder list with these subtree ends.
+pub(crate) fn with_all_beneath(ends: &[usize], own: impl Iterator<Item = u64>) -> Vec<u64> {
+    let mut before = vec![0u64];
+    before.extend(own.scan(0u64, |sum, own| {
+        *sum += own;
+        Some(*sum)
+    }));
+    ends.iter().enumerate().map(|(at, end)| before[*end] - before[at]).collect()
+}

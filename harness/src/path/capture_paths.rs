@@ -6,7 +6,8 @@ use std::sync::Arc;
 use rxpath_guest::{ActorIndex, RunReport, StepIndex};
 
 use super::contexts::{Context, ContextRules, CutTree, Kept, separate};
-use super::cost::{CallSamples, Costing, TracerCost};
+use super::cost::CallSamples;
+use super::own_times::{Costing, OwnTime, TracerCost};
 use super::profiles::Filter;
 use super::recorded_operations::{Operation, operations};
 use super::shape::{Shaper, Woken};
@@ -160,7 +161,7 @@ impl<'s, 'a> Work<'s, 'a> {
 
     /// Adds what a task did outside the operations: interrupts and softirqs on its stack, and its own work if it is
     /// neither an actor nor the agent.
-    fn add_outside_operations(&mut self, task: TaskKey, nodes: &'a [Node], own: &[u64]) {
+    fn add_outside_operations(&mut self, task: TaskKey, nodes: &'a [Node], own: &[OwnTime]) {
         let by = match task {
             TaskKey::Idle(_) => RanBy::Idle,
             TaskKey::Task(pid) => self.actors.get(&pid).map_or(RanBy::Task(pid), |actor| RanBy::Actor(*actor)),
@@ -286,9 +287,9 @@ impl<'s, 'a> Work<'s, 'a> {
             }
             let before = path.nodes.len();
             let shown = shaper.append(&tree.nodes, u32::from(labelled), path);
-            if let Some(costing) = &self.costing {
+            if self.costing.is_some() {
                 let calls = out.calls.entry(tree.stream.clone()).or_default();
-                calls.add(&tree.nodes, shown.into_iter().zip(&path.nodes[before..]), costing);
+                calls.add(&tree.nodes, shown.into_iter().zip(&path.nodes[before..]));
             }
             if new_label && path.nodes.len() == before {
                 path.nodes.pop();

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::data_file::{self, DataFileError};
+use super::own_times::OwnTime;
 use super::{NameTable, Patterns};
 use crate::trace::{Interrupted, Node, NodeKind};
 
@@ -36,8 +37,8 @@ pub struct Kept<'a> {
     pub depth: u32,
     /// The recorded node. Its own `depth` is that within the whole stack.
     pub node: &'a Node,
-    /// Its own time (`Costing::own_times`); 0 if unknown.
-    pub own: u64,
+    /// What it took itself; 0 if unknown.
+    pub own: OwnTime,
     /// Whether a hard interrupt came while the call ran itself, not a call beneath it.
     pub interrupted: bool,
 }
@@ -101,12 +102,12 @@ impl ContextRules {
 /// same context, except context switches of the task.
 ///
 /// `own` holds each node's own time; it is empty if that is unknown.
-pub fn separate<'a>(nodes: &'a [Node], own: &[u64], names: &mut NameTable, rules: &ContextRules) -> Separated<'a> {
+pub fn separate<'a>(nodes: &'a [Node], own: &[OwnTime], names: &mut NameTable, rules: &ContextRules) -> Separated<'a> {
     let mut out = Separated::default();
     let mut frames: Vec<ContextFrame> = Vec::new();
 
     for (at, node) in nodes.iter().enumerate() {
-        let own = own.get(at).copied().unwrap_or(0);
+        let own = own.get(at).copied().unwrap_or_default();
         while frames.last().is_some_and(|frame| frame.raw_depth >= node.depth) {
             frames.pop();
         }

@@ -10,6 +10,7 @@ pub(crate) mod cost;
 pub(crate) mod data_file;
 mod fold;
 mod names;
+pub(crate) mod own_times;
 mod patterns;
 pub(crate) mod profiles;
 #[cfg(test)]
@@ -22,8 +23,8 @@ pub mod steady;
 pub mod text;
 pub(crate) mod timing;
 
-pub(crate) use call_path::subtree_ends;
 pub use call_path::{CallPath, PathEntry, PathNode};
+pub(crate) use call_path::{subtree_ends, with_all_beneath};
 pub(crate) use capture_paths::{CapturePaths, CaptureSettings, Role, Stream, capture_paths};
 pub use contexts::ContextRules;
 pub use data_file::DataFileError;

@@ -6,7 +6,7 @@ use rxpath_guest::Tag;
 
 use crate::case::{Case, Lowered, PassKind};
 use crate::kernel::{Kernel, Qemu};
-use crate::path::cost::TracerCost;
+use crate::path::own_times::TracerCost;
 use crate::suite::inspect::timeline::Timeline;
 use crate::suite::judge::observe::Observation;
 use crate::suite::kernel_metadata::{KernelMetadata, MetadataError};

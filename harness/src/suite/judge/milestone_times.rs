@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use rxpath_guest::Tag;
 
-use crate::path::cost::{Costing, TracerCost, with_all_beneath};
+use crate::path::own_times::{Costing, TracerCost};
 use crate::path::timing::Summary;
-use crate::path::{canonical, operations, subtree_ends};
+use crate::path::{canonical, operations, subtree_ends, with_all_beneath};
 use crate::suite::kernel_metadata::KernelMetadata;
 use crate::suite::run::milestone_functions::CALIBRATION;
 use crate::suite::run::passes::{PassError, Recorded};
@@ -97,7 +97,7 @@ fn calls_in<'a>(
 ) -> impl Iterator<Item = (&'a str, Call)> {
     let nodes = &forest.nodes;
     let ends = subtree_ends(nodes.iter().map(|node| node.depth));
-    let took = with_all_beneath(&ends, costing.own_times(nodes).into_iter());
+    let took = with_all_beneath(&ends, costing.own_times(nodes).iter().map(|own| own.took));
     let is_switch = |at: &usize| matches!(nodes[*at].kind, NodeKind::SwitchOut { .. });
     (0..nodes.len()).filter_map(move |at| match nodes[at].kind {
         NodeKind::Call { func, end: Some(_) } => {

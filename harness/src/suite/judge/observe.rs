@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use rxpath_guest::{OpResult, Tag};
 
 use crate::case::{Case, Context, Lowered, StepRef};
-use crate::path::cost::{Costs, SelfCosts, TracerCost};
+use crate::path::cost::{Costs, SelfCosts};
+use crate::path::own_times::TracerCost;
 use crate::path::profiles::Visibility;
 use crate::path::steady::{Steadiness, Unstable, steady};
 use crate::path::{

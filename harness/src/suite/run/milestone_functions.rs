@@ -3,7 +3,7 @@
 use rxpath_guest::{Milestones, Tag};
 
 use crate::path::canonical;
-use crate::path::cost::RECORDS_SWITCHES;
+use crate::path::own_times::RECORDS_SWITCHES;
 use crate::suite::kernel_metadata::{MetadataError, text};
 use crate::vm::WarmImage;
 

@@ -7,7 +7,7 @@ use crate::case::Case;
 use crate::code::CallGraph;
 use crate::kernel::{Fetched, Kernel, KernelError, Qemu};
 use crate::path::canonical;
-use crate::path::cost::TracerCost;
+use crate::path::own_times::TracerCost;
 use crate::vm::{Accelerator, GuestFile, GuestKernel, Images, Machine, QemuProgram, RunLimits, VmError, WarmImage};
 
 use crate::suite::kernel_metadata::{KernelMetadata, MetadataError};

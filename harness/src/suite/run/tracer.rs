@@ -12,7 +12,7 @@ use rxpath_guest::{ActorIndex, RunReport, StepIndex, Tag};
 use crate::case::{self, Case, Diagnostics, PassKind, Source};
 use crate::kernel::Series;
 use crate::kernel::verified::{read_with_digest, write_with_digest};
-use crate::path::cost::TracerCost;
+use crate::path::own_times::TracerCost;
 use crate::path::timing::{Summary, operation_times};
 use crate::path::{operations, subtree_ends};
 use crate::suite::kernel_metadata::KernelMetadata;
