@@ -1,12 +1,15 @@
 //! What a run needs, made before the machine is saved: the QEMU that restores it has to translate every instruction
 //! again, so the less is left to do afterwards, the sooner a run is over.
 
+use rxpath_guest::Preparation;
+
 use crate::buffers::Buffers;
 use crate::devices::SharedRegion;
 use crate::ops::Scratch;
 use crate::ready;
 use crate::setup::{self, CompletedSetup};
 use crate::shared_state::SharedMemory;
+use crate::sys;
 use crate::tick_clock::TickClock;
 use crate::tracing::Tracing;
 use crate::worker::{self, WorkerThread};
@@ -25,14 +28,25 @@ pub struct Agent {
 }
 
 impl Agent {
-    /// Performs the setups and makes everything else; returns when the machine has come to rest.
+    /// Makes everything that does not depend on the host's orders, in a machine that has come to rest.
     pub fn prepare(region: SharedRegion) -> Result<Self, String> {
         let tracing: &'static Tracing = Box::leak(Box::new(Tracing::prepare()?));
-        let (mut memory, mut scratch) = (SharedMemory::map()?, Scratch::new());
-        let completed_setups = setup::complete_all(&mut memory, &mut scratch)?;
+        let (memory, scratch) = (SharedMemory::map()?, Scratch::new());
         let (workers, buffers) = (worker::spawn_all()?, Buffers::new());
         ready::settle();
         let tick_clock = TickClock::new()?;
+        let completed_setups = Vec::new();
         Ok(Self { region, tracing, workers, memory, scratch, completed_setups, tick_clock, buffers })
+    }
+
+    /// Loads the modules and performs the setups.
+    pub fn perform(&mut self, preparation: &Preparation) -> Result<(), String> {
+        for module in &preparation.modules {
+            sys::load_module(&module.bytes).map_err(|error| format!("loading {}: {error}", module.name))?;
+        }
+        for setup in &preparation.setups {
+            self.completed_setups.push(setup::complete(setup, &mut self.memory, &mut self.scratch)?);
+        }
+        Ok(())
     }
 }

@@ -20,7 +20,7 @@ mod worker;
 
 use agent::Agent;
 use devices::{Ports, SharedRegion, WATCHDOG_LONGEST_NS};
-use rxpath_guest::{AGENT_PREFIX, ARMED, EXIT_DONE, EXIT_FAILED, Order, Pass, Plan, READY, Tag};
+use rxpath_guest::{AGENT_PREFIX, EXIT_DONE, EXIT_FAILED, Order, Pass, Plan, READY, Tag};
 
 /// From the wake-up to the start of a run, in nanoseconds of guest time: enough for the order to be read and for every
 /// difference in the instructions right after a restore to be over. The longer the machine idles, the more of the idle
@@ -28,6 +28,8 @@ use rxpath_guest::{AGENT_PREFIX, ARMED, EXIT_DONE, EXIT_FAILED, Order, Pass, Pla
 const START_AFTER_NS: u64 = 6_000_000;
 /// Added for each byte of the order, in nanoseconds: reading and decoding a byte takes some hundred instructions.
 const READING_NS: u64 = 200;
+/// The same for an order that prepares the machine: the machine may be one in which an instruction takes 16 ns.
+const READING_SLOWLY_NS: u64 = 16 * READING_NS;
 /// Added for a run with settings, in nanoseconds: some make the kernel wait for every CPU.
 const SETTING_NS: u64 = 50_000_000;
 
@@ -59,11 +61,10 @@ fn main() {
     sys::power_off();
 }
 
-/// Prepares the guest. At each point where the host may have saved the machine, executes the host's order if there is
-/// one.
+/// Prepares the guest, and then obeys the host: after each order that only prepares the machine, the host saves it, and
+/// whatever restores it gives the next order.
 fn serve() -> Result<(), String> {
     ready::mount_all()?;
-    ready::load_modules()?;
     let ports = Ports::open()?;
     let region = SharedRegion::find()?;
     ready::bring_up_network()?;
@@ -73,19 +74,34 @@ fn serve() -> Result<(), String> {
     ready::keep_to_last_cpu()?;
     // Never freed: the agent ends with the machine, and unmapping would only take time.
     let agent = Box::leak(Box::new(Agent::prepare(region)?));
-    println!("{AGENT_PREFIX}{READY}");
-    let woken_ns = pause(&ports);
-    if let Some(order) = ports.take_order()? {
-        return execute(order, agent, &ports, woken_ns);
+    let mut woken_ns = sys::clock_ns(libc::CLOCK_MONOTONIC);
+    loop {
+        let (order, bytes) = ports.take_order()?.ok_or("the host gave no order: expected one in fw_cfg")?;
+        match order {
+            Order::Prepare(preparation) => {
+                sys::sleep_until(woken_ns + START_AFTER_NS + READING_SLOWLY_NS * bytes as u64);
+                agent.perform(&preparation)?;
+            }
+            Order::EnableTracing => agent.tracing.arm()?,
+            Order::Facts => {
+                agent.tracing.write_facts(&mut agent.region)?;
+                break;
+            }
+            Order::Modules => {
+                agent.tracing.write_modules(&mut agent.region)?;
+                break;
+            }
+            Order::Run(plan) => {
+                run_plan(plan, agent, &ports, woken_ns + START_AFTER_NS + READING_NS * bytes as u64)?;
+                break;
+            }
+        }
+        ready::settle();
+        println!("{AGENT_PREFIX}{READY}");
+        woken_ns = pause(&ports);
     }
-    agent.tracing.arm()?;
-    ready::settle();
-    println!("{AGENT_PREFIX}{ARMED}");
-    let woken_ns = pause(&ports);
-    match ports.take_order()? {
-        Some(order) => execute(order, agent, &ports, woken_ns),
-        None => Err("the host gave no order: expected one in fw_cfg".to_owned()),
-    }
+    agent.region.finish();
+    Ok(())
 }
 
 /// The most guest time that a plan can take without a hang, in nanoseconds; `None` if that depends on a foreign recorder.
@@ -104,23 +120,17 @@ fn pause(ports: &Ports) -> u64 {
     sys::clock_ns(libc::CLOCK_MONOTONIC)
 }
 
-fn execute((order, bytes): (Order, usize), agent: &mut Agent, ports: &Ports, woken_ns: u64) -> Result<(), String> {
-    match order {
-        Order::Facts => agent.tracing.write_facts(&mut agent.region)?,
-        Order::Run(plan) => {
-            if most_guest_time_ns(&plan).is_some_and(|most| most <= WATCHDOG_LONGEST_NS) {
-                ports.limit_guest_time();
-            }
-            let setting_ns = if plan.settings.is_empty() { 0 } else { SETTING_NS };
-            let start_ns = woken_ns + START_AFTER_NS + READING_NS * bytes as u64 + setting_ns;
-            let report = run::run(Box::leak(Box::new(plan)), agent, start_ns)?;
-            let room = std::mem::take(&mut agent.buffers.report);
-            let bytes = postcard::to_extend(&report, room).map_err(|error| format!("encoding the report: {error}"))?;
-            agent.region.section(Tag::Report, 0, &bytes)?;
-            // Their memory ends with the machine.
-            std::mem::forget((report, bytes));
-        }
+/// Runs a plan from `start_ns` on (CLOCK_MONOTONIC), and reports.
+fn run_plan(plan: Plan, agent: &mut Agent, ports: &Ports, start_ns: u64) -> Result<(), String> {
+    if most_guest_time_ns(&plan).is_some_and(|most| most <= WATCHDOG_LONGEST_NS) {
+        ports.limit_guest_time();
     }
-    agent.region.finish();
+    let setting_ns = if plan.settings.is_empty() { 0 } else { SETTING_NS };
+    let report = run::run(Box::leak(Box::new(plan)), agent, start_ns + setting_ns)?;
+    let room = std::mem::take(&mut agent.buffers.report);
+    let bytes = postcard::to_extend(&report, room).map_err(|error| format!("encoding the report: {error}"))?;
+    agent.region.section(Tag::Report, 0, &bytes)?;
+    // Their memory ends with the machine.
+    std::mem::forget((report, bytes));
     Ok(())
 }

@@ -2,13 +2,37 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What the host asks of a restored guest.
+/// What the host asks of a guest that has booted or was restored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Order {
     /// Run this plan.
     Run(Plan),
     /// Send what describes the kernel as a whole: formats, symbols, traceable functions.
     Facts,
+    /// Send where modules were loaded, which differs between the images of a machine.
+    Modules,
+    /// Do this, and let the machine be saved.
+    Prepare(Preparation),
+    /// Switch function_graph on, and let the machine be saved.
+    EnableTracing,
+}
+
+/// What the agent does before the machine is saved: after the boot, or in a machine that was saved before.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Preparation {
+    /// Kernel modules to load, in order.
+    pub modules: Vec<Module>,
+    /// Setups to perform after that. They are numbered after those of earlier preparations.
+    pub setups: Vec<Setup>,
+}
+
+/// A kernel module.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Module {
+    /// Without `.ko`.
+    pub name: String,
+    /// The object file.
+    pub bytes: Vec<u8>,
 }
 
 /// Steps that many runs start with, performed once, before the machine is saved.
@@ -41,7 +65,7 @@ pub struct Plan {
     /// Number of [`Slot`]s that the steps name.
     pub slots: u16,
     /// The completed setup that this run continues: an index into the [`Setup`]s performed before the machine was
-    /// saved. The setup's slots are this plan's first ones.
+    /// saved, of all its preparations. The setup's slots are this plan's first ones.
     pub completed_setup: Option<u16>,
     /// Settings of the machine, made by the agent before the run's start: some make the kernel wait for every CPU.
     pub settings: Vec<Step>,

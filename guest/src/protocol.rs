@@ -4,25 +4,15 @@
 /// user items are under `opt/`).
 pub const ORDER_FW_CFG_NAME: &str = "opt/rxpath/order";
 
-/// The longest [`Order`](crate::Order), in bytes: the agent reads it byte by byte, before the run's start.
+/// The longest [`Order`](crate::Order) to run a plan, in bytes: the agent reads it byte by byte, before the run's start.
 pub const MAX_ORDER: usize = 256 * 1024;
 
-/// The file in the guest's root with the [`Setup`](crate::Setup)s to perform before the machine is saved: a
-/// postcard-encoded list.
-pub const SETUPS_FILE: &str = "setups";
-
-/// The folder in the guest's root with the kernel modules, which the agent loads in the order of their file names.
-pub const MODULES_FOLDER: &str = "modules";
-
-/// Starts the lines on the console that the host reads: [`READY`], [`ARMED`], or the reason that made the agent give
-/// up. The last of them counts.
+/// Starts the lines on the console that the host reads: [`READY`], or the reason that made the agent give up. The last
+/// of them counts.
 pub const AGENT_PREFIX: &str = "rxpath-agent: ";
 
-/// Says that the machine can be saved for passes that do not trace.
+/// Says that the agent has obeyed the order and the machine can be saved.
 pub const READY: &str = "ready";
-
-/// Says that function_graph is on and the machine can be saved for passes that trace.
-pub const ARMED: &str = "armed";
 
 /// The I/O port of the `isa-debug-exit` device.
 pub const EXIT_PORT: u16 = 0xf4;

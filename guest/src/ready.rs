@@ -3,8 +3,6 @@
 use std::fs;
 use std::path::Path;
 
-use rxpath_guest::MODULES_FOLDER;
-
 use crate::sys;
 
 /// Mounts the file systems that the agent uses.
@@ -18,22 +16,6 @@ pub fn mount_all() -> Result<(), String> {
     ] {
         fs::create_dir_all(target).map_err(|error| format!("creating {target}: {error}"))?;
         sys::mount(source, target, kind).map_err(|error| format!("mounting {kind} on {target}: {error}"))?;
-    }
-    Ok(())
-}
-
-/// Loads every module in [`MODULES_FOLDER`] in the order of the file names, which the host has numbered.
-pub fn load_modules() -> Result<(), String> {
-    let Ok(listing) = fs::read_dir(Path::new("/").join(MODULES_FOLDER)) else {
-        return Ok(());
-    };
-    let mut paths: Vec<_> = listing.flatten().map(|entry| entry.path()).collect();
-    paths.sort();
-    for path in paths {
-        let file = fs::File::open(&path).map_err(|error| format!("opening {}: {error}", path.display()))?;
-        sys::load_module(&file).map_err(|error| format!("loading {}: {error}", path.display()))?;
-        // The pages of a file that is no longer needed would only make the warm image larger.
-        let _ = fs::remove_file(&path);
     }
     Ok(())
 }

@@ -34,6 +34,8 @@ pub enum Tag {
     Symbols = 6,
     /// `available_filter_functions`, as text.
     Traceable = 7,
+    /// `/proc/modules`, as text.
+    Modules = 8,
     /// Ring-buffer pages of one CPU from the milestones part of a timing pass.
     MilestonePages = 9,
     /// The file that a different recorder wrote ([`crate::Pass::Foreign`]), unchanged.
@@ -41,7 +43,7 @@ pub enum Tag {
 }
 
 impl Tag {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Report,
         Self::Pages,
         Self::Stats,
@@ -49,6 +51,7 @@ impl Tag {
         Self::Format,
         Self::Symbols,
         Self::Traceable,
+        Self::Modules,
         Self::MilestonePages,
         Self::ForeignFile,
     ];

@@ -2,10 +2,7 @@
 //! with one of a few setups, which are performed before: the handshake of a TCP connection alone is thousands of blocks
 //! of the kernel's code that the QEMU that restores the machine would have to translate.
 
-use std::fs;
-use std::path::Path;
-
-use rxpath_guest::{SETUPS_FILE, Setup, Slot, Step};
+use rxpath_guest::{Setup, Slot, Step};
 
 use crate::ops::{self, Scratch};
 use crate::shared_state::{SharedMemory, SharedState};
@@ -22,16 +19,8 @@ impl CompletedSetup {
     }
 }
 
-/// Performs all setups in [`SETUPS_FILE`].
-pub fn complete_all(memory: &mut SharedMemory, scratch: &mut Scratch) -> Result<Vec<CompletedSetup>, String> {
-    let path = Path::new("/").join(SETUPS_FILE);
-    let bytes = fs::read(&path).map_err(|error| format!("reading {}: {error}", path.display()))?;
-    let setups: Vec<Setup> = postcard::from_bytes(&bytes)
-        .map_err(|error| format!("decoding {}: expected a list of setups: {error}", path.display()))?;
-    setups.iter().map(|setup| complete(setup, memory, scratch)).collect()
-}
-
-fn complete(setup: &Setup, memory: &mut SharedMemory, scratch: &mut Scratch) -> Result<CompletedSetup, String> {
+/// Performs a setup.
+pub fn complete(setup: &Setup, memory: &mut SharedMemory, scratch: &mut Scratch) -> Result<CompletedSetup, String> {
     let state = SharedState::new(memory, 0, usize::from(setup.slots), true)?;
     perform(&setup.steps, state, scratch)?;
     Ok(CompletedSetup((0..setup.slots).map(|slot| state.get(slot)).collect()))

@@ -23,10 +23,10 @@ pub fn mount(source: &str, target: &str, kind: &str) -> Result<()> {
     check(unsafe { libc::mount(source.as_ptr(), target.as_ptr(), kind.as_ptr(), 0, std::ptr::null()) }).map(drop)
 }
 
-/// finit_module(2), without parameters.
-pub fn load_module(file: &File) -> Result<()> {
-    // SAFETY: the descriptor is open and the parameter string is NUL-terminated.
-    check(unsafe { libc::syscall(libc::SYS_finit_module, file.as_raw_fd(), c"".as_ptr(), 0) }).map(drop)
+/// init_module(2), without parameters.
+pub fn load_module(object: &[u8]) -> Result<()> {
+    // SAFETY: the kernel reads as many bytes as the slice has, and the parameter string is NUL-terminated.
+    check(unsafe { libc::syscall(libc::SYS_init_module, object.as_ptr(), object.len(), c"".as_ptr()) }).map(drop)
 }
 
 /// Powers the machine off, for when the exit port did not work.

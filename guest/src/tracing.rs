@@ -144,7 +144,12 @@ impl Tracing {
                 file.read(&mut room[..room_len])
             })?;
         }
-        Ok(())
+        self.write_modules(region)
+    }
+
+    /// Sends where modules were loaded; nothing if the kernel knows no modules.
+    pub fn write_modules(&self, region: &mut SharedRegion) -> Result<(), String> {
+        region.section(Tag::Modules, 0, &read(Path::new("/proc/modules")).unwrap_or_default())
     }
 }
 

@@ -10,11 +10,11 @@ use super::case_file::Nic;
 use super::diagnostic::Source;
 use super::load;
 
-/// The presets that every usual image has run: each is only a few sockets, which only a run that starts with the preset
+/// The presets that every image has run: each is only a few sockets, which only a run that starts with the preset
 /// uses.
 const PRESETS: [&str; 4] = ["tcp-pair", "tcp6-pair", "udp-pair", "udp6-pair"];
 
-/// How often a setup must repeat a preset to be worth the boot of its own image. In a traced guest, a hundred
+/// How often a setup must repeat a preset to be worth an image of its own. In a traced guest, a hundred
 /// connections take about 80 ms, a thousand more than half a second.
 const MANY: usize = 100;
 
@@ -26,15 +26,23 @@ pub(crate) enum WarmSetup {
     /// Each of the setups that many cases begin with, once.
     #[default]
     Usual,
-    /// A single setup that would take too long in each run.
+    /// After those, a single setup that would take too long in each run.
     Long(Arc<Setup>),
 }
 
+/// The number of the setup of [`WarmSetup::Long`].
+const LONG: u16 = PRESETS.len() as u16;
+
 impl WarmSetup {
-    /// The setups for the agent to run, in [`rxpath_guest::SETUPS_FILE`].
-    pub(crate) fn setups(&self) -> &[Setup] {
+    /// The setups that every image has run.
+    pub(crate) fn usual() -> &'static [Setup] {
+        &SETUPS
+    }
+
+    /// The setups that the image has run beyond the usual ones.
+    pub(crate) fn own(&self) -> &[Setup] {
         match self {
-            Self::Usual => &SETUPS,
+            Self::Usual => &[],
             Self::Long(setup) => std::slice::from_ref(setup),
         }
     }
@@ -80,7 +88,7 @@ impl Case {
         let slots = slots_of(&steps);
         let steps = self.settings().chain(self.network()).chain(steps).collect();
         let warm_setup = WarmSetup::Long(Arc::new(Setup { slots, steps }));
-        SplitSetup { warm_setup, completed: Some(0), settings: Vec::new(), left }
+        SplitSetup { warm_setup, completed: Some(LONG), settings: Vec::new(), left }
     }
 
     /// The machine's sysctls and files as steps.
@@ -107,7 +115,7 @@ fn split_at_image(mut steps: Vec<Step>) -> SplitSetup {
         let left = steps.split_off(many);
         let slots = slots_of(&steps);
         let warm_setup = WarmSetup::Long(Arc::new(Setup { slots, steps }));
-        return SplitSetup { warm_setup, completed: Some(0), settings: Vec::new(), left };
+        return SplitSetup { warm_setup, completed: Some(LONG), settings: Vec::new(), left };
     }
     // Slots are numbered in the order in which they are filled, so equal first steps fill the same slots.
     let mut real = (0..).zip(&*SETUPS).filter(|(_, setup)| !setup.steps.is_empty());
@@ -182,8 +190,8 @@ mod tests {
         let split_setup = case(MANY).split_setup();
         let WarmSetup::Long(long) = &split_setup.warm_setup else { panic!("{MANY} are not many") };
         assert_eq!((usize::from(long.slots), long.steps.len()), (3 * MANY, 9 * MANY));
-        assert_eq!((split_setup.completed, split_setup.left.len()), (Some(0), 1), "epoll_create1 is the run's own");
-        assert_eq!(split_setup.warm_setup.setups(), [Setup::clone(long)]);
+        assert_eq!((split_setup.completed, split_setup.left.len()), (Some(LONG), 1), "epoll_create1 is the run's own");
+        assert_eq!(split_setup.warm_setup.own(), [Setup::clone(long)]);
         let few = case(MANY - 1).split_setup();
         assert_eq!((few.warm_setup, few.completed), (WarmSetup::Usual, Some(0)), "the first of them is usual");
         assert_eq!(few.left.len(), 9 * (MANY - 2) + 1);
@@ -215,7 +223,7 @@ mod tests {
                 panic!("{nic}: a usual image")
             };
             assert_eq!(paths(&long.steps), ["/proc/sys/net/ipv4/tcp_ecn", "/sys/x", "network"], "{nic}");
-            assert_eq!((long.slots, completed, paths(&left)), (slots, Some(0), vec!["other".to_owned()]), "{nic}");
+            assert_eq!((long.slots, completed, paths(&left)), (slots, Some(LONG), vec!["other".to_owned()]), "{nic}");
             let plan = case.lower("6.12".parse().unwrap(), super::super::PassKind::Timing).plan;
             assert_eq!(plan.settings, [], "{nic}");
         }

@@ -165,18 +165,6 @@ impl Kernel {
         self.name == KernelName::from(self.series)
     }
 
-    /// Identifies the kernel with these modules, for the key of a warm image. The digest of packages covers their modules;
-    /// the modules of a kernel at a path may change while its image stays the same.
-    pub(crate) fn image_digest(&self, modules: &[Module]) -> Sha256 {
-        match self.modules {
-            ModuleFiles::InPlace(_) if !modules.is_empty() => {
-                let parts = modules.iter().map(|module| Sha256::of(&module.bytes));
-                Sha256::of_all("rxpath kernel with modules", parts.chain([self.digest]))
-            }
-            _ => self.digest,
-        }
-    }
-
     /// The combined digest of a kernel's packages.
     pub(super) fn digest_of(locked: &LockedKernel) -> Sha256 {
         Sha256::of_all("rxpath kernel", locked.packages.iter().map(|pin| pin.sha256))

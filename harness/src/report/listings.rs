@@ -119,7 +119,9 @@ fn image_line(image: &StoredImage) -> String {
         Some(info) => (info.kernel.as_str(), info.machine.as_str()),
         None => ("?", "unreadable description"),
     };
-    format!("{kernel:<8} {machine:<28} {:>9}  {}", megabytes(image.bytes), image.key)
+    let base = image.info.as_ref().and_then(|info| info.base.as_ref());
+    let base = base.map(|base| format!(" from {base}")).unwrap_or_default();
+    format!("{kernel:<8} {machine:<28} {:>9}  {}{base}", megabytes(image.bytes), image.key)
 }
 
 fn megabytes(bytes: u64) -> String {

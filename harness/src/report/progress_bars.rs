@@ -58,7 +58,7 @@ impl FetchBars {
     }
 }
 
-/// A bar for the verdicts of a run, and a line for each image that is booted.
+/// A bar for the verdicts of a run, and a line for each image that is made.
 #[derive(Debug)]
 pub(crate) struct MatrixBars {
     bar: ProgressBar,
@@ -77,8 +77,8 @@ impl MatrixBars {
 }
 
 impl Watcher for MatrixBars {
-    fn booting(&self, kernel: &str, machine: &str, reason: &str) {
-        let text = format!("booting {kernel} ({machine}): {reason}");
+    fn making_image(&self, kernel: &str, machine: &str, reason: &str) {
+        let text = format!("preparing {kernel} ({machine}): {reason}");
         if self.bar.is_hidden() {
             output::warn(text);
         } else {

@@ -127,7 +127,7 @@ fn boots(
     let qemu = qemu_program(&fetched.qemu);
     let times = (0..boots).map(|_| images.measure_boot(&guest, &Machine::default(), &qemu));
     let times = times.collect::<Result<Vec<_>, _>>()?;
-    Ok(times.iter().map(|boot| (boot.ready_ms, boot.arming_ms)).unzip())
+    Ok(times.iter().map(|boot| (boot.untraced_ms, boot.traced_ms)).unzip())
 }
 
 fn run_nothing(image: &WarmImage) -> Result<Duration, VmError> {

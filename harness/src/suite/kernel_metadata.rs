@@ -5,19 +5,24 @@ use serde::{Deserialize, Serialize};
 
 use crate::kernel::verified::{read_with_digest, write_with_digest};
 use crate::path::FunctionNames;
-use crate::trace::{CaptureText, DecodeError, Endian, Layout, Presence, Symbols, SymbolsError};
+use crate::trace::{
+    CaptureText, DecodeError, Endian, Layout, MovedModule, Presence, Symbols, SymbolsError, move_symbols,
+};
 use crate::vm::{VmError, WarmImage};
 
 /// The parsed symbols, cached beside the image.
-const SYMBOLS_FILE: &str = "symbols-2";
+const SYMBOLS_FILE: &str = "symbols-3";
 /// [`LayoutTexts`] as JSON, cached beside the image: a few kilobytes of what the guest sent, which is mostly symbols.
-const LAYOUT_FILE: &str = "layout-2";
+const LAYOUT_FILE: &str = "layout-3";
 
 /// The layout of a kernel's ring buffer, and its symbols.
 #[derive(Debug)]
 pub struct KernelMetadata {
     pub layout: Layout,
+    /// As in the traced image.
     pub symbols: Symbols,
+    /// From the untraced image to the traced one.
+    pub(crate) modules: Vec<MovedModule>,
 }
 
 /// Why a kernel's metadata is not available.
@@ -50,19 +55,19 @@ impl KernelMetadata {
         let read = |file: &str| read_with_digest(&image.folder().join(file));
         let texts: LayoutTexts = serde_json::from_slice(&read(LAYOUT_FILE)?).ok()?;
         let symbols = Symbols::from_bytes(&read(SYMBOLS_FILE)?).ok()?;
-        Some(Self { layout: texts.layout().ok()?, symbols })
+        Some(Self { layout: texts.layout().ok()?, symbols, modules: texts.modules })
     }
 
     fn parse(image: &WarmImage) -> Result<Self, MetadataError> {
-        let region = image.facts()?;
+        let (region, modules) = traced_facts(image)?;
         let sections = rxpath_guest::sections(&region)?;
-        let texts = LayoutTexts::of(&sections)?;
+        let texts = LayoutTexts::of(&sections, modules)?;
         let layout = texts.layout()?;
         let symbols = Symbols::parse(text(&sections, Tag::Symbols)?, text(&sections, Tag::Traceable)?)?;
         write_with_digest(&image.folder().join(SYMBOLS_FILE), symbols.to_bytes());
         // Serializing strings cannot fail.
         write_with_digest(&image.folder().join(LAYOUT_FILE), serde_json::to_vec(&texts).unwrap_or_default());
-        Ok(Self { layout, symbols })
+        Ok(Self { layout, symbols, modules: texts.modules })
     }
 
     /// Whether the kernel has a function with this canonical name, and whether it can be traced.
@@ -77,15 +82,29 @@ impl FunctionNames for KernelMetadata {
     }
 }
 
-/// The texts that a layout is parsed from.
+/// What describes the kernel of a traced image, and how its modules have moved since the untraced one.
+pub(crate) fn traced_facts(image: &WarmImage) -> Result<(Vec<u8>, Vec<MovedModule>), MetadataError> {
+    let (mut region, traced) = (image.facts()?, image.traced_modules()?);
+    if traced.is_empty() {
+        return Ok((region, Vec::new()));
+    }
+    let sections = rxpath_guest::sections(&region)?;
+    let modules =
+        MovedModule::of(text(&sections, Tag::Modules)?, text(&rxpath_guest::sections(&traced)?, Tag::Modules)?);
+    move_symbols(&mut region, &modules);
+    Ok((region, modules))
+}
+
+/// The texts that a layout is parsed from, and the modules.
 #[derive(Debug, Serialize, Deserialize)]
 struct LayoutTexts {
     header_page: String,
     formats: Vec<String>,
+    modules: Vec<MovedModule>,
 }
 
 impl LayoutTexts {
-    fn of(sections: &[Section<'_>]) -> Result<Self, MetadataError> {
+    fn of(sections: &[Section<'_>], modules: Vec<MovedModule>) -> Result<Self, MetadataError> {
         let formats = sections.iter().filter(|section| section.tag == Tag::Format);
         let formats = formats.map(|section| {
             let text = std::str::from_utf8(section.bytes).map_err(|_| MetadataError::NotText { what: "format" })?;
@@ -94,6 +113,7 @@ impl LayoutTexts {
         Ok(Self {
             header_page: text(sections, Tag::HeaderPage)?.to_owned(),
             formats: formats.collect::<Result<_, MetadataError>>()?,
+            modules,
         })
     }
 
@@ -109,6 +129,7 @@ pub(crate) fn text<'a>(sections: &[Section<'a>], tag: Tag) -> Result<&'a str, Me
     let what = match tag {
         Tag::HeaderPage => "header_page",
         Tag::Symbols => "kallsyms",
+        Tag::Modules => "list of modules",
         _ => "list of traceable functions",
     };
     let section = sections.iter().find(|section| section.tag == tag).ok_or(MetadataError::NotText { what })?;

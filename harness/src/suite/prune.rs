@@ -117,11 +117,11 @@ fn prune_own(project: &Project) -> Result<(Vec<StoredOwn>, BTreeSet<KernelName>)
     Ok((removed, kept))
 }
 
-/// The keys of the images that the cases need on a kernel.
+/// The keys of the images that the cases need on a kernel, and of those that they are derived from.
 fn keys(cases: &[Case], kernel: &Kernel, qemu: &QemuProgram) -> Result<BTreeSet<String>, KernelError> {
     let known = kernel.known_parts()?;
     let specs = cases.iter().filter_map(|case| ImageSpec::on_kernel(case, kernel, &known, Accelerator::Exact).ok());
-    let specs: HashSet<ImageSpec> = specs.collect();
+    let specs: HashSet<ImageSpec> = specs.flat_map(|spec| [spec.base(), spec]).collect();
     specs.iter().map(|spec| Ok(Images::key(&spec.guest_kernel(kernel)?, &spec.machine, qemu))).collect()
 }
 
@@ -138,7 +138,7 @@ mod tests {
     fn image(key: &str, kernel: Option<&str>) -> StoredImage {
         let text = |kernel| {
             format!(
-                r#"{{"kernel":"{kernel}","qemu":"10","machine":"2 CPUs","boot":{{"ready_ms":1,"arming_ms":1}},"digests":[]}}"#
+                r#"{{"kernel":"{kernel}","qemu":"10","machine":"2 CPUs","times":{{"untraced_ms":1,"traced_ms":1}},"digests":[]}}"#
             )
         };
         let info = kernel.map(|kernel| serde_json::from_str(&text(kernel)).unwrap());

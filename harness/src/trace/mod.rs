@@ -9,6 +9,7 @@ mod forest;
 mod forest_builder;
 mod format;
 mod losses;
+mod modules;
 mod ring_page;
 mod symbols;
 mod tracedat;
@@ -20,6 +21,7 @@ pub use forest::{CallForests, Forest, FuncAddr, Interrupted, Node, NodeKind, Tas
 pub use forest_builder::{build, decode};
 pub use format::{Format, FormatError, HeaderPage};
 pub use losses::shadow_stack_losses;
+pub(crate) use modules::{MovedModule, move_symbols, moved};
 pub use ring_page::{Endian, Malformed, Missed, Page, PageError};
 pub use symbols::{Presence, Symbols, SymbolsError};
 pub use tracedat::{TraceDat, TraceDatCpu, TraceDatError};

@@ -1,10 +1,10 @@
-//! The one boot of a kernel on a machine. Its agent pauses the machine twice, and it is saved each time.
+//! Makes warm images: boots a kernel once, and derives everything else from machines that were saved.
 
 use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use rxpath_guest::{ARMED, READY};
+use rxpath_guest::{Order, READY};
 
 use super::console;
 use super::cores::Core;
@@ -18,18 +18,22 @@ use super::process::{Launch, QemuProcess};
 use super::qemu_arguments::{BOOT_SHIFT, Purpose, qemu_arguments};
 use super::qmp::Monitor;
 use super::rebase;
+use super::run_guest::encoded;
 use super::trim;
+use super::warm_image::ImageKind;
 
-/// What a boot took, in host time.
+/// What making the two images took, in host time, each from starting QEMU to the machine's pause.
 #[derive(Clone, Copy, Debug, serde::Serialize, serde::Deserialize)]
-pub(crate) struct BootTimes {
-    /// From starting QEMU to the first pause, in milliseconds.
-    pub(crate) ready_ms: u64,
-    /// From starting the QEMU that restores the untraced image to the pause with function_graph switched on, in milliseconds.
-    pub(crate) arming_ms: u64,
+pub(crate) struct MakingTimes {
+    /// Booting, or preparing the base's untraced image further, in milliseconds.
+    #[serde(alias = "ready_ms")]
+    pub(crate) untraced_ms: u64,
+    /// Switching function_graph on, or preparing the base's traced image further, in milliseconds.
+    #[serde(alias = "arming_ms")]
+    pub(crate) traced_ms: u64,
 }
 
-/// A kernel to boot, and where.
+/// A kernel whose images are made, and where.
 pub(super) struct Boot<'a> {
     pub(super) kernel: &'a GuestKernel,
     pub(super) machine: &'a Machine,
@@ -39,50 +43,62 @@ pub(super) struct Boot<'a> {
 }
 
 impl Boot<'_> {
-    /// Boots the kernel and saves its two warm images.
+    /// Boots the kernel and saves its two warm images in a folder.
     ///
     /// A second process makes the second image from the first. When one process made both, a timer sometimes ran during the first
     /// save, and two boots then went on differently.
-    pub(super) fn save(&self, untraced: &Path, traced: &Path) -> Result<BootTimes, VmError> {
-        let ready = self.save_paused(&Purpose::Boot, READY, "booting", untraced)?;
-        let enable = Purpose::EnableTracing { image: untraced };
-        let arming = self.save_paused(&enable, ARMED, "switching function_graph on", traced)?;
-        // Only now: the second process has to read the first image as it was saved.
-        for image in [untraced, traced] {
-            if self.machine.accelerator == Accelerator::Exact {
-                rebase::keep_time(image, BOOT_SHIFT)?;
-            }
-            trim::punch_out_poison(image)?;
-            mapped::leave_memory(image)?;
-        }
-        Ok(BootTimes { ready_ms: ready.as_millis() as u64, arming_ms: arming.as_millis() as u64 })
+    pub(super) fn save(&self, folder: &Path) -> Result<MakingTimes, VmError> {
+        let [untraced, traced] = [ImageKind::Untraced, ImageKind::Traced].map(|kind| folder.join(kind.file()));
+        let prepare = Order::Prepare(self.kernel.booted.clone());
+        let booting = self.save_paused(&Purpose::Boot, &prepare, "booting", &untraced)?;
+        let change = Purpose::Change { image: &untraced };
+        let enabling = self.save_paused(&change, &Order::EnableTracing, "switching function_graph on", &traced)?;
+        Ok(MakingTimes::of(booting, enabling))
     }
 
-    /// Runs QEMU until the agent has printed these words and paused the machine, and saves that. Returns how long it took until
-    /// the pause.
+    /// Prepares the two images in the folder `base` further, and saves them in `folder`: loading modules and changing settings
+    /// takes a fraction of a boot, and so does switching function_graph on for nothing but the new modules.
+    pub(super) fn derive(&self, base: &Path, folder: &Path) -> Result<MakingTimes, VmError> {
+        let prepare = Order::Prepare(self.kernel.derived.clone().unwrap_or_default());
+        let derive = |kind: ImageKind| {
+            let change = Purpose::Change { image: &base.join(kind.file()) };
+            self.save_paused(&change, &prepare, "preparing the machine", &folder.join(kind.file()))
+        };
+        Ok(MakingTimes::of(derive(ImageKind::Untraced)?, derive(ImageKind::Traced)?))
+    }
+
+    /// Runs QEMU until the agent has obeyed the order and paused the machine, and saves that. Returns how long it took until the
+    /// pause.
     fn save_paused(
         &self,
         purpose: &Purpose,
-        words: &str,
+        order: &Order,
         doing: &'static str,
         image: &Path,
     ) -> Result<Duration, VmError> {
         let started = Instant::now();
-        let mut monitor = self.start(purpose, Patience::BOOT)?;
+        let mut monitor = self.start(purpose, order, Patience::BOOT)?;
         monitor.wait_for_stop(doing)?;
         let took = started.elapsed();
         // A machine also stops when QEMU cannot execute it.
-        if console::last_words(&monitor.qemu.console()) != Some(words) {
+        if console::last_words(&monitor.qemu.console()) != Some(READY) {
             return Err(monitor.qemu.fault(FaultKind::Stopped { doing }));
         }
         monitor.save(image)?;
+        drop(monitor);
+        if self.machine.accelerator == Accelerator::Exact {
+            rebase::keep_time(image, BOOT_SHIFT)?;
+        }
+        trim::punch_out_poison(image)?;
+        mapped::leave_memory(image)?;
         Ok(took)
     }
 
     /// Boots the kernel until its agent is ready, and saves nothing. Returns how long it took.
     pub(super) fn try_out(&self, patience: Patience) -> Result<Duration, VmError> {
         let started = Instant::now();
-        let mut monitor = self.start(&Purpose::Boot, patience)?;
+        let prepare = Order::Prepare(self.kernel.booted.clone());
+        let mut monitor = self.start(&Purpose::Boot, &prepare, patience)?;
         while console::last_words(&monitor.qemu.console()) != Some(READY) {
             monitor.qemu.expect_running("booting", Duration::from_millis(10))?;
         }
@@ -90,11 +106,12 @@ impl Boot<'_> {
     }
 
     /// Starts a machine, with a monitor that is connected before the machine executes anything.
-    fn start(&self, purpose: &Purpose, patience: Patience) -> Result<Monitor, VmError> {
+    fn start(&self, purpose: &Purpose, order: &Order, patience: Patience) -> Result<Monitor, VmError> {
         let folder = GuestFolder::new()?;
+        fs::write(folder.order(), encoded(order)).map_err(VmError::io("writing", folder.order()))?;
         if matches!(purpose, Purpose::Boot) {
             let file = folder.initramfs();
-            fs::write(&file, initramfs::build(self.kernel)).map_err(VmError::io("writing", &file))?;
+            fs::write(&file, initramfs::build(&self.kernel.files)).map_err(VmError::io("writing", &file))?;
         }
         let arguments = qemu_arguments(self.machine, self.kernel, &folder, purpose);
         let launch = Launch {
@@ -109,5 +126,11 @@ impl Boot<'_> {
             monitor.resume()?;
         }
         Ok(monitor)
+    }
+}
+
+impl MakingTimes {
+    fn of(untraced: Duration, traced: Duration) -> Self {
+        Self { untraced_ms: untraced.as_millis() as u64, traced_ms: traced.as_millis() as u64 }
     }
 }

@@ -1,19 +1,21 @@
 //! Finds or makes the warm image of a kernel on a machine. An image is stored under a digest of everything that went into it.
 
 use std::fs;
+use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
+use rxpath_guest::{Order, Preparation};
 use sha2::{Digest, Sha256};
 
-use super::boot::{Boot, BootTimes};
+use super::boot::{Boot, MakingTimes};
 use super::cores::Core;
 use super::error::VmError;
 use super::guest_folder::GuestFolder;
 use super::initramfs;
 use super::machine::{GuestKernel, Machine, QemuProgram};
 use super::qemu_arguments::{Purpose, qemu_arguments};
-use super::run_guest::{RunLimits, run_facts};
-use super::warm_image::{DESCRIPTION_FILE, FACTS_FILE, FILES, ImageInfo, ImageKind, WarmImage};
+use super::run_guest::{RunLimits, encoded, run_facts, run_modules};
+use super::warm_image::{DESCRIPTION_FILE, FACTS_FILE, FILES, ImageInfo, ImageKind, TRACED_MODULES_FILE, WarmImage};
 use crate::error_chain::error_chain;
 use crate::kernel::{Cache, verified};
 
@@ -34,15 +36,16 @@ impl Images {
         Self { cache }
     }
 
-    /// Returns the warm image of this kernel on this machine. Boots and saves it first if the cache has none that is whole.
+    /// Returns the warm image of this kernel on this machine. Makes and saves it first if the cache has none that is whole: by a
+    /// boot, or from the image that it is derived from, which is made first if need be.
     ///
-    /// `booting` is called with the reason before a boot, and before a wait for another process that boots it.
+    /// `making` is called with the kernel and the reason before an image is made, and before a wait for one that is being made.
     pub(crate) fn get(
         &self,
         kernel: &GuestKernel,
         machine: &Machine,
         qemu: &QemuProgram,
-        booting: &dyn Fn(&str),
+        making: &dyn Fn(&GuestKernel, &str),
     ) -> Result<WarmImage, VmError> {
         let key = Self::key(kernel, machine, qemu);
         let image_in = |folder: PathBuf| WarmImage {
@@ -56,29 +59,43 @@ impl Images {
         if image.verify().is_ok() {
             return Ok(image);
         }
-        let lock = self.cache.lock(&image_lock(&key), &|| booting("another rxpath process is booting it"))?;
+        // A process may wait for the lock of the base while it holds this one, never the other way round.
+        let lock = self.cache.lock(&image_lock(&key), &|| making(kernel, "it is being made already"))?;
         // The process that held the lock may have made it.
-        match image.verify() {
+        let reason = match image.verify() {
             Ok(()) => return Ok(image),
-            Err(error) => booting(&error_chain(&error)),
-        }
+            Err(error) => error_chain(&error),
+        };
+        let base = kernel.base().map(|base| self.get(&base, machine, qemu, making)).transpose()?;
+        making(kernel, &reason);
         let staging = lock.staging()?;
         let staged = image_in(staging.path().join("image"));
         fs::create_dir(staged.folder()).map_err(VmError::io("creating", staged.folder()))?;
-        self.make(&staged)?;
+        self.make(&staged, base.as_ref())?;
         lock.publish(staged.folder(), image.folder())?;
         Ok(image)
     }
 
-    /// Makes an image in its empty folder.
-    fn make(&self, image: &WarmImage) -> Result<(), VmError> {
+    /// Makes an image in its empty folder, from its base if it has one.
+    fn make(&self, image: &WarmImage, base: Option<&WarmImage>) -> Result<(), VmError> {
         let WarmImage { folder, kernel, machine, qemu, .. } = image;
-        let boot = self.boot(kernel, machine, qemu, folder)?;
+        let times = self.save(kernel, machine, qemu, base, folder)?;
         let write = |name: &str, bytes: Vec<u8>| {
             let file = folder.join(name);
             fs::write(&file, bytes).map_err(VmError::io("writing", &file))
         };
-        write(FACTS_FILE, run_facts(image, &RunLimits::default())?)?;
+        // Only modules add to what a kernel says of itself.
+        write(
+            FACTS_FILE,
+            match base {
+                Some(base) if !kernel.has_modules() => base.facts()?,
+                _ => run_facts(image, &RunLimits::default())?,
+            },
+        )?;
+        write(
+            TRACED_MODULES_FILE,
+            if kernel.has_modules() { run_modules(image, &RunLimits::default())? } else { Vec::new() },
+        )?;
         // QEMU makes files that only their owner can read; a cache may be shared.
         let facts = folder.join(FACTS_FILE);
         let shared = fs::metadata(&facts).and_then(|data| {
@@ -90,7 +107,8 @@ impl Images {
             kernel: kernel.series.clone(),
             qemu: qemu.version.clone(),
             machine: kernel.on(machine),
-            boot,
+            base: kernel.base().map(|base| Self::key(&base, machine, qemu)),
+            times,
             digests: verified::digests(folder, FILES).map_err(VmError::io("reading", folder))?,
         };
         // Plain values can always be encoded.
@@ -103,48 +121,48 @@ impl Images {
         kernel: &GuestKernel,
         machine: &Machine,
         qemu: &QemuProgram,
-    ) -> Result<BootTimes, VmError> {
+    ) -> Result<MakingTimes, VmError> {
         let lock = self.cache.lock("measured-boot", &|| ())?;
         let folder = lock.staging()?;
-        self.boot(kernel, machine, qemu, folder.path())
+        self.save(kernel, machine, qemu, None, folder.path())
     }
 
-    fn boot(
+    fn save(
         &self,
         kernel: &GuestKernel,
         machine: &Machine,
         qemu: &QemuProgram,
+        base: Option<&WarmImage>,
         folder: &Path,
-    ) -> Result<BootTimes, VmError> {
+    ) -> Result<MakingTimes, VmError> {
         // Given back before a run takes one.
         let core = Core::take(&self.cache, machine.accelerator);
         let boot = Boot { kernel, machine, qemu, core };
-        boot.save(&folder.join(ImageKind::Untraced.file()), &folder.join(ImageKind::Traced.file()))
+        match base {
+            None => boot.save(folder),
+            Some(base) => boot.derive(base.folder(), folder),
+        }
     }
 
     /// The key of an image: a digest of everything that goes into it, as hexadecimal text.
     pub(crate) fn key(kernel: &GuestKernel, machine: &Machine, qemu: &QemuProgram) -> String {
+        let mut parts: Vec<Vec<u8>> = vec![IMAGE_FORM.into()];
+        let order = |preparation: &Preparation| encoded(&Order::Prepare(preparation.clone()));
+        if let (Some(base), Some(derived)) = (kernel.base(), &kernel.derived) {
+            parts.extend([Self::key(&base, machine, qemu).into(), order(derived)]);
+        } else {
+            parts.extend([kernel.digest.as_str().into(), qemu.digest.as_str().into(), initramfs::AGENT.into()]);
+            parts.push(order(&kernel.booted));
+            parts.extend(kernel.files.iter().flat_map(|file| [file.path.as_str().into(), file.bytes.clone()]));
+            let arguments = qemu_arguments(machine, kernel, &GuestFolder::named(Path::new("guest")), &Purpose::Boot);
+            // The kernel's path differs between hosts; nothing else may.
+            let arguments = arguments.into_iter().filter(|argument| *argument != kernel.vmlinux.as_os_str());
+            parts.extend(arguments.map(OsStringExt::into_vec));
+        }
         let mut digest = Sha256::new();
-        let mut add = |bytes: &[u8]| {
-            digest.update((bytes.len() as u64).to_le_bytes());
-            digest.update(bytes);
-        };
-        add(IMAGE_FORM.as_bytes());
-        add(kernel.digest.as_bytes());
-        add(qemu.digest.as_bytes());
-        add(initramfs::AGENT);
-        add(&initramfs::encoded(&kernel.setups));
-        for module in &kernel.modules {
-            add(module.name.as_bytes());
-        }
-        for file in &kernel.files {
-            add(file.path.as_bytes());
-            add(&file.bytes);
-        }
-        let arguments = qemu_arguments(machine, kernel, &GuestFolder::named(Path::new("guest")), &Purpose::Boot);
-        // The kernel's path differs between hosts; nothing else may.
-        for argument in arguments.iter().filter(|argument| *argument != kernel.vmlinux.as_os_str()) {
-            add(argument.as_encoded_bytes());
+        for part in parts {
+            digest.update((part.len() as u64).to_le_bytes());
+            digest.update(part);
         }
         hex::encode(&digest.finalize()[..KEY_DIGITS / 2])
     }
@@ -161,4 +179,56 @@ impl Images {
 /// The name of the lock that a process holds while it makes or removes an image.
 pub(super) fn image_lock(key: &str) -> String {
     format!("image-{key}")
+}
+
+#[cfg(test)]
+mod tests {
+    use rxpath_guest::Module;
+
+    use super::*;
+
+    fn kernel(derived: Option<Preparation>) -> GuestKernel {
+        GuestKernel {
+            series: "6.12".to_owned(),
+            vmlinux: PathBuf::from("/cache/vmlinux"),
+            digest: "kernel".to_owned(),
+            files: Vec::new(),
+            booted: Preparation::default(),
+            derived,
+        }
+    }
+
+    fn key(kernel: &GuestKernel, machine: &Machine) -> String {
+        let qemu = QemuProgram {
+            program: PathBuf::new(),
+            leading: Vec::new(),
+            environment: Vec::new(),
+            digest: "qemu".to_owned(),
+            version: String::new(),
+        };
+        Images::key(kernel, machine, &qemu)
+    }
+
+    #[test]
+    fn the_key_of_a_derived_image_follows_from_its_base_and_from_the_bytes_of_its_modules() {
+        let with = |byte: u8| Preparation {
+            modules: vec![Module { name: "veth".to_owned(), bytes: vec![byte] }],
+            setups: Vec::new(),
+        };
+        let (machine, other) = (Machine::default(), Machine { cpus: 1, ..Machine::default() });
+        let derived = kernel(Some(with(1)));
+        assert_eq!(key(&derived.base().unwrap(), &machine), key(&kernel(None), &machine));
+        let distinct = [
+            key(&kernel(None), &machine),
+            key(&kernel(None), &other),
+            key(&derived, &machine),
+            key(&derived, &other),
+            key(&kernel(Some(with(2))), &machine),
+            key(&GuestKernel { digest: "other".to_owned(), ..derived.clone() }, &machine),
+            key(&GuestKernel { booted: with(1), derived: None, ..derived.clone() }, &machine),
+        ];
+        assert_eq!(std::collections::BTreeSet::from(distinct).len(), 7);
+        assert_eq!(key(&derived, &machine), key(&kernel(Some(with(1))), &machine));
+        assert_eq!(kernel(None).base().map(|base| base.series), None);
+    }
 }

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
 
-use rxpath_guest::{Network, Op, Setup};
+use rxpath_guest::{Network, Op, Preparation};
 
 /// A QEMU that can be run: the pinned one through its own loader, or one that the user named.
 #[derive(Clone, Debug)]
@@ -26,25 +26,36 @@ pub(crate) struct GuestKernel {
     pub(crate) vmlinux: PathBuf,
     /// Identifies its bytes; part of every image's key.
     pub(crate) digest: String,
-    /// Modules to load, in order.
-    pub(crate) modules: Vec<KernelModule>,
-    /// What the agent performs before the machine is saved.
-    pub(crate) setups: Vec<Setup>,
     /// Files in the guest beside the agent. A case's own passes have none.
     pub(crate) files: Vec<GuestFile>,
+    /// What the agent does after the boot.
+    pub(crate) booted: Preparation,
+    /// What the agent does after that, in a copy of the machine that has booted.
+    pub(crate) derived: Option<Preparation>,
 }
 
 impl GuestKernel {
+    /// The kernel as it was booted, if anything is derived from that.
+    pub(super) fn base(&self) -> Option<Self> {
+        self.derived.is_some().then(|| Self { derived: None, ..self.clone() })
+    }
+
+    /// Whether it has loaded modules when it is saved.
+    pub(super) fn has_modules(&self) -> bool {
+        [Some(&self.booted), self.derived.as_ref()].iter().flatten().any(|one| !one.modules.is_empty())
+    }
+
     /// Describes a machine that runs this kernel: its shape, the module that the others were loaded for, its settings, the number
     /// of files beside the agent, and the length of its setup if that is long.
     pub(crate) fn on(&self, machine: &Machine) -> String {
         /// The most steps of a setup that are not worth a word.
         const FEW: usize = 100;
-        let module = self.modules.last().map(|module| format!(", with {}", module.name));
+        let Preparation { modules, setups } = self.derived.as_ref().unwrap_or(&self.booted);
+        let module = modules.last().map(|module| format!(", with {}", module.name));
         let files = (!self.files.is_empty()).then(|| format!(", and {} files", self.files.len()));
-        let longest = self.setups.iter().map(|setup| setup.steps.len()).max().filter(|steps| *steps > FEW);
+        let longest = setups.iter().map(|setup| setup.steps.len()).max().filter(|steps| *steps > FEW);
         let setup = longest.map(|steps| format!(", after {steps} steps"));
-        let steps = self.setups.iter().flat_map(|setup| &setup.steps);
+        let steps = setups.iter().flat_map(|setup| &setup.steps);
         let settings: String = steps.filter_map(|step| Some(format!(", {}", setting(&step.op)?))).collect();
         [Some(machine.to_string()), module, Some(settings), files, setup].into_iter().flatten().collect()
     }
@@ -57,14 +68,6 @@ fn setting(op: &Op) -> Option<String> {
         Op::Network(Network::Tun { napi: true }) => Some("NAPI".to_owned()),
         _ => None,
     }
-}
-
-#[derive(Clone, Debug)]
-pub(crate) struct KernelModule {
-    /// Without `.ko`.
-    pub(crate) name: String,
-    /// The object file.
-    pub(crate) bytes: Vec<u8>,
 }
 
 /// A file in the guest: a program that is run there, or what it needs.
@@ -141,7 +144,7 @@ impl fmt::Display for Machine {
 
 #[cfg(test)]
 mod tests {
-    use rxpath_guest::Step;
+    use rxpath_guest::{Setup, Step};
 
     use super::*;
 
@@ -154,9 +157,9 @@ mod tests {
                 series: "6.12".to_owned(),
                 vmlinux: PathBuf::new(),
                 digest: String::new(),
-                modules: Vec::new(),
-                setups,
                 files: Vec::new(),
+                booted: Preparation::default(),
+                derived: Some(Preparation { modules: Vec::new(), setups }),
             };
             kernel.on(&Machine::default())
         };

@@ -32,7 +32,7 @@ pub use error::{FaultKind, GuestFault, Hang, MonitorError, VmError};
 pub use hang::Patience;
 pub use images::Images;
 pub use machine::{Accelerator, GuestFile, Machine, Nic};
-pub(crate) use machine::{GuestKernel, KernelModule, QemuProgram};
+pub(crate) use machine::{GuestKernel, QemuProgram};
 pub use recording::{RecordingError, timers_due};
 pub use run_guest::{RunLimits, run_plan};
 pub(crate) use stored::Removal;

@@ -20,10 +20,10 @@ pub(super) const BOOT_SHIFT: u8 = 4;
 
 /// What a QEMU process is started for.
 pub(super) enum Purpose<'a> {
-    /// Boot, and be saved through the monitor.
+    /// Boot, let the agent obey its order, and be saved through the monitor.
     Boot,
-    /// Restore this image, let the agent switch tracing on, and be saved again.
-    EnableTracing { image: &'a Path },
+    /// Restore this image, let the agent obey its order, and be saved again.
+    Change { image: &'a Path },
     /// Restore this image and let the agent obey its order. QEMU's recording of the run goes to a file of its own.
     Run { image: &'a Path, recording: &'a Path },
 }
@@ -48,7 +48,7 @@ pub(super) fn qemu_arguments(
         Accelerator::Kvm => "kvm",
     };
     let mut board = format!("q35,accel={accelerator},hpet=off,usb=off,vmport=off,smbus=off,sata=off");
-    if let Purpose::Run { image, .. } = purpose {
+    if let Purpose::Change { image } | Purpose::Run { image, .. } = purpose {
         out.pair("-object", mapped_memory(machine.memory_mib, image));
         board += &format!(",memory-backend={}", mapped::MEMORY);
     }
@@ -73,6 +73,7 @@ pub(super) fn qemu_arguments(
         icount(purpose, &mut out);
     }
     out.pair("-serial", with_path("file:", &folder.console()));
+    out.pair("-fw_cfg", with_path(&format!("name={ORDER_FW_CFG_NAME},file="), &folder.order()));
     match purpose {
         Purpose::Boot => {
             out.pair("-kernel", &kernel.vmlinux);
@@ -81,14 +82,11 @@ pub(super) fn qemu_arguments(
             monitor(folder, &mut out);
             out.flag("-S");
         }
-        Purpose::EnableTracing { image } => {
+        Purpose::Change { image } => {
             monitor(folder, &mut out);
             restore(image, &mut out);
         }
-        Purpose::Run { image, .. } => {
-            out.pair("-fw_cfg", with_path(&format!("name={ORDER_FW_CFG_NAME},file="), &folder.order()));
-            restore(image, &mut out);
-        }
+        Purpose::Run { image, .. } => restore(image, &mut out),
     }
     out.0
 }
@@ -135,7 +133,7 @@ fn network(machine: &Machine, out: &mut Arguments) {
 /// saves a machine reads a clock without the lock, and QEMU 10.0 then aborts (`replay_save_clock`).
 fn icount(purpose: &Purpose, out: &mut Arguments) {
     match purpose {
-        Purpose::Boot | Purpose::EnableTracing { .. } => out.pair("-icount", format!("shift={BOOT_SHIFT},sleep=off")),
+        Purpose::Boot | Purpose::Change { .. } => out.pair("-icount", format!("shift={BOOT_SHIFT},sleep=off")),
         Purpose::Run { recording, .. } => {
             out.pair("-icount", with_path("shift=0,sleep=off,rr=record,rrfile=", recording));
         }
@@ -152,7 +150,7 @@ fn monitor(folder: &GuestFolder, out: &mut Arguments) {
     out.pair("-global", "migration.store-global-state=off");
 }
 
-/// Maps the memory of a run from the image (see [`mapped`]). With `rom=off` the guest may write to a file that is opened for
+/// Maps the memory of a restored machine from the image (see [`mapped`]). With `rom=off` the guest may write to a file that is opened for
 /// reading only. The memory needs the name that it was saved under.
 fn mapped_memory(memory_mib: u32, image: &Path) -> OsString {
     let (id, at) = (mapped::MEMORY, mapped::MEMORY_AT);
@@ -203,6 +201,7 @@ mod tests {
     use std::path::PathBuf;
 
     use insta::assert_snapshot;
+    use rxpath_guest::Preparation;
 
     use super::*;
 
@@ -213,9 +212,9 @@ mod tests {
             series: "6.12".to_owned(),
             vmlinux: PathBuf::from("/cache/vmlinux"),
             digest: String::new(),
-            modules: Vec::new(),
-            setups: Vec::new(),
             files: Vec::new(),
+            booted: Preparation::default(),
+            derived: None,
         };
         let mut lines: Vec<String> = Vec::new();
         for argument in qemu_arguments(machine, &kernel, &GuestFolder::named(Path::new("/guest")), purpose) {
@@ -232,8 +231,8 @@ mod tests {
         Purpose::Boot
     }
 
-    fn enable_tracing() -> Purpose<'static> {
-        Purpose::EnableTracing { image: Path::new(IMAGE) }
+    fn change() -> Purpose<'static> {
+        Purpose::Change { image: Path::new(IMAGE) }
     }
 
     fn run() -> Purpose<'static> {
@@ -275,6 +274,7 @@ mod tests {
         -action watchdog=pause
         -icount shift=4,sleep=off
         -serial file:/guest/console
+        -fw_cfg name=opt/rxpath/order,file=/guest/order
         -kernel /cache/vmlinux
         -append console=ttyS0 loglevel=5 nokaslr random.trust_cpu=on tsc=reliable trace_clock=local skew_tick=1 nohz=off panic=-1 oops=panic rdinit=/init cryptomgr.notests=1 initcall_blacklist=jent_mod_init,load_system_certificate_list,init_kprobe_trace clearcpuid=112,297,580
         -initrd /guest/initramfs
@@ -285,15 +285,16 @@ mod tests {
     }
 
     #[test]
-    fn enabling_tracing() {
-        assert_snapshot!(all(&enable_tracing()), @r"
+    fn a_change() {
+        assert_snapshot!(all(&change()), @r"
         -nodefaults
         -no-user-config
         -no-reboot
         -display none
         -sandbox on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny
         -name rxpath-6.12
-        -machine q35,accel=tcg,hpet=off,usb=off,vmport=off,smbus=off,sata=off
+        -object memory-backend-file,id=pc.ram,x-use-canonical-path-for-ramblock-id=off,size=256M,offset=1048576,share=off,readonly=on,rom=off,mem-path=/cache/saved,,image
+        -machine q35,accel=tcg,hpet=off,usb=off,vmport=off,smbus=off,sata=off,memory-backend=pc.ram
         -cpu max,-rdseed
         -smp cpus=2,sockets=1
         -m 256M
@@ -306,6 +307,7 @@ mod tests {
         -action watchdog=pause
         -icount shift=4,sleep=off
         -serial file:/guest/console
+        -fw_cfg name=opt/rxpath/order,file=/guest/order
         -qmp unix:/guest/monitor,server=on,wait=on
         -global migration.store-global-state=off
         -global migration.mapped-ram=on
@@ -355,11 +357,11 @@ mod tests {
         + -machine q35,accel=kvm,hpet=off,usb=off,vmport=off,smbus=off,sata=off
         + -cpu host
         ");
-        assert_snapshot!(differences(&kvm, &enable_tracing()), @r"
-        - -machine q35,accel=tcg,hpet=off,usb=off,vmport=off,smbus=off,sata=off
+        assert_snapshot!(differences(&kvm, &change()), @r"
+        - -machine q35,accel=tcg,hpet=off,usb=off,vmport=off,smbus=off,sata=off,memory-backend=pc.ram
         - -cpu max,-rdseed
         - -icount shift=4,sleep=off
-        + -machine q35,accel=kvm,hpet=off,usb=off,vmport=off,smbus=off,sata=off
+        + -machine q35,accel=kvm,hpet=off,usb=off,vmport=off,smbus=off,sata=off,memory-backend=pc.ram
         + -cpu host
         ");
         assert_snapshot!(differences(&kvm, &run()), @r"
@@ -380,7 +382,7 @@ mod tests {
         assert_snapshot!(differences(&translator, &boot()), @r"
         - -icount shift=4,sleep=off
         ");
-        assert_snapshot!(differences(&translator, &enable_tracing()), @r"
+        assert_snapshot!(differences(&translator, &change()), @r"
         - -icount shift=4,sleep=off
         ");
         assert_snapshot!(differences(&translator, &run()), @r"
@@ -405,7 +407,7 @@ mod tests {
         + -device virtio-net-pci,netdev=port1,mac=52:54:00:00:00:01,tx=timer,ioeventfd=off,romfile=
         + -append console=ttyS0 loglevel=5 nokaslr random.trust_cpu=on tsc=reliable trace_clock=local skew_tick=1 nohz=off panic=-1 oops=panic rdinit=/init cryptomgr.notests=1 initcall_blacklist=jent_mod_init,load_system_certificate_list,init_kprobe_trace clearcpuid=112,297,580 threadirqs
         ");
-        assert_snapshot!(differences(&machine, &enable_tracing()), @r"
+        assert_snapshot!(differences(&machine, &change()), @r"
         - -smp cpus=2,sockets=1
         + -smp cpus=3,sockets=1
         + -netdev hubport,id=port0,hubid=0

@@ -37,6 +37,17 @@ pub(super) fn run_facts(image: &WarmImage, limits: &RunLimits) -> Result<Vec<u8>
     send_order(image, ImageKind::Untraced, &Order::Facts, Duration::ZERO, limits)
 }
 
+/// Asks a traced image where its modules were loaded.
+pub(super) fn run_modules(image: &WarmImage, limits: &RunLimits) -> Result<Vec<u8>, VmError> {
+    send_order(image, ImageKind::Traced, &Order::Modules, Duration::ZERO, limits)
+}
+
+/// An order in the form that the agent reads.
+pub(super) fn encoded(order: &Order) -> Vec<u8> {
+    // Plain values can always be encoded.
+    postcard::to_stdvec(order).unwrap_or_default()
+}
+
 /// Sends an order whose actors take at most `deadline` of guest time.
 fn send_order(
     image: &WarmImage,
@@ -46,8 +57,7 @@ fn send_order(
     limits: &RunLimits,
 ) -> Result<Vec<u8>, VmError> {
     const DOING: &str = "running the plan";
-    // Plain values can always be encoded.
-    let order = postcard::to_stdvec(order).unwrap_or_default();
+    let order = encoded(order);
     if order.len() > MAX_ORDER {
         return Err(VmError::PlanTooLong { bytes: order.len(), most: MAX_ORDER });
     }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::boot::BootTimes;
+use super::boot::MakingTimes;
 use super::cores::Core;
 use super::error::VmError;
 use super::machine::{GuestKernel, Machine, QemuProgram};
@@ -13,6 +13,7 @@ use crate::kernel::Cache;
 use crate::kernel::verified::{self, Damage, Digests};
 
 pub(super) const FACTS_FILE: &str = "facts";
+pub(super) const TRACED_MODULES_FILE: &str = "traced-modules";
 pub(super) const DESCRIPTION_FILE: &str = "image.json";
 
 /// At which of its two pauses a machine was saved.
@@ -42,7 +43,11 @@ pub(crate) struct ImageInfo {
     pub(crate) qemu: String,
     /// Describes CPUs, memory, network devices and modules, for `rxpath cache`.
     pub(crate) machine: String,
-    pub(crate) boot: BootTimes,
+    /// The key of the image that it is derived from, if it was not booted.
+    #[serde(default)]
+    pub(crate) base: Option<String>,
+    #[serde(alias = "boot")]
+    pub(crate) times: MakingTimes,
     pub(super) digests: Digests,
 }
 
@@ -75,9 +80,19 @@ impl WarmImage {
         Ok(verified::verify(&self.folder, &digests)?)
     }
 
-    /// The region that the guest filled with what describes its kernel as a whole (see `rxpath_guest::sections`).
+    /// The region that a guest of the untraced image filled with what describes its kernel as a whole (see
+    /// `rxpath_guest::sections`).
     pub(crate) fn facts(&self) -> Result<Vec<u8>, VmError> {
-        let path = self.folder.join(FACTS_FILE);
+        self.read(FACTS_FILE)
+    }
+
+    /// The region in which a guest of the traced image says where it has loaded its modules; empty without modules.
+    pub(crate) fn traced_modules(&self) -> Result<Vec<u8>, VmError> {
+        self.read(TRACED_MODULES_FILE)
+    }
+
+    fn read(&self, file: &str) -> Result<Vec<u8>, VmError> {
+        let path = self.folder.join(file);
         fs::read(&path).map_err(VmError::io("reading", &path))
     }
 
@@ -96,4 +111,5 @@ impl WarmImage {
 }
 
 /// The files of an image.
-pub(super) const FILES: [&str; 3] = [ImageKind::Untraced.file(), ImageKind::Traced.file(), FACTS_FILE];
+pub(super) const FILES: [&str; 4] =
+    [ImageKind::Untraced.file(), ImageKind::Traced.file(), FACTS_FILE, TRACED_MODULES_FILE];

@@ -21,7 +21,7 @@ const FOR_LONG: [&str; 7] = ["run", "-k", KERNEL, "-c", "recv/tcp-pingpong", "--
 const ONCE: [&str; 5] = ["run", "-k", KERNEL, "-c", CASE];
 
 /// A cache folder that has the kernels and QEMU of the shared one, and nothing else.
-fn private_cache(at: &Path) -> Result<PathBuf, Box<dyn Error>> {
+pub(crate) fn private_cache(at: &Path) -> Result<PathBuf, Box<dyn Error>> {
     let project = project()?;
     let series = project.pins.select(&[KERNEL])?;
     project.fetch(&series, &|_| {})?;

@@ -5,6 +5,7 @@ mod common;
 
 mod commands;
 mod costs;
+mod derived;
 mod exports;
 mod faults;
 mod kernel_diff;

@@ -2,7 +2,7 @@
 //!
 //! The image is copied into the cache under the digest of its bytes, so that nothing that is built meanwhile changes what
 //! boots, and two trees with the same bytes share warm images. Modules stay where they are: their bytes enter a warm image's
-//! key when they are loaded (see `Kernel::image_digest`).
+//! key when they are loaded (see `Images::key`).
 
 mod error;
 mod module_files;

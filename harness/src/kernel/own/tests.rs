@@ -101,18 +101,6 @@ fn trees_with_the_same_bytes_are_the_same_kernel() {
 }
 
 #[test]
-fn the_bytes_of_loaded_modules_belong_to_the_key_of_an_image() {
-    let world = tree();
-    let kernel = world.open("o").unwrap();
-    let digest = |names: &[&str]| kernel.image_digest(&kernel.module_closure(names).unwrap());
-    let (none, before) = (digest(&[]), digest(&["veth"]));
-    world.write("o/drivers/net/veth.ko", &module_with(b"depends=\0vermagic=6.1.0-x SMP \0changed=1\0"));
-    assert_eq!(digest(&[]), none);
-    assert_eq!(none, kernel.digest);
-    assert_ne!(digest(&["veth"]), before);
-}
-
-#[test]
 fn an_image_or_folder_leads_to_the_modules_and_configuration_around_it() {
     let world = World::new(&[
         ("root/boot/vmlinuz-6.1.0-x", &bz_image()),

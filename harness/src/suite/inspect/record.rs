@@ -9,7 +9,7 @@ use crate::kernel::{Kernel, Qemu};
 use crate::path::own_times::TracerCost;
 use crate::suite::inspect::timeline::Timeline;
 use crate::suite::judge::observe::Observation;
-use crate::suite::kernel_metadata::{KernelMetadata, MetadataError};
+use crate::suite::kernel_metadata::{KernelMetadata, MetadataError, traced_facts};
 use crate::suite::run::passes::{PassError, Recorded};
 use crate::suite::run::save_capture::{SaveCaptureError, saved_capture};
 use crate::suite::run::test_bed::{TestBedError, image_for_case};
@@ -57,7 +57,7 @@ pub fn record_case(
     let recorded = Recorded::run(&image, PassKind::Trace.image(), lowered.plan.clone(), limits)?;
     let metadata = KernelMetadata::load(&image)?;
     let tracer = tracer_cost(&image, &metadata, kernel.series, limits);
-    Ok(Capture { recorded, metadata, facts: image.facts()?, lowered, tracer })
+    Ok(Capture { recorded, metadata, facts: traced_facts(&image)?.0, lowered, tracer })
 }
 
 impl Capture {

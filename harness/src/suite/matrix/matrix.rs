@@ -1,6 +1,6 @@
 //! All chosen cases on all chosen kernels, with as many guests at a time as there are workers.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
@@ -101,9 +101,13 @@ struct Matrix<'a> {
 }
 
 impl Matrix<'_> {
-    /// Makes all test beds ready, in the order of the jobs.
+    /// Makes all test beds ready: first one of each machine, which has to be booted, so that workers boot different machines at the
+    /// same time instead of waiting for one; then those that are derived from them.
     fn prepare(&self) {
-        work_off(self.test_beds.keys(), self.workers(), |key| {
+        let mut machines = HashSet::new();
+        let (first, derived): (Vec<_>, Vec<_>) =
+            self.test_beds.keys().partition(|(kernel, spec)| machines.insert((kernel, &spec.machine)));
+        work_off(first.into_iter().chain(derived), self.workers(), |key| {
             self.test_bed(key);
         });
     }

@@ -6,6 +6,7 @@ use rxpath_guest::Pass;
 
 use crate::case::{Case, Lowered, PassKind};
 use crate::kernel::Kernel;
+use crate::suite::kernel_metadata::traced_facts;
 use crate::suite::run::milestone_functions::{MilestoneError, milestones};
 use crate::suite::run::passes::{PassError, Recorded};
 use crate::suite::run::save_capture::{SaveCaptureError, saved_capture};
@@ -55,7 +56,7 @@ impl CasePass {
                 release: kernel.release.clone(),
                 digest: recorded.digest.clone(),
             };
-            let facts = test_bed.image.facts().map_err(PassError::from)?;
+            let (facts, _) = traced_facts(&test_bed.image).map_err(SaveCaptureError::from)?;
             let capture = saved_capture(&recorded, &test_bed.metadata, &facts)?;
             let place = folder.join(case.name.as_str()).join(metadata.kernel.as_str());
             capture.write(&place, &metadata).map_err(SaveCaptureError::from)?;

@@ -1,8 +1,10 @@
 //! From the machine that a case describes to the machine that vm/ boots.
 
+use rxpath_guest::{Module, Preparation};
+
 use crate::case::{self, Case, WarmSetup};
 use crate::kernel::{Kernel, KernelError, KnownParts, Qemu};
-use crate::vm::{Accelerator, GuestKernel, KernelModule, Machine, Nic, QemuProgram};
+use crate::vm::{Accelerator, GuestKernel, Machine, Nic, QemuProgram};
 
 /// What distinguishes the warm images of one kernel. The default has no modules and suits any case that needs none.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -53,19 +55,23 @@ impl ImageSpec {
         Self { machine, ..Self::default() }
     }
 
-    /// The kernel with the modules and setup steps of this image.
+    /// The image that this one is derived from; itself if it is booted.
+    pub(crate) fn base(&self) -> Self {
+        Self::for_machine(self.machine.clone())
+    }
+
+    /// The kernel with the modules and setups of this image. Only the machine itself has to be booted.
     pub(crate) fn guest_kernel(&self, kernel: &Kernel) -> Result<GuestKernel, KernelError> {
         let modules = kernel.module_closure(&self.modules)?;
+        let modules = modules.into_iter().map(|module| Module { name: module.name, bytes: module.bytes }).collect();
+        let derived = Preparation { modules, setups: self.warm_setup.own().to_vec() };
         Ok(GuestKernel {
             series: kernel.name().to_string(),
             vmlinux: kernel.boot_image(),
-            digest: kernel.image_digest(&modules).to_string(),
-            modules: modules
-                .into_iter()
-                .map(|module| KernelModule { name: module.name, bytes: module.bytes })
-                .collect(),
-            setups: self.warm_setup.setups().to_vec(),
+            digest: kernel.digest.to_string(),
             files: Vec::new(),
+            booted: Preparation { modules: Vec::new(), setups: WarmSetup::usual().to_vec() },
+            derived: (derived != Preparation::default()).then_some(derived),
         })
     }
 }
@@ -80,5 +86,25 @@ pub(crate) fn qemu_program(qemu: &Qemu) -> QemuProgram {
         environment: qemu.environment().into_iter().map(|(name, value)| (name.into(), value)).collect(),
         digest: qemu.digest.to_string(),
         version: qemu.version.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+    use crate::suite::project::{Project, ProjectOptions};
+
+    #[test]
+    fn a_new_kernel_is_booted_three_times_for_all_cases() {
+        let root = Some(std::path::PathBuf::from(env!("CARGO_MANIFEST_DIR")));
+        let cases = Project::open(&ProjectOptions { root, ..ProjectOptions::default() }).unwrap().cases().unwrap();
+        let images: HashSet<ImageSpec> = cases.iter().map(|case| ImageSpec::of(case, Accelerator::Exact)).collect();
+        let booted: HashSet<ImageSpec> = images.iter().map(ImageSpec::base).collect();
+        let mut machines: Vec<String> = booted.iter().map(|image| image.machine.to_string()).collect();
+        machines.sort();
+        assert_eq!(machines, ["1 CPUs, 256 MiB, loopback", "2 CPUs, 256 MiB, loopback", "2 CPUs, 256 MiB, virtio"]);
+        assert!(images.len() > 10, "{} images", images.len());
     }
 }

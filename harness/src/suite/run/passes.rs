@@ -4,7 +4,7 @@ use rxpath_guest::{Plan, RegionError, RunReport, Section, Tag};
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::case::PassKind;
-use crate::trace::{CallForests, CpuPages, DecodeError, build};
+use crate::trace::{CallForests, CpuPages, DecodeError, NodeKind, build, moved};
 use crate::vm::{ImageKind, RunLimits, VmError, WarmImage, run_plan};
 
 use crate::suite::kernel_metadata::KernelMetadata;
@@ -70,9 +70,17 @@ impl Recorded {
         &self.region
     }
 
-    /// The call forests of the sections with the tag `pages`.
+    /// The call forests of the sections with the tag `pages`, with the functions' addresses in the traced image.
     pub fn forests(&self, metadata: &KernelMetadata, pages: Tag) -> Result<CallForests, PassError> {
-        Ok(build(&metadata.layout, &self.cpu_pages(pages)?)?)
+        let mut forests = build(&metadata.layout, &self.cpu_pages(pages)?)?;
+        if pages == Tag::MilestonePages {
+            for node in forests.by_task.values_mut().flat_map(|forest| &mut forest.nodes) {
+                if let NodeKind::Call { func, .. } = &mut node.kind {
+                    *func = moved(&metadata.modules, *func);
+                }
+            }
+        }
+        Ok(forests)
     }
 
     /// The sections with the tag `pages`, each with its CPU's counters.

@@ -57,7 +57,7 @@ pub(crate) struct ImageSource<'a> {
 }
 
 impl ImageSource<'_> {
-    /// The warm image of a kernel; it is booted if it is not in the cache. `files` are added to the guest's root.
+    /// The warm image of a kernel; it is made if it is not in the cache. `files` are added to the guest's root.
     pub(crate) fn image(
         &self,
         spec: &ImageSpec,
@@ -65,8 +65,10 @@ impl ImageSource<'_> {
         files: Vec<GuestFile>,
     ) -> Result<WarmImage, TestBedError> {
         let guest = GuestKernel { files, ..spec.guest_kernel(kernel)? };
-        let booting = |reason: &str| self.watcher.booting(&guest.series, &guest.on(&spec.machine), reason);
-        Ok(self.images.get(&guest, &spec.machine, self.qemu, &booting)?)
+        let making = |guest: &GuestKernel, reason: &str| {
+            self.watcher.making_image(&guest.series, &guest.on(&spec.machine), reason);
+        };
+        Ok(self.images.get(&guest, &spec.machine, self.qemu, &making)?)
     }
 
     /// The same with the kernel's metadata and, in exact mode, the cost of tracing.
@@ -84,7 +86,7 @@ impl ImageSource<'_> {
     }
 }
 
-/// The warm image that a case runs on in exact mode; it is booted if it is not in the cache.
+/// The warm image that a case runs on in exact mode; it is made if it is not in the cache.
 pub(crate) fn image_for_case(
     case: &Case,
     kernel: &Kernel,

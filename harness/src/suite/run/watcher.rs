@@ -5,7 +5,7 @@ use crate::suite::store::run_results::CaseResult;
 /// Receives the events of a run, from any thread.
 pub trait Watcher: Sync {
     /// An image is about to be booted because of `reason`.
-    fn booting(&self, kernel: &str, machine: &str, reason: &str);
+    fn making_image(&self, kernel: &str, machine: &str, reason: &str);
     /// A case has its verdict.
     fn judged(&self, result: &CaseResult);
 }
@@ -15,6 +15,6 @@ pub trait Watcher: Sync {
 pub struct Silent;
 
 impl Watcher for Silent {
-    fn booting(&self, _: &str, _: &str, _: &str) {}
+    fn making_image(&self, _: &str, _: &str, _: &str) {}
     fn judged(&self, _: &CaseResult) {}
 }
