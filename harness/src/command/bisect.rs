@@ -92,9 +92,12 @@ fn answer() -> Answer {
 /// The answer if the cases did not run at all.
 fn of_error(error: &CommandError) -> Answer {
     let text = error_chain(error);
-    match error {
-        CommandError::Kernel(KernelError::MissingOptions { .. })
-        | CommandError::Project(ProjectError::Kernel(KernelError::MissingOptions { .. })) => Answer::Skip(text),
+    let (CommandError::Kernel(kernel) | CommandError::Project(ProjectError::Kernel(kernel))) = error else {
+        return Answer::Stop(text);
+    };
+    match kernel {
+        KernelError::MissingOptions { .. } => Answer::Skip(text),
+        KernelError::Own(own) if own.is_incomplete_build() => Answer::Skip(text),
         _ => Answer::Stop(text),
     }
 }
@@ -192,6 +195,7 @@ mod tests {
     use std::process::ExitStatus;
 
     use super::*;
+    use crate::kernel::OwnError;
     use crate::kernel::config::MissingOptions;
     use crate::vm::FaultKind;
 
@@ -304,11 +308,15 @@ mod tests {
     }
 
     #[test]
-    fn a_kernel_without_an_option_is_skipped_and_any_other_error_ends_the_bisection() {
+    fn a_kernel_without_an_option_or_image_is_skipped_and_any_other_error_ends_the_bisection() {
         let source = MissingOptions { options: vec![("CONFIG_SMP", "two CPUs")], hz: None };
         let missing = of_error(&KernelError::MissingOptions { kernel: "mine".into(), source }.into());
         assert_eq!(missing.exit_code(), 125);
         assert!(missing.line().starts_with("bisect: skip: mine cannot run any case: "), "{}", missing.line());
+        let unfinished = of_error(&KernelError::from(OwnError::NoBzImage { tree: "linux".into() }).into());
+        assert_eq!(unfinished.exit_code(), 125);
+        let unbuilt = of_error(&KernelError::from(OwnError::Unbuilt { tree: "linux".into() }).into());
+        assert_eq!(unbuilt.exit_code(), 129);
         let request = of_error(&CommandError::Request("no such case\n  at line 3".to_owned()));
         assert_eq!((request.exit_code(), request.line()), (129, "bisect: stop: no such case".to_owned()));
     }

@@ -100,6 +100,19 @@ pub enum OwnError {
 }
 
 impl OwnError {
+    /// Whether the build of this revision is incomplete, so that a different revision of the same tree may boot.
+    pub(crate) fn is_incomplete_build(&self) -> bool {
+        matches!(
+            self,
+            Self::NoBzImage { .. }
+                | Self::OldBzImage { .. }
+                | Self::OtherModules { .. }
+                | Self::Vermagic { .. }
+                | Self::NoModule { .. }
+                | Self::Image { .. }
+        )
+    }
+
     pub(super) fn read(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
         move |source| match source.kind() {

@@ -92,7 +92,9 @@ fn compare_all(results: Vec<&mut CaseResult>, before: &[&CaseResult], label: &st
 /// Whether the iterations agreed on paths.
 pub(crate) fn is_comparable(result: &CaseResult) -> bool {
     let agreed = result.paths.iter().all(SavedPath::is_steady);
-    result.verdict != Verdict::Skipped && result.verdict <= Verdict::Failed && agreed && !result.paths.is_empty()
+    let judged =
+        result.verdict <= Verdict::Failed && ![Verdict::Skipped, Verdict::Inconclusive].contains(&result.verdict);
+    judged && agreed && !result.paths.is_empty()
 }
 
 fn compare_with(result: &mut CaseResult, before: &CaseResult, label: &str) {
