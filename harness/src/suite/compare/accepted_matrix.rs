@@ -12,7 +12,7 @@ use crate::suite::run::watcher::Watcher;
 use crate::suite::store::snapshot::Snapshots;
 use crate::vm::Images;
 
-/// The metadata of a kernel on the machine of a case; its image is booted if it is not in the cache.
+/// The metadata of a kernel on the machine of a case; its image is made if it is not in the cache.
 pub(crate) fn metadata_of(
     case: &Case,
     kernel: &Kernel,

@@ -10,13 +10,14 @@ use crate::path::own_times::TracerCost;
 use crate::suite::inspect::timeline::Timeline;
 use crate::suite::judge::observe::Observation;
 use crate::suite::kernel_metadata::{KernelMetadata, MetadataError, traced_facts};
+use crate::suite::run::image_spec::{ImageSpec, qemu_program};
 use crate::suite::run::passes::{PassError, Recorded};
 use crate::suite::run::save_capture::{SaveCaptureError, saved_capture};
-use crate::suite::run::test_bed::{TestBedError, image_for_case};
-use crate::suite::run::tracer::{TracerError, tracer_cost};
+use crate::suite::run::test_bed::{ImageSource, TestBedError};
+use crate::suite::run::tracer::TracerError;
 use crate::suite::run::watcher::Watcher;
 use crate::trace::CallForests;
-use crate::vm::{Images, RunLimits, VmError};
+use crate::vm::{Accelerator, Images, RunLimits, VmError};
 
 /// A traced pass with everything that reading it needs.
 #[derive(Debug)]
@@ -55,14 +56,16 @@ pub fn record_case(
     limits: &RunLimits,
     watcher: &dyn Watcher,
 ) -> Result<Capture, RecordError> {
-    let image = image_for_case(case, kernel, qemu, images, watcher)?;
+    let qemu = qemu_program(qemu);
+    let (source, spec) = (ImageSource { images, qemu: &qemu, watcher }, ImageSpec::of(case, Accelerator::Exact));
+    let image = source.image(&spec, kernel, Vec::new())?;
     let lowered = case.lower(kernel.series, PassKind::Trace);
     let recorded = Recorded::run(&image, PassKind::Trace.image(), lowered.plan.clone(), limits)?;
     if let Some(failed) = recorded.report.failed_setup {
         return Err(RecordError::Setup { case: case.name.clone(), failed: case.failed_in_run(failed) });
     }
     let metadata = KernelMetadata::load(&image)?;
-    let tracer = tracer_cost(&image, &metadata, kernel.series, limits);
+    let tracer = source.tracer_cost(&spec, kernel, &metadata, limits)?;
     Ok(Capture { recorded, metadata, facts: traced_facts(&image)?.0, lowered, tracer })
 }
 

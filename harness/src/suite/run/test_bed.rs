@@ -19,7 +19,7 @@ use crate::suite::run::watcher::{Silent, Watcher};
 pub(crate) struct TestBed {
     pub(crate) image: WarmImage,
     pub(crate) metadata: KernelMetadata,
-    /// What tracing a call costs; `None` outside exact mode, where times mean nothing.
+    /// What tracing a call costs on the machine that was booted; `None` outside exact mode, where times mean nothing.
     pub(crate) tracer: Option<Result<TracerCost, TracerError>>,
     vmlinux: PathBuf,
     call_graph: OnceLock<Option<CallGraph>>,
@@ -80,9 +80,23 @@ impl ImageSource<'_> {
     ) -> Result<TestBed, TestBedError> {
         let image = self.image(spec, kernel, Vec::new())?;
         let metadata = KernelMetadata::load(&image)?;
-        let tracer = (spec.machine.accelerator == Accelerator::Exact)
-            .then(|| tracer_cost(&image, &metadata, kernel.series, limits));
+        let tracer = match spec.machine.accelerator {
+            Accelerator::Exact => Some(self.tracer_cost(spec, kernel, &metadata, limits)?),
+            Accelerator::Kvm | Accelerator::Translator => None,
+        };
         Ok(TestBed { image, metadata, tracer, vmlinux: kernel.vmlinux(), call_graph: OnceLock::new() })
+    }
+
+    /// The cost of tracing a call, measured on the machine that was booted: what is derived from it runs the same tracer.
+    pub(crate) fn tracer_cost(
+        &self,
+        spec: &ImageSpec,
+        kernel: &Kernel,
+        metadata: &KernelMetadata,
+        limits: &RunLimits,
+    ) -> Result<Result<TracerCost, TracerError>, TestBedError> {
+        let base = self.image(&spec.base(), kernel, Vec::new())?;
+        Ok(tracer_cost(&base, metadata, kernel.series, limits))
     }
 }
 

@@ -1,4 +1,4 @@
-//! The cost of tracing a call, measured once for each image, so that the costs of functions can be given without it.
+//! The cost of tracing a call, measured once for each machine that is booted, so that the costs of functions can be given without it.
 //!
 //! Two operations run on the image, one with many calls and one with few, each with and without tracing. Tracing makes both
 //! slower, by the cost of its calls and by what tracing adds to any system call. The difference between the two operations
@@ -42,7 +42,7 @@ pub enum TracerError {
     Implausible { many: Option<Measured>, few: Option<Measured>, inside: Option<u64> },
 }
 
-/// The cost of tracing a call on this image's kernel; measured the first time, then cached.
+/// The cost of tracing a call on this image; measured the first time, then cached.
 pub(crate) fn tracer_cost(
     image: &WarmImage,
     metadata: &KernelMetadata,
