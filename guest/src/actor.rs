@@ -139,6 +139,10 @@ fn traced(context: &ActorContext, at: usize, step: &Step, scratch: &mut Scratch)
     let marker = Marker { begin: true, actor: context.index, step: at as u16, iteration };
     let me = &context.state.actors[usize::from(context.index)];
     let call = ops::prepare(&step.op, &context.state, scratch);
+    if context.state.common.starts_recording.swap(0, Ordering::AcqRel) != 0 {
+        // If it fails, no marker is recorded, and the host reports the operation as missing.
+        let _ = context.tracing.record(true);
+    }
     context.tracing.mark(marker);
     me.inside.store(at as u32 + 1, Ordering::Release);
     let outcome = call.run();

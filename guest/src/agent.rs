@@ -1,7 +1,7 @@
 //! What a run needs, made before the machine is saved: the QEMU that restores it has to translate every instruction
 //! again, so the less is left to do afterwards, the sooner a run is over.
 
-use rxpath_guest::Preparation;
+use rxpath_guest::{MODULE_FAILED, Preparation};
 
 use crate::buffers::Buffers;
 use crate::devices::SharedRegion;
@@ -42,10 +42,13 @@ impl Agent {
     /// Loads the modules and performs the setups.
     pub fn perform(&mut self, preparation: &Preparation) -> Result<(), String> {
         for module in &preparation.modules {
-            sys::load_module(&module.bytes).map_err(|error| format!("loading {}: {error}", module.name))?;
+            sys::load_module(&module.bytes).map_err(|error| {
+                format!("{MODULE_FAILED}{} {}", module.name, error.raw_os_error().unwrap_or_default())
+            })?;
         }
         for setup in &preparation.setups {
-            self.completed_setups.push(setup::complete(setup, &mut self.memory, &mut self.scratch)?);
+            let index = self.completed_setups.len();
+            self.completed_setups.push(setup::complete(index, setup, &mut self.memory, &mut self.scratch)?);
         }
         Ok(())
     }

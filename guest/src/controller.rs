@@ -1,13 +1,13 @@
 //! The controller: starts rounds, checks the conditions that steps wait for, and notices actors that never finish. It
 //! runs on the agent's main thread, which is hidden from the trace.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::Ordering;
 
-use rxpath_guest::{ActorIndex, Condition, Plan, StepIndex};
+use rxpath_guest::{Condition, Doing, Plan, StuckActor};
 
-use crate::shared_state::SharedState;
+use crate::shared_state::{ActorState, SharedState};
 use crate::sys;
 use crate::tick_clock::TickClock;
 
@@ -25,11 +25,35 @@ pub struct Controller<'a> {
     tick_clock: &'a TickClock,
     /// /proc/TID/syscall of each actor.
     calls: Vec<Option<File>>,
+    /// What each actor was last seen doing, and since when.
+    seen: Vec<(Progress, u64)>,
     deadline_ns: u64,
 }
 
-/// The actors that had not finished by the deadline, each with the step it was in.
-pub struct Stuck(pub Vec<(ActorIndex, StepIndex)>);
+/// The actors that had not finished by the deadline.
+pub struct Stuck(pub Vec<StuckActor>);
+
+/// How far an actor is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Progress {
+    has_started: bool,
+    rounds: u32,
+    done: u32,
+    asks: u32,
+    inside: u32,
+}
+
+impl Progress {
+    fn of(actor: &ActorState) -> Self {
+        Self {
+            has_started: actor.tid.load(Ordering::Acquire) != 0,
+            rounds: actor.rounds.load(Ordering::Acquire),
+            done: actor.done.load(Ordering::Acquire),
+            asks: actor.asks.load(Ordering::Acquire),
+            inside: actor.inside.load(Ordering::Acquire),
+        }
+    }
+}
 
 /// What checking all conditions came to.
 #[derive(Default)]
@@ -58,9 +82,11 @@ impl Backoff {
 
 impl<'a> Controller<'a> {
     pub fn new(plan: &'a Plan, state: SharedState, tick_clock: &'a TickClock) -> Self {
-        let deadline_ns = sys::clock_ns(libc::CLOCK_MONOTONIC) + plan.deadline_ns;
+        let now_ns = sys::clock_ns(libc::CLOCK_MONOTONIC);
+        let deadline_ns = now_ns.saturating_add(plan.deadline_ns);
         let calls = plan.actors.iter().map(|_| None).collect();
-        Self { plan, state, tick_clock, calls, deadline_ns }
+        let seen = state.actors.iter().map(|actor| (Progress::of(actor), now_ns)).collect();
+        Self { plan, state, tick_clock, calls, seen, deadline_ns }
     }
 
     /// Uses this open /proc/TID/syscall of an actor instead of opening it.
@@ -169,7 +195,7 @@ impl<'a> Controller<'a> {
     }
 
     /// Waits until every actor sleeps: what a round left running finishes before the next one starts.
-    fn wait_until_all_sleep(&self) -> Result<(), Stuck> {
+    fn wait_until_all_sleep(&mut self) -> Result<(), Stuck> {
         let mut backoff = Backoff::new();
         while !(0..self.calls.len()).all(|actor| self.sleeps(actor) || self.has_exited(actor)) {
             self.check_deadline()?;
@@ -179,13 +205,48 @@ impl<'a> Controller<'a> {
         Ok(())
     }
 
-    fn check_deadline(&self) -> Result<(), Stuck> {
-        if sys::clock_ns(libc::CLOCK_MONOTONIC) < self.deadline_ns {
+    /// Notes how far the actors are; at the deadline, fails with those that have not finished.
+    fn check_deadline(&mut self) -> Result<(), Stuck> {
+        let now_ns = sys::clock_ns(libc::CLOCK_MONOTONIC);
+        for (seen, actor) in self.seen.iter_mut().zip(self.state.actors) {
+            let progress = Progress::of(actor);
+            if seen.0 != progress {
+                *seen = (progress, now_ns);
+            }
+        }
+        if now_ns < self.deadline_ns {
             return Ok(());
         }
         let round = self.state.common.allowed.load(Ordering::Acquire);
-        let stuck =
-            self.state.actors.iter().enumerate().filter(|(_, actor)| actor.rounds.load(Ordering::Acquire) < round);
-        Err(Stuck(stuck.map(|(index, actor)| (index as u16, actor.done.load(Ordering::Acquire) as u16)).collect()))
+        let is_stuck = |actor: &usize| {
+            let Progress { has_started, rounds, .. } = self.seen[*actor].0;
+            !has_started || rounds < round || !(self.sleeps(*actor) || self.has_exited(*actor))
+        };
+        let stuck = (0..self.seen.len()).filter(is_stuck).map(|actor| self.stuck(actor, now_ns));
+        Err(Stuck(stuck.collect()))
+    }
+
+    fn stuck(&self, actor: usize, now_ns: u64) -> StuckActor {
+        let (progress, since_ns) = self.seen[actor];
+        let tid = self.state.actors[actor].tid.load(Ordering::Acquire);
+        let (step, doing) = match progress {
+            Progress { has_started: false, .. } => (0, Doing::Starting),
+            Progress { asks, .. } if asks != 0 => {
+                let conditions = (0..).zip(&self.plan.actors[actor].steps[asks as usize - 1].when);
+                let open = conditions.filter(|(_, condition)| !self.holds(condition)).map(|(index, _)| index);
+                (asks - 1, Doing::Waiting(open.collect()))
+            }
+            Progress { inside, .. } if inside != 0 => (inside - 1, Doing::Calling),
+            Progress { done, .. } => (done, Doing::Running),
+        };
+        StuckActor {
+            actor: actor as u16,
+            step: step as u16,
+            rounds: progress.rounds,
+            doing,
+            for_ns: now_ns - since_ns,
+            // proc_pid_stack(5)
+            stack: fs::read_to_string(format!("/proc/{tid}/stack")).unwrap_or_default(),
+        }
     }
 }

@@ -75,6 +75,9 @@ pub struct Plan {
     pub actors: Vec<Actor>,
     /// Guest time after which the agent gives up on its actors, in nanoseconds from the start of the actors.
     pub deadline_ns: u64,
+    /// Whether hard interrupts are left out of the trace, and all that happens in a round before its first recorded step:
+    /// otherwise the ticks of a long round fill the ring buffers.
+    pub skip_interrupts: bool,
 }
 
 impl Plan {
@@ -91,6 +94,7 @@ impl Plan {
             setup: Vec::new(),
             actors: Vec::new(),
             deadline_ns: 1_000_000_000,
+            skip_interrupts: false,
         }
     }
 }
@@ -941,6 +945,7 @@ mod tests {
                 setup: steps(false),
                 actors: actors.to_vec(),
                 deadline_ns: u64::MAX,
+                skip_interrupts: true,
             };
             let order = Order::Run(plan);
             let bytes = postcard::to_stdvec(&order).unwrap();

@@ -14,6 +14,13 @@ pub const AGENT_PREFIX: &str = "rxpath-agent: ";
 /// Says that the agent has obeyed the order and the machine can be saved.
 pub const READY: &str = "ready";
 
+/// After [`AGENT_PREFIX`]: a step of a [`Setup`](crate::Setup) failed. The numbers of the setup and of the step follow, from
+/// 0, and the errno.
+pub const SETUP_FAILED: &str = "setup failed: ";
+
+/// After [`AGENT_PREFIX`]: a module could not be loaded. Its name and the errno follow.
+pub const MODULE_FAILED: &str = "module failed: ";
+
 /// The I/O port of the `isa-debug-exit` device.
 pub const EXIT_PORT: u16 = 0xf4;
 

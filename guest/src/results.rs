@@ -50,8 +50,51 @@ pub struct RunReport {
     pub traced_call_ns: u64,
     /// Failures of the agent during the run, in words; empty after success.
     pub errors: Vec<String>,
-    /// Actors that had not finished by the deadline, each with the step it was in.
-    pub stuck: Vec<(ActorIndex, StepIndex)>,
+    /// The step of the setup that failed; nothing ran after it.
+    pub failed_setup: Option<FailedSetup>,
+    /// Actors that had not finished by the deadline.
+    pub stuck: Vec<StuckActor>,
+}
+
+/// A step that the agent performs before any actor, and that failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailedSetup {
+    /// Whether it is one of [`Plan::settings`](crate::Plan::settings); otherwise of [`Plan::setup`](crate::Plan::setup).
+    pub is_setting: bool,
+    /// The step.
+    pub step: StepIndex,
+    /// The system call's error.
+    pub errno: i32,
+}
+
+/// An actor that had not finished by the deadline.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StuckActor {
+    /// The actor.
+    pub actor: ActorIndex,
+    /// The step that it was in or waited for, or the number of steps if it had done all of them.
+    pub step: StepIndex,
+    /// The number of rounds that it had finished: warm-up, then iterations, then those for milestones.
+    pub rounds: u32,
+    /// What it was doing.
+    pub doing: Doing,
+    /// How long it had been doing that, in nanoseconds of guest time, to within 100 ms.
+    pub for_ns: u64,
+    /// `/proc/PID/stack` of its task; empty if the kernel cannot tell, such as of a task that runs.
+    pub stack: String,
+}
+
+/// What an actor was doing at the deadline.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Doing {
+    /// It had not started.
+    Starting,
+    /// It waited for those of its step's conditions (by index) that did not hold.
+    Waiting(Vec<u16>),
+    /// It was inside the step's system call.
+    Calling,
+    /// It ran between its steps' system calls.
+    Running,
 }
 
 /// A trace marker, which says where in the plan a task is.
@@ -155,7 +198,15 @@ mod tests {
             bare_call_ns: 10,
             traced_call_ns: 11,
             errors: vec!["reading /proc: no such file".to_owned()],
-            stuck: vec![(0, 1)],
+            failed_setup: Some(FailedSetup { is_setting: true, step: 1, errno: 2 }),
+            stuck: vec![StuckActor {
+                actor: 0,
+                step: 1,
+                rounds: 2,
+                doing: Doing::Waiting(vec![0, 3]),
+                for_ns: 4,
+                stack: "[<0>] wait_woken+0x50/0x60\n".to_owned(),
+            }],
         };
         let bytes = postcard::to_stdvec(&report).unwrap();
         assert_eq!(postcard::from_bytes(&bytes), Ok(report));

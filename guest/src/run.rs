@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc;
 
 use rxpath_guest::pure::median::median;
-use rxpath_guest::{ActorKind, Pass, Plan, RunReport, Tag};
+use rxpath_guest::{ActorKind, FailedSetup, Pass, Plan, RunReport, Tag};
 
 use crate::actor::{self, ActorContext, ResultCell};
 use crate::agent::Agent;
@@ -15,7 +15,7 @@ use crate::devices::SharedRegion;
 use crate::foreign::{self, Recorder};
 use crate::milestones;
 use crate::ops::Scratch;
-use crate::setup;
+use crate::setup::{self, FailedStep};
 use crate::shared_state::{Phase, SharedMemory, SharedState};
 use crate::sys::{self, Forked};
 use crate::tracing::Tracing;
@@ -33,13 +33,22 @@ pub fn run(plan: &'static Plan, agent: &mut Agent, start_ns: u64) -> Result<RunR
     let tracing = *tracing;
     let among_threads = plan.actors.iter().all(|actor| actor.kind == ActorKind::Thread);
     let state = SharedState::new(memory, plan.actors.len(), usize::from(plan.slots), among_threads)?;
-    setup::perform(&plan.settings, state, scratch)?;
     let mut report = RunReport { agent_tids: vec![sys::gettid()], ..RunReport::default() };
+    if let Err(failed) = setup::perform(&plan.settings, state, scratch) {
+        report.failed_setup = Some(failed_setup(true, failed));
+        return Ok(report);
+    }
+    if plan.skip_interrupts {
+        tracing.skip_interrupts()?;
+    }
     sys::sleep_until(start_ns);
     if let Some(completed_setup) = plan.completed_setup.and_then(|index| completed_setups.get(usize::from(index))) {
         completed_setup.copy_to(state);
     }
-    setup::perform(&plan.setup, state, scratch)?;
+    if let Err(failed) = setup::perform(&plan.setup, state, scratch) {
+        report.failed_setup = Some(failed_setup(false, failed));
+        return Ok(report);
+    }
     report.clock_overhead_ns = clock_overhead(libc::CLOCK_MONOTONIC_RAW);
     report.cpu_overhead_ns = clock_overhead(libc::CLOCK_THREAD_CPUTIME_ID);
 
@@ -90,6 +99,10 @@ pub fn run(plan: &'static Plan, agent: &mut Agent, start_ns: u64) -> Result<RunR
     report.results = std::mem::take(&mut buffers.results);
     report.results.extend(results.iter().flat_map(|cells| cells.iter().filter_map(ResultCell::get)));
     Ok(report)
+}
+
+fn failed_setup(is_setting: bool, FailedStep { step, errno }: FailedStep) -> FailedSetup {
+    FailedSetup { is_setting, step, errno }
 }
 
 enum Stop {
@@ -159,13 +172,19 @@ fn traced_rounds(
     pages: Tag,
 ) -> Result<(), Stop> {
     state.set_phase(Phase::Traced);
-    tracing.record(true)?;
-    let done = (0..plan.iterations).try_for_each(|iteration| controller.round(iteration));
+    if !plan.skip_interrupts {
+        tracing.record(true)?;
+    }
+    let done = (0..plan.iterations).try_for_each(|iteration| {
+        state.common.starts_recording.store(plan.skip_interrupts.into(), Ordering::Release);
+        controller.round(iteration)?;
+        if plan.skip_interrupts { Ok(tracing.record(false)?) } else { Ok(()) }
+    });
     tracing.record(false)?;
     state.set_phase(Phase::Quiet);
     // The records of a run that got stuck are useful too.
     tracing.drain(region, pages)?;
-    Ok(done?)
+    done
 }
 
 /// Cells for the results of an actor with this many steps.

@@ -2,7 +2,7 @@
 //! with one of a few setups, which are performed before: the handshake of a TCP connection alone is thousands of blocks
 //! of the kernel's code that the QEMU that restores the machine would have to translate.
 
-use rxpath_guest::{Setup, Slot, Step};
+use rxpath_guest::{SETUP_FAILED, Setup, Slot, Step, StepIndex};
 
 use crate::ops::{self, Scratch};
 use crate::shared_state::{SharedMemory, SharedState};
@@ -19,20 +19,31 @@ impl CompletedSetup {
     }
 }
 
-/// Performs a setup.
-pub fn complete(setup: &Setup, memory: &mut SharedMemory, scratch: &mut Scratch) -> Result<CompletedSetup, String> {
+/// Performs the setup with this number.
+pub fn complete(
+    index: usize,
+    setup: &Setup,
+    memory: &mut SharedMemory,
+    scratch: &mut Scratch,
+) -> Result<CompletedSetup, String> {
     let state = SharedState::new(memory, 0, usize::from(setup.slots), true)?;
-    perform(&setup.steps, state, scratch)?;
+    perform(&setup.steps, state, scratch)
+        .map_err(|FailedStep { step, errno }| format!("{SETUP_FAILED}{index} {step} {errno}"))?;
     Ok(CompletedSetup((0..setup.slots).map(|slot| state.get(slot)).collect()))
 }
 
+/// A step whose system call failed.
+pub struct FailedStep {
+    pub step: StepIndex,
+    pub errno: i32,
+}
+
 /// Performs the steps in order; the first that fails is an error.
-pub fn perform(steps: &[Step], state: SharedState, scratch: &mut Scratch) -> Result<(), String> {
+pub fn perform(steps: &[Step], state: SharedState, scratch: &mut Scratch) -> Result<(), FailedStep> {
     for (index, step) in steps.iter().enumerate() {
         let outcome = ops::prepare(&step.op, &state, scratch).run().settle(&state, scratch);
         if outcome.errno != 0 {
-            let error = std::io::Error::from_raw_os_error(outcome.errno);
-            return Err(format!("setup step {} ({:?}): {error}", index + 1, step.op));
+            return Err(FailedStep { step: index as StepIndex, errno: outcome.errno });
         }
         if let Some(slot) = step.into {
             state.set(slot, outcome.ret);

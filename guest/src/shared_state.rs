@@ -42,6 +42,8 @@ pub struct CommonState {
     phase: AtomicU32,
     /// The iteration that the current round counts as.
     pub iteration: AtomicU32,
+    /// 1 if recording starts with the first recorded step of the round.
+    pub starts_recording: AtomicU32,
 }
 
 #[derive(Clone, Copy)]

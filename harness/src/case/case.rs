@@ -22,6 +22,11 @@ pub struct Case {
     pub(crate) machine: CaseMachine,
     /// The kernels it runs on.
     pub(crate) kernels: Gate,
+    /// The sysctls and files of the machine, in the order in which they are set, each with the words of the file.
+    pub(crate) settings_at: Vec<(Location, String)>,
+    pub(crate) machine_at: Location,
+    /// The guest time that a pass may take, in nanoseconds, if the case sets it.
+    pub(crate) deadline_ns: Option<u64>,
     /// Steps that run once, before the actors start.
     pub(crate) setup: Vec<CaseStep>,
     pub(crate) actors: Vec<CaseActor>,
@@ -110,6 +115,8 @@ pub(crate) struct CaseStep {
     pub(crate) at: Location,
     /// The location of what it waits for; of the step itself, if it waits for nothing.
     pub(crate) waits_at: Location,
+    /// Its operation, as the file writes it.
+    pub(crate) words: String,
     /// What the guest runs.
     pub(crate) step: rxpath_guest::Step,
 }

@@ -46,6 +46,11 @@ pub(crate) struct CaseFile {
     #[serde(default = "default_warmup")]
     #[schemars(range(max = 10_000))]
     pub(crate) warmup: u32,
+    /// The guest time that all iterations of a pass may take together, warm-up included, before the case is `hung`: `10 s`;
+    /// 5 s for each hundred iterations, if left out. With a deadline, ticks of idle CPUs and all other hard interrupts are
+    /// not recorded: otherwise they fill the ring buffers in about 3 s.
+    #[serde(default)]
+    pub(crate) deadline: Option<Text>,
     /// Parameters and their values. The case runs once for each combination of values; `$name` is replaced by the
     /// value.
     #[serde(default)]

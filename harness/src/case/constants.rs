@@ -32,6 +32,11 @@ pub(crate) fn name(table: Table, number: i64) -> Option<&'static str> {
     table.iter().find(|(_, known)| *known == number).map(|(name, _)| *name)
 }
 
+/// `EAGAIN`; `errno 999`, if it has no name.
+pub(crate) fn errno_name(errno: i32) -> String {
+    name(ERRNOS, i64::from(errno)).map_or_else(|| format!("errno {errno}"), str::to_owned)
+}
+
 /// Level and number of the socket option with this name.
 pub(crate) fn socket_option(name: &str) -> Option<(i32, i32)> {
     SOCKET_OPTIONS.iter().find_map(|(level, table)| Some((*level as i32, number(table, name)? as i32)))

@@ -32,6 +32,14 @@ pub(crate) struct Location {
     pub(crate) span: Range<usize>,
 }
 
+impl Location {
+    /// The text there, in one line.
+    pub(crate) fn words(&self) -> String {
+        let text = self.source.text.get(self.span.clone()).unwrap_or_default();
+        text.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+}
+
 impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (line, column) = self.source.position(self.span.start);

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use rxpath_guest::{CHECKSUM_START, OpResult, checksum, counting_pattern};
 
 use super::case::Case;
-use super::constants;
+use super::constants::errno_name;
 use super::diagnostic::Location;
 use super::expectation::{Context, Expectation, Failure};
 use super::gate::Gated;
@@ -349,10 +349,6 @@ fn woken(path: &CallPath) -> String {
     });
     let woken: BTreeSet<&str> = woken.collect();
     if woken.is_empty() { "it wakes no task".to_owned() } else { format!("it wakes {}", any_of(woken)) }
-}
-
-fn errno_name(errno: i32) -> String {
-    constants::name(constants::ERRNOS, i64::from(errno)).map_or_else(|| format!("errno {errno}"), str::to_owned)
 }
 
 /// The checksum of the counting pattern, which every send starts from its first byte.

@@ -82,7 +82,10 @@ impl Case {
             settings,
             setup: left,
             actors: actors.collect(),
-            deadline_ns: DEADLINE_NS * u64::from((self.warmup + iterations).div_ceil(ITERATIONS).max(1)),
+            deadline_ns: self
+                .deadline_ns
+                .unwrap_or_else(|| DEADLINE_NS * u64::from((self.warmup + iterations).div_ceil(ITERATIONS).max(1))),
+            skip_interrupts: self.deadline_ns.is_some(),
         };
         let names = self
             .actors
@@ -130,6 +133,22 @@ mod tests {
         };
         assert_eq!(deadline(32), [DEADLINE_NS, DEADLINE_NS]);
         assert_eq!(deadline(10_000), [DEADLINE_NS, 101 * DEADLINE_NS]);
+    }
+
+    #[test]
+    fn a_case_with_a_deadline_gets_that_one_and_no_ticks() {
+        let text = |more: &str| super::super::TEMPLATE.replacen("\nactors:", &format!("\n{more}\nactors:"), 1);
+        let parse = |more: &str| load::parse("a/b", Source { path: PathBuf::from("b.yaml"), text: text(more) });
+        let case = parse("deadline: 10 s").unwrap().remove(0);
+        for pass in [PassKind::Trace, PassKind::Timing] {
+            let plan = case.lower("6.12".parse().unwrap(), pass).plan;
+            assert_eq!((plan.deadline_ns, plan.skip_interrupts), (10_000_000_000, true));
+        }
+        assert!(!parse("warmup: 0").unwrap()[0].lower("6.12".parse().unwrap(), PassKind::Trace).plan.skip_interrupts);
+        for wrong in ["10", "0 s", "601 s", "soon"] {
+            let error = parse(&format!("deadline: {wrong}")).unwrap_err().to_string();
+            assert!(error.contains("is not a deadline") && error.contains("1 ms to 600 s"), "{error}");
+        }
     }
 
     #[test]

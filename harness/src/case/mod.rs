@@ -21,6 +21,7 @@ mod expectation;
 mod feature;
 mod findings;
 mod gate;
+mod in_words;
 mod key_path;
 mod load;
 mod lower;

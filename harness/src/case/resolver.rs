@@ -5,6 +5,7 @@ mod steps;
 
 use std::borrow::Cow;
 use std::collections::HashSet;
+use std::ops::RangeInclusive;
 use std::sync::OnceLock;
 
 use indexmap::IndexMap;
@@ -15,6 +16,7 @@ use super::case::{Case, CaseMachine};
 use super::case_file::{ActorFile, CaseFile, KernelsFile, MachineFile, Nic, SetupItem};
 use super::case_name::CaseName;
 use super::deadlock;
+use super::diagnostic::Location;
 use super::feature::Feature;
 use super::findings::{Findings, Underline};
 use super::gate::Gate;
@@ -42,6 +44,9 @@ pub(crate) fn resolve(file: &CaseFile, name: CaseName, findings: &mut Findings) 
     let setup_steps = setup_steps(file, findings);
     let (slots, steps) = (slots(file, &setup_steps, findings), step_names(file, findings));
     let actors = steps.keys().cloned().collect();
+    let machine_at = findings.location(&root.key("machine"), Underline::Key);
+    let settings_at = settings_at(&machine, findings);
+    let deadline_ns = deadline_ns(file, findings);
     let mut resolver = Resolver { slots, steps, actors, senders: HashSet::new(), findings };
     let setup = resolver.setup(file, &setup_steps);
     let actors = resolver.actors(file, machine.cpus);
@@ -66,6 +71,9 @@ pub(crate) fn resolve(file: &CaseFile, name: CaseName, findings: &mut Findings) 
         about: file.about.trim().to_owned(),
         machine,
         kernels,
+        settings_at,
+        machine_at,
+        deadline_ns,
         setup,
         actors,
         slots,
@@ -116,6 +124,34 @@ fn machine(file: &MachineFile, findings: &mut Findings) -> CaseMachine {
         append: file.append.0.clone(),
         features,
     }
+}
+
+/// Where the file has the machine's sysctls and files.
+fn settings_at(machine: &CaseMachine, findings: &Findings) -> Vec<(Location, String)> {
+    let all = [("sysctls", &machine.sysctls), ("files", &machine.files)];
+    let all = all.into_iter().flat_map(|(key, pairs)| pairs.iter().map(move |pair| (key, pair)));
+    all.map(|(key, (name, value))| {
+        let place = KeyPath::default().key("machine").key(key).key(name);
+        (findings.location(&place, Underline::Key), format!("{name}: {value}"))
+    })
+    .collect()
+}
+
+/// The case's own deadline. Hard interrupts are not recorded with it, so they cannot be expected.
+fn deadline_ns(file: &CaseFile, findings: &mut Findings) -> Option<u64> {
+    const ALLOWED: RangeInclusive<u64> = 1_000_000..=600_000_000_000;
+    let root = KeyPath::default();
+    let text = &file.deadline.as_ref()?.0;
+    let deadline_ns = phrases::duration_ns(text).filter(|ns| ALLOWED.contains(ns));
+    if deadline_ns.is_none() {
+        let message = format!("`{text}` is not a deadline");
+        findings.add(&root.key("deadline"), Underline::Value, message, "expected 1 ms to 600 s, such as `10 s`", None);
+    }
+    if file.expect.contains_key("hardirq") {
+        let message = "hard interrupts are not recorded in a case with a `deadline`";
+        findings.add(&root.key("expect").key("hardirq"), Underline::Key, message, "remove this or the deadline", None);
+    }
+    deadline_ns
 }
 
 fn kernels(file: &KernelsFile, place: &KeyPath, findings: &mut Findings) -> Gate {

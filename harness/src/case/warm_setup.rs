@@ -12,7 +12,7 @@ use super::load;
 
 /// The presets that every image has run: each is only a few sockets, which only a run that starts with the preset
 /// uses.
-const PRESETS: [&str; 4] = ["tcp-pair", "tcp6-pair", "udp-pair", "udp6-pair"];
+pub(super) const PRESETS: [&str; 4] = ["tcp-pair", "tcp6-pair", "udp-pair", "udp6-pair"];
 
 /// How often a setup must repeat a preset to be worth an image of its own. In a traced guest, a hundred
 /// connections take about 80 ms, a thousand more than half a second.

@@ -89,7 +89,7 @@ impl CommandError {
             Self::Prune(error) => error.is_request(),
             Self::Native(error) => matches!(error, NativeError::NoKvm { .. }),
             Self::Compare(error) | Self::Diff(KernelDiffError::Compare(error)) => error.is_request(),
-            Self::Diff(KernelDiffError::Cases(_)) => true,
+            Self::Diff(KernelDiffError::Cases(_)) | Self::Record(RecordError::Setup { .. }) => true,
             Self::Project(_)
             | Self::Selection(_)
             | Self::Results(_)

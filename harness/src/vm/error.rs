@@ -22,7 +22,7 @@ pub struct GuestFault {
     pub kept: Option<PathBuf>,
 }
 
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FaultKind {
     /// The console holds a report that a healthy kernel never prints.
     #[error("the kernel reported {0}")]
@@ -47,6 +47,11 @@ pub enum FaultKind {
     /// The agent gave up.
     #[error("the guest agent failed: {0}")]
     Agent(String),
+    /// A step of the setup in the image: those of the setup and of the step, from 0.
+    #[error("step {} of the setup failed in the guest with errno {errno}", step + 1)]
+    Setup { setup: usize, step: u16, errno: i32 },
+    #[error("the guest could not load the module {name}: errno {errno}")]
+    Module { name: String, errno: i32 },
     #[error("the guest stopped while {doing}, before its agent asked for it")]
     Stopped { doing: &'static str },
     #[error("the guest's capture cannot be read: {0}")]
@@ -69,8 +74,8 @@ pub enum VmError {
     Guest(#[from] Box<GuestFault>),
     #[error("{doing} {path}")]
     Io { doing: &'static str, path: PathBuf, source: io::Error },
-    #[error("cannot start {command}")]
-    Start { command: String, source: io::Error },
+    #[error("cannot start {}", program.display())]
+    Start { program: PathBuf, source: io::Error },
     #[error("QEMU's monitor failed while {doing}")]
     Monitor { doing: &'static str, source: MonitorError },
     #[error("{path}: expected {expected}; rxpath does not know the format of this QEMU's saved machines")]

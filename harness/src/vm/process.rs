@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
-use rxpath_guest::{EXIT_FAILED, qemu_exit_code};
+use rxpath_guest::{EXIT_FAILED, MODULE_FAILED, SETUP_FAILED, qemu_exit_code};
 
 use super::console;
 use super::cores::Core;
@@ -43,6 +43,7 @@ pub(super) struct QemuProcess {
     ended: Option<OwnedFd>,
     hang: HangDetector,
     folder: GuestFolder,
+    program: PathBuf,
     command: String,
     keep_failures: Option<PathBuf>,
 }
@@ -70,11 +71,12 @@ impl QemuProcess {
             .stdout_to_stderr()
             .stderr_path(folder.qemu_log())
             .unchecked();
-        let handle = expression.start().map_err(|source| VmError::Start { command: command.clone(), source })?;
+        let handle = expression.start().map_err(|source| VmError::Start { program: qemu.program.clone(), source })?;
         let pid = handle.pids().first().copied().unwrap_or_default();
         // The host's kernel may have no descriptors for processes (pidfd_open(2): since 5.3).
         let ended = Pid::from_raw(pid as i32).and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
-        Ok(Self { handle, ended, hang: HangDetector::new(pid, patience), folder, command, keep_failures })
+        let (hang, program) = (HangDetector::new(pid, patience), qemu.program.clone());
+        Ok(Self { handle, ended, hang, folder, program, command, keep_failures })
     }
 
     pub(super) fn folder(&self) -> &GuestFolder {
@@ -101,7 +103,7 @@ impl QemuProcess {
     }
 
     fn poll(&mut self, doing: &'static str, longest: Duration) -> Result<Option<ExitStatus>, VmError> {
-        let status = self.wait_for_end(longest).map_err(|source| self.failed_to_start(source))?;
+        let status = self.wait_for_end(longest).map_err(VmError::io("waiting for", &self.program))?;
         if is_cancelled() {
             self.kill();
             return Err(VmError::Interrupted);
@@ -130,10 +132,6 @@ impl QemuProcess {
         Ok(output.map(|output| output.status))
     }
 
-    fn failed_to_start(&self, source: io::Error) -> VmError {
-        VmError::Start { command: self.command.clone(), source }
-    }
-
     fn kill(&self) {
         // It may have ended by itself; duct leaves running what is not killed.
         let _ = self.handle.kill().and_then(|()| self.handle.wait().map(drop));
@@ -151,8 +149,7 @@ impl QemuProcess {
             return self.fault(FaultKind::Kernel(splat));
         }
         if status.code() == Some(qemu_exit_code(EXIT_FAILED)) {
-            return self
-                .fault(FaultKind::Agent(console::last_words(&console).unwrap_or("it gave no reason").to_owned()));
+            return self.fault(fault_of_agent(console::last_words(&console).unwrap_or("it gave no reason")));
         }
         let log = fs::read_to_string(self.folder.qemu_log()).unwrap_or_default();
         let how = match log.trim() {
@@ -179,6 +176,19 @@ impl Drop for QemuProcess {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// Why the agent gave up, by its last words.
+fn fault_of_agent(words: &str) -> FaultKind {
+    let numbers = |text: &str| -> Option<Vec<i32>> { text.split(' ').map(|number| number.parse().ok()).collect() };
+    if let Some([setup, step, errno]) = words.strip_prefix(SETUP_FAILED).and_then(numbers).as_deref() {
+        return FaultKind::Setup { setup: *setup as usize, step: *step as u16, errno: *errno };
+    }
+    let module = words.strip_prefix(MODULE_FAILED).and_then(|rest| rest.rsplit_once(' '));
+    if let Some((name, Ok(errno))) = module.map(|(name, errno)| (name, errno.parse())) {
+        return FaultKind::Module { name: name.to_owned(), errno };
+    }
+    FaultKind::Agent(words.to_owned())
 }
 
 /// Whether QEMU ended because of what the host lacks: it was not even started, it refused its arguments or its files, or a limit or
@@ -235,6 +245,16 @@ mod tests {
         assert!(is_of_host(Signal::ABORT.as_raw(), "qemu_thread_create: Resource temporarily unavailable"));
         for guest in [0, exit(0), exit(1), exit(3), Signal::KILL.as_raw(), Signal::ABORT.as_raw()] {
             assert!(!is_of_host(guest, ""), "{guest}");
+        }
+    }
+
+    #[test]
+    fn a_failing_setup_and_a_failing_module_are_told_from_the_agents_other_failures() {
+        assert_eq!(fault_of_agent("setup failed: 1 22 95"), FaultKind::Setup { setup: 1, step: 22, errno: 95 });
+        let module = FaultKind::Module { name: "tun".to_owned(), errno: 8 };
+        assert_eq!(fault_of_agent("module failed: tun 8"), module);
+        for other in ["setup failed: 1 22", "module failed: tun", "mapping /dev/mem: EPERM"] {
+            assert_eq!(fault_of_agent(other), FaultKind::Agent(other.to_owned()));
         }
     }
 

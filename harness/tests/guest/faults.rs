@@ -5,7 +5,7 @@ use std::fs::File;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::time::Duration;
 
-use rxpath_guest::{Actor, ActorKind, Fault, Op, Pass, Plan, Policy, RunReport, Step, Tag};
+use rxpath_guest::{Actor, ActorKind, Doing, Fault, Op, Pass, Plan, Policy, RunReport, Step, Tag};
 
 use rxpath::suite::image_for_machine;
 use rxpath::vm::{FaultKind, Hang, ImageKind, Machine, Patience, RunLimits, SplatKind, VmError, WarmImage, run_plan};
@@ -36,7 +36,8 @@ fn an_actor_that_spins_is_found_by_the_guests_own_deadline() -> Tested {
     let sections = rxpath_guest::sections(&region)?;
     let report = sections.iter().find(|section| section.tag == Tag::Report).ok_or("no report")?;
     let report: RunReport = postcard::from_bytes(report.bytes)?;
-    assert_eq!(report.stuck, [(0, 0)]);
+    let [stuck] = &report.stuck[..] else { return Err(format!("{:?}", report.stuck).into()) };
+    assert_eq!((stuck.actor, stuck.step, stuck.rounds, &stuck.doing), (0, 0, 0, &Doing::Calling));
     Ok(())
 }
 

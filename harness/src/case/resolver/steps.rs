@@ -167,9 +167,13 @@ impl Resolver<'_> {
         let into = file.into.as_ref().and_then(|name| self.slots.get(name)).copied();
         let step = Step { when, op, into, recorded: file.record.unwrap_or(true) };
         let at = self.findings.location(&place.key(operation), Underline::Key);
+        let words = match preset {
+            Some(_) => format!("{operation} of the preset"),
+            None => format!("{operation}: {}", self.findings.location(&place.key(operation), Underline::Value).words()),
+        };
         let waits = if file.after.0.is_empty() { "when" } else { "after" };
         let waits_at = self.findings.location(&place.key(waits), Underline::Value);
-        Some(CaseStep { name, at, waits_at, step })
+        Some(CaseStep { name, at, waits_at, words, step })
     }
 
     fn conditions(&mut self, step: &StepFile, actor: &str, place: &KeyPath) -> Vec<Condition> {

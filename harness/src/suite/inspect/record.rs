@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use rxpath_guest::Tag;
 
-use crate::case::{Case, Lowered, PassKind};
+use crate::case::{Case, CaseName, Lowered, PassKind};
 use crate::kernel::{Kernel, Qemu};
 use crate::path::own_times::TracerCost;
 use crate::suite::inspect::timeline::Timeline;
@@ -33,6 +33,9 @@ pub struct Capture {
 /// Why a case could not be recorded.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
+    /// A step of the case's setup failed.
+    #[error("{case}: {failed}")]
+    Setup { case: CaseName, failed: String },
     #[error(transparent)]
     TestBed(#[from] TestBedError),
     #[error(transparent)]
@@ -55,6 +58,9 @@ pub fn record_case(
     let image = image_for_case(case, kernel, qemu, images, watcher)?;
     let lowered = case.lower(kernel.series, PassKind::Trace);
     let recorded = Recorded::run(&image, PassKind::Trace.image(), lowered.plan.clone(), limits)?;
+    if let Some(failed) = recorded.report.failed_setup {
+        return Err(RecordError::Setup { case: case.name.clone(), failed: case.failed_in_run(failed) });
+    }
     let metadata = KernelMetadata::load(&image)?;
     let tracer = tracer_cost(&image, &metadata, kernel.series, limits);
     Ok(Capture { recorded, metadata, facts: traced_facts(&image)?.0, lowered, tracer })

@@ -1,5 +1,6 @@
 //! The verdicts of cases whose passes failed.
 
+use crate::case::Case;
 use crate::error_chain;
 use crate::suite::run::case_pass::CasePassError;
 use crate::suite::run::passes::PassError;
@@ -23,8 +24,21 @@ pub(super) fn verdict_of_pass(place: &str, error: &CasePassError) -> (Verdict, P
 /// The place of problems with a kernel that could not be booted.
 pub(crate) const BOOT: &str = "boot";
 
-/// The verdict of all cases on a test bed that could not be made ready.
-pub(crate) fn verdict_of_test_bed(error: &TestBedError) -> (Verdict, Problem) {
+/// The place of problems with what happens before the actors start.
+pub(super) const SETUP: &str = "setup";
+
+/// The verdict of a case on a test bed that could not be made ready.
+pub(crate) fn verdict_of_test_bed(case: &Case, error: &TestBedError) -> (Verdict, Problem) {
+    if let TestBedError::Vm(VmError::Guest(fault)) = error {
+        let message = match &fault.kind {
+            FaultKind::Setup { setup, step, errno } => Some(case.failed_in_image(*setup, *step, *errno)),
+            FaultKind::Module { name, errno } => Some(case.failed_module(name, *errno)),
+            _ => None,
+        };
+        if let Some(message) = message {
+            return (Verdict::Failed, Problem::new(SETUP, message));
+        }
+    }
     let (verdict, evidence) = match error {
         TestBedError::Vm(cause) => verdict_of_vm(cause),
         _ => (Verdict::Broken, String::new()),
@@ -46,6 +60,8 @@ fn verdict_of_fault(fault: &FaultKind) -> Verdict {
         FaultKind::Kernel(_)
         | FaultKind::QemuDied { .. }
         | FaultKind::Agent(_)
+        | FaultKind::Setup { .. }
+        | FaultKind::Module { .. }
         | FaultKind::Stopped { .. }
         | FaultKind::Capture(_) => Verdict::Crashed,
     }

@@ -3,6 +3,7 @@
 pub(crate) mod costs;
 mod expectations;
 mod faults;
+mod hung;
 mod milestone_times;
 pub(crate) mod observe;
 pub(crate) mod snapshot_check;

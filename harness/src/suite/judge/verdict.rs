@@ -9,7 +9,8 @@ use crate::error_chain;
 use crate::kernel::Kernel;
 use crate::path::CallPath;
 use crate::suite::judge::expectations::{by_context, failures, result_failures};
-use crate::suite::judge::faults::verdict_of_pass;
+use crate::suite::judge::faults::{SETUP, verdict_of_pass};
+use crate::suite::judge::hung::stuck_problem;
 use crate::suite::judge::milestone_times::{self, MilestoneTimingError};
 use crate::suite::judge::observe::{Observation, Section};
 use crate::suite::judge::snapshot_check::SnapshotCheck;
@@ -156,7 +157,7 @@ impl CaseJudge<'_> {
     }
 
     fn judge_trace(&mut self, lowered: &Lowered, recorded: &Recorded) {
-        if !self.check_agent_report(PassKind::Trace, recorded) {
+        if !self.check_agent_report(PassKind::Trace, lowered, recorded) {
             return;
         }
         let tracer = match &self.test_bed.tracer {
@@ -177,7 +178,12 @@ impl CaseJudge<'_> {
                 shown.truncate(SHOWN_LOSSES);
                 shown.push(format!("and {} more", observation.losses.len() - SHOWN_LOSSES));
             }
-            let message = format!("records are missing, so the capture proves nothing:\n{}", shown.join("\n"));
+            let mut message = format!("records are missing, so the capture proves nothing:\n{}", shown.join("\n"));
+            if self.case.deadline_ns.is_none() {
+                message.push_str(
+                    "\nif the case waits for seconds, set `deadline:`, so that ticks of idle CPUs are not recorded",
+                );
+            }
             self.downgrade((Verdict::Inconclusive, Problem::new(place(PassKind::Trace), message)));
             return self.judge_failures(result_failures(self.case, lowered, &observation), false);
         }
@@ -221,7 +227,7 @@ impl CaseJudge<'_> {
     }
 
     fn judge_timing(&mut self, lowered: &Lowered, recorded: &Recorded) {
-        if !self.check_agent_report(PassKind::Timing, recorded) {
+        if !self.check_agent_report(PassKind::Timing, lowered, recorded) {
             return;
         }
         let mut timings = Timings::of(self.case, &recorded.report);
@@ -257,17 +263,20 @@ impl CaseJudge<'_> {
     }
 
     /// Whether the agent ran the whole plan. If not, its report determines the verdict.
-    fn check_agent_report(&mut self, pass: PassKind, recorded: &Recorded) -> bool {
+    fn check_agent_report(&mut self, pass: PassKind, lowered: &Lowered, recorded: &Recorded) -> bool {
         let report = &recorded.report;
-        if !report.stuck.is_empty() {
-            let stuck = report.stuck.iter().map(|(actor, step)| self.case.step_name(*actor, *step));
-            let stuck = stuck.collect::<Vec<_>>().join(", ");
-            let message = format!("the deadline passed before these operations returned: {stuck}");
-            self.downgrade((Verdict::Hung, Problem::new(place(pass), message)));
+        let failed = report.failed_setup.map(|failed| Problem::new(SETUP, self.case.failed_in_run(failed)));
+        // Both passes have the same setup.
+        if let Some(problem) = failed.filter(|problem| !self.result.problems.contains(problem)) {
+            self.downgrade((Verdict::Failed, problem));
+        }
+        // If both passes hang, the first says how.
+        if !report.stuck.is_empty() && self.result.verdict != Verdict::Hung {
+            self.downgrade((Verdict::Hung, stuck_problem(self.case, place(pass), &lowered.plan, &report.stuck)));
         }
         if !report.errors.is_empty() {
             self.downgrade((Verdict::Failed, Problem::new(place(pass), report.errors.join("\n"))));
         }
-        report.stuck.is_empty() && report.errors.is_empty()
+        report.failed_setup.is_none() && report.stuck.is_empty() && report.errors.is_empty()
     }
 }

@@ -161,7 +161,7 @@ impl Matrix<'_> {
             Err(error) => {
                 // Of the two passes, one reports it.
                 if kind == PassKind::Trace {
-                    let (mut result, (verdict, problem)) = (job.empty_result(), verdict_of_test_bed(error));
+                    let (mut result, (verdict, problem)) = (job.empty_result(), verdict_of_test_bed(job.case, error));
                     result.downgrade(verdict, problem);
                     self.finish(job, result.into());
                 }

@@ -84,10 +84,13 @@ fn record_command(program: Vec<String>) -> Vec<String> {
 
 fn run(image: &WarmImage, kind: ImageKind, plan: Plan) -> Result<Recorded, Failed> {
     let recorded = Recorded::run(image, kind, plan, &RunLimits::default())?;
-    let RunReport { errors, stuck, .. } = &recorded.report;
-    if !errors.is_empty() || !stuck.is_empty() {
+    let RunReport { errors, stuck, failed_setup, .. } = &recorded.report;
+    if !errors.is_empty() || !stuck.is_empty() || failed_setup.is_some() {
         let errors = errors.join("\n");
-        return Err(format!("the pass on the {kind:?} image: actors that are stuck: {stuck:?}; {errors}").into());
+        return Err(format!(
+            "the pass on the {kind:?} image: {failed_setup:?}; actors that are stuck: {stuck:?}; {errors}"
+        )
+        .into());
     }
     Ok(recorded)
 }
