@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use rxpath_guest::{Actor, Marker, OpResult, Policy, Step};
 
+use crate::hoard::Hoard;
 use crate::ops::{self, Outcome, Scratch, network};
 use crate::shared_state::{Phase, SharedState};
 use crate::sys;
@@ -20,6 +21,8 @@ pub struct ActorContext<'a> {
     pub state: SharedState,
     /// For markers.
     pub tracing: &'a Tracing,
+    /// What the actor adds to at the start of every round, if to anything.
+    pub hoard: Option<&'a Hoard>,
     pub results: &'static [ResultCell],
 }
 
@@ -78,6 +81,9 @@ pub fn run(context: &ActorContext, mut scratch: Scratch, bound_to: Option<u16>) 
     // The actor ends with the machine, so nothing has to be torn down.
     for round in 0.. {
         wait_until_allowed(state, round);
+        if let Some(hoard) = context.hoard {
+            hoard.grow();
+        }
         for step in 0..actor.steps.len() {
             take_step(context, step, &mut scratch);
         }

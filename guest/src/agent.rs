@@ -5,6 +5,7 @@ use rxpath_guest::{MODULE_FAILED, Preparation};
 
 use crate::buffers::Buffers;
 use crate::devices::SharedRegion;
+use crate::hoard::Hoard;
 use crate::ops::Scratch;
 use crate::ready;
 use crate::setup::{self, CompletedSetup};
@@ -24,19 +25,21 @@ pub struct Agent {
     /// By the index that a plan names.
     pub completed_setups: Vec<CompletedSetup>,
     pub tick_clock: TickClock,
+    pub hoard: &'static Hoard,
     pub buffers: Buffers,
 }
 
 impl Agent {
     /// Makes everything that does not depend on the host's orders, in a machine that has come to rest.
-    pub fn prepare(region: SharedRegion) -> Result<Self, String> {
+    pub fn prepare(region: SharedRegion, cpus: usize) -> Result<Self, String> {
         let tracing: &'static Tracing = Box::leak(Box::new(Tracing::prepare()?));
         let (memory, scratch) = (SharedMemory::map()?, Scratch::new());
         let (workers, buffers) = (worker::spawn_all()?, Buffers::new());
+        let hoard: &'static Hoard = Box::leak(Box::new(Hoard::new(cpus)?));
         ready::settle();
         let tick_clock = TickClock::new()?;
         let completed_setups = Vec::new();
-        Ok(Self { region, tracing, workers, memory, scratch, completed_setups, tick_clock, buffers })
+        Ok(Self { region, tracing, workers, memory, scratch, completed_setups, tick_clock, hoard, buffers })
     }
 
     /// Loads the modules and performs the setups.
@@ -50,6 +53,6 @@ impl Agent {
             let index = self.completed_setups.len();
             self.completed_setups.push(setup::complete(index, setup, &mut self.memory, &mut self.scratch)?);
         }
-        Ok(())
+        self.hoard.take_kept_buffers()
     }
 }

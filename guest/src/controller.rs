@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::Ordering;
 
-use rxpath_guest::{Condition, Doing, Plan, StuckActor};
+use rxpath_guest::{Condition, Doing, Pass, Plan, StuckActor};
 
 use crate::shared_state::{ActorState, SharedState};
 use crate::sys;
@@ -116,8 +116,11 @@ impl<'a> Controller<'a> {
             actor.done.store(0, Ordering::Release);
         }
         common.iteration.store(iteration, Ordering::Release);
-        self.tick_clock.wait_for_tick(self.plan.sync_cpu);
-        let round = common.allowed.fetch_add(1, Ordering::AcqRel) + 1;
+        let round = common.allowed.load(Ordering::Acquire) + 1;
+        // Otherwise what the kernel does at every second tick would happen in all rounds or in none.
+        let more = if matches!(self.plan.pass, Pass::Timing { .. }) { u64::from(round % 2) } else { 0 };
+        self.tick_clock.wait_for_tick(self.plan.sync_cpu, more);
+        common.allowed.store(round, Ordering::Release);
         self.state.wake(&common.allowed);
         let mut backoff = Backoff::new();
         loop {

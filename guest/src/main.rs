@@ -7,6 +7,7 @@ mod buffers;
 mod controller;
 mod devices;
 mod foreign;
+mod hoard;
 mod milestones;
 mod ops;
 mod ready;
@@ -69,11 +70,12 @@ fn serve() -> Result<(), String> {
     let region = SharedRegion::find()?;
     ready::bring_up_network()?;
     ready::quiet_the_kernel();
+    ready::balance_rarely();
     sys::allow_descriptors(MOST_DESCRIPTORS)
         .map_err(|error| format!("raising the limit of open descriptors to {MOST_DESCRIPTORS}: {error}"))?;
-    ready::keep_to_last_cpu()?;
+    let cpus = ready::keep_to_last_cpu()?;
     // Never freed: the agent ends with the machine, and unmapping would only take time.
-    let agent = Box::leak(Box::new(Agent::prepare(region)?));
+    let agent = Box::leak(Box::new(Agent::prepare(region, cpus)?));
     let mut woken_ns = sys::clock_ns(libc::CLOCK_MONOTONIC);
     loop {
         let (order, bytes) = ports.take_order()?.ok_or("the host gave no order: expected one in fw_cfg")?;

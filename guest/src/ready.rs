@@ -1,7 +1,7 @@
 //! Prepares the guest, from the start of PID 1 to the point where the machine can be saved.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::sys;
 
@@ -24,10 +24,11 @@ pub fn bring_up_network() -> Result<(), String> {
     sys::interface_up("lo").map_err(|error| format!("bringing up lo: {error}"))
 }
 
-/// Binds the agent to the last CPU and leaves the others to the actors.
-pub fn keep_to_last_cpu() -> Result<(), String> {
+/// Binds the agent to the last CPU and leaves the others to the actors. Returns the number of CPUs.
+pub fn keep_to_last_cpu() -> Result<usize, String> {
     let cpus = std::thread::available_parallelism().map_or(1, |count| count.get());
-    sys::bind_to_cpu(cpus - 1).map_err(|error| format!("binding the agent to CPU {}: {error}", cpus - 1))
+    sys::bind_to_cpu(cpus - 1).map_err(|error| format!("binding the agent to CPU {}: {error}", cpus - 1))?;
+    Ok(cpus)
 }
 
 /// Turns off periodic work that has nothing to do with the receive path, as far as the kernel has a setting for it.
@@ -42,6 +43,34 @@ pub fn quiet_the_kernel() {
     ] {
         let _ = fs::write(Path::new("/proc/sys").join(name), value);
     }
+}
+
+/// Makes every CPU balance the load once in [`BALANCE_INTERVAL_MS`], as far as the kernel has settings for it. Otherwise
+/// an idle CPU does so at every tick, or at one in 50 if it met tasks that are bound to others during the boot
+/// (kernel/sched/fair.c, `LBF_ALL_PINNED`), and a task that such a tick wakes costs more.
+pub fn balance_rarely() {
+    /// The interval doubles each time, from 2 ms.
+    const SETTLES_IN_NS: u64 = 2 * BALANCE_INTERVAL_MS * 1_000_000;
+    // Without debugfs nothing changes.
+    let _ = sys::mount("debugfs", "/sys/kernel/debug", "debugfs");
+    // Since 6.4, this makes the files of the domains (kernel/sched/debug.c, `sched_verbose_write`).
+    let _ = fs::write("/sys/kernel/debug/sched/verbose", "Y");
+    for domains in ["/proc/sys/kernel/sched_domain", "/sys/kernel/debug/sched/domains"] {
+        for domain in entries(Path::new(domains)).flat_map(|cpu| entries(&cpu)) {
+            for name in ["min_interval", "max_interval"] {
+                let _ = fs::write(domain.join(name), BALANCE_INTERVAL_MS.to_string());
+            }
+        }
+    }
+    sys::sleep_until(sys::clock_ns(libc::CLOCK_MONOTONIC) + SETTLES_IN_NS);
+}
+
+/// With two CPUs the kernel allows no more (`max_load_balance_interval`).
+const BALANCE_INTERVAL_MS: u64 = 200;
+
+/// The paths in a folder; none if it cannot be read.
+fn entries(folder: &Path) -> impl Iterator<Item = PathBuf> + use<> {
+    fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path())
 }
 
 /// Waits until the boot's remaining work is done: the kernel has settled on its clock source, and no task except the

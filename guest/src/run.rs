@@ -29,8 +29,8 @@ const MILESTONE_WARMUP: u32 = 2;
 /// Before `start_ns` (CLOCK_MONOTONIC), which every CPU awaits idle, only settings are made: every difference in the
 /// instructions right after a restore is over by then.
 pub fn run(plan: &'static Plan, agent: &mut Agent, start_ns: u64) -> Result<RunReport, String> {
-    let Agent { region, tracing, workers, memory, scratch, completed_setups, tick_clock, buffers } = agent;
-    let tracing = *tracing;
+    let Agent { region, tracing, workers, memory, scratch, completed_setups, tick_clock, hoard, buffers } = agent;
+    let (tracing, hoard) = (*tracing, *hoard);
     let among_threads = plan.actors.iter().all(|actor| actor.kind == ActorKind::Thread);
     let state = SharedState::new(memory, plan.actors.len(), usize::from(plan.slots), among_threads)?;
     let mut report = RunReport { agent_tids: vec![sys::gettid()], ..RunReport::default() };
@@ -59,6 +59,7 @@ pub fn run(plan: &'static Plan, agent: &mut Agent, start_ns: u64) -> Result<RunR
         index: index as u16,
         state,
         tracing,
+        hoard: grows_hoard(plan, index).then_some(hoard),
         results: results[index],
     };
     let of_kind = |kind| (0..plan.actors.len()).filter(move |index| plan.actors[*index].kind == kind);
@@ -103,6 +104,12 @@ pub fn run(plan: &'static Plan, agent: &mut Agent, start_ns: u64) -> Result<RunR
 
 fn failed_setup(is_setting: bool, FailedStep { step, errno }: FailedStep) -> FailedSetup {
     FailedSetup { is_setting, step, errno }
+}
+
+/// Whether this actor adds to the hoard in every round: in a timing pass, one actor on each CPU.
+fn grows_hoard(plan: &Plan, actor: usize) -> bool {
+    let cpu = plan.actors[actor].cpu;
+    matches!(plan.pass, Pass::Timing { .. }) && plan.actors[..actor].iter().all(|earlier| earlier.cpu != cpu)
 }
 
 enum Stop {

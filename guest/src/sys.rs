@@ -242,6 +242,15 @@ pub fn queue_length(fd: c_int, request: libc::Ioctl) -> Result<u32> {
     Ok(bytes as u32)
 }
 
+/// Sets the size of a socket's send buffer beyond the limit for ordinary users (socket(7), SO_SNDBUFFORCE).
+pub fn force_send_buffer(socket: &impl AsRawFd, bytes: c_int) -> Result<()> {
+    let length = size_of::<c_int>() as libc::socklen_t;
+    let value = (&raw const bytes).cast();
+    // SAFETY: `value` points to an int, which is what the option takes, and is valid for the call.
+    check(unsafe { libc::setsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, libc::SO_SNDBUFFORCE, value, length) })
+        .map(drop)
+}
+
 /// Whether poll(2) reports one of these events on a descriptor now.
 pub fn is_ready(fd: c_int, events: i16) -> bool {
     let mut poll = libc::pollfd { fd, events, revents: 0 };

@@ -33,12 +33,12 @@ impl TickClock {
         }
     }
 
-    /// Returns right after a tick of this CPU, at least a whole tick period from now. It uses a high-resolution timer
-    /// of the calling thread: a timeout counted in ticks would expire inside the tick's own work, after all other
-    /// timeouts.
-    pub fn wait_for_tick(&self, cpu: u16) {
+    /// Returns right after a tick of this CPU, at least `1 + more` whole tick periods from now. It uses a
+    /// high-resolution timer of the calling thread: a timeout counted in ticks would expire inside the tick's own work,
+    /// after all other timeouts.
+    pub fn wait_for_tick(&self, cpu: u16, more: u64) {
         let phase_ns = self.0.get(usize::from(cpu)).or(self.0.last()).copied().unwrap_or_default();
-        let earliest_ns = sys::clock_ns(libc::CLOCK_MONOTONIC) + TICK_NS;
+        let earliest_ns = sys::clock_ns(libc::CLOCK_MONOTONIC) + TICK_NS * (1 + more);
         let since_ns = (earliest_ns - phase_ns) % TICK_NS;
         sys::sleep_until(earliest_ns - since_ns + TICK_NS + AFTER_NS);
     }

@@ -24,6 +24,6 @@ pub(crate) use operation_costs::{OperationCost, TimingLine, side_by_side};
 pub use path_diff::{Change, DiffLine, PathDiff};
 #[cfg(test)]
 pub(crate) use reason::SymbolSet;
-pub(crate) use reason::{Absence, Cost, ExplainedDiff, NamedSymbols, Reason, SymbolFacts, could_be_renamed, explain};
+pub(crate) use reason::{Absence, ExplainedDiff, NamedSymbols, Reason, SymbolFacts, could_be_renamed, explain};
 pub use renames::Renames;
 pub(crate) use runs::runs;

@@ -1,6 +1,6 @@
 //! Compares what operations cost in two kernels.
 
-/// The cost of one operation in one kernel: the median of its iterations.
+/// The cost of one operation in one kernel: the lower quartile of its iterations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct OperationCost {
     /// In instructions (exact mode) or nanoseconds (native mode).

@@ -58,10 +58,12 @@ const COSTS_UNTIL: usize = 72;
 
 /// Formats a path with the costs of its functions, where they are known.
 fn costed(path: &CallPath, costs: &Costs) -> String {
-    let line = |(text, node): (&str, &PathNode)| match node.entry.function().and_then(|name| costs.get(name)) {
+    let uncertain = change_words::uncertain(path);
+    let cost = |name: &str| change_words::cost_of(name, costs, &uncertain);
+    let line = |(text, node): (&str, &PathNode)| match node.entry.function().and_then(cost) {
         Some(cost) => {
             let room = COSTS_UNTIL.saturating_sub(text.chars().count());
-            format!("  {text} {:>room$}", change_words::grouped(*cost))
+            format!("  {text} {cost:>room$}")
         }
         None if node.entry.function().is_none() => format!("{MARK}  {text}{MARK:#}"),
         None => format!("  {text}"),
@@ -72,6 +74,16 @@ fn costed(path: &CallPath, costs: &Costs) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn costs_around_a_sleep_are_marked() {
+        let path = text::parse("recv\n  lock\n  wait\n    ~ sleeps\n  lock\n").unwrap();
+        let costs = Costs::from([("recv".to_owned(), 1500), ("lock".to_owned(), 10), ("wait".to_owned(), 900)]);
+        let lines = costed(&path, &costs);
+        let words: Vec<Vec<&str>> = lines.lines().map(|line| line.split_whitespace().collect()).collect();
+        assert_eq!(words[..3], [["recv", "~1,500"], ["lock", "10"], ["wait", "~900"]]);
+        assert!(change_words::about_costs(&path, &costs).unwrap().contains("those with ~"));
+    }
 
     #[test]
     fn a_title_with_the_word_for_a_verdict_is_not_coloured() {

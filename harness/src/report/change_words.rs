@@ -1,6 +1,8 @@
 //! Words and numbers for one line of a diff.
 
-use crate::diff::{Change, Cost, DiffLine, ExplainedDiff, Reason};
+use std::collections::BTreeSet;
+
+use crate::diff::{Change, DiffLine, ExplainedDiff, Reason};
 use crate::path::cost::Costs;
 use crate::path::{CallPath, PathEntry, PathNode};
 
@@ -42,31 +44,49 @@ pub(crate) fn kind_and_reason(explained: &ExplainedDiff, at: usize) -> String {
     Some(kind).filter(|kind| !kind.is_empty()).into_iter().chain(reason).collect::<Vec<_>>().join(": ")
 }
 
-/// Says what the function of a changed line costs, including its callees; `None` if that is unknown or nothing changed.
-pub(crate) fn cost(line: &DiffLine, cost: Cost) -> Option<String> {
+/// Says what the function of a changed line costs, including its callees, with `~` if it contains a sleep or a wake-up;
+/// `None` if that is unknown or nothing changed.
+pub(crate) fn cost(explained: &ExplainedDiff, at: usize) -> Option<String> {
+    let (line, cost) = (&explained.diff.lines[at], explained.costs[at]);
+    let beneath = explained.diff.lines[at + 1..].iter().take_while(|below| below.depth() > line.depth());
+    let about = if beneath.filter_map(DiffLine::node).any(is_switch) { "~" } else { "" };
     match (&line.change, cost.old, cost.new) {
         (Change::Same | Change::Moved { .. }, ..) | (_, None, None) => None,
-        (_, Some(one), None) | (_, None, Some(one)) => Some(instructions(one)),
-        (_, Some(old), Some(new)) if old == new => Some(instructions(new)),
-        (_, Some(old), Some(new)) => Some(format!("{} instructions before, {} now", grouped(old), grouped(new))),
+        (_, Some(old), Some(new)) if old != new => {
+            Some(format!("{about}{} instructions before, {about}{} now", grouped(old), grouped(new)))
+        }
+        (_, Some(1), _) | (_, None, Some(1)) => Some(format!("{about}1 instruction")),
+        (_, Some(one), _) | (_, None, Some(one)) => Some(format!("{about}{} instructions", grouped(one))),
     }
 }
 
-fn instructions(number: u64) -> String {
-    format!("{} instruction{}", grouped(number), if number == 1 { "" } else { "s" })
+/// Whether the line is one around which costs are uncertain.
+fn is_switch(node: &PathNode) -> bool {
+    matches!(node.entry, PathEntry::Sleeps | PathEntry::Wakes(_) | PathEntry::Preempted)
 }
 
 /// Explains the numbers beside a path's calls; `None` if there are none.
 pub(crate) fn about_costs(path: &CallPath, costs: &Costs) -> Option<&'static str> {
-    let is_switch =
-        |node: &PathNode| matches!(node.entry, PathEntry::Sleeps | PathEntry::Wakes(_) | PathEntry::Preempted);
-    match (costs.is_empty(), path.nodes.iter().any(is_switch)) {
+    match (costs.is_empty(), uncertain(path).is_empty()) {
         (true, _) => None,
-        (false, false) => Some("median instructions of a call, including its callees"),
-        (false, true) => Some(
-            "median instructions of a call, including its callees; around a sleep or a wake-up they are hundreds too high (on 5.10 up to 2,000)",
+        (false, true) => Some("median instructions of a call, including its callees"),
+        (false, false) => Some(
+            "median instructions of a call, including its callees; those with ~ contain a sleep or a wake-up and are some hundreds too high (on 5.10 up to 2,000)",
         ),
     }
+}
+
+/// The functions whose cost is uncertain, because a sleep, a preemption or a wake-up is beneath one of their lines.
+pub(crate) fn uncertain(path: &CallPath) -> BTreeSet<&str> {
+    let lines = path.nodes.iter().zip(path.subtree_ends()).enumerate();
+    let around_switch = lines.filter(|(at, (_, end))| path.nodes[*at..*end].iter().any(is_switch));
+    around_switch.filter_map(|(_, (node, _))| node.entry.function()).collect()
+}
+
+/// Formats the cost of a function; `uncertain` are those of its path.
+pub(crate) fn cost_of(function: &str, costs: &Costs, uncertain: &BTreeSet<&str>) -> Option<String> {
+    let about = if uncertain.contains(function) { "~" } else { "" };
+    costs.get(function).map(|cost| format!("{about}{}", grouped(*cost)))
 }
 
 fn times(count: u32) -> String {
@@ -98,4 +118,25 @@ pub(crate) fn grouped(number: u64) -> String {
 /// Formats a change in percent with its sign: `+4.2 %`.
 pub(crate) fn percent(from: u64, to: u64) -> String {
     if from == 0 { "from 0".to_owned() } else { format!("{:+.1} %", (to as f64 / from as f64 - 1.0) * 100.0) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diff::{Knowledge, Renames, SymbolSet, align, explain};
+    use crate::path::text::parse;
+
+    #[test]
+    fn the_cost_of_a_changed_line_is_marked_if_a_sleep_is_beneath_it() {
+        let renames = Renames::default();
+        let knowledge = Knowledge { renames: &renames, plausible: &|_, _| false };
+        let (old, new) = ("recv\n", "recv\n  wait\n    ~ sleeps\n  lock\n  unlock\n");
+        let diff = align(&parse(old).unwrap(), &parse(new).unwrap(), &knowledge);
+        let facts = |kernel| SymbolSet::new(kernel, [], ["recv"]);
+        let costs = Costs::from([("wait".to_owned(), 900), ("lock".to_owned(), 10), ("unlock".to_owned(), 1)]);
+        let explained = explain(diff, (&facts("5.10"), &Costs::new()), (&facts("7.3"), &costs));
+        let words: Vec<Option<String>> = (0..5).map(|at| cost(&explained, at)).collect();
+        let expected = [None, Some("~900 instructions"), None, Some("10 instructions"), Some("1 instruction")];
+        assert_eq!(words, expected.map(|words| words.map(str::to_owned)));
+    }
 }

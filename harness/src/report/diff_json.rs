@@ -157,7 +157,7 @@ pub(crate) struct TimingReport {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct CostReport {
-    /// Median over the iterations; without the time asleep.
+    /// The lower quartile of the iterations; without the time asleep.
     pub(crate) instructions: u64,
     /// Context switches away from the task.
     pub(crate) switches: u32,

@@ -22,7 +22,7 @@ pub(super) fn line(explained: &ExplainedDiff, at: usize) -> Option<Words> {
     let line = &explained.diff.lines[at];
     let node = line.node()?;
     let why = change_words::kind_and_reason(explained, at);
-    let cost = change_words::cost(line, explained.costs[at]).map(|cost| format!("({cost})"));
+    let cost = change_words::cost(explained, at).map(|cost| format!("({cost})"));
     let why = [Some(why).filter(|why| !why.is_empty()), cost].into_iter().flatten().collect::<Vec<_>>().join(" ");
     let why = if moved_with_the_line_above(&explained.diff, at) { String::new() } else { why };
     Some(Words {

@@ -16,7 +16,8 @@ pub const SUMMARY_LIMIT: usize = 1 << 20;
 const ROWS: usize = 8;
 /// The maximum number of lines of the diff that is not folded.
 const OPEN_LINES: usize = 14;
-/// A median that moved less than this share since the earlier results is left out, unless it differs from the accepted one.
+/// A cost that moved by less than this share since the earlier results is left out, unless it differs from the accepted
+/// one.
 const MOVED: f64 = 0.005;
 
 /// A changed case on a kernel, with what changed.
@@ -193,7 +194,7 @@ fn diff_line(explained: &ExplainedDiff, at: usize, out: &mut String) {
     let _ = if why.is_empty() { writeln!(out, "{text}") } else { writeln!(out, "{text:<48}  # {why}") };
 }
 
-/// Lists the medians that differ from the accepted ones or moved since earlier results.
+/// Lists the costs that differ from the accepted ones or moved since earlier results.
 fn timings(results: &Results, earlier: Option<&Results>) -> Option<String> {
     let mut rows: Vec<(f64, String)> = Vec::new();
     for one in &results.cases {

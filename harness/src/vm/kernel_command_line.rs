@@ -12,7 +12,7 @@ const SKIPPED_INITCALLS: &str = "jent_mod_init,load_system_certificate_list,init
 /// Native machines go without them too, because errors/bad-address would otherwise take a different path.
 const FAST_STRINGS: &str = "112,297,580";
 
-const WORDS: [&str; 12] = [
+const WORDS: [&str; 13] = [
     "console=ttyS0",
     // Warnings and worse are printed. More would only take time on the serial line.
     "loglevel=5",
@@ -29,6 +29,9 @@ const WORDS: [&str; 12] = [
     // `tick_nohz_next_event`). The timers of two CPUs are then due at the same instant whenever both wait for that tick. Since
     // Linux 6.9, each also waits for the other's timeouts (kernel/time/timer_migration.c).
     "nohz=off",
+    // Otherwise the addresses of a process's mappings are random, and finding one of them (mm/mmap.c, `find_vma`) costs a
+    // different number of instructions on each kernel.
+    "norandmaps",
     // A panic resets the machine, which ends QEMU (-no-reboot).
     "panic=-1",
     "oops=panic",

@@ -276,7 +276,7 @@ mod tests {
         -serial file:/guest/console
         -fw_cfg name=opt/rxpath/order,file=/guest/order
         -kernel /cache/vmlinux
-        -append console=ttyS0 loglevel=5 nokaslr random.trust_cpu=on tsc=reliable trace_clock=local skew_tick=1 nohz=off panic=-1 oops=panic rdinit=/init cryptomgr.notests=1 initcall_blacklist=jent_mod_init,load_system_certificate_list,init_kprobe_trace clearcpuid=112,297,580
+        -append console=ttyS0 loglevel=5 nokaslr random.trust_cpu=on tsc=reliable trace_clock=local skew_tick=1 nohz=off norandmaps panic=-1 oops=panic rdinit=/init cryptomgr.notests=1 initcall_blacklist=jent_mod_init,load_system_certificate_list,init_kprobe_trace clearcpuid=112,297,580
         -initrd /guest/initramfs
         -qmp unix:/guest/monitor,server=on,wait=on
         -global migration.store-global-state=off
@@ -399,13 +399,13 @@ mod tests {
             Machine { cpus: 3, nic: Nic::Virtio, command_line: vec!["threadirqs".to_owned()], ..Machine::default() };
         assert_snapshot!(differences(&machine, &boot()), @r"
         - -smp cpus=2,sockets=1
-        - -append console=ttyS0 loglevel=5 nokaslr random.trust_cpu=on tsc=reliable trace_clock=local skew_tick=1 nohz=off panic=-1 oops=panic rdinit=/init cryptomgr.notests=1 initcall_blacklist=jent_mod_init,load_system_certificate_list,init_kprobe_trace clearcpuid=112,297,580
+        - -append console=ttyS0 loglevel=5 nokaslr random.trust_cpu=on tsc=reliable trace_clock=local skew_tick=1 nohz=off norandmaps panic=-1 oops=panic rdinit=/init cryptomgr.notests=1 initcall_blacklist=jent_mod_init,load_system_certificate_list,init_kprobe_trace clearcpuid=112,297,580
         + -smp cpus=3,sockets=1
         + -netdev hubport,id=port0,hubid=0
         + -device virtio-net-pci,netdev=port0,mac=52:54:00:00:00:00,tx=timer,ioeventfd=off,romfile=
         + -netdev hubport,id=port1,hubid=0
         + -device virtio-net-pci,netdev=port1,mac=52:54:00:00:00:01,tx=timer,ioeventfd=off,romfile=
-        + -append console=ttyS0 loglevel=5 nokaslr random.trust_cpu=on tsc=reliable trace_clock=local skew_tick=1 nohz=off panic=-1 oops=panic rdinit=/init cryptomgr.notests=1 initcall_blacklist=jent_mod_init,load_system_certificate_list,init_kprobe_trace clearcpuid=112,297,580 threadirqs
+        + -append console=ttyS0 loglevel=5 nokaslr random.trust_cpu=on tsc=reliable trace_clock=local skew_tick=1 nohz=off norandmaps panic=-1 oops=panic rdinit=/init cryptomgr.notests=1 initcall_blacklist=jent_mod_init,load_system_certificate_list,init_kprobe_trace clearcpuid=112,297,580 threadirqs
         ");
         assert_snapshot!(differences(&machine, &change()), @r"
         - -smp cpus=2,sockets=1

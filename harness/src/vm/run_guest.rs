@@ -24,6 +24,9 @@ pub struct RunLimits {
     pub keep_failures: Option<PathBuf>,
     /// Where to keep QEMU's recording of a run in exact mode (see [`timers_due`](super::timers_due)), if anywhere.
     pub keep_recording: Option<PathBuf>,
+    /// Bytes to append to the order, which the agent ignores. Each makes a run start 200 ns later (`READING_NS` in
+    /// guest/src/main.rs), so tests can show that timings do not depend on the moment.
+    pub order_padding: usize,
 }
 
 /// Runs a plan on a warm image. Returns the region as the agent left it (see `rxpath_guest::sections`).
@@ -57,7 +60,8 @@ fn send_order(
     limits: &RunLimits,
 ) -> Result<Vec<u8>, VmError> {
     const DOING: &str = "running the plan";
-    let order = encoded(order);
+    let mut order = encoded(order);
+    order.resize(order.len() + limits.order_padding, 0);
     if order.len() > MAX_ORDER {
         return Err(VmError::PlanTooLong { bytes: order.len(), most: MAX_ORDER });
     }

@@ -12,6 +12,7 @@ mod kernel_diff;
 mod mutations;
 mod process;
 mod review;
+mod start_times;
 
 /// What a test fails with.
 type Tested = Result<(), Box<dyn std::error::Error>>;

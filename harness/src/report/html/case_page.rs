@@ -143,18 +143,18 @@ fn costs_of_calls<'c>(case: &'c CaseView, columns: &[usize], section: &str) -> O
 /// Shows the cost of the operation on each kernel.
 fn costs(overview: &Overview, case: &CaseView, section: &str) -> Markup {
     let unit = if overview.results.mode == "exact" { "instructions" } else { "ns" };
-    let medians: Vec<(&str, u64)> = case
+    let costs: Vec<(&str, u64)> = case
         .kernels
         .iter()
         .enumerate()
         .filter_map(|(at, kernel)| Some((overview.kernel(at), kernel.as_ref()?.result.timing(section)?.cost)))
         .collect();
     html! {
-        @if !medians.is_empty() {
+        @if !costs.is_empty() {
             p.soft {
-                "Cost (" (unit) ", median): "
-                @for (index, (kernel, median)) in medians.iter().enumerate() {
-                    @if index > 0 { ", " } (kernel) " " strong { (grouped(*median)) }
+                "Cost (" (unit) ", lower quartile): "
+                @for (index, (kernel, cost)) in costs.iter().enumerate() {
+                    @if index > 0 { ", " } (kernel) " " strong { (grouped(*cost)) }
                 }
             }
         }

@@ -60,10 +60,10 @@ fn page(case: &CaseView, old: Named<'_>, new: Named<'_>, sections: &[SectionDiff
 }
 
 fn costs(section: &str, old: Named<'_>, new: Named<'_>) -> Markup {
-    let median = |side: Named<'_>| side.1?.timing(section).map(|timing| timing.cost);
+    let cost = |side: Named<'_>| side.1?.timing(section).map(|timing| timing.cost);
     html! {
-        @if let (Some(before), Some(after)) = (median(old), median(new)) {
-            p.soft { "Cost: " (grouped(before)) " before, " strong { (grouped(after)) } " now (" (percent(before, after)) ", medians)" }
+        @if let (Some(before), Some(after)) = (cost(old), cost(new)) {
+            p.soft { "Cost: " (grouped(before)) " before, " strong { (grouped(after)) } " now (" (percent(before, after)) ", lower quartiles)" }
         }
     }
 }
@@ -108,13 +108,12 @@ fn rows(explained: &ExplainedDiff, part: std::ops::Range<usize>, number: &mut us
 
 fn cells(explained: &ExplainedDiff, at: usize) -> Markup {
     let line = &explained.diff.lines[at];
-    let cost = explained.costs[at];
     html! {
         span.o { (side(&line.old, if sign(line) == '+' { ' ' } else { sign(line) })) }
         span.n { (side(&line.new, if sign(line) == '-' { ' ' } else { sign(line) })) }
         span.y {
             (kind_and_reason(explained, at))
-            @if let Some(cost) = change_words::cost(line, cost) { " (" (cost) ")" }
+            @if let Some(cost) = change_words::cost(explained, at) { " (" (cost) ")" }
         }
     }
 }

@@ -1,11 +1,13 @@
 //! A path as a tree that folds, with an element for each line.
 
+use std::collections::BTreeSet;
+
 use maud::{Markup, html};
 
 use super::layout::{shortened, slug};
 use crate::path::cost::Costs;
 use crate::path::{CallPath, PathEntry, text};
-use crate::report::change_words::grouped;
+use crate::report::change_words::{cost_of, uncertain};
 
 /// The maximum nesting of elements. Deeper lines are listed without folding, because a path may have any depth.
 const DEEPEST: usize = 150;
@@ -20,11 +22,12 @@ struct Tree<'p> {
     sleepers: &'p [(String, String)],
     /// The costs of calls, where they are known.
     costs: &'p Costs,
+    uncertain: BTreeSet<&'p str>,
 }
 
 /// Shows a path as a tree. `label` is its name for screen readers, and must be unique on the page like `id`.
 pub(super) fn tree(path: &CallPath, id: &str, label: &str, sleepers: &[(String, String)], costs: &Costs) -> Markup {
-    let tree = Tree { path, ends: path.subtree_ends(), id: id.to_owned(), sleepers, costs };
+    let tree = Tree { path, ends: path.subtree_ends(), id: id.to_owned(), sleepers, costs, uncertain: uncertain(path) };
     html! { div.tree tabindex="0" role="region" aria-label=(label) { (tree.nodes(0, path.nodes.len(), 0)) } }
 }
 
@@ -80,7 +83,7 @@ impl Tree<'_> {
                 },
             }
             @if node.times > 1 { " " span.x { "×" (node.times) } }
-            @if let Some(cost) = node.entry.function().and_then(|name| self.costs.get(name)) { " " span.c { (grouped(*cost)) } }
+            @if let Some(cost) = node.entry.function().and_then(|name| cost_of(name, self.costs, &self.uncertain)) { " " span.c { (cost) } }
         }
     }
 }

@@ -11,7 +11,7 @@ struct Row<'o> {
     case: &'o str,
     name: &'o str,
     /// By kernel.
-    medians: Vec<Option<u64>>,
+    costs: Vec<Option<u64>>,
 }
 
 pub(super) fn page(overview: &Overview) -> String {
@@ -20,7 +20,7 @@ pub(super) fn page(overview: &Overview) -> String {
     let kernels: Vec<&str> = (0..overview.results.kernels.len()).map(|at| overview.kernel(at)).collect();
     let body = html! {
         h1 { "Timings" }
-        p.soft { "Medians of the pass without tracing, in " (unit) ". Each plot starts at 0." }
+        p.soft { "Lower quartiles of the iterations without tracing, in " (unit) ". Each plot starts at 0." }
         @if rows.is_empty() { p { "These results have no timings." } }
         div.plots { @for row in &rows { (plot(row, &kernels)) } }
         h2 { "The figures" }
@@ -37,7 +37,7 @@ pub(super) fn page(overview: &Overview) -> String {
                     @for row in &rows {
                         tr data-row {
                             th.name scope="row" { a href=(case_file(row.case)) { (shortened(row.case)) } " " (shortened(row.name)) }
-                            @for median in &row.medians { td.number { @if let Some(median) = median { (grouped(*median)) } @else { "-" } } }
+                            @for cost in &row.costs { td.number { @if let Some(cost) = cost { (grouped(*cost)) } @else { "-" } } }
                             td.number { (first_to_last(row)) }
                         }
                     }
@@ -55,14 +55,13 @@ fn rows<'o>(case: &'o CaseView<'_>) -> Vec<Row<'o>> {
             names.push(&timing.name);
         }
     }
-    let median = |name: &str, at: usize| case.kernels[at].as_ref()?.result.timing(name).map(|timing| timing.cost);
-    let row =
-        |name| Row { case: case.name, name, medians: (0..case.kernels.len()).map(|at| median(name, at)).collect() };
+    let cost = |name: &str, at: usize| case.kernels[at].as_ref()?.result.timing(name).map(|timing| timing.cost);
+    let row = |name| Row { case: case.name, name, costs: (0..case.kernels.len()).map(|at| cost(name, at)).collect() };
     names.into_iter().map(row).collect()
 }
 
 fn first_to_last(row: &Row) -> String {
-    let mut known = row.medians.iter().flatten();
+    let mut known = row.costs.iter().flatten();
     match (known.next(), known.next_back()) {
         (Some(first), Some(last)) => percent(*first, *last),
         _ => String::new(),
@@ -76,15 +75,15 @@ const BOTTOM: usize = 98;
 const TOP: usize = 12;
 
 fn plot(row: &Row, kernels: &[&str]) -> Markup {
-    let most = row.medians.iter().flatten().max().copied().unwrap_or(0).max(1);
+    let most = row.costs.iter().flatten().max().copied().unwrap_or(0).max(1);
     let step = (WIDTH - LEFT - 24) / kernels.len().saturating_sub(1).max(1);
     let x = |at: usize| LEFT + 8 + at * step;
-    let y = |median: u64| BOTTOM - ((BOTTOM - TOP) as u64 * median / most) as usize;
+    let y = |cost: u64| BOTTOM - ((BOTTOM - TOP) as u64 * cost / most) as usize;
     let points: Vec<String> = row
-        .medians
+        .costs
         .iter()
         .enumerate()
-        .filter_map(|(at, median)| median.map(|median| format!("{},{}", x(at), y(median))))
+        .filter_map(|(at, cost)| cost.map(|cost| format!("{},{}", x(at), y(cost))))
         .collect();
     html! {
         figure data-row {
@@ -99,9 +98,9 @@ fn plot(row: &Row, kernels: &[&str]) -> Markup {
                     text x=(x(at)) y=(BOTTOM + 17) text-anchor="middle" { (kernel) }
                 }
                 polyline.plot points=(points.join(" ")) {}
-                @for (at, median) in row.medians.iter().enumerate() {
-                    @if let Some(median) = median {
-                        circle.dot cx=(x(at)) cy=(y(*median)) r="3.5" { title { (kernels[at]) ": " (grouped(*median)) } }
+                @for (at, cost) in row.costs.iter().enumerate() {
+                    @if let Some(cost) = cost {
+                        circle.dot cx=(x(at)) cy=(y(*cost)) r="3.5" { title { (kernels[at]) ": " (grouped(*cost)) } }
                     }
                 }
             }

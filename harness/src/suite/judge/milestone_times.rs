@@ -68,19 +68,19 @@ pub(super) fn timings(
         return Err(MilestoneTimingError::Lost { loss: loss.clone() });
     }
     let costing = Costing::new(&forests, metadata, calibrated(recorded, &forests, metadata)?);
-    let windows: Vec<(u64, u64)> =
-        operations(&forests, &recorded.report).found.iter().map(|op| (op.start, op.end)).collect();
-    let mut calls: BTreeMap<&str, Vec<Call>> = BTreeMap::new();
+    let operations = operations(&forests, &recorded.report).found;
+    let iteration = |at| operations.iter().find(|op| (op.start..=op.end).contains(&at)).map(|op| op.iteration);
+    let mut calls: BTreeMap<&str, BTreeMap<u32, Vec<Call>>> = BTreeMap::new();
     for forest in forests.by_task.values() {
         for (raw, call) in calls_in(forest, metadata, &costing) {
-            let during = windows.iter().any(|(start, end)| (*start..=*end).contains(&call.at));
-            if let Some(name) = names.iter().find(|name| during && *name == canonical(raw)) {
-                calls.entry(name).or_default().push(call);
-            }
+            let Some(name) = names.iter().find(|name| *name == canonical(raw)) else { continue };
+            let Some(iteration) = iteration(call.at) else { continue };
+            calls.entry(name).or_default().entry(iteration).or_default().push(call);
         }
     }
     let missing = names.iter().filter(|name| !calls.contains_key(name.as_str())).cloned().collect();
-    Ok((calls.into_iter().filter_map(|(name, calls)| timing(name, &calls)).collect(), missing))
+    let timings = calls.into_iter().filter_map(|(name, calls)| timing(name, calls.into_values().collect()));
+    Ok((timings.collect(), missing))
 }
 
 struct Call {
@@ -108,9 +108,35 @@ fn calls_in<'a>(
     })
 }
 
-fn timing(name: &str, calls: &[Call]) -> Option<OperationTiming> {
-    let median = |of: fn(&Call) -> u64| Summary::of(&calls.iter().map(of).collect::<Vec<_>>());
-    let summary = median(|call| call.took)?;
-    let switches = median(|call| call.switches)?.median as u32;
-    Some(OperationTiming::measured(format!("{name}()"), switches, summary))
+/// The timing of a function, from its calls by iteration. The calls of an iteration may do different work, so the lower
+/// quartile is that of the first calls of all iterations, of the second ones, and so on; the cost is the median of these.
+fn timing(name: &str, mut iterations: Vec<Vec<Call>>) -> Option<OperationTiming> {
+    let median = |of: &[u64]| Some(Summary::of(of)?.median);
+    let all: Vec<u64> = iterations.iter().flatten().map(|call| call.took).collect();
+    let switches: Vec<u64> = iterations.iter().flatten().map(|call| call.switches).collect();
+    iterations.iter_mut().for_each(|calls| calls.sort_unstable_by_key(|call| call.at));
+    let most = iterations.iter().map(Vec::len).max()?;
+    let at = |place: usize| iterations.iter().filter_map(|calls| Some(calls.get(place)?.took)).collect::<Vec<_>>();
+    // Places that few iterations have are not part of what the function does in each.
+    let places = (0..most).map(at).filter(|took| 2 * took.len() > iterations.len());
+    let lows: Vec<u64> = places.filter_map(|took| Some(Summary::of(&took)?.low)).collect();
+    let summary = Summary { low: median(&lows)?, ..Summary::of(&all)? };
+    Some(OperationTiming::measured(format!("{name}()"), median(&switches)? as u32, summary))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_milestone_costs_the_median_of_the_calls_of_an_iteration_each_where_it_is_least_disturbed() {
+        let calls = |took: &[u64]| (0..).zip(took).map(|(at, took)| Call { at, took: *took, switches: 0 }).collect();
+        let cost =
+            |iterations: &[&[u64]]| timing("f", iterations.iter().map(|took| calls(took)).collect()).unwrap().cost;
+        // The first call of each iteration is cheap, the others are not.
+        assert_eq!(cost(&[&[100, 900, 901], &[100, 1100, 901], &[700, 900, 901], &[100, 900, 2901]]), 900);
+        // A call that only one iteration of three makes.
+        assert_eq!(cost(&[&[100], &[100], &[100, 5000]]), 100);
+        assert_eq!(timing("f", Vec::new()), None);
+    }
 }

@@ -174,7 +174,7 @@ mod tests {
         );
         let (far, is_pending) = checked(Some(10_000), 10_051);
         assert_eq!((far.verdict, far.timings[0].accepted, is_pending), (Verdict::Changed, Some(10_000), true));
-        assert_eq!(far.problems[0].place, "instructions, median of 2 iterations");
+        assert_eq!(far.problems[0].place, "instructions, lower quartile of 2 iterations");
         let (new, is_pending) = checked(None, 10_000);
         assert_eq!((new.verdict, new.timings[0].accepted, is_pending), (Verdict::Changed, None, true));
         assert!(new.problems[0].message.ends_with("snapshots/g/c/6.12.timing.snap"), "{:?}", new.problems);

@@ -45,9 +45,10 @@ impl SavedPath {
 pub struct OperationTiming {
     /// `receiver.recv`, the name of a measure, or a milestone's function with `()`.
     pub name: String,
-    /// The median of all iterations; of an operation that sleeps, its time on the CPU.
+    /// The lower quartile of the iterations with this number of switches; for an operation that sleeps, its time on the
+    /// CPU.
     pub cost: u64,
-    /// The median number of context switches of its task.
+    /// The lower quartile of the number of context switches of its task.
     pub switches: u32,
     /// The accepted cost, if the timings differ from the accepted ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -71,8 +72,8 @@ pub struct TimingSummary {
 impl OperationTiming {
     /// A timing without an accepted cost.
     pub(crate) fn measured(name: String, switches: u32, summary: Summary) -> Self {
-        let Summary { count, min, median, p90, max, .. } = summary;
-        Self { name, cost: median, switches, accepted: None, summary: Some(TimingSummary { count, min, p90, max }) }
+        let Summary { count, min, low, p90, max, .. } = summary;
+        Self { name, cost: low, switches, accepted: None, summary: Some(TimingSummary { count, min, p90, max }) }
     }
 }
 
