@@ -22,7 +22,10 @@ impl Case {
             None => failed_with(self.setup_words().get(usize::from(step)).copied(), errno),
             Some(preset) => {
                 let errno = constants::errno_name(errno);
-                format!("step {} of the preset {preset}, which every image has completed, failed with {errno}", step + 1)
+                format!(
+                    "step {} of the preset {preset}, which every image has completed, failed with {errno}",
+                    step + 1
+                )
             }
         }
     }
@@ -113,7 +116,10 @@ mod tests {
     #[test]
     fn a_failed_step_of_an_image_is_found_behind_settings_and_network() {
         let case = case(&format!("machine: {{nic: veth, sysctls: {{net.ipv4.nothing: 1}}}}\nsetup: []\n{ACTORS}"));
-        assert_eq!(case.failed_in_image(PRESETS.len(), 0, ENOENT), "b.yaml:4:32: net.ipv4.nothing: 1 failed with ENOENT");
+        assert_eq!(
+            case.failed_in_image(PRESETS.len(), 0, ENOENT),
+            "b.yaml:4:32: net.ipv4.nothing: 1 failed with ENOENT"
+        );
         assert_eq!(case.failed_in_image(PRESETS.len(), 1, EINVAL), "b.yaml:4:1: making the network failed with EINVAL");
         assert_eq!(case.failed_module("veth", 999), "b.yaml:4:1: loading the module veth failed with errno 999");
     }
