@@ -155,6 +155,9 @@ fn traced(context: &ActorContext, at: usize, step: &Step, scratch: &mut Scratch)
     me.inside.store(0, Ordering::Release);
     context.tracing.mark(Marker { begin: false, ..marker });
     let outcome = outcome.settle(&context.state, scratch);
+    if let Some(packet) = ops::inject::sent_packet(&context.state, marker, &step.op, &outcome) {
+        context.tracing.report(&packet);
+    }
     record(
         context,
         at,

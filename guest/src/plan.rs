@@ -669,6 +669,24 @@ pub enum Op {
         /// The packet.
         packet: Packet,
     },
+    /// write(2) of a packet, byte by byte.
+    InjectBytes {
+        /// A TUN device.
+        via: Slot,
+        /// The packet.
+        packet: Vec<u8>,
+    },
+    /// read(2) of a packet that the kernel sends. The traced pass reports its first bytes in a [`SentPacket`](crate::SentPacket).
+    ReadPacket {
+        /// A TUN device.
+        from: Slot,
+        /// Length of the buffer, in bytes.
+        bytes: u32,
+        /// The slot that receives the TCP sequence number.
+        seq: Option<Slot>,
+        /// Numbers to report with the packet, as they are after the call.
+        numbers: Vec<Known>,
+    },
     /// Sets up part of the guest's network while the operation is prepared. The result is a TUN device's descriptor,
     /// and otherwise 0.
     Network(Network),
@@ -735,6 +753,11 @@ pub enum Network {
         /// The device's name.
         device: String,
     },
+    /// A rule of nf_tables that drops IPv4 packets to a UDP or TCP port of this machine.
+    NetfilterDrop {
+        /// The port.
+        port: u16,
+    },
     /// An ingress queueing discipline on a device of the first namespace, with a filter that matches and keeps every
     /// packet.
     TcIngress {
@@ -750,15 +773,39 @@ pub struct Packet {
     pub from: Address,
     /// The destination, of the same address family.
     pub to: Address,
+    /// What the IP header says beyond addresses and lengths.
+    pub ip: IpHeader,
     /// The transport header.
     pub transport: Transport,
     /// Length of the payload, in bytes.
     pub bytes: u32,
     /// Whether the transport's checksum is wrong.
     pub bad_checksum: bool,
-    /// The only part of an IPv4 datagram to send: offset and length in the IP payload, in bytes, both multiples of 8
-    /// except for the last fragment's length.
+    /// The only part of the datagram to send: offset and length in the IP payload, in bytes, both multiples of 8 except
+    /// for the last fragment's length.
     pub fragment: Option<(u16, u16)>,
+}
+
+/// The parts of an IP header that a packet can choose.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct IpHeader {
+    /// Time to live, or hop limit.
+    pub ttl: u8,
+    /// Type of service, or traffic class.
+    pub tos: u8,
+    /// Whether IPv4 may not fragment it.
+    pub dont_fragment: bool,
+    /// Options of an IPv4 header (RFC 791); padded with zeros to a multiple of 4 bytes.
+    pub options: Vec<u8>,
+    /// Extension headers of IPv6 (RFC 8200), in order: the protocol number, and what follows the header's length, which
+    /// is padded to a multiple of 8 bytes.
+    pub extensions: Vec<(u8, Vec<u8>)>,
+}
+
+impl Default for IpHeader {
+    fn default() -> Self {
+        Self { ttl: 64, tos: 0, dont_fragment: false, options: Vec::new(), extensions: Vec::new() }
+    }
 }
 
 /// A transport header.
@@ -766,22 +813,65 @@ pub struct Packet {
 pub enum Transport {
     /// UDP.
     Udp,
-    /// ICMP or ICMPv6 echo request.
-    Echo,
+    /// ICMP or ICMPv6.
+    Icmp {
+        /// The type.
+        kind: u8,
+        /// The code.
+        code: u8,
+        /// The rest of the header: identifier and sequence number of an echo, the MTU of "packet too big".
+        rest: [u8; 4],
+        /// The packet that an error is about: its IP header and the first 8 bytes after it follow.
+        about: Option<Box<Packet>>,
+    },
     /// TCP.
     Tcp {
-        /// The local socket that receives it. `seq` counts from the sequence number that this socket expects next, and
-        /// `ack` from the one that it sends next. Without a socket, both count from 0.
-        receiver: Option<Slot>,
-        /// Sequence number, relative.
-        seq: i32,
-        /// Acknowledgement number, relative.
-        ack: i32,
-        /// FIN 1, SYN 2, RST 4, PSH 8, ACK 16, URG 32 (RFC 9293).
+        /// Sequence number.
+        seq: Number,
+        /// Acknowledgement number.
+        ack: Number,
+        /// FIN 1, SYN 2, RST 4, PSH 8, ACK 16, URG 32, ECE 64, CWR 128 (RFC 9293).
         flags: u8,
         /// Window, unscaled.
         window: u16,
+        /// Urgent pointer.
+        urgent: u16,
+        /// Options; padded with zeros to a multiple of 4 bytes.
+        options: Vec<TcpOption>,
     },
+}
+
+/// An option of a TCP header.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum TcpOption {
+    /// The option's bytes.
+    Bytes(Vec<u8>),
+    /// Blocks that were received out of order, from the first sequence number to that after the last (RFC 2018).
+    Sack(Vec<(Number, Number)>),
+    /// The sender's clock, and the last one received from the peer (RFC 7323).
+    Timestamp(Number, Number),
+}
+
+/// A 32-bit number of a packet, as a distance from one that is known only in the guest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Number {
+    /// What it counts from; `None`: 0.
+    pub from: Option<Known>,
+    /// The distance; the sum wraps around at 32 bits.
+    pub plus: i64,
+}
+
+/// A number that is known only in the guest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Known {
+    /// The sequence number that this TCP socket expects next.
+    Expected(Slot),
+    /// The sequence number that this TCP socket sends next.
+    Next(Slot),
+    /// The port that this socket is bound to.
+    Port(Slot),
+    /// What this slot holds.
+    Value(Slot),
 }
 
 #[cfg(test)]
@@ -814,13 +904,23 @@ mod tests {
 
     fn packet(transport: Transport, fragment: Option<(u16, u16)>) -> Packet {
         let [from, to, ..] = addresses();
-        Packet { from, to, transport, bytes: 1400, bad_checksum: fragment.is_none(), fragment }
+        let ip = IpHeader { options: vec![0x94, 4, 0, 0], extensions: vec![(60, vec![1])], ..IpHeader::default() };
+        Packet { from, to, ip, transport, bytes: 1400, bad_checksum: fragment.is_none(), fragment }
     }
 
     /// The operations, at least one of each variant; see [`variant`].
     fn operations() -> Vec<Op> {
         let [v4, v6, ..] = addresses();
-        let tcp = Transport::Tcp { receiver: Some(1), seq: i32::MIN, ack: -1, flags: 0x18, window: u16::MAX };
+        let number = |from, plus| Number { from, plus };
+        let known = [Known::Expected(1), Known::Next(1), Known::Port(1), Known::Value(1)];
+        let (seq, ack) = (number(Some(Known::Expected(1)), -1), number(None, i64::MAX));
+        let options = vec![
+            TcpOption::Bytes(vec![2, 4, 5, 0xb4]),
+            TcpOption::Sack(vec![(seq, ack)]),
+            TcpOption::Timestamp(ack, number(Some(Known::Value(1)), 1)),
+        ];
+        let tcp = Transport::Tcp { seq, ack, flags: 0x18, window: u16::MAX, urgent: 1, options };
+        let about = Some(Box::new(packet(Transport::Udp, None)));
         let mut all = vec![
             Op::Socket { domain: 2, kind: 1 | 0o4000, protocol: 0 },
             Op::Listen { socket: 1, backlog: -1 },
@@ -874,12 +974,18 @@ mod tests {
             Op::Dup { fd: 1 },
             Op::Pipe { into: (1, 2), flags: 3 },
             Op::Inject { via: 1, packet: packet(Transport::Udp, Some((8, 16))) },
-            Op::Inject { via: 1, packet: packet(Transport::Echo, None) },
+            Op::Inject {
+                via: 1,
+                packet: packet(Transport::Icmp { kind: 3, code: 4, rest: [0, 0, 5, 0], about }, None),
+            },
             Op::Inject { via: 1, packet: packet(tcp, None) },
+            Op::InjectBytes { via: 1, packet: vec![0x45] },
+            Op::ReadPacket { from: 1, bytes: 2048, seq: Some(2), numbers: known.to_vec() },
             Op::Network(Network::Veth),
             Op::Network(Network::Virtio),
             Op::Network(Network::Tun { napi: true }),
             Op::Network(Network::Xdp { device: "veth0".to_owned() }),
+            Op::Network(Network::NetfilterDrop { port: 7000 }),
             Op::Network(Network::TcIngress { device: "veth0".to_owned() }),
         ];
         all.extend(addresses().map(|to| Op::Bind { socket: 1, to }));

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ActorIndex, StepIndex};
+use crate::{ActorIndex, Known, StepIndex};
 
 /// The result of one operation in one iteration.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -143,9 +143,61 @@ impl Marker {
     }
 }
 
+/// A packet that the kernel sent, as a step read it. The agent writes it to `trace_marker_raw` after the step's end marker,
+/// because only the traced pass needs it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SentPacket {
+    /// The actor that read it.
+    pub actor: ActorIndex,
+    /// The actor's step.
+    pub step: StepIndex,
+    /// The iteration.
+    pub iteration: u32,
+    /// The numbers that the step asked for.
+    pub numbers: Vec<(Known, u32)>,
+    /// The packet from its IP header on; at most [`SentPacket::MOST_BYTES`] of it.
+    pub bytes: Vec<u8>,
+}
+
+/// The id of packets in the ring buffer ("rxpk" in ASCII).
+const PACKET_ID: u32 = 0x6b70_7872;
+
+impl SentPacket {
+    /// The most bytes of a packet that are reported: all headers and some data.
+    pub const MOST_BYTES: usize = 256;
+
+    /// The id, and the packet as on the wire.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        // Plain values can always be encoded.
+        [PACKET_ID.to_le_bytes().to_vec(), postcard::to_stdvec(self).unwrap_or_default()].concat()
+    }
+
+    /// Reads what [`SentPacket::to_bytes`] wrote; `None` for a marker of a different kind.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        // The kernel pads what it stores.
+        postcard::take_from_bytes(bytes.strip_prefix(&PACKET_ID.to_le_bytes())?).ok().map(|(packet, _)| packet)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_packet_comes_back_as_it_was_written() {
+        let packet = SentPacket {
+            actor: 1,
+            step: 2,
+            iteration: 3,
+            numbers: vec![(Known::Next(1), u32::MAX)],
+            bytes: vec![0x45; 40],
+        };
+        let padded = [packet.to_bytes(), vec![0; 3]].concat();
+        assert_eq!(SentPacket::from_bytes(&padded), Some(packet.clone()));
+        assert_eq!(Marker::from_bytes(&padded), None);
+        assert_eq!(SentPacket::from_bytes(&MARKER.to_bytes()), None);
+        assert_eq!(SentPacket::from_bytes(&packet.to_bytes()[..20]), None, "truncated");
+    }
 
     const MARKER: Marker = Marker { begin: true, actor: 0x0102, step: 0x0304, iteration: 0x0506_0708 };
 

@@ -6,7 +6,7 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use rxpath_guest::{Marker, Tag};
+use rxpath_guest::{Marker, SentPacket, Tag};
 
 use crate::devices::SharedRegion;
 use crate::sys;
@@ -116,6 +116,11 @@ impl Tracing {
     pub fn mark(&self, marker: Marker) {
         // Fails, as it should, while recording is off.
         let _ = (&self.marker).write(&marker.to_bytes());
+    }
+
+    /// Writes a packet that a step has read into the ring buffer of the calling task's CPU.
+    pub fn report(&self, packet: &SentPacket) {
+        let _ = (&self.marker).write(&packet.to_bytes());
     }
 
     /// Sends the records and the loss counters of every CPU.

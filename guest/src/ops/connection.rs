@@ -119,7 +119,7 @@ fn sockaddr_nl(port: u32, groups: u32) -> Vec<u8> {
 }
 
 /// The result of getsockname(2), with the loopback address in place of a wildcard.
-fn own_address(fd: i32) -> Vec<u8> {
+pub fn own_address(fd: i32) -> Vec<u8> {
     let mut out = vec![0_u8; 128];
     let mut length = out.len() as libc::socklen_t;
     // SAFETY: `out` has room for `length` bytes, and the kernel writes no more.

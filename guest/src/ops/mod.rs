@@ -6,8 +6,9 @@ mod connection;
 mod fault;
 mod files;
 mod hooks;
-mod inject;
+pub mod inject;
 mod message;
+mod netfilter;
 pub mod network;
 mod options;
 mod rtnetlink;
@@ -19,6 +20,7 @@ mod zerocopy;
 
 use std::ffi::c_long;
 
+use rxpath_guest::pure::packet_headers::sequence_number;
 use rxpath_guest::{CHECKSUM_START, Op, Slot, checksum, counting_pattern};
 
 use crate::shared_state::SharedState;
@@ -137,6 +139,8 @@ pub enum After {
     Nothing,
     /// The return value is the number of bytes received into these pieces: addresses and lengths.
     Received(Vec<(c_long, usize)>),
+    /// Like `Received` of one piece at this address, for a packet, whose TCP sequence number goes to the slot.
+    Packet(c_long, Option<Slot>),
     /// Like `Received`, for a message with its header (`struct user_msghdr`) at this address: close the descriptors
     /// that came with it.
     Message(c_long, Vec<(c_long, usize)>),
@@ -242,6 +246,12 @@ impl Outcome {
                 self.ret = length.into();
                 self.after = After::Received(vec![(window, length as usize)]);
             }
+            After::Packet(at, seq) if self.ret >= 0 => {
+                self.after = After::Received(vec![(at, self.ret as usize)]);
+                if let (Some(slot), Some(packet)) = (seq, self.received()) {
+                    state.set(slot, sequence_number(packet).into());
+                }
+            }
             After::Pair(at, (first, second)) if self.ret >= 0 => {
                 // SAFETY: `at` is the aligned address of two ints in the actor's scratch memory.
                 let pair = unsafe { std::ptr::read(at as *const [i32; 2]) };
@@ -256,6 +266,14 @@ impl Outcome {
 
     fn become_result(&mut self, result: i64) {
         (self.ret, self.errno) = if result < 0 { (-1, -result as i32) } else { (result, 0) };
+    }
+
+    /// The bytes that were received into a single piece.
+    pub fn received(&self) -> Option<&[u8]> {
+        let (After::Received(pieces), Ok(count)) = (&self.after, usize::try_from(self.ret)) else { return None };
+        let [(at, room)] = pieces[..] else { return None };
+        // SAFETY: the piece is in the actor's own memory, and the kernel has just filled `count` bytes of it.
+        (count <= room).then(|| unsafe { std::slice::from_raw_parts(at as *const u8, count) })
     }
 
     /// The checksum of the bytes received; 0 if there were none.
@@ -355,6 +373,8 @@ pub fn prepare(op: &Op, state: &SharedState, scratch: &mut Scratch) -> Call {
         Op::RecvInChild { socket, bytes } => children::recv(state, scratch, *socket, *bytes),
         Op::Wait { child } => children::wait(state, scratch, *child),
         Op::Inject { via, packet } => inject::inject(state, scratch, *via, packet),
+        Op::InjectBytes { via, packet } => inject::inject_bytes(state, scratch, *via, packet),
+        Op::ReadPacket { from, bytes, seq, .. } => inject::read_packet(state, scratch, *from, *bytes, *seq),
         Op::Network(network) => network::set_up(network),
         Op::Fault(fault) => fault::provoke(*fault),
     }

@@ -9,7 +9,7 @@ use rxpath_guest::Network;
 use rxpath_guest::pure::netlink::{NESTED, attribute, link_header, text};
 
 use super::rtnetlink::{index_of, request};
-use super::{Call, hooks};
+use super::{Call, hooks, netfilter};
 use crate::sys;
 
 /// The first and the second namespace, open so that they stay alive.
@@ -35,6 +35,7 @@ pub fn set_up(network: &Network) -> Call {
         Network::Virtio => virtio().map(|()| 0),
         Network::Tun { napi } => tun(*napi),
         Network::Xdp { device } => hooks::xdp(device).map(|()| 0),
+        Network::NetfilterDrop { port } => netfilter::drop_port(*port).map(|()| 0),
         Network::TcIngress { device } => hooks::tc_ingress(device).map(|()| 0),
     })
 }

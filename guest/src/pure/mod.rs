@@ -4,4 +4,5 @@
 pub mod median;
 pub mod netlink;
 pub mod packet;
+pub mod packet_headers;
 pub mod timer_list;

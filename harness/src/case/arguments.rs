@@ -18,6 +18,7 @@ use crate::nearest::suggestion;
 
 use named_numbers::schema_with_examples;
 pub(crate) use named_numbers::*;
+pub(crate) use packets::{counted_from, packet_end};
 pub(crate) use scope::Scope;
 pub(crate) use socket_options::{OptionName, OptionValue};
 
@@ -60,6 +61,8 @@ one_value! {
     Descriptors(String);
     /// A number, at least 1.
     Count(#[schemars(range(min = 1, max = 1024))] u32);
+    /// A port of UDP or TCP.
+    Port(#[schemars(range(min = 1))] u16);
     /// The name of a network device.
     DeviceName(String);
     /// `true` or `false`; `false`, if left out.
@@ -145,6 +148,7 @@ macro_rules! plain_arguments {
 
 plain_arguments! {
     Count => u32, |count| count.0;
+    Port => u16, |port| port.0;
     Flag => bool, |flag| flag.0;
     Buffer => Self, |buffer| *buffer;
     Path => String, |path| path.0.clone();

@@ -105,6 +105,8 @@ pub(crate) struct CaseMachine {
     pub(crate) append: String,
     /// What the kernel must have been built with.
     pub(crate) features: Vec<Feature>,
+    /// Modules to load, with the kernels that need them.
+    pub(crate) modules: Vec<(String, Gate)>,
 }
 
 /// A step with its names and locations.

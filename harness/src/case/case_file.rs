@@ -102,6 +102,9 @@ pub(crate) struct MachineFile {
     pub(crate) kernels: KernelsFile,
     /// What the kernel must have been built with.
     pub(crate) features: OneOrMany<Feature>,
+    /// Modules to load, in this order, each after those that it depends on: `tls`, `ghash_generic before 7.0`. A kernel that
+    /// neither has one nor has it built in skips the case.
+    pub(crate) modules: OneOrMany<Text>,
 }
 
 impl Default for MachineFile {
@@ -115,6 +118,7 @@ impl Default for MachineFile {
             append: Text::default(),
             kernels: KernelsFile::default(),
             features: OneOrMany::default(),
+            modules: OneOrMany::default(),
         }
     }
 }
@@ -239,6 +243,9 @@ pub(crate) struct ExpectFile {
     pub(crate) fails: OneOrMany<Text>,
     /// The step that sent the bytes it receives: `sender.send`.
     pub(crate) data: OneOrMany<Text>,
+    /// What the packet is like that it reads from a TUN device: `tcp server > 10.0.0.2:9000, ACK, ack 64, window at least 1`.
+    /// A socket's name stands for its port; numbers count as for `inject`.
+    pub(crate) sends: OneOrMany<Text>,
     /// Functions that are called in this order, each at least once: `a`, `a or b`, `a since 6.1`, `a 4 times`,
     /// `a at least 2 times`.
     pub(crate) calls: OneOrMany<Text>,

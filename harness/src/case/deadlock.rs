@@ -33,15 +33,22 @@ pub(crate) fn check(case: &Case, findings: &mut Findings) {
     }
 }
 
+/// The steps that read(2) a packet or a file.
+pub(crate) fn readers(actors: &[CaseActor]) -> HashSet<StepRef> {
+    let reads = |op: &Op| matches!(op, Op::Read { .. } | Op::ReadPacket { .. });
+    steps_that(actors, reads)
+}
+
 /// The steps that send something.
 pub(crate) fn senders(actors: &[CaseActor]) -> HashSet<StepRef> {
-    let all = actors.iter().enumerate().flat_map(|(actor, body)| {
-        body.steps
-            .iter()
-            .enumerate()
-            .map(move |(step, body)| (StepRef { actor: actor as u16, step: step as u16 }, &body.step.op))
+    steps_that(actors, |op| sender(op).is_some())
+}
+
+fn steps_that(actors: &[CaseActor], is_it: impl Fn(&Op) -> bool) -> HashSet<StepRef> {
+    let all = (0..).zip(actors).flat_map(|(actor, body)| {
+        (0..).zip(&body.steps).map(move |(step, body)| (StepRef { actor, step }, &body.step.op))
     });
-    all.filter(|(_, op)| sender(op).is_some()).map(|(step, _)| step).collect()
+    all.filter(|(_, op)| is_it(op)).map(|(step, _)| step).collect()
 }
 
 fn report(case: &Case, findings: &mut Findings, step: StepRef, message: String, label: &str, help: Option<String>) {
@@ -155,6 +162,7 @@ fn wiring(case: &Case) -> Wiring {
             }
             (
                 Op::Inject { .. }
+                | Op::InjectBytes { .. }
                 | Op::Kill { .. }
                 | Op::Timer { .. }
                 | Op::SetITimer { .. }
@@ -189,7 +197,7 @@ impl Wiring {
                 *socket
             }
             Op::RecvMmsg { socket, flags, timeout_ns: None, .. } if flags & NEVER_SLEEPS == 0 => *socket,
-            Op::Read { from, .. } | Op::Readv { from, .. } => *from,
+            Op::Read { from, .. } | Op::ReadPacket { from, .. } | Op::Readv { from, .. } => *from,
             _ => return None,
         };
         // Without known senders, there may still be unknown ones.
@@ -218,7 +226,7 @@ fn sender(op: &Op) -> Option<Slot> {
         | Op::SendMmsg { socket, .. }
         | Op::SendData { socket, .. } => Some(*socket),
         Op::Write { to, .. } | Op::Splice { to, .. } => Some(*to),
-        Op::Inject { via, .. } => Some(*via),
+        Op::Inject { via, .. } | Op::InjectBytes { via, .. } => Some(*via),
         _ => None,
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use rxpath_guest::{CHECKSUM_START, OpResult, checksum, counting_pattern};
+use rxpath_guest::{CHECKSUM_START, OpResult, SentPacket, checksum, counting_pattern};
 
 use super::case::Case;
 use super::constants::errno_name;
@@ -25,6 +25,8 @@ pub(crate) struct Observed<'a> {
     pub(crate) trees: Vec<ObservedTree<'a>>,
     /// The number of softirqs in each iteration.
     pub(crate) softirqs: Vec<u32>,
+    /// What the kernel sent, as far as steps read it for an expectation.
+    pub(crate) packets: Vec<SentPacket>,
 }
 
 /// One operation over all iterations.
@@ -121,9 +123,26 @@ impl Evaluator<'_> {
         for result in &operation.results {
             self.result(expectation, result);
         }
+        self.sent_packets(expectation, operation);
         for (iterations, path) in &operation.paths {
             for (at, message) in path_failures(expectation, path).into_iter().chain(never_failures(expectation, path)) {
                 self.fail(expectation, &at, message, iterations);
+            }
+        }
+    }
+
+    fn sent_packets(&mut self, expectation: &Expectation, operation: &ObservedOperation<'_>) {
+        let StepRef { actor, step } = operation.step;
+        for sends in &expectation.sends {
+            for packet in self.observed.packets.iter().filter(|packet| (packet.actor, packet.step) == (actor, step)) {
+                if let Some(message) = sends.value.failure(packet) {
+                    self.fail(expectation, &sends.at, message, &[packet.iteration]);
+                }
+            }
+            for result in operation.results.iter().filter(|result| result.errno != 0) {
+                let errno = errno_name(result.errno);
+                let message = format!("expected the kernel to send a packet, but read(2) failed with {errno}");
+                self.fail(expectation, &sends.at, message, &[result.iteration]);
             }
         }
     }

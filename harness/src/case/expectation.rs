@@ -5,6 +5,7 @@ use rxpath_guest::{ActorIndex, StepIndex};
 use super::diagnostic::Location;
 use super::gate::{Gate, Gated};
 use super::phrases::{Bound, CallPhrase, CostPhrase};
+use super::sent_packet::SentPattern;
 use super::step_ref::StepRef;
 use crate::kernel::Series;
 
@@ -46,6 +47,8 @@ pub(crate) struct Expectation {
     pub(crate) fails: Vec<Gated<i32>>,
     /// The step whose bytes are received.
     pub(crate) data: Vec<Gated<StepRef>>,
+    /// The packet that the kernel sent.
+    pub(crate) sends: Vec<Gated<SentPattern>>,
     /// Functions called, in this order (in the call tree's preorder).
     pub(crate) calls: Vec<Gated<CallPhrase>>,
     /// Functions not called.
@@ -78,6 +81,7 @@ impl Expectation {
             value: admitted(&self.value, series),
             fails: admitted(&self.fails, series),
             data: admitted(&self.data, series),
+            sends: admitted(&self.sends, series),
             calls: admitted(&self.calls, series),
             never: admitted(&self.never, series),
             wakes: admitted(&self.wakes, series),

@@ -37,7 +37,7 @@ pub(crate) fn released(name: &str) -> Result<Series, SeriesError> {
 }
 
 /// The kernels on which something holds; all of them by default.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Gate {
     /// The first series, inclusive.
     pub(crate) since: Option<Series>,

@@ -7,6 +7,8 @@ use rxpath_guest::{Actor, Network, Op, Pass, Plan, Step};
 use super::case::{Case, CaseStep};
 use super::case_file::Nic;
 use super::expectation::Expectation;
+use super::sent_packet;
+use super::step_ref::StepRef;
 use super::warm_setup::SplitSetup;
 use crate::kernel::Series;
 
@@ -63,13 +65,17 @@ impl Case {
             PassKind::Timing => (Pass::Timing { milestones: None }, self.iterations),
         };
         let steps = |steps: &[CaseStep]| -> Vec<Step> { steps.iter().map(|step| step.step.clone()).collect() };
-        let actors = self.actors.iter().map(|actor| Actor {
+        let expectations: Vec<Expectation> = self.expectations.iter().filter_map(|one| one.on(series)).collect();
+        let actors = (0..).zip(&self.actors).map(|(index, actor)| Actor {
             name: actor.name.clone(),
             kind: actor.kind,
             cpu: actor.cpu,
             policy: actor.policy,
             netns: actor.netns,
-            steps: steps(&actor.steps),
+            steps: (0..)
+                .zip(steps(&actor.steps))
+                .map(|(step, body)| sent_packet::reporting(body, StepRef { actor: index, step }, &expectations))
+                .collect(),
         });
         let SplitSetup { completed, settings, left, .. } = self.split_setup();
         let plan = Plan {
@@ -94,7 +100,7 @@ impl Case {
         Lowered {
             plan,
             names: names.collect(),
-            expectations: self.expectations.iter().filter_map(|one| one.on(series)).collect(),
+            expectations,
             never_hide: self.functions().map(|function| function.value.to_owned()).collect(),
             milestones: self
                 .milestones

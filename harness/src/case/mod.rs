@@ -32,6 +32,7 @@ mod presets;
 mod resolver;
 mod schema;
 mod schema_check;
+mod sent_packet;
 mod step_ref;
 mod sweep;
 mod warm_setup;

@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::arguments::*;
 use super::key_path::KeyPath;
-use super::yaml_types::{OneOrMany, Text};
+use super::yaml_types::{OneOrMany, Repeated, Text};
 
 /// The arguments of a step's operation.
 pub(crate) trait Operate {
@@ -104,6 +104,8 @@ macro_rules! operations {
             pub(crate) preset: Option<String>,
             /// How often the step is repeated; `#` in it is replaced by 1, 2, 3 and so on.
             pub(crate) repeat: Option<Text>,
+            /// In place of an operation: steps that are repeated together, as often as `repeat` says, one round after the other.
+            pub(crate) steps: Option<Repeated<StepFile>>,
             $($(#[$about])* pub(crate) $name: Option<arguments_of::$name>,)*
         }
 
@@ -168,8 +170,12 @@ operations! {
     /// recvmmsg(2) of at most `count` messages.
     recvmmsg { socket: Descriptor, bytes: Size, count: Count; flags: MessageFlags, timeout: Option<Duration> }
         => Op::RecvMmsg { socket, bytes, count, flags, timeout_ns: timeout };
-    /// read(2): reads from a descriptor.
-    read { from: Descriptor, bytes: Size } => Op::Read { from, bytes };
+    /// read(2): reads from a descriptor. From a TUN device it reads a packet that the kernel sends, which `sends` can expect;
+    /// `seq` names its TCP sequence number, for later packets: `ack isn+1`.
+    read { from: Descriptor, bytes: Size; seq: Option<NewName> } => match seq {
+        Some(_) => Op::ReadPacket { from, bytes, seq, numbers: Vec::new() },
+        None => Op::Read { from, bytes },
+    };
     /// readv(2) into pieces.
     readv { from: Descriptor, bytes: OneOrMany<Size> } => Op::Readv { from, pieces: bytes };
     /// write(2) of a counting pattern.
@@ -270,11 +276,15 @@ operations! {
     /// A generic XDP program that passes every packet, on a device of the first network namespace (`lo`, `eth0`,
     /// `veth0`, `tun0`).
     xdp(device: DeviceName) => Op::Network(Network::Xdp { device });
+    /// An nf_tables rule in the input hook that drops IPv4 packets to this port, of UDP and of TCP. Needs
+    /// `modules: nf_tables`.
+    netfilter_drop { port: Port } => Op::Network(Network::NetfilterDrop { port });
     /// tc's ingress hook with a filter that matches and passes every packet, on a device of the first network
     /// namespace.
     tc_ingress(device: DeviceName) => Op::Network(Network::TcIngress { device });
     /// A hand-made packet that is written to a TUN device or sent through a raw socket:
-    /// `tcp client > server, seq 100, PSH ACK, 64 bytes`, `udp 10.0.0.2:9 > 10.0.0.1:7, 8 bytes, bad checksum`.
+    /// `tcp 10.0.0.2:9000 > server, seq 100, PSH ACK, 64 bytes`, `udp 10.0.0.2:9 > 10.0.0.1:7, 8 bytes, bad checksum`,
+    /// `icmp 10.0.0.2 > 10.0.0.1, type 3, code 4, mtu 1200, about tcp server > 10.0.0.2:9000`, `raw 45 00 …`.
     /// CONTRIBUTING.md says what a packet can consist of.
-    inject { via: Descriptor, packet: PacketText } => Op::Inject { via, packet };
+    inject { via: Descriptor, packet: PacketText } => packet.inject(via);
 }

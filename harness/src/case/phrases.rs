@@ -2,13 +2,15 @@
 
 mod condition_phrase;
 mod packet_phrase;
+mod sent_phrase;
 
 use super::case_name::CaseName;
 use super::gate::{Gate, released};
 use crate::kernel::Series;
 
 pub(crate) use condition_phrase::{ConditionPhrase, condition};
-pub(crate) use packet_phrase::{PacketPhrase, packet};
+pub(crate) use packet_phrase::{BuiltPhrase, OptionPhrase, PacketPhrase, Protocol, packet};
+pub(crate) use sent_phrase::{Field, SentClause, SentPhrase, sent_packet};
 
 /// An error in a phrase.
 #[derive(Clone, Debug, PartialEq, Eq)]

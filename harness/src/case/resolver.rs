@@ -47,10 +47,11 @@ pub(crate) fn resolve(file: &CaseFile, name: CaseName, findings: &mut Findings) 
     let machine_at = findings.location(&root.key("machine"), Underline::Key);
     let settings_at = settings_at(&machine, findings);
     let deadline_ns = deadline_ns(file, findings);
-    let mut resolver = Resolver { slots, steps, actors, senders: HashSet::new(), findings };
+    let mut resolver = Resolver { slots, steps, actors, senders: HashSet::new(), readers: HashSet::new(), findings };
     let setup = resolver.setup(file, &setup_steps);
     let actors = resolver.actors(file, machine.cpus);
     resolver.senders = deadlock::senders(&actors);
+    resolver.readers = deadlock::readers(&actors);
     let expectations = resolver.expectations(file);
     let measures = resolver.measures(file);
     let hide = resolver.hide(file);
@@ -123,6 +124,7 @@ fn machine(file: &MachineFile, findings: &mut Findings) -> CaseMachine {
         files: pairs(&file.files),
         append: file.append.0.clone(),
         features,
+        modules: modules(&file.modules, &place.key("modules"), findings),
     }
 }
 
@@ -152,6 +154,29 @@ fn deadline_ns(file: &CaseFile, findings: &mut Findings) -> Option<u64> {
         findings.add(&root.key("expect").key("hardirq"), Underline::Key, message, "remove this or the deadline", None);
     }
     deadline_ns
+}
+
+fn modules(file: &OneOrMany<Text>, place: &KeyPath, findings: &mut Findings) -> Vec<(String, Gate)> {
+    let is_name = |name: &str| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c));
+    let mut out = Vec::new();
+    for (nth, Text(text)) in file.0.iter().enumerate() {
+        let place = place.index(nth);
+        match phrases::gated(text) {
+            Ok((name, gate)) if is_name(&name) => out.push((name.replace('-', "_"), gate)),
+            Ok((name, _)) => {
+                let message = format!("`{name}` is not the name of a module");
+                findings.add(
+                    &place,
+                    Underline::Value,
+                    message,
+                    "expected a name such as `nf_tables`, without .ko",
+                    None,
+                );
+            }
+            Err(error) => add_phrase_error(findings, &place, &error),
+        }
+    }
+    out
 }
 
 fn kernels(file: &KernelsFile, place: &KeyPath, findings: &mut Findings) -> Gate {
@@ -193,7 +218,7 @@ fn setup_steps<'a>(file: &'a CaseFile, findings: &mut Findings) -> Vec<SetupStep
     let place = KeyPath::default().key("setup");
     let mut steps = Vec::new();
     for (nth, item) in &file.setup.0 {
-        let place = place.index(*nth);
+        let place = nth.within(&place);
         match item {
             SetupItem::Step(step) => steps.push((Cow::Borrowed(&**step), place, false)),
             SetupItem::Preset(name, number) => {
@@ -225,7 +250,7 @@ fn actor_place(name: &str) -> KeyPath {
 
 fn actor_steps<'a>(name: &str, actor: &'a ActorFile) -> impl Iterator<Item = (&'a StepFile, KeyPath)> {
     let place = actor_place(name).key("steps");
-    actor.steps.0.iter().map(move |(nth, step)| (step, place.index(*nth)))
+    actor.steps.0.iter().map(move |(nth, step)| (step, nth.within(&place)))
 }
 
 /// Gives every named result of the case a slot.
@@ -313,6 +338,7 @@ struct Resolver<'a> {
     steps: IndexMap<String, Vec<String>>,
     actors: Vec<String>,
     senders: HashSet<StepRef>,
+    readers: HashSet<StepRef>,
 }
 
 impl Resolver<'_> {

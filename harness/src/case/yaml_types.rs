@@ -8,6 +8,8 @@ use serde::de::{DeserializeOwned, Error, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_yaml::Value;
 
+use super::key_path::KeyPath;
+
 /// A text that may look like a number: `64`, `6.10`, `at least 2`. It is kept as it was written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Text(pub(crate) String);
@@ -100,9 +102,28 @@ pub(crate) const REPEAT: &str = "repeat";
 /// The most repetitions of an item.
 pub(crate) const MOST_REPEATS: usize = 2000;
 
-/// A list with each item as often as its `repeat` says; each with its index in the file.
-#[derive(Debug)]
-pub(crate) struct Repeated<T>(pub(crate) Vec<(usize, T)>);
+/// The key of the items that a group repeats.
+pub(crate) const GROUP: &str = "steps";
+
+/// The place of an item in the file: its index, and for an item of a group its index in the group.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ItemPlace {
+    nth: usize,
+    in_group: Option<usize>,
+}
+
+impl ItemPlace {
+    /// The path to the item from that of its list.
+    pub(crate) fn within(self, list: &KeyPath) -> KeyPath {
+        let item = list.index(self.nth);
+        self.in_group.map_or(item.clone(), |nth| item.key(GROUP).index(nth))
+    }
+}
+
+/// A list with each item as often as its `repeat` says, and each group of items (`repeat: 3, steps: […]`) as often as that
+/// one says; each with its place in the file.
+#[derive(Clone, Debug)]
+pub(crate) struct Repeated<T>(pub(crate) Vec<(ItemPlace, T)>);
 
 impl<T> Default for Repeated<T> {
     fn default() -> Self {
@@ -114,19 +135,43 @@ impl<'de, T: DeserializeOwned> Deserialize<'de> for Repeated<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut out = Vec::new();
         for (nth, item) in items(Value::deserialize(deserializer)?).into_iter().enumerate() {
+            let is_group = is_group(&item);
             for item in copies(item) {
-                out.push((nth, serde_yaml::from_value(item).map_err(D::Error::custom)?));
+                let items = match item.get(GROUP) {
+                    Some(Value::Sequence(items)) if is_group => items.clone(),
+                    _ => vec![item],
+                };
+                for (in_group, item) in items.into_iter().enumerate() {
+                    let place = ItemPlace { nth, in_group: is_group.then_some(in_group) };
+                    out.push((place, serde_yaml::from_value(item).map_err(D::Error::custom)?));
+                }
             }
         }
         Ok(Self(out))
     }
 }
 
+/// Whether this is a valid group: a number of repetitions, and items that are not repeated themselves. Others are reported
+/// elsewhere.
+fn is_group(item: &Value) -> bool {
+    let is_plain = |item: &Value| item.get(REPEAT).is_none() && item.get(GROUP).is_none();
+    let Some(Value::Sequence(items)) = item.get(GROUP) else { return false };
+    item.as_mapping().is_some_and(|keys| keys.len() == 2)
+        && times(item).is_some()
+        && !items.is_empty()
+        && items.iter().all(is_plain)
+}
+
+/// The number of repetitions of an item; `None` if it has none, or an invalid one.
+fn times(item: &Value) -> Option<usize> {
+    let times = item.get(REPEAT)?.as_str()?.parse().ok()?;
+    Some(times).filter(|times| (1..=MOST_REPEATS).contains(times))
+}
+
 /// The item as often as its `repeat` says, with `#` replaced by 1, 2, 3 and so on. An invalid `repeat`, which is
 /// reported elsewhere, counts as none.
 fn copies(item: Value) -> Vec<Value> {
-    let times = item.get(REPEAT).and_then(Value::as_str).and_then(|times| times.parse().ok());
-    let Some(times) = times.filter(|times| (1..=MOST_REPEATS).contains(times)) else { return vec![item] };
+    let Some(times) = times(&item) else { return vec![item] };
     let mut copies = Vec::new();
     for number in 1..=times {
         let mut copy = item.clone();

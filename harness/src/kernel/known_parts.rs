@@ -13,8 +13,7 @@ use super::store::{Kernel, ModuleFiles};
 pub(crate) struct KnownParts {
     /// `None` if there is no configuration.
     pub(crate) config: Option<Config>,
-    /// `None` for a pinned kernel, whose packages have every module that a case needs.
-    modules: Option<ModuleIndex>,
+    modules: ModuleIndex,
     has_left_archive: bool,
 }
 
@@ -24,7 +23,7 @@ impl Kernel {
     pub(crate) fn known_parts(&self) -> Result<KnownParts, KernelError> {
         Ok(KnownParts {
             config: self.config()?,
-            modules: if self.is_pinned() { None } else { Some(self.module_index()?) },
+            modules: self.module_index()?,
             has_left_archive: self.modules == ModuleFiles::LeftArchive,
         })
     }
@@ -33,14 +32,22 @@ impl Kernel {
 impl KnownParts {
     /// Checks that each of these modules is built in or can be loaded. The error is the reason why not.
     pub(crate) fn check_modules(&self, names: &[&str]) -> Result<(), String> {
-        let Some(index) = &self.modules else { return Ok(()) };
-        let lacking = names.iter().filter(|name| !index.has(name));
-        let lacking: BTreeSet<String> = lacking.map(|name| built_in::with_option(name)).collect();
+        let lacking = names.iter().filter(|name| !self.modules.has(name));
+        let lacking: BTreeSet<String> = lacking.map(|name| self.described(name)).collect();
         let lacking = lacking.into_iter().collect::<Vec<_>>().join(" and ");
         match (lacking, self.has_left_archive) {
             (lacking, _) if lacking.is_empty() => Ok(()),
             (lacking, true) => Err(format!("it needs {lacking}, and the archive no longer has the kernel's modules")),
             (lacking, false) => Err(format!("it needs {lacking}, neither built into the kernel nor among its modules")),
+        }
+    }
+
+    /// A module's name, with its option if that is known, or with a similar name that the kernel has.
+    fn described(&self, name: &str) -> String {
+        let text = built_in::with_option(name);
+        match self.modules.nearest(name).first() {
+            Some(similar) if text == name => format!("{name} (did you mean {similar}?)"),
+            _ => text,
         }
     }
 }

@@ -57,13 +57,17 @@ impl ModuleIndex {
         Ok(loading.ordered)
     }
 
+    /// Modules with similar names.
+    pub(super) fn nearest(&self, name: &str) -> Vec<&str> {
+        nearest(name, self.files.keys().chain(&self.built_in).map(String::as_str))
+    }
+
     fn unknown(&self, release: &str, name: &str, dependent: Option<&str>) -> KernelError {
-        let names = self.files.keys().chain(&self.built_in).map(String::as_str);
         KernelError::UnknownModule {
             release: release.to_owned(),
             name: name.to_owned(),
             dependent: dependent.map(str::to_owned),
-            nearest: nearest(name, names).into_iter().map(str::to_owned).collect(),
+            nearest: self.nearest(name).into_iter().map(str::to_owned).collect(),
         }
     }
 }

@@ -1,13 +1,13 @@
 //! Addresses, and the packets that are built from them.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
-use rxpath_guest::{Address, Packet, Transport};
+use rxpath_guest::{Address, Known, Op, Packet, Slot, TcpOption, Transport};
 
 use super::{Argument, Endpoint, PacketText, Scope};
 use crate::case::findings::Underline;
 use crate::case::key_path::KeyPath;
-use crate::case::phrases;
+use crate::case::phrases::{self, BuiltPhrase, OptionPhrase, PacketPhrase, Protocol};
 
 impl Argument for Endpoint {
     type Wire = Address;
@@ -49,47 +49,109 @@ fn special_address(text: &str) -> Option<Address> {
     }
 }
 
-impl Argument for PacketText {
-    type Wire = Packet;
+/// A packet, built by the agent or written byte by byte.
+pub(crate) enum AnyPacket {
+    Bytes(Vec<u8>),
+    Built(Packet),
+}
 
-    fn resolve(&self, scope: &mut Scope<'_>, at: &KeyPath) -> Packet {
-        let phrase = phrases::packet(&self.0.0).unwrap_or_else(|error| {
-            let underline = if error.part.is_empty() { Underline::Value } else { Underline::Part(&error.part) };
-            scope.report(at, underline, error.message.clone(), &error.expected, error.help.clone());
-            phrases::PacketPhrase::default()
-        });
-        if phrase.from.is_empty() {
-            // The error has been reported.
-            let nowhere = Address::V4([127, 0, 0, 1], 0);
-            return Packet {
-                from: nowhere.clone(),
-                to: nowhere,
-                transport: Transport::Udp,
-                bytes: 0,
-                bad_checksum: false,
-                fragment: None,
-            };
+impl AnyPacket {
+    /// The operation that injects it.
+    pub(crate) fn inject(self, via: Slot) -> Op {
+        match self {
+            Self::Bytes(packet) => Op::InjectBytes { via, packet },
+            Self::Built(packet) => Op::Inject { via, packet },
         }
-        let from = Endpoint(phrase.from).resolve(scope, at);
-        let to = Endpoint(phrase.to).resolve(scope, at);
-        let has_mixed = matches!((&from, &to), (Address::V4(..), Address::V6(..)) | (Address::V6(..), Address::V4(..)));
-        let is_other = |end: &Address| !matches!(end, Address::V4(..) | Address::V6(..) | Address::OfSocket(_));
-        if has_mixed || is_other(&from) || is_other(&to) {
-            let message = "the packet needs two addresses of one family".to_owned();
-            let label = "expected two IPv4 addresses, or two IPv6 addresses, or sockets with such addresses";
-            scope.report(at, Underline::Value, message, label, None);
-        }
-        let transport = match phrase.transport.as_str() {
-            "tcp" => {
-                let receiver = if let Address::OfSocket(slot) = to { Some(slot) } else { None };
-                let (seq, ack, flags, window) = (phrase.seq, phrase.ack, phrase.flags, phrase.window);
-                Transport::Tcp { receiver, seq, ack, flags, window }
+    }
+}
+
+impl Argument for PacketText {
+    type Wire = AnyPacket;
+
+    fn resolve(&self, scope: &mut Scope<'_>, at: &KeyPath) -> AnyPacket {
+        match phrases::packet(&self.0.0) {
+            Ok(PacketPhrase::Built(packet)) => AnyPacket::Built(built(*packet, scope, at)),
+            Ok(PacketPhrase::Bytes(bytes)) => AnyPacket::Bytes(bytes),
+            Err(error) => {
+                let underline = if error.part.is_empty() { Underline::Value } else { Underline::Part(&error.part) };
+                scope.report(at, underline, error.message.clone(), &error.expected, error.help.clone());
+                AnyPacket::Bytes(Vec::new())
             }
-            "udp" => Transport::Udp,
-            _ => Transport::Echo,
-        };
-        let (bytes, bad_checksum, fragment) = (phrase.bytes, phrase.bad_checksum, phrase.fragment);
-        Packet { from, to, transport, bytes, bad_checksum, fragment }
+        }
+    }
+}
+
+fn built(phrase: BuiltPhrase, scope: &mut Scope<'_>, at: &KeyPath) -> Packet {
+    let [from, to] = [&phrase.from, &phrase.to].map(|end| packet_end(end, phrase.protocol, scope, at));
+    let is_v6 = [&from, &to].iter().any(|end| matches!(end, Address::V6(..)));
+    let is_v4 = [&from, &to].iter().any(|end| matches!(end, Address::V4(..)));
+    let is_other = |end: &Address| !matches!(end, Address::V4(..) | Address::V6(..) | Address::OfSocket(_));
+    if is_v4 && is_v6 || is_other(&from) || is_other(&to) {
+        let message = "the packet needs two addresses of one family".to_owned();
+        let label = "expected two IPv4 addresses, or two IPv6 addresses, or sockets with such addresses";
+        scope.report(at, Underline::Value, message, label, None);
+    }
+    if is_v6 && (!phrase.ip.options.is_empty() || phrase.ip.dont_fragment) {
+        let message = "`ip-option` and `df` belong to IPv4";
+        scope.report(at, Underline::Value, message.to_owned(), "this packet is IPv6", None);
+    }
+    if is_v4 && !phrase.ip.extensions.is_empty() {
+        let message = "`hop-by-hop`, `routing` and `destination` belong to IPv6";
+        scope.report(at, Underline::Value, message.to_owned(), "this packet is IPv4", None);
+    }
+    let transport = match phrase.protocol {
+        Protocol::Tcp => {
+            let (seq_from, ack_from) = counted_from(&from, &to);
+            let mut number = |text: &str, from| scope.number(text, from, at);
+            let options = phrase.options.into_iter().map(|option| match option {
+                OptionPhrase::Bytes(bytes) => TcpOption::Bytes(bytes),
+                OptionPhrase::Timestamp(value, echo) => TcpOption::Timestamp(number(&value, None), number(&echo, None)),
+                OptionPhrase::Sack(blocks) => {
+                    let block = |(one, other): (String, String)| (number(&one, ack_from), number(&other, ack_from));
+                    TcpOption::Sack(blocks.into_iter().map(block).collect())
+                }
+            });
+            let options = options.collect();
+            let (seq, ack) = (scope.number(&phrase.seq, seq_from, at), scope.number(&phrase.ack, ack_from, at));
+            Transport::Tcp { seq, ack, flags: phrase.flags, window: phrase.window, urgent: phrase.urgent, options }
+        }
+        Protocol::Udp => Transport::Udp,
+        Protocol::Icmp => Transport::Icmp {
+            kind: phrase.kind.unwrap_or(if is_v6 { ECHO_V6 } else { ECHO }),
+            code: phrase.code,
+            rest: match (phrase.mtu, phrase.kind) {
+                (Some(mtu), _) => mtu.to_be_bytes(),
+                // The identifier and the sequence number of an echo request.
+                (None, None) => [0, 1, 0, 1],
+                (None, Some(_)) => [0; 4],
+            },
+            about: phrase.about.map(|about| Box::new(built(*about, scope, at))),
+        },
+    };
+    let (bytes, bad_checksum, fragment) = (phrase.bytes, phrase.bad_checksum, phrase.fragment);
+    Packet { from, to, ip: phrase.ip, transport, bytes, bad_checksum, fragment }
+}
+
+/// The types of echo requests (RFC 792, RFC 4443).
+const ECHO: u8 = 8;
+const ECHO_V6: u8 = 128;
+
+/// One end of a packet. Those of ICMP need no port.
+pub(crate) fn packet_end(text: &str, protocol: Protocol, scope: &mut Scope<'_>, at: &KeyPath) -> Address {
+    let text = match (protocol, text.parse::<IpAddr>()) {
+        (Protocol::Icmp, Ok(address)) => SocketAddr::new(address, 0).to_string(),
+        _ => text.to_owned(),
+    };
+    Endpoint(text).resolve(scope, at)
+}
+
+/// What the sequence numbers and the acknowledgement numbers of a packet count from: those of the socket that receives it,
+/// or else of the one that sends it.
+pub(crate) fn counted_from(from: &Address, to: &Address) -> (Option<Known>, Option<Known>) {
+    match (from, to) {
+        (_, Address::OfSocket(receiver)) => (Some(Known::Expected(*receiver)), Some(Known::Next(*receiver))),
+        (Address::OfSocket(sender), _) => (Some(Known::Next(*sender)), Some(Known::Expected(*sender))),
+        _ => (None, None),
     }
 }
 

@@ -3,10 +3,11 @@
 use std::collections::HashSet;
 
 use indexmap::IndexMap;
-use rxpath_guest::Slot;
+use rxpath_guest::{Known, Number, Slot};
 
 use crate::case::findings::{Findings, Underline};
 use crate::case::key_path::KeyPath;
+use crate::case::phrases::integer;
 use crate::nearest::suggestion;
 
 /// The names that arguments can refer to, and the errors in them.
@@ -32,6 +33,17 @@ impl Scope<'_> {
         help: Option<String>,
     ) {
         self.findings.add(self.preset.unwrap_or(at), underline, message, label, help);
+    }
+
+    /// A number that counts from `from`, such as `64` or `-1`, or from what a named result holds: `isn`, `isn+1`.
+    pub(crate) fn number(&mut self, text: &str, from: Option<Known>, at: &KeyPath) -> Number {
+        if let Some(plus) = integer(text) {
+            return Number { from, plus };
+        }
+        let sign = text.rfind(['+', '-']).filter(|_| !self.slots.contains_key(text));
+        let split = sign.and_then(|sign| Some((&text[..sign], integer(text[sign..].trim_start_matches('+'))?)));
+        let (name, plus) = split.unwrap_or((text, 0));
+        Number { from: Some(Known::Value(self.slot(name, at))), plus }
     }
 
     /// The slot of a named result; 0, with an error, if there is none.

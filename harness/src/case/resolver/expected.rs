@@ -1,6 +1,9 @@
 //! Resolves expectations, measures, milestones, and groups of functions to hide.
 
+use std::collections::HashSet;
+
 use super::{Resolver, actor_place, add_phrase_error, context_rules, gate, is_reserved};
+use crate::case::arguments::Scope;
 use crate::case::case::Measure;
 use crate::case::case_file::{CaseFile, ExpectFile};
 use crate::case::constants;
@@ -9,6 +12,7 @@ use crate::case::findings::Underline;
 use crate::case::gate::Gated;
 use crate::case::key_path::KeyPath;
 use crate::case::phrases::{self, PhraseError};
+use crate::case::sent_packet::SentPattern;
 use crate::case::step_ref::StepRef;
 use crate::case::yaml_types::{OneOrMany, Text};
 use crate::nearest::suggestion;
@@ -113,6 +117,7 @@ impl Resolver<'_> {
             ("value", &file.value),
             ("fails", &file.fails),
             ("data", &file.data),
+            ("sends", &file.sends),
             ("sleeps", &file.sleeps),
             ("switches", &file.switches),
             ("costs", &file.costs),
@@ -132,6 +137,7 @@ impl Resolver<'_> {
         let sleeps = bounds("sleeps", &file.sleeps);
         let switches = bounds("switches", &file.switches);
         let softirqs = bounds("softirqs", &file.softirqs);
+        let sends = self.sends(&file.sends, &context, &place.key("sends"));
         Expectation {
             context,
             gate,
@@ -140,6 +146,7 @@ impl Resolver<'_> {
             value,
             fails: self.gated(&file.fails, &place.key("fails"), |_, text, _| errno(text)),
             data: self.steps_named(&file.data, &place.key("data")),
+            sends,
             calls: self.gated(&file.calls, &place.key("calls"), |_, text, _| phrases::call(text)),
             never: self.gated(&file.never, &place.key("never"), |_, text, _| phrases::call(text)),
             wakes: self.wakes(&file.wakes, &place.key("wakes")),
@@ -182,6 +189,22 @@ impl Resolver<'_> {
             Ok(step)
         });
         all.into_iter().filter_map(|one| Some(Gated { gate: one.gate, value: one.value?, at: one.at })).collect()
+    }
+
+    fn sends(&mut self, texts: &OneOrMany<Text>, context: &Context, place: &KeyPath) -> Vec<Gated<SentPattern>> {
+        if let (Context::Operation { actor, step }, false) = (context, texts.0.is_empty())
+            && !self.readers.contains(&StepRef { actor: *actor, step: *step })
+            && self.findings.is_empty()
+        {
+            let message = "only `read` sees what the kernel sends";
+            self.findings.add(place, Underline::Key, message, "expected of a step that reads from a TUN device", None);
+        }
+        self.gated(texts, place, |this, text, place| {
+            let phrase = phrases::sent_packet(text)?;
+            let (slots, actors, not_yet) = (&this.slots, &this.actors, HashSet::new());
+            let mut scope = Scope { findings: this.findings, slots, actors, not_yet: &not_yet, preset: None };
+            Ok(SentPattern::new(phrase, &mut scope, place))
+        })
     }
 
     fn wakes(&mut self, texts: &OneOrMany<Text>, place: &KeyPath) -> Vec<Gated<String>> {

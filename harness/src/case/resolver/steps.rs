@@ -14,7 +14,7 @@ use crate::case::key_path::KeyPath;
 use crate::case::operations::StepFile;
 use crate::case::phrases::{self, ConditionPhrase};
 use crate::case::step_ref::StepRef;
-use crate::case::yaml_types::{MOST_REPEATS, Text};
+use crate::case::yaml_types::{GROUP, MOST_REPEATS, Repeated, Text};
 use crate::nearest::suggestion;
 
 impl Resolver<'_> {
@@ -133,10 +133,14 @@ impl Resolver<'_> {
         not_yet: &HashSet<String>,
         when: Vec<Condition>,
     ) -> Option<CaseStep> {
-        if let Some(repeat) = file.repeat.as_ref().filter(|repeat| repeat.0.parse::<usize>().is_err()) {
+        if let Some(repeat) = file.repeat.as_ref().filter(|repeat| !is_repeat(repeat)) {
             let message = format!("`{}` is not a number of repetitions", repeat.0);
             let label = format!("expected 1 to {MOST_REPEATS}");
             self.findings.add(&place.key("repeat"), Underline::Value, message, label, None);
+        }
+        if let Some(steps) = &file.steps {
+            self.wrong_group(file, steps, place);
+            return None;
         }
         let operations = file.operations();
         let Some((operation, arguments)) = operations.first() else {
@@ -174,6 +178,24 @@ impl Resolver<'_> {
         let waits = if file.after.0.is_empty() { "when" } else { "after" };
         let waits_at = self.findings.location(&place.key(waits), Underline::Value);
         Some(CaseStep { name, at, waits_at, words, step })
+    }
+
+    /// Reports why these steps are not repeated: those of a valid group are steps of the actor.
+    fn wrong_group(&mut self, file: &StepFile, steps: &Repeated<StepFile>, place: &KeyPath) {
+        if file.repeat.as_ref().is_some_and(|repeat| !is_repeat(repeat)) || !self.findings.is_whole(place) {
+            return;
+        }
+        let repeated = steps.0.iter().find(|(_, step)| step.repeat.is_some() || step.steps.is_some());
+        let (at, message, label) = if file.repeat.is_none() {
+            (place.key(GROUP), "a group of steps needs `repeat`", "how often?")
+        } else if steps.0.is_empty() {
+            (place.key(GROUP), "a group of steps is empty", "expected at least one step")
+        } else if let Some((at, _)) = repeated {
+            (at.within(&place.key(GROUP)), "a step of a group cannot be repeated itself", "write it several times")
+        } else {
+            (place.key(GROUP), "a group of steps has only `repeat` and `steps`", "move the other keys to its steps")
+        };
+        self.findings.add(&at, Underline::Key, message, label, None);
     }
 
     fn conditions(&mut self, step: &StepFile, actor: &str, place: &KeyPath) -> Vec<Condition> {
@@ -229,4 +251,9 @@ impl Resolver<'_> {
             }
         }
     }
+}
+
+/// Whether this is a valid number of repetitions.
+fn is_repeat(text: &Text) -> bool {
+    text.0.parse::<usize>().is_ok_and(|times| (1..=MOST_REPEATS).contains(&times))
 }

@@ -26,6 +26,7 @@ pub(super) fn failures(case: &Case, lowered: &Lowered, observation: &Observation
             })
             .collect(),
         softirqs: softirqs_by_iteration(lowered, observation),
+        packets: observation.packets.clone(),
     };
     evaluate(case, &lowered.expectations, &observed)
 }

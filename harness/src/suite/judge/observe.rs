@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use rxpath_guest::{OpResult, Tag};
+use rxpath_guest::{OpResult, SentPacket, Tag};
 
 use crate::case::{Case, Context, Lowered, StepRef};
 use crate::path::cost::{Costs, SelfCosts};
@@ -53,6 +53,8 @@ pub struct Observation {
     pub sections: Vec<Section>,
     /// The agent's results, by step.
     pub(crate) results: BTreeMap<StepRef, Vec<OpResult>>,
+    /// The packets that steps read for an expectation.
+    pub(crate) packets: Vec<SentPacket>,
     /// Descriptions of lost records. If there are any, the capture proves nothing.
     pub losses: Vec<String>,
 }
@@ -80,7 +82,7 @@ impl Observation {
         let (Ok(rules), Ok(Ok(filter))) = (rules, profiles.map(|profiles| profiles.select(&case.hide, &expected)))
         else {
             let losses = vec!["rxpath's own data files are invalid".to_owned()];
-            return Ok(Self { sections: Vec::new(), results: BTreeMap::new(), losses });
+            return Ok(Self { sections: Vec::new(), results: BTreeMap::new(), packets: Vec::new(), losses });
         };
         let settings = CaptureSettings { roles: &roles, rules: &rules, filter: &filter, tracer };
         let paths = capture_paths(&forests, &recorded.report, metadata, &settings);
@@ -93,7 +95,7 @@ impl Observation {
         for result in &recorded.report.results {
             results.entry(StepRef { actor: result.actor, step: result.step }).or_default().push(*result);
         }
-        Ok(Self { sections: sections(case, &paths), results, losses })
+        Ok(Self { sections: sections(case, &paths), results, packets: sent_packets(&forests), losses })
     }
 
     /// The steady paths as the text of a snapshot.
@@ -131,6 +133,16 @@ impl Observation {
             Steadiness::Steady(_) => None,
         })
     }
+}
+
+/// The packets that the agent wrote into the ring buffer.
+fn sent_packets(forests: &CallForests) -> Vec<SentPacket> {
+    let nodes = forests.by_task.values().flat_map(|forest| &forest.nodes);
+    let packets = nodes.filter_map(|node| match &node.kind {
+        NodeKind::Marker { bytes } => SentPacket::from_bytes(bytes),
+        _ => None,
+    });
+    packets.collect()
 }
 
 /// Whether a path would show the missing call. It does not if a caller is hidden with everything that it calls.

@@ -2,7 +2,7 @@
 
 use rxpath_guest::{Module, Preparation};
 
-use crate::case::{self, Case, WarmSetup};
+use crate::case::{self, Case, Gate, WarmSetup};
 use crate::kernel::{Kernel, KernelError, KnownParts, Qemu};
 use crate::vm::{Accelerator, GuestKernel, Machine, Nic, QemuProgram};
 
@@ -10,7 +10,8 @@ use crate::vm::{Accelerator, GuestKernel, Machine, Nic, QemuProgram};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct ImageSpec {
     pub(crate) machine: Machine,
-    pub(super) modules: Vec<&'static str>,
+    /// Each with the kernels that need it.
+    pub(super) modules: Vec<(String, Gate)>,
     pub(super) warm_setup: WarmSetup,
 }
 
@@ -34,6 +35,8 @@ impl ImageSpec {
             case::Nic::Loopback => Vec::new(),
         };
         modules.extend(case.machine.features.iter().flat_map(|feature| feature.modules()));
+        let needed = modules.into_iter().map(|name| (name.to_owned(), Gate::default()));
+        let modules = needed.chain(case.machine.modules.iter().cloned()).collect();
         Self { machine, modules, warm_setup: case.warm_setup() }
     }
 
@@ -46,8 +49,14 @@ impl ImageSpec {
     ) -> Result<Self, String> {
         case.runs_on_kernel(kernel.series, known.config.as_ref())?;
         let spec = Self::of(case, accelerator);
-        known.check_modules(&spec.modules)?;
+        known.check_modules(&spec.modules_on(kernel))?;
         Ok(spec)
+    }
+
+    /// The modules that this kernel needs.
+    fn modules_on(&self, kernel: &Kernel) -> Vec<&str> {
+        let needed = self.modules.iter().filter(|(_, gate)| gate.admits(kernel.series));
+        needed.map(|(name, _)| name.as_str()).collect()
     }
 
     /// The image of a machine without additional modules.
@@ -62,7 +71,7 @@ impl ImageSpec {
 
     /// The kernel with the modules and setups of this image. Only the machine itself has to be booted.
     pub(crate) fn guest_kernel(&self, kernel: &Kernel) -> Result<GuestKernel, KernelError> {
-        let modules = kernel.module_closure(&self.modules)?;
+        let modules = kernel.module_closure(&self.modules_on(kernel))?;
         let modules = modules.into_iter().map(|module| Module { name: module.name, bytes: module.bytes }).collect();
         let derived = Preparation { modules, setups: self.warm_setup.own().to_vec() };
         Ok(GuestKernel {
