@@ -3,18 +3,19 @@
 
 use std::cell::UnsafeCell;
 use std::mem::MaybeUninit;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 
-use rxpath_guest::{Actor, Marker, OpResult, Policy, Step};
+use rxpath_guest::{Actor, Details, Marker, OpResult, Origin, Plan, Policy, Step};
 
 use crate::hoard::Hoard;
-use crate::ops::{self, Outcome, Scratch, network};
+use crate::ops::{self, Outcome, Scratch, details, network};
 use crate::shared_state::{Phase, SharedState};
 use crate::sys;
 use crate::tracing::Tracing;
 
 /// Everything one actor needs.
 pub struct ActorContext<'a> {
+    pub plan: &'a Plan,
     pub actor: &'a Actor,
     /// Its index in the plan.
     pub index: u16,
@@ -24,6 +25,8 @@ pub struct ActorContext<'a> {
     /// What the actor adds to at the start of every round, if to anything.
     pub hoard: Option<&'a Hoard>,
     pub results: &'static [ResultCell],
+    /// Room for encoded [`Details`], one after the other; none in a pass that does not need them.
+    pub details: &'static [AtomicU8],
 }
 
 /// A result in shared memory: written by its actor at most once, read by the agent after the last round.
@@ -115,6 +118,11 @@ fn take_step(context: &ActorContext, at: usize, scratch: &mut Scratch) {
         }
     }
     let phase = state.phase();
+    let iteration = match phase {
+        Phase::Quiet => Origin::WARM_UP,
+        Phase::Timed | Phase::Traced => state.common.iteration.load(Ordering::Acquire),
+    };
+    scratch.origin = Origin { actor: context.index, step: at as u16, iteration };
     let outcome = match (phase, step.recorded) {
         (Phase::Traced, true) => traced(context, at, step, scratch),
         (Phase::Timed, true) => timed(context, at, step, scratch),
@@ -158,12 +166,10 @@ fn traced(context: &ActorContext, at: usize, step: &Step, scratch: &mut Scratch)
     if let Some(packet) = ops::inject::sent_packet(&context.state, marker, &step.op, &outcome) {
         context.tracing.report(&packet);
     }
-    record(
-        context,
-        at,
-        iteration,
-        OpResult { ret: outcome.ret, errno: outcome.errno, data: outcome.data(), ..OpResult::default() },
-    );
+    record(context, at, iteration, OpResult { ret: outcome.ret, errno: outcome.errno, ..OpResult::default() });
+    if !context.details.is_empty() {
+        keep(context, details::of(&outcome, context.plan, &context.state, scratch));
+    }
     outcome
 }
 
@@ -181,18 +187,22 @@ fn timed(context: &ActorContext, at: usize, step: &Step, scratch: &mut Scratch) 
     let cpu_ns = sys::clock_ns(libc::CLOCK_THREAD_CPUTIME_ID) - cpu;
     let switches = sys::context_switches() - switches;
     let outcome = outcome.settle(&context.state, scratch);
-    let result = OpResult {
-        start_ns,
-        end_ns,
-        cpu_ns,
-        switches,
-        ret: outcome.ret,
-        errno: outcome.errno,
-        data: outcome.data(),
-        ..OpResult::default()
-    };
+    let result =
+        OpResult { start_ns, end_ns, cpu_ns, switches, ret: outcome.ret, errno: outcome.errno, ..OpResult::default() };
     record(context, at, iteration, result);
     outcome
+}
+
+/// Appends what an operation has returned to the actor's details. What does not fit is left out.
+fn keep(context: &ActorContext, details: Option<Details>) {
+    let Some(Ok(bytes)) = details.map(|details| postcard::to_stdvec(&details)) else { return };
+    let used = &context.state.actors[usize::from(context.index)].details;
+    let start = used.load(Ordering::Acquire) as usize;
+    let Some(room) = context.details.get(start..start + bytes.len()) else { return };
+    for (to, byte) in room.iter().zip(&bytes) {
+        to.store(*byte, Ordering::Relaxed);
+    }
+    used.store((start + bytes.len()) as u32, Ordering::Release);
 }
 
 fn record(context: &ActorContext, at: usize, iteration: u32, result: OpResult) {

@@ -19,7 +19,7 @@ impl Buffers {
     /// Reserves the memory, and grows the calling thread's stack as well.
     pub fn new() -> Self {
         use_stack();
-        Self { results: written(RESULTS, OpResult { data: 1, ..OpResult::default() }), report: written(REPORT, 1) }
+        Self { results: written(RESULTS, OpResult { errno: 1, ..OpResult::default() }), report: written(REPORT, 1) }
     }
 }
 

@@ -292,8 +292,8 @@ pub enum Op {
         /// SOCK_NONBLOCK, SOCK_CLOEXEC.
         flags: i32,
     },
-    /// send(2), that is sendto(2) without an address, of the counting pattern
-    /// ([`counting_pattern`](crate::counting_pattern)).
+    /// send(2), that is sendto(2) without an address. Its bytes, as those of all sends without data, are its own
+    /// ([`Origin`](crate::Origin)).
     Send {
         /// The socket.
         socket: Slot,
@@ -365,7 +365,7 @@ pub enum Op {
     },
     /// A number in place of a descriptor, which need not be open; makes no system call.
     Number(i64),
-    /// sendto(2) of the counting pattern.
+    /// sendto(2).
     SendTo {
         /// The socket.
         socket: Slot,
@@ -387,7 +387,7 @@ pub enum Op {
         /// MSG_….
         flags: i32,
     },
-    /// sendmsg(2) of the counting pattern, gathered from pieces.
+    /// sendmsg(2), gathered from pieces.
     SendMsg {
         /// The socket.
         socket: Slot,
@@ -400,7 +400,7 @@ pub enum Op {
         /// MSG_….
         flags: i32,
     },
-    /// sendmsg(2) of the counting pattern that passes a descriptor to the receiver (unix(7), SCM_RIGHTS).
+    /// sendmsg(2) that passes a descriptor to the receiver (unix(7), SCM_RIGHTS).
     SendDescriptor {
         /// The socket.
         socket: Slot,
@@ -411,7 +411,7 @@ pub enum Op {
         /// MSG_….
         flags: i32,
     },
-    /// sendmmsg(2) of equal messages.
+    /// sendmmsg(2) of messages of the same length.
     SendMmsg {
         /// The socket.
         socket: Slot,
@@ -478,7 +478,7 @@ pub enum Op {
         /// Length of each piece, in bytes.
         pieces: Vec<u32>,
     },
-    /// write(2) of the counting pattern.
+    /// write(2).
     Write {
         /// The descriptor.
         to: Slot,
@@ -692,6 +692,21 @@ pub enum Op {
     Network(Network),
     /// Provokes a fault in the guest, for the tests of the supervision.
     Fault(Fault),
+}
+
+impl Op {
+    /// Whether it sends bytes of its own ([`Origin`](crate::Origin)).
+    pub fn has_bytes_of_its_own(&self) -> bool {
+        matches!(
+            self,
+            Self::Send { .. }
+                | Self::SendTo { .. }
+                | Self::SendMsg { .. }
+                | Self::SendDescriptor { .. }
+                | Self::SendMmsg { .. }
+                | Self::Write { .. }
+        )
+    }
 }
 
 /// Faults that the host's supervision must recognise.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ActorIndex, Known, StepIndex};
+use crate::{ActorIndex, Known, Piece, Slot, StepIndex};
 
 /// The result of one operation in one iteration.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,8 +25,36 @@ pub struct OpResult {
     pub cpu_ns: u64,
     /// Voluntary and involuntary context switches of the task during the call (getrusage RUSAGE_THREAD).
     pub switches: u32,
-    /// The [`checksum`](crate::checksum) of the bytes received; 0 if there were none.
-    pub data: u32,
+}
+
+/// What a recorded operation has returned beside its value.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Details {
+    /// The actor that ran it.
+    pub actor: ActorIndex,
+    /// The actor's step.
+    pub step: StepIndex,
+    /// The iteration.
+    pub iteration: u32,
+    /// What it received: one message, several (recvmmsg), or none if it does not receive.
+    pub messages: Vec<Message>,
+    /// The events that it waited for, by descriptor: POLL… or EPOLL…; for select(2), POLLIN and POLLOUT.
+    pub events: Vec<(Slot, u32)>,
+}
+
+/// Bytes received at once, and what the kernel says about them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Message {
+    /// The length that the kernel returned, in bytes; with MSG_TRUNC that of the whole datagram.
+    pub bytes: u32,
+    /// The bytes that were stored.
+    pub pieces: Vec<Piece>,
+    /// The `msg_flags` of its header; `None` without a header.
+    pub flags: Option<u32>,
+    /// The address of its sender (`struct sockaddr`); empty if the kernel gave none.
+    pub from: Vec<u8>,
+    /// The control messages (cmsg(3)), in the kernel's format.
+    pub control: Vec<u8>,
 }
 
 /// What the agent reports about a run as a whole.
@@ -38,6 +66,10 @@ pub struct RunReport {
     pub agent_tids: Vec<i32>,
     /// Every recorded operation, by actor, iteration and step.
     pub results: Vec<OpResult>,
+    /// What the recorded operations of a traced pass have returned beside their values, by actor and iteration.
+    pub details: Vec<Details>,
+    /// The addresses of the case's sockets at the end, if a message has the address of its sender.
+    pub addresses: Vec<(Slot, Vec<u8>)>,
     /// The median difference between two readings of CLOCK_MONOTONIC_RAW in a row, in nanoseconds: the clock's share of
     /// every measured time.
     pub clock_overhead_ns: u64,
@@ -182,6 +214,7 @@ impl SentPacket {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Origin;
 
     #[test]
     fn a_packet_comes_back_as_it_was_written() {
@@ -239,12 +272,28 @@ mod tests {
             end_ns: 4,
             cpu_ns: 5,
             switches: 6,
-            data: 7,
         };
+        let origin = Origin { actor: 1, step: 2, iteration: Origin::WARM_UP };
+        let message = Message {
+            bytes: 1,
+            pieces: vec![
+                Piece::Sent { origin, from: 2, bytes: 3 },
+                Piece::Counting { from: 4, bytes: 5 },
+                Piece::Other(vec![6]),
+                Piece::Unreported(7),
+            ],
+            flags: Some(0x20),
+            from: vec![2, 0],
+            control: vec![16; 16],
+        };
+        let events = vec![(3, 1)];
+        let details = Details { actor: 1, step: 2, iteration: 3, messages: vec![message], events };
         let report = RunReport {
             actor_tids: vec![70, -1],
             agent_tids: vec![1],
             results: vec![result, OpResult::default()],
+            details: vec![details, Details::default()],
+            addresses: vec![(1, vec![2, 0])],
             clock_overhead_ns: 8,
             cpu_overhead_ns: 9,
             bare_call_ns: 10,

@@ -2,11 +2,11 @@
 
 use std::mem::ManuallyDrop;
 use std::path::Path;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::mpsc;
 
 use rxpath_guest::pure::median::median;
-use rxpath_guest::{ActorKind, FailedSetup, Pass, Plan, RunReport, Tag};
+use rxpath_guest::{Actor, ActorKind, Details, FailedSetup, Op, Pass, Plan, RunReport, Tag};
 
 use crate::actor::{self, ActorContext, ResultCell};
 use crate::agent::Agent;
@@ -14,7 +14,7 @@ use crate::controller::{Controller, Stuck};
 use crate::devices::SharedRegion;
 use crate::foreign::{self, Recorder};
 use crate::milestones;
-use crate::ops::Scratch;
+use crate::ops::{Scratch, connection};
 use crate::setup::{self, FailedStep};
 use crate::shared_state::{Phase, SharedMemory, SharedState};
 use crate::sys::{self, Forked};
@@ -54,13 +54,16 @@ pub fn run(plan: &'static Plan, agent: &mut Agent, start_ns: u64) -> Result<RunR
 
     let results =
         plan.actors.iter().map(|actor| cells(memory, plan, actor.steps.len())).collect::<Result<Vec<_>, _>>()?;
+    let details = plan.actors.iter().map(|actor| details_room(memory, plan, actor)).collect::<Result<Vec<_>, _>>()?;
     let context = |index: usize| ActorContext {
+        plan,
         actor: &plan.actors[index],
         index: index as u16,
         state,
         tracing,
         hoard: grows_hoard(plan, index).then_some(hoard),
         results: results[index],
+        details: details[index],
     };
     let of_kind = |kind| (0..plan.actors.len()).filter(move |index| plan.actors[*index].kind == kind);
     // Processes first: a fork copies only the calling thread, so no other thread should be at work yet.
@@ -99,6 +102,14 @@ pub fn run(plan: &'static Plan, agent: &mut Agent, start_ns: u64) -> Result<RunR
     report.actor_tids = state.actors.iter().map(|actor| actor.tid.load(Ordering::Acquire)).collect();
     report.results = std::mem::take(&mut buffers.results);
     report.results.extend(results.iter().flat_map(|cells| cells.iter().filter_map(ResultCell::get)));
+    for (room, actor) in details.iter().zip(state.actors) {
+        report.details.extend(decode(&room[..actor.details.load(Ordering::Acquire) as usize]));
+    }
+    let names_senders = |one: &Details| one.messages.iter().any(|message| !message.from.is_empty());
+    if report.details.iter().any(names_senders) {
+        let address = |slot| Some((slot, connection::address_of(i32::try_from(state.get(slot)).ok()?)?));
+        report.addresses = (0..plan.slots).filter_map(address).collect();
+    }
     Ok(report)
 }
 
@@ -110,6 +121,18 @@ fn failed_setup(is_setting: bool, FailedStep { step, errno }: FailedStep) -> Fai
 fn grows_hoard(plan: &Plan, actor: usize) -> bool {
     let cpu = plan.actors[actor].cpu;
     matches!(plan.pass, Pass::Timing { .. }) && plan.actors[..actor].iter().all(|earlier| earlier.cpu != cpu)
+}
+
+/// The details in an actor's room.
+fn decode(room: &[AtomicU8]) -> Vec<Details> {
+    let bytes: Vec<u8> = room.iter().map(|byte| byte.load(Ordering::Relaxed)).collect();
+    let mut left = &bytes[..];
+    std::iter::from_fn(|| {
+        let (details, rest) = postcard::take_from_bytes(left).ok()?;
+        left = rest;
+        Some(details)
+    })
+    .collect()
 }
 
 enum Stop {
@@ -200,6 +223,25 @@ fn cells(memory: &mut SharedMemory, plan: &Plan, steps: usize) -> Result<&'stati
     let memory = memory.take(count * size_of::<ResultCell>())?;
     // SAFETY: a cell is valid when all zero (its flag then says that nothing was written) and synchronises by its flag.
     Ok(unsafe { memory.leak_as::<ResultCell>(count) })
+}
+
+/// Room for an actor's details: in the traced pass, some for each recorded operation and more for those that return
+/// much.
+fn details_room(memory: &mut SharedMemory, plan: &Plan, actor: &Actor) -> Result<&'static [AtomicU8], String> {
+    if plan.pass != Pass::Trace {
+        return Ok(&[]);
+    }
+    let room = |op: &Op| match op {
+        Op::RecvMmsg { count, .. } => 256 + *count as usize * 64,
+        Op::Poll { fds, .. } => 256 + fds.len() * 8,
+        Op::EpollWait { events, .. } => 256 + *events as usize * 8,
+        _ => 256,
+    };
+    let recorded = actor.steps.iter().filter(|step| step.recorded);
+    let bytes = plan.iterations as usize * recorded.map(|step| room(&step.op)).sum::<usize>();
+    let memory = memory.take(bytes)?;
+    // SAFETY: any byte is a valid AtomicU8, which synchronises itself.
+    Ok(unsafe { memory.leak_as::<AtomicU8>(bytes) })
 }
 
 /// The median difference between two readings of a clock in a row: the clock's share of every measured time.

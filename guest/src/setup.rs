@@ -2,7 +2,7 @@
 //! with one of a few setups, which are performed before: the handshake of a TCP connection alone is thousands of blocks
 //! of the kernel's code that the QEMU that restores the machine would have to translate.
 
-use rxpath_guest::{SETUP_FAILED, Setup, Slot, Step, StepIndex};
+use rxpath_guest::{Origin, SETUP_FAILED, Setup, Slot, Step, StepIndex};
 
 use crate::ops::{self, Scratch};
 use crate::shared_state::{SharedMemory, SharedState};
@@ -41,6 +41,7 @@ pub struct FailedStep {
 /// Performs the steps in order; the first that fails is an error.
 pub fn perform(steps: &[Step], state: SharedState, scratch: &mut Scratch) -> Result<(), FailedStep> {
     for (index, step) in steps.iter().enumerate() {
+        scratch.origin = Origin { actor: Origin::SETUP, step: index as StepIndex, iteration: 0 };
         let outcome = ops::prepare(&step.op, &state, scratch).run().settle(&state, scratch);
         if outcome.errno != 0 {
             return Err(FailedStep { step: index as StepIndex, errno: outcome.errno });

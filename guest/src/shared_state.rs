@@ -30,6 +30,8 @@ pub struct ActorState {
     pub done: AtomicU32,
     /// Number of rounds that it has finished.
     pub rounds: AtomicU32,
+    /// Length of its details, in bytes.
+    pub details: AtomicU32,
 }
 
 /// The state that all actors have in common. All zero at the start.

@@ -77,4 +77,6 @@ exactly! {
     an_unknown_context_is_reported: "unknown-context";
     invalid_yaml_is_reported_where_it_breaks: "syntax";
     missing_keys_are_all_reported: "missing-keys";
+    bytes_that_no_step_sends_are_reported: "wrong-data";
+    what_an_operation_does_not_return_is_reported: "wrong-details";
 }

@@ -118,16 +118,19 @@ fn sockaddr_nl(port: u32, groups: u32) -> Vec<u8> {
     [&(libc::AF_NETLINK as u16).to_ne_bytes()[..], &[0; 2], &port.to_ne_bytes(), &groups.to_ne_bytes()].concat()
 }
 
-/// The result of getsockname(2), with the loopback address in place of a wildcard.
-pub fn own_address(fd: i32) -> Vec<u8> {
+/// The result of getsockname(2); `None` for what is not a socket.
+pub fn address_of(fd: i32) -> Option<Vec<u8>> {
     let mut out = vec![0_u8; 128];
     let mut length = out.len() as libc::socklen_t;
     // SAFETY: `out` has room for `length` bytes, and the kernel writes no more.
     let ret = unsafe { libc::getsockname(fd, out.as_mut_ptr().cast(), &mut length) };
-    if ret != 0 {
-        return sockaddr_in([127, 0, 0, 1], 0);
-    }
     out.truncate(length as usize);
+    (ret == 0).then_some(out)
+}
+
+/// The result of getsockname(2), with the loopback address in place of a wildcard.
+pub fn own_address(fd: i32) -> Vec<u8> {
+    let Some(mut out) = address_of(fd) else { return sockaddr_in([127, 0, 0, 1], 0) };
     match i32::from(u16::from_ne_bytes([out[0], out[1]])) {
         libc::AF_INET if out[4..8] == [0; 4] => out[4..8].copy_from_slice(&[127, 0, 0, 1]),
         libc::AF_INET6 if out[8..24] == [0; 16] => out[23] = 1,

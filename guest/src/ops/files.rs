@@ -18,9 +18,10 @@ pub fn read(state: &SharedState, scratch: &mut Scratch, from: Slot, bytes: u32) 
 }
 
 pub fn readv(state: &SharedState, scratch: &mut Scratch, from: Slot, pieces: &[u32]) -> Call {
-    let Some(to) = scratch.incoming(pieces.iter().sum()) else { return Call::impossible() };
-    let (vector, pieces) = scratch.pieces(to, pieces);
-    Call::new(libc::SYS_readv, [state.get(from), vector, pieces.len() as c_long]).then(After::Received(pieces))
+    let bytes = pieces.iter().sum();
+    let Some(to) = scratch.incoming(bytes) else { return Call::impossible() };
+    let vector = scratch.pieces(to, pieces);
+    Call::new(libc::SYS_readv, [state.get(from), vector, pieces.len() as c_long]).receiving(to, bytes)
 }
 
 pub fn write(state: &SharedState, scratch: &mut Scratch, to: Slot, bytes: u32) -> Call {

@@ -6,7 +6,7 @@ use rxpath_guest::pure::packet::{self, Endpoint, Segment, Shape};
 use rxpath_guest::{Address, Known, Marker, Number, Op, Packet, SentPacket, Slot, TcpOption, Transport};
 
 use super::connection::{own_address, place_address};
-use super::{After, Call, Outcome, Scratch};
+use super::{After, Buffer, Call, Outcome, Scratch};
 use crate::shared_state::SharedState;
 
 /// TCP_REPAIR_ON, TCP_REPAIR_OFF_NO_WP (leaves without sending a window probe), TCP_RECV_QUEUE, TCP_SEND_QUEUE
@@ -39,7 +39,8 @@ pub fn inject_bytes(state: &SharedState, scratch: &mut Scratch, via: Slot, packe
 /// read(2) of a packet, whose TCP sequence number goes to a slot.
 pub fn read_packet(state: &SharedState, scratch: &mut Scratch, from: Slot, bytes: u32, seq: Option<Slot>) -> Call {
     let Some(to) = scratch.incoming(bytes) else { return Call::impossible() };
-    Call::new(libc::SYS_read, [state.get(from), to, c_long::from(bytes)]).then(After::Packet(to, seq))
+    Call::new(libc::SYS_read, [state.get(from), to, c_long::from(bytes)])
+        .then(After::Packet(Buffer { at: to, room: bytes as usize }, seq))
 }
 
 /// A packet that a step has read, with the numbers that the step asked for.

@@ -5,11 +5,11 @@ use std::ffi::c_long;
 use rxpath_guest::{Address, Slot};
 
 use super::connection::place_address;
-use super::{After, Call, Scratch};
+use super::{After, Buffer, Call, Scratch};
 use crate::shared_state::SharedState;
 
 /// Size of `struct mmsghdr` on x86-64: a msghdr (56) and its length, padded.
-const MMSGHDR: usize = 64;
+pub const MMSGHDR: usize = 64;
 /// Size of `struct cmsghdr`, in bytes.
 const CMSGHDR: usize = 16;
 /// Room for any address, in bytes.
@@ -25,7 +25,7 @@ pub fn sendmsg(
     flags: i32,
 ) -> Call {
     let Some(from) = scratch.outgoing(pieces.iter().sum()) else { return Call::impossible() };
-    let (vector, _) = scratch.pieces(from, pieces);
+    let vector = scratch.pieces(from, pieces);
     let to = to.map_or((0, 0), |to| place_address(state, scratch, to));
     let control = if control.is_empty() { (0, 0) } else { (scratch.place(control), control.len() as c_long) };
     let header = scratch.place(&header(to, (vector, pieces.len() as c_long), control));
@@ -81,17 +81,19 @@ pub fn recvmsg(
     control: u32,
     flags: i32,
 ) -> Call {
-    let Some(to) = scratch.incoming(pieces.iter().sum()) else { return Call::impossible() };
-    let (vector, pieces) = scratch.pieces(to, pieces);
+    let bytes = pieces.iter().sum();
+    let Some(to) = scratch.incoming_with(bytes, flags) else { return Call::impossible() };
+    let vector = scratch.pieces(to, pieces);
     let address = (scratch.room(ADDRESS_ROOM), ADDRESS_ROOM as c_long);
     let control = if control == 0 { (0, 0) } else { (scratch.room(control as usize), c_long::from(control)) };
     let header = scratch.place(&header(address, (vector, pieces.len() as c_long), control));
-    Call::new(libc::SYS_recvmsg, [state.get(socket), header, c_long::from(flags)]).then(After::Message(header, pieces))
+    let buffer = Buffer { at: to, room: bytes as usize };
+    Call::new(libc::SYS_recvmsg, [state.get(socket), header, c_long::from(flags)]).then(After::Message(header, buffer))
 }
 
 pub fn sendmmsg(state: &SharedState, scratch: &mut Scratch, socket: Slot, bytes: u32, count: u32, flags: i32) -> Call {
-    let Some(from) = scratch.outgoing(bytes) else { return Call::impossible() };
-    let headers = headers(scratch, from, bytes, count, 0);
+    let Some(from) = bytes.checked_mul(count).and_then(|all| scratch.outgoing(all)) else { return Call::impossible() };
+    let headers = headers(scratch, from, bytes, count);
     Call::new(libc::SYS_sendmmsg, [state.get(socket), headers, c_long::from(count), c_long::from(flags)])
 }
 
@@ -105,16 +107,18 @@ pub fn recvmmsg(
     timeout_ns: Option<u64>,
 ) -> Call {
     let Some(to) = bytes.checked_mul(count).and_then(|all| scratch.incoming(all)) else { return Call::impossible() };
-    let headers = headers(scratch, to, bytes, count, c_long::from(bytes));
+    let headers = headers(scratch, to, bytes, count);
     let timeout = scratch.timespec(timeout_ns);
-    Call::new(libc::SYS_recvmmsg, [state.get(socket), headers, c_long::from(count), c_long::from(flags), timeout])
+    let arguments = [state.get(socket), headers, c_long::from(count), c_long::from(flags), timeout];
+    let first = Buffer { at: to, room: bytes as usize };
+    Call::new(libc::SYS_recvmmsg, arguments).then(After::Messages { headers, first })
 }
 
-/// Places equal mmsghdrs, each for `bytes` bytes, the first at `start` and the others `apart` bytes from each other.
-fn headers(scratch: &mut Scratch, start: c_long, bytes: u32, count: u32, apart: c_long) -> c_long {
+/// Places mmsghdrs for messages of `bytes` bytes each, one after the other from `start` on.
+fn headers(scratch: &mut Scratch, start: c_long, bytes: u32, count: u32) -> c_long {
     let mut all = Vec::new();
     for nth in 0..c_long::from(count) {
-        let (vector, _) = scratch.pieces(start + nth * apart, &[bytes]);
+        let vector = scratch.pieces(start + nth * c_long::from(bytes), &[bytes]);
         all.extend(header((0, 0), (vector, 1), (0, 0)));
         all.resize(all.len().next_multiple_of(MMSGHDR), 0);
     }

@@ -2,7 +2,8 @@
 //! before the clock starts or the trace is marked, so that only the bare system call is measured.
 
 mod children;
-mod connection;
+pub mod connection;
+pub mod details;
 mod fault;
 mod files;
 mod hooks;
@@ -21,7 +22,7 @@ mod zerocopy;
 use std::ffi::c_long;
 
 use rxpath_guest::pure::packet_headers::sequence_number;
-use rxpath_guest::{CHECKSUM_START, Op, Slot, checksum, counting_pattern};
+use rxpath_guest::{Op, Origin, Slot};
 
 use crate::shared_state::SharedState;
 use crate::sys;
@@ -33,6 +34,8 @@ const ARENA: usize = 256 * 1024;
 const USUAL_TRANSFER: usize = 16 * 1024;
 /// Length of the longest transfer, in bytes.
 const TRANSFER: usize = 1024 * 1024;
+/// What a buffer holds in which nothing was received.
+const UNTOUCHED: u8 = 0xff;
 
 /// An actor's memory for its system calls. Its pages are written before anything is measured.
 pub struct Scratch {
@@ -40,6 +43,8 @@ pub struct Scratch {
     used: usize,
     outgoing: Vec<u8>,
     incoming: Vec<u8>,
+    /// Whose bytes the next operation sends.
+    pub origin: Origin,
     ring: Option<uring::Ring>,
     window: Option<zerocopy::Window>,
     child: Option<children::Child>,
@@ -51,8 +56,9 @@ impl Scratch {
         Self {
             arena: vec![0xff; ARENA],
             used: 0,
-            outgoing: counting_pattern(USUAL_TRANSFER),
-            incoming: vec![0xff; USUAL_TRANSFER],
+            outgoing: vec![0xff; USUAL_TRANSFER],
+            incoming: vec![UNTOUCHED; USUAL_TRANSFER],
+            origin: Origin::default(),
             ring: None,
             window: None,
             child: None,
@@ -77,19 +83,16 @@ impl Scratch {
         self.place(&vec![0; bytes])
     }
 
-    /// Places an iovec array (readv(2)) of consecutive pieces from `start` on; returns its address, and the pieces'
-    /// addresses and lengths.
-    pub fn pieces(&mut self, start: c_long, lengths: &[u32]) -> (c_long, Vec<(c_long, usize)>) {
+    /// Places an iovec array (readv(2)) of consecutive pieces from `start` on; returns its address.
+    pub fn pieces(&mut self, start: c_long, lengths: &[u32]) -> c_long {
         let mut at = start;
-        let mut pieces = Vec::new();
         let mut bytes = Vec::new();
         for length in lengths {
-            pieces.push((at, *length as usize));
             bytes.extend(at.to_ne_bytes());
             bytes.extend((*length as usize).to_ne_bytes());
             at += c_long::from(*length);
         }
-        (self.place(&bytes), pieces)
+        self.place(&bytes)
     }
 
     /// Takes the next completion from the actor's ring: its result, and where it received data.
@@ -97,12 +100,13 @@ impl Scratch {
         self.ring.as_mut().map_or((-i64::from(libc::ENXIO), After::Nothing), uring::Ring::completion)
     }
 
-    /// The address of the counting pattern, at least `bytes` long; `None` if that is longer than any transfer.
+    /// The address of `bytes` bytes that only this operation sends; `None` if that is longer than any transfer.
     pub fn outgoing(&mut self, bytes: u32) -> Option<c_long> {
         let bytes = fitting(bytes)?;
         if bytes > self.outgoing.len() {
-            self.outgoing = counting_pattern(TRANSFER);
+            self.outgoing = vec![0xff; TRANSFER];
         }
+        self.origin.fill(&mut self.outgoing[..bytes]);
         Some(self.outgoing.as_ptr() as c_long)
     }
 
@@ -111,9 +115,19 @@ impl Scratch {
         let bytes = fitting(bytes)?;
         if bytes > self.incoming.len() {
             // The old buffer is never freed, because an operation that has not finished may point to it.
-            Vec::leak(std::mem::replace(&mut self.incoming, vec![0xff; TRANSFER]));
+            Vec::leak(std::mem::replace(&mut self.incoming, vec![UNTOUCHED; TRANSFER]));
         }
         Some(self.incoming.as_mut_ptr() as c_long)
+    }
+
+    /// Like [`Self::incoming`], for an operation with these flags. With MSG_TRUNC, TCP stores nothing, so the buffer is
+    /// made to show whether anything was stored.
+    pub fn incoming_with(&mut self, bytes: u32, flags: i32) -> Option<c_long> {
+        let at = self.incoming(bytes)?;
+        if flags & libc::MSG_TRUNC != 0 {
+            self.incoming[..bytes as usize].fill(UNTOUCHED);
+        }
+        Some(at)
     }
 
     fn rewind(&mut self) {
@@ -133,17 +147,46 @@ pub struct Call {
     after: After,
 }
 
+/// Where an operation receives.
+#[derive(Clone, Copy)]
+pub struct Buffer {
+    pub at: c_long,
+    /// In bytes.
+    pub room: usize,
+}
+
 /// What to do after the system call, outside the measurement.
 #[derive(Clone)]
 pub enum After {
     Nothing,
-    /// The return value is the number of bytes received into these pieces: addresses and lengths.
-    Received(Vec<(c_long, usize)>),
-    /// Like `Received` of one piece at this address, for a packet, whose TCP sequence number goes to the slot.
-    Packet(c_long, Option<Slot>),
+    /// The return value is the number of bytes received.
+    Received(Buffer),
+    /// The return value is the number of bytes received, and the kernel wrote their sender's address.
+    ReceivedFrom {
+        buffer: Buffer,
+        /// The address of the sender's address.
+        address: c_long,
+        /// The address of its length, a u32.
+        length: c_long,
+    },
+    /// Like `Received`, for a packet, whose TCP sequence number goes to the slot.
+    Packet(Buffer, Option<Slot>),
     /// Like `Received`, for a message with its header (`struct user_msghdr`) at this address: close the descriptors
     /// that came with it.
-    Message(c_long, Vec<(c_long, usize)>),
+    Message(c_long, Buffer),
+    /// The return value is the number of messages received.
+    Messages {
+        /// The address of their headers (`struct mmsghdr`).
+        headers: c_long,
+        /// The buffer of the first one; the others follow.
+        first: Buffer,
+    },
+    /// The kernel wrote the events of descriptors, as `struct pollfd` at this address.
+    Polled(c_long),
+    /// The kernel wrote the sets of readable and writable descriptors to these addresses.
+    Selected(c_long, c_long),
+    /// The return value is the number of events that the kernel wrote, as `struct epoll_event` at this address.
+    Waited(c_long),
     /// The kernel has mapped received bytes, and written their number as a u32.
     Mapped {
         /// The address of that number.
@@ -182,7 +225,7 @@ impl Call {
 
     /// The return value is the number of bytes received at this address, at most `room`.
     pub fn receiving(self, at: c_long, room: u32) -> Self {
-        self.then(After::Received(vec![(at, room as usize)]))
+        self.then(After::Received(Buffer { at, room: room as usize }))
     }
 
     pub fn then(self, after: After) -> Self {
@@ -234,20 +277,15 @@ impl Outcome {
                 let bytes = unsafe { std::slice::from_raw_parts(at as *const u8, usize::from(width.min(8))) };
                 self.ret = bytes.iter().rev().fold(0, |number, byte| number << 8 | i64::from(*byte));
             }
-            After::Message(header, pieces) => {
-                if self.ret >= 0 {
-                    message::close_descriptors(header);
-                }
-                self.after = After::Received(pieces);
-            }
+            After::Message(header, _) if self.ret >= 0 => message::close_descriptors(header),
             After::Mapped { length, window } if self.ret >= 0 => {
                 // SAFETY: `length` is the aligned address of a u32 in the actor's scratch memory.
                 let length = unsafe { std::ptr::read(length as *const u32) };
                 self.ret = length.into();
-                self.after = After::Received(vec![(window, length as usize)]);
+                self.after = After::Received(Buffer { at: window, room: length as usize });
             }
-            After::Packet(at, seq) if self.ret >= 0 => {
-                self.after = After::Received(vec![(at, self.ret as usize)]);
+            After::Packet(buffer, seq) if self.ret >= 0 => {
+                self.after = After::Received(buffer);
                 if let (Some(slot), Some(packet)) = (seq, self.received()) {
                     state.set(slot, sequence_number(packet).into());
                 }
@@ -268,29 +306,11 @@ impl Outcome {
         (self.ret, self.errno) = if result < 0 { (-1, -result as i32) } else { (result, 0) };
     }
 
-    /// The bytes that were received into a single piece.
+    /// The bytes that were received into a buffer.
     pub fn received(&self) -> Option<&[u8]> {
-        let (After::Received(pieces), Ok(count)) = (&self.after, usize::try_from(self.ret)) else { return None };
-        let [(at, room)] = pieces[..] else { return None };
-        // SAFETY: the piece is in the actor's own memory, and the kernel has just filled `count` bytes of it.
-        (count <= room).then(|| unsafe { std::slice::from_raw_parts(at as *const u8, count) })
-    }
-
-    /// The checksum of the bytes received; 0 if there were none.
-    pub fn data(&self) -> u32 {
-        let (After::Received(pieces), Ok(mut left)) = (&self.after, usize::try_from(self.ret)) else { return 0 };
-        if left == 0 {
-            return 0;
-        }
-        let mut sum = CHECKSUM_START;
-        for (at, room) in pieces {
-            let count = left.min(*room);
-            // SAFETY: the piece is in the actor's own memory, and the kernel has just filled `count` bytes of it.
-            let bytes = unsafe { std::slice::from_raw_parts(*at as *const u8, count) };
-            sum = checksum(sum, bytes);
-            left -= count;
-        }
-        sum
+        let (After::Received(buffer), Ok(count)) = (&self.after, usize::try_from(self.ret)) else { return None };
+        // SAFETY: the buffer is in the actor's own memory, and the kernel has just filled `count` bytes of it.
+        (count <= buffer.room).then(|| unsafe { std::slice::from_raw_parts(buffer.at as *const u8, count) })
     }
 }
 

@@ -5,7 +5,7 @@ use std::ffi::c_long;
 use rxpath_guest::{Address, Slot};
 
 use super::connection::place_address;
-use super::{Call, Scratch};
+use super::{After, Buffer, Call, Scratch};
 use crate::shared_state::SharedState;
 
 /// Room for any address (`struct sockaddr_storage`), in bytes.
@@ -38,21 +38,20 @@ pub fn send_data(
 }
 
 pub fn recv(state: &SharedState, scratch: &mut Scratch, socket: Slot, bytes: u32, flags: i32) -> Call {
-    let Some(to) = scratch.incoming(bytes) else {
+    let Some(to) = scratch.incoming_with(bytes, flags) else {
         return Call::impossible();
     };
     let call = Call::new(libc::SYS_recvfrom, [state.get(socket), to, c_long::from(bytes), c_long::from(flags), 0, 0]);
-    // With MSG_TRUNC, TCP discards the bytes: the return value counts them, but none is stored.
-    if flags & libc::MSG_TRUNC == 0 { call.receiving(to, bytes) } else { call }
+    call.receiving(to, bytes)
 }
 
 pub fn recv_from(state: &SharedState, scratch: &mut Scratch, socket: Slot, bytes: u32, flags: i32) -> Call {
-    let Some(to) = scratch.incoming(bytes) else { return Call::impossible() };
+    let Some(to) = scratch.incoming_with(bytes, flags) else { return Call::impossible() };
     let address = scratch.room(ADDRESS_ROOM);
     let length = scratch.place(&(ADDRESS_ROOM as u32).to_ne_bytes());
     let arguments = [state.get(socket), to, c_long::from(bytes), c_long::from(flags), address, length];
-    let call = Call::new(libc::SYS_recvfrom, arguments);
-    if flags & libc::MSG_TRUNC == 0 { call.receiving(to, bytes) } else { call }
+    let buffer = Buffer { at: to, room: bytes as usize };
+    Call::new(libc::SYS_recvfrom, arguments).then(After::ReceivedFrom { buffer, address, length })
 }
 
 pub fn recv_nowhere(state: &SharedState, socket: Slot, bytes: u32, flags: i32) -> Call {

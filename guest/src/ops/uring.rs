@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use rxpath_guest::UringRequest;
 
-use super::{After, Call, Scratch};
+use super::{After, Buffer, Call, Scratch};
 use crate::shared_state::SharedState;
 use crate::sys;
 
@@ -61,8 +61,8 @@ pub struct Ring {
     cq: *mut u8,
     sqes: *mut u8,
     params: Params,
-    /// Where the current request receives: addresses and lengths.
-    receives: Vec<(c_long, usize)>,
+    /// Where the current request receives, if it does.
+    receives: Option<Buffer>,
     /// Set while a multishot request is armed: the address of its buffers, and the length of each.
     multishot: Option<(c_long, u32)>,
 }
@@ -83,7 +83,7 @@ fn prepare(state: &SharedState, scratch: &mut Scratch, request: &UringRequest) -
         scratch.ring = Some(Ring::new()?);
     }
     let to = match request {
-        UringRequest::Recv { bytes, .. } => scratch.incoming(*bytes),
+        UringRequest::Recv { bytes, flags, .. } => scratch.incoming_with(*bytes, *flags),
         UringRequest::RecvMultishot { bytes, .. } => bytes.checked_mul(BUFFERS).and_then(|all| scratch.incoming(all)),
         UringRequest::Poll { .. } => Some(0),
     };
@@ -91,7 +91,7 @@ fn prepare(state: &SharedState, scratch: &mut Scratch, request: &UringRequest) -
     let Some(ring) = &mut scratch.ring else { return Err(Error::from_raw_os_error(libc::ENXIO)) };
     let count = match *request {
         UringRequest::Recv { socket, bytes, flags } => {
-            ring.receives = vec![(to, bytes as usize)];
+            ring.receives = Some(Buffer { at: to, room: bytes as usize });
             ring.push(&Entry {
                 opcode: OP_RECV,
                 fd: state.get(socket),
@@ -103,7 +103,7 @@ fn prepare(state: &SharedState, scratch: &mut Scratch, request: &UringRequest) -
             1
         }
         UringRequest::Poll { fd, events } => {
-            ring.receives.clear();
+            ring.receives = None;
             ring.push(&Entry {
                 opcode: OP_POLL_ADD,
                 fd: state.get(fd),
@@ -141,7 +141,7 @@ impl Ring {
         let sq = map(fd, OFF_SQ_RING, params.sq_off[6] as usize + params.sq_entries as usize * 4)?;
         let cq = map(fd, OFF_CQ_RING, params.cq_off[5] as usize + params.cq_entries as usize * CQE)?;
         let sqes = map(fd, OFF_SQES, params.sq_entries as usize * SQE)?;
-        Ok(Self { fd, sq, cq, sqes, params, receives: Vec::new(), multishot: None })
+        Ok(Self { fd, sq, cq, sqes, params, receives: None, multishot: None })
     }
 
     fn word(&self, ring: *mut u8, offset: u32) -> &AtomicU32 {
@@ -214,7 +214,7 @@ impl Ring {
                 continue;
             }
             let Some((start, room)) = self.multishot else {
-                return (result, After::Received(self.receives.clone()));
+                return (result, self.receives.map_or(After::Nothing, After::Received));
             };
             if flags & CQE_MORE == 0 {
                 self.multishot = None;
@@ -226,7 +226,7 @@ impl Ring {
             let at = start + c_long::from(buffer) * c_long::from(room);
             // The kernel gets the buffer back at once: the agent reads its bytes before the actor receives again.
             let _ = self.provide(at, room, 1, buffer.into());
-            return (result, After::Received(vec![(at, room as usize)]));
+            return (result, After::Received(Buffer { at, room: room as usize }));
         }
         (-i64::from(libc::EAGAIN), After::Nothing)
     }

@@ -4,7 +4,7 @@ use std::ffi::c_long;
 
 use rxpath_guest::Slot;
 
-use super::{Call, Scratch};
+use super::{After, Call, Scratch};
 use crate::shared_state::SharedState;
 
 /// Length of the kernel's signal set on x86-64, in bytes.
@@ -30,9 +30,9 @@ pub fn poll(
     if masked {
         let timeout = scratch.timespec(timeout_ns);
         let mask = scratch.room(SIGNAL_SET as usize);
-        Call::new(libc::SYS_ppoll, [at, count, timeout, mask, SIGNAL_SET])
+        Call::new(libc::SYS_ppoll, [at, count, timeout, mask, SIGNAL_SET]).then(After::Polled(at))
     } else {
-        Call::new(libc::SYS_poll, [at, count, milliseconds(timeout_ns)])
+        Call::new(libc::SYS_poll, [at, count, milliseconds(timeout_ns)]).then(After::Polled(at))
     }
 }
 
@@ -52,11 +52,11 @@ pub fn select(
         let mask = scratch.room(SIGNAL_SET as usize);
         // pselect6 takes the address of a structure with the mask's address and size (select(2)).
         let mask = scratch.place(&[mask.to_ne_bytes(), SIGNAL_SET.to_ne_bytes()].concat());
-        Call::new(libc::SYS_pselect6, [count, read, write, 0, timeout, mask])
+        Call::new(libc::SYS_pselect6, [count, read, write, 0, timeout, mask]).then(After::Selected(read, write))
     } else {
         // struct timeval has the layout of timespec, but counts microseconds.
         let timeout = timeout_ns.map_or(0, |ns| scratch.pair(ns / 1_000_000_000, ns % 1_000_000_000 / 1_000));
-        Call::new(libc::SYS_select, [count, read, write, 0, timeout])
+        Call::new(libc::SYS_select, [count, read, write, 0, timeout]).then(After::Selected(read, write))
     }
 }
 
@@ -87,10 +87,9 @@ pub fn epoll_ctl(
     fd: Slot,
     events: u32,
 ) -> Call {
-    let fd = state.get(fd);
-    // struct epoll_event is packed on x86-64: events (4), data (8).
-    let event = scratch.place(&[&events.to_ne_bytes()[..], &fd.to_ne_bytes()[..]].concat());
-    Call::new(libc::SYS_epoll_ctl, [state.get(epoll), c_long::from(operation), fd, event])
+    // struct epoll_event is packed on x86-64: events (4), data (8), by which an event names its descriptor.
+    let event = scratch.place(&[&events.to_ne_bytes()[..], &u64::from(fd).to_ne_bytes()].concat());
+    Call::new(libc::SYS_epoll_ctl, [state.get(epoll), c_long::from(operation), state.get(fd), event])
 }
 
 pub fn epoll_wait(
@@ -101,7 +100,8 @@ pub fn epoll_wait(
     timeout_ns: Option<u64>,
 ) -> Call {
     let room = scratch.room(events as usize * 12);
-    Call::new(libc::SYS_epoll_wait, [state.get(epoll), room, c_long::from(events), milliseconds(timeout_ns)])
+    let arguments = [state.get(epoll), room, c_long::from(events), milliseconds(timeout_ns)];
+    Call::new(libc::SYS_epoll_wait, arguments).then(After::Waited(room))
 }
 
 fn milliseconds(timeout_ns: Option<u64>) -> c_long {

@@ -1,6 +1,6 @@
 //! A case, read and checked: every name is resolved and every phrase understood.
 
-use rxpath_guest::{ActorIndex, ActorKind, Policy, StepIndex};
+use rxpath_guest::{ActorIndex, ActorKind, Op, Policy, StepIndex};
 
 use super::case_file::Nic;
 use super::case_name::CaseName;
@@ -57,10 +57,25 @@ impl Case {
         format!("{}.{}", actor.map_or("?", |actor| &actor.name), step.map_or("?", |step| &step.name))
     }
 
+    /// What a step does.
+    pub(crate) fn op(&self, step: StepRef) -> Option<&Op> {
+        let actor = self.actors.get(usize::from(step.actor))?;
+        actor.steps.get(usize::from(step.step)).map(|step| &step.step.op)
+    }
+
+    pub(crate) fn step_at(&self, step: StepRef) -> Option<&Location> {
+        let actor = self.actors.get(usize::from(step.actor))?;
+        actor.steps.get(usize::from(step.step)).map(|step| &step.at)
+    }
+
     /// A context as the case writes it: `receiver.recv`, `softirq on sender`.
     pub(crate) fn context_name(&self, context: &Context) -> String {
         match context {
             Context::Operation { actor, step } => self.step_name(*actor, *step),
+            Context::OneOf(steps) => {
+                let names = steps.iter().map(|step| self.step_name(step.actor, step.step));
+                names.collect::<Vec<_>>().join(" or ")
+            }
             Context::Softirq { on: None } => "softirq".to_owned(),
             Context::Softirq { on: Some(task) } => format!("softirq on {task}"),
             Context::Hardirq => "hardirq".to_owned(),

@@ -59,8 +59,8 @@ pub(crate) struct CaseFile {
     /// `-locks` for the default without that group. Functions that `expect` names are always shown.
     #[serde(default)]
     pub(crate) hide: OneOrMany<Text>,
-    /// What must hold, by operation (`receiver.recv`) or context (`softirq`, `softirq on sender`, `hardirq`,
-    /// `task napi`).
+    /// What must hold, by operation (`receiver.recv`; `one.recv or other.recv` for any of them) or context (`softirq`,
+    /// `softirq on sender`, `hardirq`, `task napi`).
     #[serde(default)]
     pub(crate) expect: IndexMap<String, OneOrMany<ExpectFile>>,
     /// Durations across steps, by name: `ping.send to ping.recv` lasts from the start of the first step to the end of
@@ -235,14 +235,31 @@ pub(crate) struct ExpectFile {
     pub(crate) before: Option<Text>,
     /// All of this holds for these series only.
     pub(crate) only: Option<OneOrMany<Text>>,
-    /// The return value: `64`, `at least 1`, `at most 64`, `1 to 64`, `none` (0), `a descriptor` (0 or more).
+    /// The return value: `64`, `at least 1`, `at most 64`, `1 to 64`, `none` (0), `a descriptor` (0 or more); or one of
+    /// several, errors among them: `64 or EAGAIN`.
     pub(crate) returns: OneOrMany<Text>,
     /// The number that it read (ioctl, getsockopt).
     pub(crate) value: OneOrMany<Text>,
-    /// The error that it fails with: `EAGAIN`.
+    /// The error that it fails with: `EAGAIN`, `EAGAIN or EINTR`.
     pub(crate) fails: OneOrMany<Text>,
-    /// The step that sent the bytes it receives: `sender.send`.
+    /// The bytes that it receives: `sender.send`, the rest of them (`sender.send from 512`), those of several steps
+    /// (`sender.one + sender.two`), or `any`. If left out, bytes that a step sent must be of the same iteration, and
+    /// those of an actor in the order in which it sent them.
     pub(crate) data: OneOrMany<Text>,
+    /// The flags of the message that recvmsg or recvmmsg returns: `MSG_TRUNC`, `MSG_TRUNC|MSG_CTRUNC`, or `none`.
+    pub(crate) flags: OneOrMany<Text>,
+    /// The address of the sender that recvfrom or recvmsg returns: that of a socket (`client`), `127.0.0.1:80`, or
+    /// `none`.
+    pub(crate) from: OneOrMany<Text>,
+    /// All control messages that recvmsg returns, by name and content: `IP_TTL 64`, `IP_PKTINFO 127.0.0.1`, `TCP_INQ 32`,
+    /// `IP_RECVERR ECONNREFUSED`, `SCM_RIGHTS 1`, `SO_TIMESTAMP after receiver.first`; or `none`. Times must rise from
+    /// one iteration to the next.
+    pub(crate) control: OneOrMany<Text>,
+    /// The length of each message that recvmmsg or recvmsg returns: `[64, 64]`.
+    pub(crate) lengths: OneOrMany<Text>,
+    /// All events that poll, select or epoll_wait returns, by descriptor: `server POLLIN|POLLRDNORM`, or `none`. For
+    /// select, POLLIN means readable and POLLOUT writable.
+    pub(crate) events: OneOrMany<Text>,
     /// What the packet is like that it reads from a TUN device: `tcp server > 10.0.0.2:9000, ACK, ack 64, window at least 1`.
     /// A socket's name stands for its port; numbers count as for `inject`.
     pub(crate) sends: OneOrMany<Text>,

@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use libc::SOCK_NONBLOCK;
 use rxpath_guest::{Address, Condition, Op, Slot};
 
-use super::case::{Case, CaseActor};
+use super::case::Case;
 use super::findings::Findings;
 use super::step_ref::StepRef;
 
@@ -31,24 +31,6 @@ pub(crate) fn check(case: &Case, findings: &mut Findings) {
     if cycles.is_empty() && findings.is_empty() {
         report_stuck(case, findings);
     }
-}
-
-/// The steps that read(2) a packet or a file.
-pub(crate) fn readers(actors: &[CaseActor]) -> HashSet<StepRef> {
-    let reads = |op: &Op| matches!(op, Op::Read { .. } | Op::ReadPacket { .. });
-    steps_that(actors, reads)
-}
-
-/// The steps that send something.
-pub(crate) fn senders(actors: &[CaseActor]) -> HashSet<StepRef> {
-    steps_that(actors, |op| sender(op).is_some())
-}
-
-fn steps_that(actors: &[CaseActor], is_it: impl Fn(&Op) -> bool) -> HashSet<StepRef> {
-    let all = (0..).zip(actors).flat_map(|(actor, body)| {
-        (0..).zip(&body.steps).map(move |(step, body)| (StepRef { actor, step }, &body.step.op))
-    });
-    all.filter(|(_, op)| is_it(op)).map(|(step, _)| step).collect()
 }
 
 fn report(case: &Case, findings: &mut Findings, step: StepRef, message: String, label: &str, help: Option<String>) {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use rxpath_guest::{CHECKSUM_START, OpResult, SentPacket, checksum, counting_pattern};
+use rxpath_guest::{Details, OpResult, SentPacket, Slot};
 
 use super::case::Case;
 use super::constants::errno_name;
@@ -10,6 +10,8 @@ use super::diagnostic::Location;
 use super::expectation::{Context, Expectation, Failure};
 use super::gate::Gated;
 use super::phrases::{Bound, CallPhrase};
+use super::received::{misplaced_bytes, wrong_bytes};
+use super::returned;
 use super::step_ref::StepRef;
 use crate::nearest::{any_of, nearest};
 use crate::path::{CallPath, PathEntry, PathNode};
@@ -19,6 +21,8 @@ use crate::path::{CallPath, PathEntry, PathNode};
 pub(crate) struct Observed<'a> {
     /// The number of iterations.
     pub(crate) iterations: u32,
+    /// The addresses of the case's sockets.
+    pub(crate) addresses: &'a [(Slot, Vec<u8>)],
     /// Every recorded operation.
     pub(crate) operations: Vec<ObservedOperation<'a>>,
     /// The distinct call trees of interrupts and of tasks that are not actors.
@@ -34,6 +38,8 @@ pub(crate) struct Observed<'a> {
 pub(crate) struct ObservedOperation<'a> {
     pub(crate) step: StepRef,
     pub(crate) results: Vec<OpResult>,
+    /// What it returned beside its results.
+    pub(crate) details: Vec<Details>,
     /// Its distinct paths, each with its iterations; an expectation must hold in all of them.
     pub(crate) paths: Vec<(Vec<u32>, &'a CallPath)>,
 }
@@ -52,11 +58,15 @@ pub(crate) struct ObservedTree<'a> {
 pub(crate) fn evaluate(case: &Case, expectations: &[Expectation], observed: &Observed<'_>) -> Vec<Failure> {
     let mut evaluator = Evaluator { case, observed, found: Vec::new() };
     for expectation in expectations {
-        match expectation.context {
-            Context::Operation { actor, step } => evaluator.operation(expectation, StepRef { actor, step }),
+        match &expectation.context {
+            Context::Operation { actor, step } => {
+                evaluator.operation(expectation, StepRef { actor: *actor, step: *step });
+            }
+            Context::OneOf(steps) => evaluator.one_of(expectation, steps),
             _ => evaluator.interrupt(expectation),
         }
     }
+    evaluator.unexpected_data(expectations);
     evaluator.failures()
 }
 
@@ -76,7 +86,11 @@ struct Evaluator<'a> {
 
 impl Evaluator<'_> {
     fn fail(&mut self, expectation: &Expectation, at: &Location, message: String, iterations: &[u32]) {
-        let context = self.case.context_name(&expectation.context);
+        self.fail_in(&expectation.context, at, message, iterations);
+    }
+
+    fn fail_in(&mut self, context: &Context, at: &Location, message: String, iterations: &[u32]) {
+        let context = self.case.context_name(context);
         // Several iterations and paths of an operation often fail in the same way.
         let same = |one: &&mut Found| (&one.context, &one.at, &one.message) == (&context, at, &message);
         match self.found.iter_mut().find(same) {
@@ -115,6 +129,29 @@ impl Evaluator<'_> {
         failures.collect()
     }
 
+    /// In each iteration, the expectation must hold for one of the operations. What is reported is what the first of
+    /// them lacks.
+    fn one_of(&mut self, expectation: &Expectation, steps: &[StepRef]) {
+        let each: Vec<Vec<Found>> = steps
+            .iter()
+            .map(|step| {
+                let mut alone = Evaluator { case: self.case, observed: self.observed, found: Vec::new() };
+                alone.operation(expectation, *step);
+                alone.found
+            })
+            .collect();
+        let fails = |found: &[Found], iteration: &u32| found.iter().any(|one| one.iterations.contains(iteration));
+        let failing: BTreeSet<u32> = (0..self.observed.iterations)
+            .filter(|iteration| each.iter().all(|found| fails(found, iteration)))
+            .collect();
+        for found in each.into_iter().next().unwrap_or_default() {
+            let iterations: Vec<u32> = found.iterations.intersection(&failing).copied().collect();
+            if !iterations.is_empty() {
+                self.fail(expectation, &found.at, format!("none of them does: {}", found.message), &iterations);
+            }
+        }
+    }
+
     fn operation(&mut self, expectation: &Expectation, step: StepRef) {
         let Some(operation) = self.observed.operations.iter().find(|operation| operation.step == step) else {
             self.fail_everywhere(expectation, &expectation.at, "the operation was never recorded".to_owned());
@@ -123,6 +160,7 @@ impl Evaluator<'_> {
         for result in &operation.results {
             self.result(expectation, result);
         }
+        self.details(expectation, operation);
         self.sent_packets(expectation, operation);
         for (iterations, path) in &operation.paths {
             for (at, message) in path_failures(expectation, path).into_iter().chain(never_failures(expectation, path)) {
@@ -154,7 +192,7 @@ impl Evaluator<'_> {
         };
         let mut fail = |at: &Location, message: String| self.fail(expectation, at, message, &[result.iteration]);
         for returns in &expectation.returns {
-            if !returns.value.holds(result.ret) {
+            if !returns.value.hold(result.ret, result.errno) {
                 fail(&returns.at, format!("expected it to return {}, but it {found}", returns.value));
             }
         }
@@ -165,17 +203,56 @@ impl Evaluator<'_> {
             }
         }
         for fails in &expectation.fails {
-            if fails.value != result.errno {
-                let expected = errno_name(fails.value);
-                fail(&fails.at, format!("expected it to fail with {expected}, but it {found}"));
+            if !fails.value.hold(result.ret, result.errno) {
+                fail(&fails.at, format!("expected it to fail with {}, but it {found}", fails.value));
             }
         }
-        for data in &expectation.data {
-            let received = usize::try_from(result.ret).unwrap_or(0);
-            if received > 0 && result.data != pattern_checksum(received) {
-                let from = self.case.step_name(data.value.actor, data.value.step);
-                let message = format!("the {received} bytes received are not what {from} sent");
-                self.fail(expectation, &data.at, message, &[result.iteration]);
+    }
+
+    fn details(&mut self, expectation: &Expectation, operation: &ObservedOperation<'_>) {
+        if !expectation.has_details() {
+            return;
+        }
+        let may_fail = expectation.returns.iter().chain(&expectation.fails).any(|one| one.value.has_errors());
+        for result in operation.results.iter().filter(|result| result.errno == 0 || !may_fail) {
+            let details = operation.details.iter().find(|details| details.iteration == result.iteration);
+            let Some(details) = details else {
+                let message = match result.errno {
+                    0 => "the agent did not report what it returned: there was too much of it".to_owned(),
+                    errno => format!("it failed with {}", errno_name(errno)),
+                };
+                self.fail(expectation, &expectation.at, message, &[result.iteration]);
+                continue;
+            };
+            let wrong = expectation
+                .data
+                .iter()
+                .filter_map(|data| Some((data.at.clone(), wrong_bytes(self.case, &data.value, details)?)));
+            let mut wrong: Vec<(Location, String)> = wrong.collect();
+            wrong.extend(returned::failures(self.case, self.observed, expectation, details));
+            for (at, message) in wrong {
+                self.fail(expectation, &at, message, &[result.iteration]);
+            }
+        }
+    }
+
+    /// Checks the bytes of operations of which the case expects none.
+    fn unexpected_data(&mut self, expectations: &[Expectation]) {
+        for operation in &self.observed.operations {
+            let StepRef { actor, step } = operation.step;
+            let context = Context::Operation { actor, step };
+            let is_here = |other: &Context| match other {
+                Context::OneOf(steps) => steps.contains(&operation.step),
+                other => *other == context,
+            };
+            if expectations.iter().any(|one| is_here(&one.context) && !one.data.is_empty()) {
+                continue;
+            }
+            let Some(at) = self.case.step_at(operation.step) else { continue };
+            for details in &operation.details {
+                if let Some(message) = misplaced_bytes(self.case, details) {
+                    self.fail_in(&context, at, message, &[details.iteration]);
+                }
             }
         }
     }
@@ -368,9 +445,4 @@ fn woken(path: &CallPath) -> String {
     });
     let woken: BTreeSet<&str> = woken.collect();
     if woken.is_empty() { "it wakes no task".to_owned() } else { format!("it wakes {}", any_of(woken)) }
-}
-
-/// The checksum of the counting pattern, which every send starts from its first byte.
-fn pattern_checksum(bytes: usize) -> u32 {
-    checksum(CHECKSUM_START, &counting_pattern(bytes))
 }

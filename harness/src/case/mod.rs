@@ -11,6 +11,7 @@ mod case_file;
 mod case_name;
 mod check;
 mod constants;
+mod control;
 mod cost_bounds;
 mod deadlock;
 mod diagnostic;
@@ -29,7 +30,13 @@ mod needs;
 mod operations;
 mod phrases;
 mod presets;
+mod received;
+#[cfg(test)]
+mod received_tests;
 mod resolver;
+mod returned;
+#[cfg(test)]
+mod returned_tests;
 mod schema;
 mod schema_check;
 mod sent_packet;

@@ -52,7 +52,9 @@ impl Case {
 
     fn expects_failure(&self, actor: ActorIndex, step: StepIndex, series: Series) -> bool {
         let expectations = self.expectations.iter().filter(|one| one.context == Context::Operation { actor, step });
-        expectations.filter_map(|one| one.on(series)).any(|one| !one.fails.is_empty())
+        expectations
+            .filter_map(|one| one.on(series))
+            .any(|one| !one.fails.is_empty() || one.returns.iter().any(|returns| returns.value.has_only_errors()))
     }
 }
 

@@ -138,23 +138,24 @@ operations! {
     connect { socket: Descriptor, to: Endpoint } => Op::Connect { socket, to };
     /// accept4(2): the next connection of a listening socket.
     accept4 { socket: Descriptor; flags: AcceptFlags } => Op::Accept { socket, flags };
-    /// send(2) of a counting pattern.
+    /// send(2). Its bytes, as those of all sends without `data`, are its own: they say which step sent them in which
+    /// iteration.
     send { socket: Descriptor, bytes: Size; flags: MessageFlags } => Op::Send { socket, bytes, flags };
-    /// sendto(2) of a counting pattern, or of `data`.
+    /// sendto(2), of bytes of its own or of `data`.
     sendto { socket: Descriptor; to: Option<Endpoint>, bytes: Option<Size>, data: Option<Hex>, flags: MessageFlags }
         => match (to, data) {
             (to, Some(data)) => Op::SendData { socket, to, data, flags },
             (Some(to), None) => Op::SendTo { socket, to, bytes: bytes.unwrap_or(0), flags },
             (None, None) => Op::Send { socket, bytes: bytes.unwrap_or(0), flags },
         };
-    /// sendmsg(2) of a counting pattern gathered from pieces; `segment` is UDP_SEGMENT's size.
+    /// sendmsg(2) gathered from pieces; `segment` is UDP_SEGMENT's size.
     sendmsg { socket: Descriptor, bytes: OneOrMany<Size>; to: Option<Endpoint>, segment: Option<Size>, flags: MessageFlags }
         => Op::SendMsg { socket, to, pieces: bytes, control: segment.map_or_else(Vec::new, segment_control), flags };
-    /// sendmsg(2) of a counting pattern with a descriptor for the receiver (SCM_RIGHTS); recvmsg with room for
+    /// sendmsg(2) with a descriptor for the receiver (SCM_RIGHTS); recvmsg with room for
     /// `control` closes it again.
     send_descriptor { socket: Descriptor, bytes: Size, fd: Descriptor; flags: MessageFlags }
         => Op::SendDescriptor { socket, bytes, fd, flags };
-    /// sendmmsg(2) of equal messages.
+    /// sendmmsg(2) of messages of the same length.
     sendmmsg { socket: Descriptor, bytes: Size, count: Count; flags: MessageFlags }
         => Op::SendMmsg { socket, bytes, count, flags };
     /// recv(2) into a buffer of `bytes` bytes; `buffer: bad` passes an address where nothing is mapped.
@@ -178,7 +179,7 @@ operations! {
     };
     /// readv(2) into pieces.
     readv { from: Descriptor, bytes: OneOrMany<Size> } => Op::Readv { from, pieces: bytes };
-    /// write(2) of a counting pattern.
+    /// write(2).
     write { to: Descriptor, bytes: Size } => Op::Write { to, bytes };
     /// splice(2) between a socket and a pipe.
     splice { from: Descriptor, to: Descriptor, bytes: Size; flags: SpliceFlags } => Op::Splice { from, to, bytes, flags };

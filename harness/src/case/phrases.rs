@@ -5,8 +5,10 @@ mod packet_phrase;
 mod sent_phrase;
 
 use super::case_name::CaseName;
+use super::constants::{self, Table};
 use super::gate::{Gate, released};
 use crate::kernel::Series;
+use crate::nearest::suggestion;
 
 pub(crate) use condition_phrase::{ConditionPhrase, condition};
 pub(crate) use packet_phrase::{BuiltPhrase, OptionPhrase, PacketPhrase, Protocol, packet};
@@ -24,7 +26,7 @@ pub(crate) struct PhraseError {
 }
 
 impl PhraseError {
-    fn new(part: &str, message: impl Into<String>, expected: impl Into<String>) -> Self {
+    pub(crate) fn new(part: &str, message: impl Into<String>, expected: impl Into<String>) -> Self {
         Self { part: part.to_owned(), message: message.into(), expected: expected.into(), help: None }
     }
 }
@@ -160,6 +162,97 @@ pub(crate) fn bound(text: &str) -> Result<Bound, PhraseError> {
         [least, "to", most] => Ok(Bound { least: number(least)?, most: number(most)? }),
         _ => Err(PhraseError::new("", format!("`{text}` is not a number or a range"), expected)),
     }
+}
+
+/// How an operation may end: with one of these values or errors.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Outcomes {
+    values: Vec<Bound>,
+    errnos: Vec<i32>,
+}
+
+impl Outcomes {
+    /// Whether a return value, or an errno that is not 0, is one of them.
+    pub(crate) fn hold(&self, value: i64, errno: i32) -> bool {
+        match errno {
+            0 => self.values.iter().any(|bound| bound.holds(value)),
+            errno => self.errnos.contains(&errno),
+        }
+    }
+
+    /// Whether the operation may fail.
+    pub(crate) fn has_errors(&self) -> bool {
+        !self.errnos.is_empty()
+    }
+
+    /// Whether only errors are among them.
+    pub(crate) fn has_only_errors(&self) -> bool {
+        self.values.is_empty()
+    }
+}
+
+impl std::fmt::Display for Outcomes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let errnos = self.errnos.iter().map(|errno| constants::errno_name(*errno));
+        let all: Vec<String> = self.values.iter().map(Bound::to_string).chain(errnos).collect();
+        f.write_str(&all.join(" or "))
+    }
+}
+
+/// Parses `64`, `64 or EAGAIN`, `EAGAIN or EINTR`: see [`bound`].
+pub(crate) fn outcomes(text: &str) -> Result<Outcomes, PhraseError> {
+    let mut out = Outcomes { values: Vec::new(), errnos: Vec::new() };
+    for one in text.split(" or ").map(str::trim) {
+        // No other word of a bound begins with a capital letter.
+        if one.starts_with(|first: char| first.is_ascii_uppercase()) {
+            out.errnos.push(errno(one)?);
+        } else {
+            out.values.push(bound(one)?);
+        }
+    }
+    Ok(out)
+}
+
+/// Parses `EAGAIN`, `EAGAIN or EINTR`.
+pub(crate) fn errors(text: &str) -> Result<Outcomes, PhraseError> {
+    let errnos = text.split(" or ").map(|one| errno(one.trim())).collect::<Result<_, _>>()?;
+    Ok(Outcomes { values: Vec::new(), errnos })
+}
+
+/// Parses the flags of a message: `MSG_TRUNC|MSG_CTRUNC`, `none`.
+pub(crate) fn flags(text: &str) -> Result<u32, PhraseError> {
+    match text {
+        "none" => Ok(0),
+        text => {
+            joined(text, &[constants::MESSAGE_FLAGS], "message flag", "expected flags such as MSG_TRUNC, or `none`")
+        }
+    }
+}
+
+/// Parses constants of these tables that are joined with `|`.
+pub(crate) fn joined(text: &str, tables: &[Table], what: &str, expected: &str) -> Result<u32, PhraseError> {
+    let mut out = 0;
+    for name in text.split('|').map(str::trim) {
+        let number = tables.iter().find_map(|table| constants::number(table, name)).or_else(|| integer(name));
+        out |= number.ok_or_else(|| PhraseError {
+            part: name.to_owned(),
+            message: format!("unknown {what} `{name}`"),
+            expected: expected.to_owned(),
+            help: suggestion(name, tables.iter().flat_map(|table| table.iter()).map(|(name, _)| *name)),
+        })? as u32;
+    }
+    Ok(out)
+}
+
+/// Parses the name of an error.
+fn errno(text: &str) -> Result<i32, PhraseError> {
+    let number = constants::number(constants::ERRNOS, text).map(|number| number as i32);
+    number.ok_or_else(|| PhraseError {
+        part: text.to_owned(),
+        message: format!("unknown error `{text}`"),
+        expected: "expected the name of an error, such as EAGAIN".to_owned(),
+        help: suggestion(text, constants::ERRNOS.iter().map(|(name, _)| *name)),
+    })
 }
 
 /// A function, or several alternatives, and how often it is called.

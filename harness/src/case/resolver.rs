@@ -1,10 +1,11 @@
 //! Makes a case of a case file: names become indices, phrases become values, and errors are recorded.
 
 mod expected;
+mod returned;
 mod steps;
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::ops::RangeInclusive;
 use std::sync::OnceLock;
 
@@ -30,6 +31,8 @@ use crate::kernel::Series;
 use crate::nearest::{any_of, suggestion};
 use crate::path::ContextRules;
 
+use returned::StepTraits;
+
 /// The names of contexts, and of tasks that are not actors, in captures. Classes of kernel threads are in
 /// `path/contexts.yaml`.
 const CONTEXTS: &[&str] = &["softirq", "hardirq", "agent", "other", "idle"];
@@ -47,11 +50,13 @@ pub(crate) fn resolve(file: &CaseFile, name: CaseName, findings: &mut Findings) 
     let machine_at = findings.location(&root.key("machine"), Underline::Key);
     let settings_at = settings_at(&machine, findings);
     let deadline_ns = deadline_ns(file, findings);
-    let mut resolver = Resolver { slots, steps, actors, senders: HashSet::new(), readers: HashSet::new(), findings };
+    let mut resolver = Resolver { slots, steps, actors, traits: HashMap::new(), findings };
     let setup = resolver.setup(file, &setup_steps);
     let actors = resolver.actors(file, machine.cpus);
-    resolver.senders = deadlock::senders(&actors);
-    resolver.readers = deadlock::readers(&actors);
+    // A step with an error is left out, and those after it would have wrong numbers.
+    if resolver.findings.is_empty() {
+        resolver.traits = StepTraits::of_all(&actors).collect();
+    }
     let expectations = resolver.expectations(file);
     let measures = resolver.measures(file);
     let hide = resolver.hide(file);
@@ -337,8 +342,8 @@ struct Resolver<'a> {
     slots: IndexMap<String, Slot>,
     steps: IndexMap<String, Vec<String>>,
     actors: Vec<String>,
-    senders: HashSet<StepRef>,
-    readers: HashSet<StepRef>,
+    /// What is known of the steps, if all of them are valid.
+    traits: HashMap<StepRef, StepTraits>,
 }
 
 impl Resolver<'_> {

@@ -172,7 +172,6 @@ after
             end_ns: 0,
             cpu_ns: 0,
             switches: 0,
-            data: 0,
         };
         let report = RunReport { actor_tids: vec![10, 12], results: vec![result], ..RunReport::default() };
         let (_, problems) = texts("task 10 r\nf\n", &report);

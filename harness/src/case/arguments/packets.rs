@@ -9,6 +9,12 @@ use crate::case::findings::Underline;
 use crate::case::key_path::KeyPath;
 use crate::case::phrases::{self, BuiltPhrase, OptionPhrase, PacketPhrase, Protocol};
 
+impl Endpoint {
+    pub(crate) fn new(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
 impl Argument for Endpoint {
     type Wire = Address;
 

@@ -6,7 +6,6 @@ use super::{Resolver, actor_place, add_phrase_error, context_rules, gate, is_res
 use crate::case::arguments::Scope;
 use crate::case::case::Measure;
 use crate::case::case_file::{CaseFile, ExpectFile};
-use crate::case::constants;
 use crate::case::expectation::{Context, Expectation};
 use crate::case::findings::Underline;
 use crate::case::gate::Gated;
@@ -45,24 +44,35 @@ impl Resolver<'_> {
                 Some(Context::Softirq { on: Some((*task).to_owned()) })
             }
             [operation] => {
-                let (actor, step) = operation.split_once('.').unwrap_or((operation, "1"));
-                let index = self.actor_at_key(actor, place)?;
-                let steps = self.steps.get_index(usize::from(index)).map_or(0, |(_, steps)| steps.len());
-                if !operation.contains('.') && steps != 1 {
-                    let message = format!("`{actor}` has {steps} steps, so the step must be named");
-                    self.findings.add(place, Underline::Key, message, format!("for example `{actor}.recv`"), None);
-                    return None;
-                }
-                let StepRef { actor, step } = self.step_at_key(actor, step, place)?;
+                let StepRef { actor, step } = self.operation_at_key(operation, place)?;
                 Some(Context::Operation { actor, step })
+            }
+            [first, others @ ..] if is_alternatives(others) => {
+                let names = std::iter::once(first).chain(others.iter().skip(1).step_by(2));
+                let steps: Option<Vec<StepRef>> = names.map(|name| self.operation_at_key(name, place)).collect();
+                steps.map(Context::OneOf)
             }
             _ => {
                 let message = format!("`{text}` is not a context");
-                let label = "expected ACTOR.STEP, softirq, `softirq on ACTOR`, hardirq or `task CLASS`";
+                let label = "expected ACTOR.STEP, `ACTOR.STEP or ACTOR.STEP`, softirq, `softirq on ACTOR`, hardirq or \
+                             `task CLASS`";
                 self.findings.add(place, Underline::Key, message, label, None);
                 None
             }
         }
+    }
+
+    /// Resolves `receiver.recv`, and `receiver` if it has only one step.
+    fn operation_at_key(&mut self, operation: &str, place: &KeyPath) -> Option<StepRef> {
+        let (actor, step) = operation.split_once('.').unwrap_or((operation, "1"));
+        let index = self.actor_at_key(actor, place)?;
+        let steps = self.steps.get_index(usize::from(index)).map_or(0, |(_, steps)| steps.len());
+        if !operation.contains('.') && steps != 1 {
+            let message = format!("`{actor}` has {steps} steps, so the step must be named");
+            self.findings.add(place, Underline::Key, message, format!("for example `{actor}.recv`"), None);
+            return None;
+        }
+        self.step_at_key(actor, step, place)
     }
 
     fn task_class(&mut self, class: &str, place: &KeyPath) -> Option<Context> {
@@ -111,12 +121,22 @@ impl Resolver<'_> {
     fn expectation(&mut self, context: Context, file: &ExpectFile, place: &KeyPath) -> Expectation {
         let gate = gate(file.since.as_ref(), file.before.as_ref(), file.only.as_ref(), place, self.findings);
         let at = self.findings.location(place, Underline::Key);
-        let is_operation = matches!(context, Context::Operation { .. });
+        let is_operation = matches!(context, Context::Operation { .. } | Context::OneOf(_));
+        let details: [(&str, &OneOrMany<Text>); 6] = [
+            ("data", &file.data),
+            ("flags", &file.flags),
+            ("from", &file.from),
+            ("control", &file.control),
+            ("lengths", &file.lengths),
+            ("events", &file.events),
+        ];
+        for (key, _) in details.into_iter().filter(|(_, given)| !given.0.is_empty()) {
+            self.check_returned(&context, key, &place.key(key));
+        }
         let only_operations = [
             ("returns", &file.returns),
             ("value", &file.value),
             ("fails", &file.fails),
-            ("data", &file.data),
             ("sends", &file.sends),
             ("sleeps", &file.sleeps),
             ("switches", &file.switches),
@@ -131,22 +151,27 @@ impl Resolver<'_> {
             self.findings.add(&place.key("softirqs"), Underline::Key, message, "write it under `softirq:`", None);
         }
         let mut bounds = |key: &str, texts| self.gated(texts, &place.key(key), |_, text, _| phrases::bound(text));
-        let returns = bounds("returns", &file.returns);
         let value = bounds("value", &file.value);
         let wake_ups = bounds("wake_ups", &file.wake_ups);
         let sleeps = bounds("sleeps", &file.sleeps);
         let switches = bounds("switches", &file.switches);
         let softirqs = bounds("softirqs", &file.softirqs);
+        let lengths = bounds("lengths", &file.lengths);
         let sends = self.sends(&file.sends, &context, &place.key("sends"));
         Expectation {
             context,
             gate,
             at,
-            returns,
+            returns: self.gated(&file.returns, &place.key("returns"), |_, text, _| phrases::outcomes(text)),
             value,
-            fails: self.gated(&file.fails, &place.key("fails"), |_, text, _| errno(text)),
-            data: self.steps_named(&file.data, &place.key("data")),
+            fails: self.gated(&file.fails, &place.key("fails"), |_, text, _| phrases::errors(text)),
+            data: self.data(&file.data, &place.key("data")),
+            flags: self.gated(&file.flags, &place.key("flags"), |_, text, _| phrases::flags(text)),
+            from: self.senders_address(&file.from, &place.key("from")),
+            control: self.control(&file.control, &place.key("control")),
+            lengths,
             sends,
+            events: self.events(&file.events, &place.key("events")),
             calls: self.gated(&file.calls, &place.key("calls"), |_, text, _| phrases::call(text)),
             never: self.gated(&file.never, &place.key("never"), |_, text, _| phrases::call(text)),
             wakes: self.wakes(&file.wakes, &place.key("wakes")),
@@ -159,7 +184,7 @@ impl Resolver<'_> {
     }
 
     /// Splits each text from its gate, and parses it with `read`.
-    fn gated<T>(
+    pub(super) fn gated<T>(
         &mut self,
         texts: &OneOrMany<Text>,
         place: &KeyPath,
@@ -179,22 +204,9 @@ impl Resolver<'_> {
         out
     }
 
-    fn steps_named(&mut self, texts: &OneOrMany<Text>, place: &KeyPath) -> Vec<Gated<StepRef>> {
-        let all = self.gated(texts, place, |this, text, place| {
-            let step = this.step_ref(text, place);
-            if step.is_some_and(|step| !this.senders.contains(&step)) && this.findings.is_empty() {
-                let message = format!("`{text}` does not send anything");
-                this.findings.add(place, Underline::Part(text), message, "expected a step that sends", None);
-            }
-            Ok(step)
-        });
-        all.into_iter().filter_map(|one| Some(Gated { gate: one.gate, value: one.value?, at: one.at })).collect()
-    }
-
     fn sends(&mut self, texts: &OneOrMany<Text>, context: &Context, place: &KeyPath) -> Vec<Gated<SentPattern>> {
         if let (Context::Operation { actor, step }, false) = (context, texts.0.is_empty())
-            && !self.readers.contains(&StepRef { actor: *actor, step: *step })
-            && self.findings.is_empty()
+            && self.traits.get(&StepRef { actor: *actor, step: *step }).is_some_and(|traits| !traits.reads_packets)
         {
             let message = "only `read` sees what the kernel sends";
             self.findings.add(place, Underline::Key, message, "expected of a step that reads from a TUN device", None);
@@ -265,16 +277,7 @@ impl Resolver<'_> {
     }
 }
 
-fn errno(text: &str) -> Result<i32, PhraseError> {
-    let number = constants::number(constants::ERRNOS, text).map(|number| number as i32);
-    number.ok_or_else(|| {
-        let help = suggestion(text, constants::ERRNOS.iter().map(|(name, _)| *name));
-        let message = format!("unknown error `{text}`");
-        PhraseError {
-            part: text.to_owned(),
-            message,
-            expected: "expected the name of an error, such as EAGAIN".to_owned(),
-            help,
-        }
-    })
+/// Whether these words are `or` and a name, or several such pairs.
+fn is_alternatives(words: &[&str]) -> bool {
+    words.len() >= 2 && words.len() % 2 == 0 && words.iter().step_by(2).all(|word| *word == "or")
 }

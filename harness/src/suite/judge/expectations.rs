@@ -16,6 +16,7 @@ pub(super) fn failures(case: &Case, lowered: &Lowered, observation: &Observation
     let trees = distinct_trees(observation);
     let observed = Observed {
         iterations: lowered.plan.iterations,
+        addresses: &observation.addresses,
         operations: operations(observation),
         trees: trees
             .iter()
@@ -33,15 +34,17 @@ pub(super) fn failures(case: &Case, lowered: &Lowered, observation: &Observation
 
 /// The expectations of results that do not hold. Results come from the agent, and lost records do not affect them.
 pub(super) fn result_failures(case: &Case, lowered: &Lowered, observation: &Observation) -> Vec<Failure> {
-    let of_operation = |one: &&Expectation| matches!(one.context, Context::Operation { .. });
+    let of_operation = |one: &&Expectation| matches!(one.context, Context::Operation { .. } | Context::OneOf(_));
     let expectations: Vec<Expectation> = lowered.expectations.iter().filter(of_operation).cloned().collect();
     let operations = observation.results.iter().map(|(step, results)| ObservedOperation {
         step: *step,
         results: results.clone(),
+        details: observation.details.get(step).cloned().unwrap_or_default(),
         paths: Vec::new(),
     });
     let iterations = lowered.plan.iterations;
-    evaluate(case, &expectations, &Observed { iterations, operations: operations.collect(), ..Observed::default() })
+    let (operations, addresses) = (operations.collect(), &observation.addresses);
+    evaluate(case, &expectations, &Observed { iterations, addresses, operations, ..Observed::default() })
 }
 
 fn operations(observation: &Observation) -> Vec<ObservedOperation<'_>> {
@@ -56,10 +59,10 @@ fn operations(observation: &Observation) -> Vec<ObservedOperation<'_>> {
             for (iteration, path) in &section.paths {
                 distinct.entry(path).or_default().push(*iteration);
             }
-            let results = observation.results.get(&step).cloned().unwrap_or_default();
             ObservedOperation {
                 step,
-                results,
+                results: observation.results.get(&step).cloned().unwrap_or_default(),
+                details: observation.details.get(&step).cloned().unwrap_or_default(),
                 paths: distinct.into_iter().map(|(path, iterations)| (iterations, path)).collect(),
             }
         })

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use rxpath_guest::{OpResult, SentPacket, Tag};
+use rxpath_guest::{Details, OpResult, SentPacket, Slot, Tag};
 
 use crate::case::{Case, Context, Lowered, StepRef};
 use crate::path::cost::{Costs, SelfCosts};
@@ -47,7 +47,7 @@ impl Section {
 }
 
 /// The paths and results of a traced pass.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Observation {
     /// The operations in the order of the case, then the contexts.
     pub sections: Vec<Section>,
@@ -55,6 +55,10 @@ pub struct Observation {
     pub(crate) results: BTreeMap<StepRef, Vec<OpResult>>,
     /// The packets that steps read for an expectation.
     pub(crate) packets: Vec<SentPacket>,
+    /// What the operations returned beside their results, by step.
+    pub(crate) details: BTreeMap<StepRef, Vec<Details>>,
+    /// The addresses of the case's sockets.
+    pub(crate) addresses: Vec<(Slot, Vec<u8>)>,
     /// Descriptions of lost records. If there are any, the capture proves nothing.
     pub losses: Vec<String>,
 }
@@ -82,7 +86,7 @@ impl Observation {
         let (Ok(rules), Ok(Ok(filter))) = (rules, profiles.map(|profiles| profiles.select(&case.hide, &expected)))
         else {
             let losses = vec!["rxpath's own data files are invalid".to_owned()];
-            return Ok(Self { sections: Vec::new(), results: BTreeMap::new(), packets: Vec::new(), losses });
+            return Ok(Self { losses, ..Self::default() });
         };
         let settings = CaptureSettings { roles: &roles, rules: &rules, filter: &filter, tracer };
         let paths = capture_paths(&forests, &recorded.report, metadata, &settings);
@@ -95,7 +99,13 @@ impl Observation {
         for result in &recorded.report.results {
             results.entry(StepRef { actor: result.actor, step: result.step }).or_default().push(*result);
         }
-        Ok(Self { sections: sections(case, &paths), results, packets: sent_packets(&forests), losses })
+        let mut details: BTreeMap<StepRef, Vec<Details>> = BTreeMap::new();
+        for one in &recorded.report.details {
+            details.entry(StepRef { actor: one.actor, step: one.step }).or_default().push(one.clone());
+        }
+        let addresses = recorded.report.addresses.clone();
+        let packets = sent_packets(&forests);
+        Ok(Self { sections: sections(case, &paths), results, packets, details, addresses, losses })
     }
 
     /// The steady paths as the text of a snapshot.
