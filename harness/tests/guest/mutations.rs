@@ -41,6 +41,90 @@ const MUTATIONS: [(&str, &str, &str, Verdict); 20] = [
     ("errors/interrupted", "- timer: {after: 5 ms}", "- fork: {}", Verdict::Hung),
 ];
 
+/// Texts to replace, each with its replacement.
+type Replacements = &'static [(&'static str, &'static str)];
+
+const SENDS: &str = "      - send: {socket: client, bytes: 64}
+        name: first
+        record: false
+      - send: {socket: other, bytes: 64}
+        name: other
+        record: false
+";
+const SENDS_SWAPPED: &str = "      - send: {socket: other, bytes: 64}
+        name: other
+        record: false
+      - send: {socket: client, bytes: 64}
+        name: first
+        record: false
+";
+const LAST_RECEIVE: &str = "        name: third\n";
+const ONE_MORE_RECEIVE: &str =
+    "        name: third\n      - recv: {socket: server, bytes: 64}\n        record: false\n";
+
+/// What goes wrong with the datagrams of udp/two-senders, what brings it about, and what the failure says.
+const MISPLACED: [(&str, Replacements, &str); 4] = [
+    (
+        "swapped",
+        &[
+            ("name: first\n        record", "name: x\n        record"),
+            ("name: last", "name: first"),
+            ("name: x", "name: last"),
+            ("after: sender.last", "after: sender.first"),
+        ],
+        "expected bytes of sender.first, but it received 64 bytes of sender.last",
+    ),
+    (
+        "late",
+        &[("\nactors:", "  - send: {socket: client, bytes: 64}\n\nactors:")],
+        "expected bytes of sender.first, but it received 64 bytes of sender.last, sent one iteration earlier",
+    ),
+    (
+        "duplicated",
+        &[
+            ("bytes: 128}\n        name: first", "bytes: 128, flags: MSG_PEEK}\n        name: first"),
+            (LAST_RECEIVE, ONE_MORE_RECEIVE),
+        ],
+        "expected bytes of sender.other, but it received 64 bytes of sender.first",
+    ),
+    (
+        "from-another-socket",
+        &[(SENDS, SENDS_SWAPPED)],
+        "expected bytes of sender.first, but it received 64 bytes of sender.other",
+    ),
+];
+
+#[test]
+fn a_datagram_in_the_wrong_place_fails() -> Tested {
+    let folder = tempfile::tempdir()?;
+    let root = folder.path();
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
+    std::os::unix::fs::symlink(repository.join("kernels"), root.join("kernels"))?;
+    fs::create_dir_all(root.join("cases/data"))?;
+    let text = fs::read_to_string(repository.join("cases/udp/two-senders.yaml"))?;
+    for (name, replacements, _) in MISPLACED {
+        let mut mutant = text.clone();
+        for (out, instead) in replacements {
+            assert!(mutant.contains(out), "udp/two-senders has no `{out}` any more");
+            mutant = mutant.replacen(out, instead, 1);
+        }
+        fs::write(root.join(format!("cases/data/{name}.yaml")), mutant)?;
+    }
+    let json = root.join("results.json");
+    let output =
+        Command::new(RXPATH).args(["run", "-k", KERNEL]).arg("--root").arg(root).arg("--json").arg(&json).output()?;
+    let text = said(&output);
+    let results: Results = serde_json::from_slice(&fs::read(&json)?)?;
+    assert_eq!(results.cases.len(), MISPLACED.len(), "{text}");
+    for (name, _, message) in MISPLACED {
+        let result =
+            results.cases.iter().find(|one| one.case.to_string() == format!("data/{name}")).ok_or("no result")?;
+        assert_eq!(result.verdict, Verdict::Failed, "{name}: {text}");
+        assert!(result.problems.iter().any(|problem| problem.message.contains(message)), "{name}: {text}");
+    }
+    Ok(())
+}
+
 #[test]
 fn a_case_whose_premise_is_taken_away_fails() -> Tested {
     let folder = tempfile::tempdir()?;

@@ -279,5 +279,5 @@ impl Resolver<'_> {
 
 /// Whether these words are `or` and a name, or several such pairs.
 fn is_alternatives(words: &[&str]) -> bool {
-    words.len() >= 2 && words.len() % 2 == 0 && words.iter().step_by(2).all(|word| *word == "or")
+    words.len() >= 2 && words.len().is_multiple_of(2) && words.iter().step_by(2).all(|word| *word == "or")
 }
