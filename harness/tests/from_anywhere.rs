@@ -51,6 +51,26 @@ fn a_repository_of_ones_own_has_the_catalogues_cases_and_takes_more() {
 }
 
 #[test]
+fn errors_in_case_files_begin_with_error_and_a_check_without_images_says_what_it_left_out() {
+    let folder = tempfile::tempdir().unwrap();
+    for arguments in [&["init", "mine"][..], &["--root", "mine", "cases", "new", "mine/first"]] {
+        assert_eq!(rxpath(folder.path(), arguments).status.code(), Some(0), "{arguments:?}");
+    }
+    let output = rxpath(folder.path(), &["--root", "mine", "cases", "check"]);
+    let checked = text(&output);
+    assert_eq!(output.status.code(), Some(0), "{checked}");
+    assert!(
+        checked.contains("functions not checked on 5.10, 6.1, 6.12, 6.18, 7.2, 7.3: no image in the cache"),
+        "{checked}"
+    );
+    let file = folder.path().join("mine/cases/mine/first.yaml");
+    fs::write(&file, fs::read_to_string(&file).unwrap().replace("bytes: 64}", "bytes: many}")).unwrap();
+    let output = rxpath(folder.path(), &["--root", "mine", "cases", "check"]);
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output));
+    assert!(text(&output).starts_with("error: `many` is not a number of bytes"), "{}", text(&output));
+}
+
+#[test]
 fn the_matrix_of_a_case_without_snapshots_is_refused_before_anything_is_fetched() {
     let folder = tempfile::tempdir().unwrap();
     for arguments in [&["init", "mine"][..], &["--root", "mine", "cases", "new", "mine/first"]] {

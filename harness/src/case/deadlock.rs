@@ -21,8 +21,8 @@ pub(crate) fn check(case: &Case, findings: &mut Findings) {
     let cycles = cycles(case);
     for cycle in &cycles {
         let names: Vec<_> = cycle.iter().map(|step| format!("`{}`", case.step_name(step.actor, step.step))).collect();
-        let message = format!("a cycle: {} waits for {}", names[0], names[1..].join(", which waits for "));
-        let message = format!("{message}, which waits for {}", names[0]);
+        let circle: Vec<&str> = names.iter().chain(&names[..1]).map(String::as_str).collect();
+        let message = format!("a cycle: {}", circle.join(", which waits for ").replacen(", which waits", " waits", 1));
         let help = "remove one of these `after:` or `when:`".to_owned();
         let first = &case.actors[usize::from(cycle[0].actor)].steps[usize::from(cycle[0].step)];
         findings.add_at(first.waits_at.span.clone(), message, "never happens", Some(help));
@@ -38,57 +38,70 @@ fn report(case: &Case, findings: &mut Findings, step: StepRef, message: String, 
     findings.add_at(at.span.clone(), message, label, help);
 }
 
-/// The steps that must have ended before this one begins, according to its conditions.
-fn waits_for(case: &Case, step: StepRef) -> Vec<StepRef> {
+/// A moment in an iteration.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Moment {
+    Begins(StepRef),
+    Ended(StepRef),
+}
+
+/// The moments that must come before this one; each with whether a condition of the case says so.
+fn earlier(case: &Case, moment: Moment) -> Vec<(Moment, bool)> {
+    let step = match moment {
+        Moment::Ended(step) => return vec![(Moment::Begins(step), false)],
+        Moment::Begins(step) => step,
+    };
     let steps = case.actors.get(usize::from(step.actor)).map_or(&[][..], |actor| &actor.steps);
     let conditions = steps.get(usize::from(step.step)).map_or(&[][..], |step| &step.step.when);
+    let only_step = |actor: u16| case.actors.get(usize::from(actor)).filter(|actor| actor.steps.len() == 1).map(|_| 0);
     let named = |condition: &Condition| match *condition {
-        Condition::After { actor, step } => Some(StepRef { actor, step }),
-        // To sleep in a step, the actor must have ended the step before.
-        Condition::Sleeps { actor, step: Some(step) } => step.checked_sub(1).map(|step| StepRef { actor, step }),
+        Condition::After { actor, step } => Some(Moment::Ended(StepRef { actor, step })),
+        // To sleep in a step, the actor must be in it.
+        Condition::Sleeps { actor, step } => {
+            step.or_else(|| only_step(actor)).map(|step| Moment::Begins(StepRef { actor, step }))
+        }
         _ => None,
     };
-    conditions.iter().filter_map(named).collect()
+    let before = step.step.checked_sub(1).map(|before| Moment::Ended(StepRef { actor: step.actor, step: before }));
+    let by_condition = conditions.iter().filter_map(named).map(|moment| (moment, true));
+    by_condition.chain(before.map(|moment| (moment, false))).collect()
 }
 
 /// Each cycle, as the steps whose conditions form it.
 fn cycles(case: &Case) -> Vec<Vec<StepRef>> {
     let mut out: Vec<Vec<StepRef>> = Vec::new();
-    let mut ended: HashSet<StepRef> = HashSet::new();
+    let mut visited: HashSet<Moment> = HashSet::new();
     for start in all_steps(case) {
-        walk(case, start, &mut Vec::new(), &mut ended, &mut out);
+        walk(case, Moment::Begins(start), &mut Vec::new(), &mut visited, &mut out);
     }
     out
 }
 
-/// Searches depth first along the steps that must have ended; a step that is already on the way closes a cycle.
+/// Searches depth first along the moments that must come before; a moment that is already on the way closes a cycle.
 fn walk(
     case: &Case,
-    step: StepRef,
-    way: &mut Vec<(StepRef, bool)>,
-    ended: &mut HashSet<StepRef>,
+    moment: Moment,
+    way: &mut Vec<(Moment, bool)>,
+    visited: &mut HashSet<Moment>,
     out: &mut Vec<Vec<StepRef>>,
 ) {
-    if let Some(at) = way.iter().position(|(earlier, _)| *earlier == step) {
+    if let Some(at) = way.iter().position(|(earlier, _)| *earlier == moment) {
         // Show only steps that wait by a condition; the order within an actor is obvious.
-        let cycle: Vec<_> = way[at..].iter().filter(|(_, by_condition)| *by_condition).map(|(step, _)| *step).collect();
-        out.push(cycle);
+        let waiting = way[at..].iter().filter_map(|(moment, by_condition)| match moment {
+            Moment::Begins(step) if *by_condition => Some(*step),
+            _ => None,
+        });
+        out.push(waiting.collect());
         return;
     }
-    if ended.contains(&step) {
+    if !visited.insert(moment) {
         return;
     }
-    for next in waits_for(case, step) {
-        way.push((step, true));
-        walk(case, next, way, ended, out);
+    for (next, by_condition) in earlier(case, moment) {
+        way.push((moment, by_condition));
+        walk(case, next, way, visited, out);
         way.pop();
     }
-    if let Some(before) = step.step.checked_sub(1) {
-        way.push((step, false));
-        walk(case, StepRef { actor: step.actor, step: before }, way, ended, out);
-        way.pop();
-    }
-    ended.insert(step);
 }
 
 fn all_steps(case: &Case) -> impl Iterator<Item = StepRef> {
@@ -251,15 +264,21 @@ fn has_happened(case: &Case, done: &[usize], is_it: impl Fn(&Op) -> bool) -> boo
     case.setup.iter().chain(by_actors).any(|step| is_it(&step.step.op))
 }
 
-fn can_begin(case: &Case, wiring: &Wiring, done: &[usize], actor: usize, step: usize) -> bool {
-    step <= done[actor]
-        && case.actors[actor].steps[step].step.when.iter().all(|condition| holds(case, wiring, done, condition))
+fn can_begin(case: &Case, wiring: &Wiring, done: &[usize], actor: usize, step: usize, hops: usize) -> bool {
+    let holds = |condition: &Condition| holds(case, wiring, done, condition, hops);
+    step <= done[actor] && case.actors[actor].steps.get(step).is_some_and(|step| step.step.when.iter().all(holds))
 }
 
-fn holds(case: &Case, wiring: &Wiring, done: &[usize], condition: &Condition) -> bool {
+/// Whether the condition can hold. It may depend on whether other actors can begin their steps: on at most so many, one after the
+/// other, as there are actors.
+fn holds(case: &Case, wiring: &Wiring, done: &[usize], condition: &Condition, hops: usize) -> bool {
     match *condition {
         Condition::After { actor, step } => done[usize::from(actor)] > usize::from(step),
-        Condition::Sleeps { actor, step } => usize::from(step.unwrap_or(0)) <= done[usize::from(actor)],
+        Condition::Sleeps { actor, step } => {
+            let actor = usize::from(actor);
+            let step = step.map_or(0, usize::from);
+            done[actor] > step || hops > 0 && can_begin(case, wiring, done, actor, step, hops - 1)
+        }
         Condition::QueueIn { socket, .. } => {
             wiring.has_async_wakeups
                 || !wiring.feeders.contains_key(&socket)
@@ -273,7 +292,7 @@ fn holds(case: &Case, wiring: &Wiring, done: &[usize], condition: &Condition) ->
 
 fn can_end(case: &Case, wiring: &Wiring, done: &[usize], actor: usize) -> bool {
     let op = &case.actors[actor].steps[done[actor]].step.op;
-    can_begin(case, wiring, done, actor, done[actor])
+    can_begin(case, wiring, done, actor, done[actor], case.actors.len())
         && wiring.sleeps_on(op).is_none_or(|socket| has_happened(case, done, |other| wiring.wakes(other, socket)))
 }
 
@@ -282,7 +301,7 @@ fn cause(case: &Case, wiring: &Wiring, done: &[usize], actor: usize) -> Option<(
     let step = &case.actors[actor].steps[done[actor]];
     let name = case.step_name(actor as u16, done[actor] as u16);
     let everything: Vec<usize> = case.actors.iter().map(|actor| actor.steps.len()).collect();
-    let unmet = |condition: &&Condition| !holds(case, wiring, &everything, condition);
+    let unmet = |condition: &&Condition| !holds(case, wiring, &everything, condition, 0);
     if let Some(Condition::QueueIn { socket, .. }) = step.step.when.iter().find(unmet) {
         let socket = &case.slots[usize::from(*socket)];
         let message = format!("`{name}` never begins, because no step sends to `{socket}`");

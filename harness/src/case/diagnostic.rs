@@ -64,6 +64,12 @@ impl Diagnostic {
         &self.at.source.path
     }
 
+    /// The error in one line: location, message, help.
+    pub(crate) fn line(&self) -> String {
+        let help = self.help.as_ref().map_or_else(String::new, |help| format!("; {help}"));
+        format!("{}: {}{help}", self.at, self.message)
+    }
+
     /// The error as text for a terminal: message, file, line, the invalid part underlined, help.
     fn render(&self, renderer: &Renderer) -> String {
         let path = self.at.source.path.to_string_lossy();

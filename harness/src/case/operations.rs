@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::arguments::*;
+use super::findings::Underline;
 use super::key_path::KeyPath;
 use super::yaml_types::{OneOrMany, Repeated, Text};
 
@@ -258,7 +259,14 @@ operations! {
     /// A timer that sends SIGALRM once, to the task of this actor.
     timer { after: Duration } => Op::Timer { after_ns: after };
     /// tkill(2): sends a signal to an actor's task.
-    kill { actor: ActorName, signal: Signal } => Op::Kill { actor, signal };
+    kill { actor: ActorName, signal: Signal } => {
+        if [libc::SIGKILL, libc::SIGSTOP].contains(&signal) {
+            let help = "use recv_in_child and kill_child: a child may die".to_owned();
+            let message = "an actor cannot be killed or stopped: it would not take part in the next iteration".to_owned();
+            scope.report(&at.key("signal"), Underline::Value, message, "not for actors", Some(help));
+        }
+        Op::Kill { actor, signal }
+    };
     /// kill(2): sends a signal to a child.
     kill_child { child: Descriptor, signal: Signal } => Op::KillChild { child, signal };
     /// fork(2) of a child that exits at once.

@@ -3,12 +3,13 @@
 use std::path::Path;
 use std::{fs, io};
 
-use super::command_line::{CasesArguments, CasesCommand, Common};
+use super::command_line::{CasesArguments, CasesCommand, Common, Packages};
 use super::error::CommandError;
 use super::print;
-use crate::case::{self, CaseName, WORD};
+use crate::case::{self, Case, CaseName, WORD};
+use crate::kernel::KernelName;
 use crate::report::listings;
-use crate::suite::{ProjectError, find_root};
+use crate::suite::{Project, ProjectError, check_functions_in_cache, find_root};
 
 /// Lists or checks the cases, creates one, or prints the schema.
 pub(crate) fn cases(common: &Common, arguments: &CasesArguments) -> Result<u8, CommandError> {
@@ -23,9 +24,27 @@ pub(crate) fn cases(common: &Common, arguments: &CasesArguments) -> Result<u8, C
     let cases = case::load_all(&root.folder).map_err(ProjectError::from)?;
     match arguments.command {
         CasesCommand::List => print(listings::cases(&cases))?,
-        _ => print(format!("{} cases, no errors\n", cases.len()))?,
+        _ => check(common, &cases)?,
     };
     Ok(0)
+}
+
+/// Checks the functions that the cases name, and prints what was checked. Returns whether standard output still has a reader.
+fn check(common: &Common, cases: &[Case]) -> Result<bool, CommandError> {
+    let project = Project::open(&common.project(&Packages::default()))?;
+    let checked = check_functions_in_cache(&project, cases)?;
+    if !checked.wrong.all.is_empty() {
+        return Err(ProjectError::from(checked.wrong).into());
+    }
+    let mut text = format!("{} cases, no errors\n", cases.len());
+    for (kernel, checked) in &checked.kernels {
+        text += &format!("functions checked on {kernel}: those of {checked} cases, whose images are in the cache\n");
+    }
+    if !checked.unknown.is_empty() {
+        let names: Vec<String> = checked.unknown.iter().map(KernelName::to_string).collect();
+        text += &format!("functions not checked on {}: no image in the cache\n", names.join(", "));
+    }
+    print(text)
 }
 
 /// Creates a case that runs, so that its author changes something that works.

@@ -5,12 +5,13 @@ use std::path::PathBuf;
 
 use super::bench::MeasurementError;
 use super::decode::DecodeFileError;
+use crate::case::Diagnostics;
 use crate::kernel::{KernelError, KernelName};
 use crate::suite::benchmark::BenchError;
 use crate::suite::native::NativeError;
 use crate::suite::{
-    CompareError, KernelDiffError, MetadataError, PassError, PendingError, ProjectError, PruneError, RecordError,
-    ResultsError, SaveCaptureError, SavedError, SelectionError,
+    CompareError, MetadataError, PassError, PendingError, ProjectError, PruneError, RecordError, ResultsError,
+    SaveCaptureError, SavedError, SelectionError,
 };
 use crate::vm::VmError;
 
@@ -41,8 +42,6 @@ pub(crate) enum CommandError {
     Pass(#[from] PassError),
     #[error(transparent)]
     Compare(#[from] CompareError),
-    #[error(transparent)]
-    Diff(#[from] KernelDiffError),
     #[error(transparent)]
     Pending(#[from] PendingError),
     #[error(transparent)]
@@ -83,13 +82,21 @@ impl CommandError {
         move |source| Self::Write { path, source }
     }
 
+    /// The errors in case files, which begin with `error:` themselves.
+    pub(super) fn diagnostics(&self) -> Option<&Diagnostics> {
+        match self {
+            Self::Project(ProjectError::Cases(diagnostics)) => Some(diagnostics),
+            _ => None,
+        }
+    }
+
     pub(super) fn exit_code(&self) -> u8 {
         let is_request = match self {
             Self::Project(ProjectError::Kernel(error)) | Self::Kernel(error) => error.is_request(),
             Self::Prune(error) => error.is_request(),
             Self::Native(error) => matches!(error, NativeError::NoKvm { .. }),
-            Self::Compare(error) | Self::Diff(KernelDiffError::Compare(error)) => error.is_request(),
-            Self::Diff(KernelDiffError::Cases(_)) | Self::Record(RecordError::Setup { .. }) => true,
+            Self::Compare(error) => error.is_request(),
+            Self::Record(RecordError::Setup { .. }) => true,
             Self::Project(_)
             | Self::Selection(_)
             | Self::Results(_)

@@ -52,7 +52,10 @@ pub fn run() -> ExitCode {
     ExitCode::from(outcome.unwrap_or_else(|error| {
         // After a cancellation, any error is a consequence of it.
         let error = if is_cancelled() { VmError::Interrupted.into() } else { error };
-        warn(format_args!("rxpath: {}", error_chain(&error)));
+        match error.diagnostics() {
+            Some(diagnostics) => warn(diagnostics),
+            None => warn(format_args!("rxpath: {}", error_chain(&error))),
+        }
         error.exit_code()
     }))
 }

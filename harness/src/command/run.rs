@@ -15,9 +15,7 @@ use crate::kernel::{Fetched, Kernel, KernelName};
 use crate::output::warn;
 use crate::report::{MatrixBars, Overview, Screen, junit, sweeps, terminal};
 use crate::suite::native::{self, Wanted};
-use crate::suite::{
-    MatrixOptions, Project, ProjectError, Results, SavedReference, choose, compare_against, run_matrix,
-};
+use crate::suite::{MatrixOptions, Project, Results, SavedReference, choose, compare_against, run_matrix};
 use crate::vm::{Accelerator, RunLimits, VmError, cancel_on_signals, is_cancelled};
 
 /// insta's settings: a difference writes a pending snapshot and does nothing else. insta reads them from the environment only.
@@ -98,9 +96,8 @@ pub(super) fn run_cases(common: &Common, arguments: &RunArguments) -> Result<Fin
     let mut worst: Option<Results> = None;
     for _ in 0..arguments.repeat {
         let bars = MatrixBars::new(cases.len() * fetched.kernels.len());
-        let results = run_matrix(&cases, &fetched, &project.images(), &project.snapshots(), &matrix, &bars);
+        let mut results = run_matrix(&cases, &fetched, &project.images(), &project.snapshots(), &matrix, &bars);
         bars.finish();
-        let mut results = results.map_err(ProjectError::from)?;
         if let Some(reference) = &reference {
             compare_against(&mut results, reference);
         }

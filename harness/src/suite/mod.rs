@@ -7,6 +7,7 @@
 pub(crate) mod benchmark;
 mod catalogue;
 mod compare;
+mod function_check;
 mod inspect;
 mod judge;
 mod kernel_metadata;
@@ -23,9 +24,10 @@ pub(crate) use compare::accepted_matrix::{kernel_matrix, metadata_of};
 pub(crate) use compare::against::{SavedReference, compare_against, is_comparable};
 #[cfg(test)]
 pub(crate) use compare::kernel_diff::shared_changes;
-pub(crate) use compare::kernel_diff::{CaseDiff, KernelDiff, KernelDiffError, SharedChange, TwoKernels};
+pub(crate) use compare::kernel_diff::{CaseDiff, KernelDiff, SharedChange, TwoKernels};
 pub(crate) use compare::result_cache::ResultCache;
 pub(crate) use compare::sides::{CompareError, SectionDiff};
+pub(crate) use function_check::check_functions_in_cache;
 pub(crate) use inspect::record::RecordError;
 pub(crate) use inspect::timeline::{Thread, Timeline};
 pub(crate) use judge::BOOT;

@@ -48,14 +48,7 @@ impl Images {
         making: &dyn Fn(&GuestKernel, &str),
     ) -> Result<WarmImage, VmError> {
         let key = Self::key(kernel, machine, qemu);
-        let image_in = |folder: PathBuf| WarmImage {
-            cache: self.cache.clone(),
-            folder,
-            kernel: kernel.clone(),
-            machine: machine.clone(),
-            qemu: qemu.clone(),
-        };
-        let image = image_in(self.folder().join(&key));
+        let image = self.image(kernel, machine, qemu);
         if image.verify().is_ok() {
             return Ok(image);
         }
@@ -69,11 +62,27 @@ impl Images {
         let base = kernel.base().map(|base| self.get(&base, machine, qemu, making)).transpose()?;
         making(kernel, &reason);
         let staging = lock.staging()?;
-        let staged = image_in(staging.path().join("image"));
+        let staged = WarmImage { folder: staging.path().join("image"), ..image.clone() };
         fs::create_dir(staged.folder()).map_err(VmError::io("creating", staged.folder()))?;
         self.make(&staged, base.as_ref())?;
         lock.publish(staged.folder(), image.folder())?;
         Ok(image)
+    }
+
+    /// The warm image of this kernel on this machine, if the cache has it.
+    pub(crate) fn cached(&self, kernel: &GuestKernel, machine: &Machine, qemu: &QemuProgram) -> Option<WarmImage> {
+        let image = self.image(kernel, machine, qemu);
+        image.verify().is_ok().then_some(image)
+    }
+
+    fn image(&self, kernel: &GuestKernel, machine: &Machine, qemu: &QemuProgram) -> WarmImage {
+        WarmImage {
+            cache: self.cache.clone(),
+            folder: self.folder().join(Self::key(kernel, machine, qemu)),
+            kernel: kernel.clone(),
+            machine: machine.clone(),
+            qemu: qemu.clone(),
+        }
     }
 
     /// Makes an image in its empty folder, from its base if it has one.

@@ -23,7 +23,7 @@ fn run(kernel: &str) -> Vec<CaseResult> {
     let all = project.cases_for(&wanted).unwrap();
     let cases = choose(&all, &wanted).unwrap();
     let fetched = project.fetch(&project.pins.select(&[kernel]).unwrap(), &|_| {}).unwrap();
-    run_matrix(&cases, &fetched, &project.images(), &project.snapshots(), &one_guest(), &Silent).unwrap().cases
+    run_matrix(&cases, &fetched, &project.images(), &project.snapshots(), &one_guest(), &Silent).cases
 }
 
 fn kernels() -> Vec<String> {

@@ -13,6 +13,7 @@ mod mutations;
 mod process;
 mod review;
 mod start_times;
+mod wrong_cases;
 
 /// What a test fails with.
 type Tested = Result<(), Box<dyn std::error::Error>>;

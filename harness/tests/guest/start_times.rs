@@ -23,8 +23,7 @@ fn costs(kernel: &str, cases: &[&str], order_padding: usize) -> BTreeMap<String,
     let cases = choose(&all, &wanted).unwrap();
     let fetched = project.fetch(&project.pins.select(&[kernel]).unwrap(), &|_| {}).unwrap();
     let options = MatrixOptions { limits: RunLimits { order_padding, ..RunLimits::default() }, ..one_guest() };
-    let results =
-        run_matrix(&cases, &fetched, &project.images(), &project.snapshots(), &options, &Silent).unwrap().cases;
+    let results = run_matrix(&cases, &fetched, &project.images(), &project.snapshots(), &options, &Silent).cases;
     let timings = results.iter().flat_map(|result| result.timings.iter().map(move |timing| (result, timing)));
     timings.map(|(result, timing)| (format!("{} {}", result.case, timing.name), timing.cost)).collect()
 }

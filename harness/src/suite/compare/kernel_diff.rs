@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 
 use indexmap::IndexMap;
 
-use crate::case::{Case, CaseName, Diagnostics};
+use crate::case::{Case, CaseName};
 use crate::code::CallGraph;
 use crate::diff::{FunctionCost, OperationCost, Part, TimingLine, function_costs, runs, side_by_side};
 use crate::kernel::{Fetched, Kernel};
@@ -78,15 +78,6 @@ pub(crate) struct TwoKernels<'a> {
     pub(crate) cache: &'a ResultCache,
 }
 
-/// Why two kernels cannot be compared.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum KernelDiffError {
-    #[error(transparent)]
-    Cases(#[from] Diagnostics),
-    #[error(transparent)]
-    Compare(#[from] CompareError),
-}
-
 /// What explains the paths of one kernel.
 struct Knowledge {
     /// By image: a module's functions are known where it is loaded.
@@ -101,9 +92,9 @@ impl TwoKernels<'_> {
         cases: &[&Case],
         options: &MatrixOptions,
         watcher: &dyn Watcher,
-    ) -> Result<(KernelDiff, Results), KernelDiffError> {
-        let old = self.results(self.old, cases, options, watcher)?;
-        let new = self.results(self.new, cases, options, watcher)?;
+    ) -> Result<(KernelDiff, Results), CompareError> {
+        let old = self.results(self.old, cases, options, watcher);
+        let new = self.results(self.new, cases, options, watcher);
         let (mut comparable, mut left_out) = (Vec::new(), Vec::new());
         for ((case, old), new) in cases.iter().zip(&old).zip(&new) {
             match [old, new].into_iter().find_map(why_left_out) {
@@ -160,20 +151,20 @@ impl TwoKernels<'_> {
         cases: &[&Case],
         options: &MatrixOptions,
         watcher: &dyn Watcher,
-    ) -> Result<Vec<CaseResult>, Diagnostics> {
+    ) -> Vec<CaseResult> {
         let qemu = &self.fetched.qemu;
         let mut results: HashMap<CaseName, CaseResult> =
             cases.iter().filter_map(|case| Some((case.name.clone(), self.cache.get(case, kernel, qemu)?))).collect();
         let missing: Vec<&Case> = cases.iter().copied().filter(|case| !results.contains_key(&case.name)).collect();
         if !missing.is_empty() {
             let fetched = Fetched { kernels: vec![kernel.clone()], qemu: qemu.clone() };
-            let run = run_matrix(&missing, &fetched, self.images, self.snapshots, options, watcher)?;
+            let run = run_matrix(&missing, &fetched, self.images, self.snapshots, options, watcher);
             for (case, result) in missing.iter().zip(run.cases) {
                 self.cache.put(&result, case, kernel, qemu);
                 results.insert(result.case.clone(), result);
             }
         }
-        Ok(cases.iter().filter_map(|case| results.remove(&case.name)).collect())
+        cases.iter().filter_map(|case| results.remove(&case.name)).collect()
     }
 }
 

@@ -1,28 +1,18 @@
-//! Checks that the functions that cases name exist in the kernels that they run on, which only booted kernels show.
+//! Checks that the functions that cases name exist in the kernels that they run on, which only the images of kernels show.
 
 use std::collections::BTreeSet;
 
-use crate::case::{Case, Diagnostic, Diagnostics, KernelFunctions, check_functions};
+use crate::case::{Case, Diagnostic, KernelFunctions, check_functions};
 use crate::kernel::Series;
 use crate::path::canonical;
 use crate::trace::Presence;
 
 use crate::suite::kernel_metadata::KernelMetadata;
 
-/// Reports the functions that these cases name and their kernels lack.
-pub(super) fn check<'f>(
-    cases: &[&Case],
-    kernels_of: impl Fn(&Case) -> Vec<(Series, &'f KernelMetadata)>,
-) -> Result<(), Diagnostics> {
-    let mut wrong = Vec::new();
-    for case in cases {
-        let kernels = kernels_of(case);
-        let checked = checkable(case, &kernels);
-        if !all_there(&checked, &kernels) {
-            wrong.extend(explain(&checked, &kernels));
-        }
-    }
-    if wrong.is_empty() { Ok(()) } else { Err(Diagnostics::new(wrong)) }
+/// Reports the functions that a case names and these kernels lack.
+pub(crate) fn check(case: &Case, kernels: &[(Series, &KernelMetadata)]) -> Vec<Diagnostic> {
+    let checked = checkable(case, kernels);
+    if all_there(&checked, kernels) { Vec::new() } else { explain(&checked, kernels) }
 }
 
 /// The case reduced to the functions that these kernels can confirm.

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use indexmap::IndexMap;
 
-use crate::case::{Case, CaseName, Diagnostics, PassKind};
+use crate::case::{Case, CaseName, Diagnostic, Diagnostics, PassKind};
 use crate::kernel::{Fetched, Kernel, Series};
 use crate::suite::judge::costs::judge_costs;
 use crate::suite::judge::verdict::{Judge, Judged};
@@ -20,7 +20,7 @@ use crate::suite::run::image_spec::qemu_program;
 use crate::suite::run::test_bed::{ImageSource, TestBed, TestBedError};
 use crate::suite::run::watcher::Watcher;
 use crate::suite::store::path_document::read_document;
-use crate::suite::store::run_results::{CaseResult, RESULTS_VERSION, Results, RunKernel, Verdict};
+use crate::suite::store::run_results::{CaseResult, Problem, RESULTS_VERSION, Results, RunKernel, Verdict};
 use crate::suite::store::saved::SavedFunctions;
 use crate::suite::store::snapshot::Snapshots;
 use crate::vm::{Accelerator, Images, RunLimits, is_cancelled};
@@ -43,7 +43,7 @@ pub struct MatrixOptions {
 
 /// Runs every case on every kernel; the results are ordered by case, then by kernel. If the user cancels the run, only finished
 /// cases have a result.
-/// Fails if a case names a function that is missing in the pinned kernels that it runs on. Then no case is run.
+/// A case that names a function which is missing in the pinned kernels that it runs on fails there, and is not run.
 pub fn run_matrix(
     cases: &[&Case],
     fetched: &Fetched,
@@ -51,7 +51,7 @@ pub fn run_matrix(
     snapshots: &Snapshots,
     options: &MatrixOptions,
     watcher: &dyn Watcher,
-) -> Result<Results, Diagnostics> {
+) -> Results {
     let known: Vec<_> = fetched.kernels.iter().map(Kernel::known_parts).collect();
     let kernels = || fetched.kernels.iter().zip(&known).enumerate();
     let pairs = cases.iter().flat_map(|case| kernels().map(move |(index, kernel)| (case, index, kernel)));
@@ -66,7 +66,7 @@ pub fn run_matrix(
     matrix.prepare();
     // A cancelled preparation leaves kernels out.
     if !is_cancelled() {
-        functions::check(cases, |case| matrix.kernels_of(case, &jobs))?;
+        matrix.refuse_wrong_functions(cases, &jobs);
     }
     matrix.run(&jobs);
     let judged: Vec<Judged> = jobs.iter_mut().filter_map(|job| job.judged.take()).collect();
@@ -82,14 +82,14 @@ pub fn run_matrix(
         .iter()
         .zip(&known)
         .map(|(kernel, known)| RunKernel::of(kernel, known.as_ref().ok().and_then(|known| known.config.as_ref())));
-    Ok(Results {
+    Results {
         version: RESULTS_VERSION,
         kernels: run_kernels.collect(),
         qemu: fetched.qemu.version.clone(),
         mode: options.accelerator.word().to_owned(),
         cases: results,
         functions,
-    })
+    }
 }
 
 struct Matrix<'a> {
@@ -125,6 +125,23 @@ impl Matrix<'_> {
         })
     }
 
+    /// Fails the cases that name functions which their pinned kernels lack: one that is misspelt need not run to be wrong.
+    fn refuse_wrong_functions(&self, cases: &[&Case], jobs: &[Job<'_>]) {
+        for case in cases {
+            let wrong = functions::check(case, &self.kernels_of(case, jobs));
+            if wrong.is_empty() {
+                continue;
+            }
+            let lines: Vec<String> = Diagnostics::new(wrong).all.iter().map(Diagnostic::line).collect();
+            let of_case = |job: &&Job<'_>| job.case.name == case.name && job.kernel.is_pinned() && job.test_bed.is_ok();
+            for job in jobs.iter().filter(of_case) {
+                let mut result = job.empty_result();
+                result.downgrade(Verdict::Failed, Problem::new("functions", lines.join("\n")));
+                self.finish(job, result.into());
+            }
+        }
+    }
+
     /// The pinned kernels of the case that are ready, with their metadata. Any other kernel may have inlined a function that
     /// the case names, which is not a mistake in the case.
     fn kernels_of<'s>(&'s self, case: &Case, jobs: &[Job<'_>]) -> Vec<(Series, &'s KernelMetadata)> {
@@ -145,7 +162,8 @@ impl Matrix<'_> {
                 self.finish(job, CaseResult { verdict: Verdict::Skipped, notes, ..job.empty_result() }.into());
             }
         }
-        let runnable = jobs.iter().filter_map(|job| Some((job, job.test_bed.as_ref().ok()?)));
+        let left = jobs.iter().filter(|job| job.judged.get().is_none());
+        let runnable = left.filter_map(|job| Some((job, job.test_bed.as_ref().ok()?)));
         let passes = runnable.flat_map(|(job, key)| [PassKind::Trace, PassKind::Timing].map(|pass| (job, key, pass)));
         work_off(passes, self.workers(), |(job, key, pass)| self.run_pass(job, key, pass));
     }
