@@ -63,6 +63,8 @@ macro_rules! exactly {
 }
 
 exactly! {
+    packets_and_modules_have_valid_forms: "packets";
+    a_group_of_steps_has_steps_and_a_number: "groups";
     an_unknown_profile_or_group_is_reported_with_the_nearest: "unknown-group";
     a_wrong_type_is_reported_with_what_was_expected: "wrong-type";
     an_unknown_operation_is_reported_with_the_nearest: "unknown-operation";

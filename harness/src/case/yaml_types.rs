@@ -214,3 +214,46 @@ impl<T: JsonSchema> JsonSchema for Repeated<T> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn repeated(text: &str) -> Vec<String> {
+        let Repeated::<Value>(items) = serde_yaml::from_str(text).unwrap();
+        let text = |(place, item): (ItemPlace, Value)| {
+            let place = place.in_group.map_or(place.nth.to_string(), |in_group| format!("{}.{in_group}", place.nth));
+            format!("{place} {}", serde_yaml::to_string(&item).unwrap().trim().replace('\n', ", "))
+        };
+        items.into_iter().map(text).collect()
+    }
+
+    #[test]
+    fn a_group_is_repeated_round_by_round() {
+        let text = "[{a: x}, {repeat: '2', steps: [{send: 's-#'}, {recv: 'r-#'}]}, {b: '#', repeat: '2'}]";
+        assert_eq!(
+            repeated(text),
+            [
+                "0 a: x",
+                "1.0 send: s-1",
+                "1.1 recv: r-1",
+                "1.0 send: s-2",
+                "1.1 recv: r-2",
+                "2 b: '1', repeat: '1'",
+                "2 b: '2', repeat: '2'"
+            ]
+        );
+    }
+
+    #[test]
+    fn what_is_not_a_group_stays_one_item() {
+        for text in [
+            "[{steps: [{a: x}]}]",
+            "[{repeat: '2', name: n, steps: [{a: x}]}]",
+            "[{repeat: '2', steps: []}]",
+            "[{repeat: '0', steps: [{a: x}]}]",
+        ] {
+            assert!(repeated(text).iter().all(|item| item.starts_with("0 ") && item.contains("steps")), "{text}");
+        }
+    }
+}

@@ -11,7 +11,7 @@ use super::own_times::{Costing, OwnTime, TracerCost};
 use super::profiles::Filter;
 use super::recorded_operations::{Operation, operations};
 use super::shape::{Shaper, Woken};
-use super::{CallPath, FunctionNames, NameTable, PathEntry, PathNode, fold};
+use super::{CallPath, FunctionNames, NameTable, PathEntry, PathNode, fold, too_deep};
 use crate::trace::{CallForests, Node, NodeKind, TaskKey};
 
 /// An actor's name and those of its steps.
@@ -72,8 +72,11 @@ pub(crate) fn capture_paths(
     for task in forests.by_task.keys() {
         work.add_task(*task, &operations.found);
     }
+    let shown = (settings.roles, settings.filter);
+    let too_deep = too_deep::problems(forests, report, &operations.found, &work.windows, &mut work.names, shown);
     let mut out = work.finish();
     out.problems = operations.problems;
+    out.problems.extend(too_deep);
     out
 }
 

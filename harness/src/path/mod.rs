@@ -22,6 +22,7 @@ mod shape;
 pub mod steady;
 pub mod text;
 pub(crate) mod timing;
+mod too_deep;
 
 pub use call_path::{CallPath, PathEntry, PathNode};
 pub(crate) use call_path::{subtree_ends, with_all_beneath};
@@ -32,5 +33,5 @@ pub(crate) use fold::fold;
 pub(crate) use names::canonical;
 pub use names::{FunctionNames, NameTable};
 pub(crate) use patterns::Patterns;
-pub(crate) use profiles::{Filter, Profiles};
+pub(crate) use profiles::Profiles;
 pub use recorded_operations::{Operation, Operations, operations};

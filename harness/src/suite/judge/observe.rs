@@ -7,13 +7,9 @@ use rxpath_guest::{Details, OpResult, SentPacket, Slot, Tag};
 use crate::case::{Case, Context, Lowered, StepRef};
 use crate::path::cost::{Costs, SelfCosts};
 use crate::path::own_times::TracerCost;
-use crate::path::profiles::Visibility;
 use crate::path::steady::{Steadiness, Unstable, steady};
-use crate::path::{
-    CallPath, CapturePaths, CaptureSettings, ContextRules, Filter, Profiles, Role, Stream, canonical, capture_paths,
-    text,
-};
-use crate::trace::{CallForests, Node, NodeKind, TooDeep, shadow_stack_losses};
+use crate::path::{CallPath, CapturePaths, CaptureSettings, ContextRules, Profiles, Role, Stream, capture_paths, text};
+use crate::trace::{CallForests, NodeKind};
 
 use crate::suite::kernel_metadata::KernelMetadata;
 use crate::suite::run::passes::{PassError, Recorded};
@@ -61,6 +57,8 @@ pub struct Observation {
     pub(crate) addresses: Vec<(Slot, Vec<u8>)>,
     /// Descriptions of lost records. If there are any, the capture proves nothing.
     pub losses: Vec<String>,
+    /// Whether records were overwritten or dropped.
+    pub(crate) lost_records: bool,
 }
 
 const SOFTIRQ: &str = "softirq";
@@ -91,9 +89,7 @@ impl Observation {
         let settings = CaptureSettings { roles: &roles, rules: &rules, filter: &filter, tracer };
         let paths = capture_paths(&forests, &recorded.report, metadata, &settings);
         let mut losses = forests.losses.clone();
-        losses.extend(shadow_stack_losses(
-            forests.too_deep.iter().filter(|loss| is_seen(loss, &forests, metadata, &filter)),
-        ));
+        let lost_records = !losses.is_empty();
         losses.extend(paths.problems.iter().cloned());
         let mut results: BTreeMap<StepRef, Vec<OpResult>> = BTreeMap::new();
         for result in &recorded.report.results {
@@ -105,7 +101,7 @@ impl Observation {
         }
         let addresses = recorded.report.addresses.clone();
         let packets = sent_packets(&forests);
-        Ok(Self { sections: sections(case, &paths), results, packets, details, addresses, losses })
+        Ok(Self { sections: sections(case, &paths), results, packets, details, addresses, losses, lost_records })
     }
 
     /// The steady paths as the text of a snapshot.
@@ -153,30 +149,6 @@ fn sent_packets(forests: &CallForests) -> Vec<SentPacket> {
         _ => None,
     });
     packets.collect()
-}
-
-/// Whether a path would show the missing call. It does not if a caller is hidden with everything that it calls.
-///
-/// Up to 6.10 a task's shadow stack holds 50 calls, and a packet that is sent, received and acknowledged within one system
-/// call goes deeper. The calls at that depth are mostly the scheduler's accounting of the wake-up.
-fn is_seen(loss: &TooDeep, forests: &CallForests, metadata: &KernelMetadata, filter: &Filter) -> bool {
-    let Some(forest) = forests.by_task.get(&loss.task) else { return true };
-    let is_it =
-        |node: &Node| matches!(node.kind, NodeKind::Call { func, end } if func == loss.func && end == Some(loss.time));
-    let Some(at) = forest.nodes.iter().position(is_it) else { return true };
-    let mut depth = forest.nodes[at].depth + 1;
-    let enclosing = forest.nodes[..=at].iter().rev().filter(|node| {
-        let encloses = node.depth < depth && matches!(node.kind, NodeKind::Call { .. });
-        if encloses {
-            depth = node.depth;
-        }
-        encloses
-    });
-    let mut names = enclosing.filter_map(|node| match node.kind {
-        NodeKind::Call { func, .. } => metadata.symbols.name(func),
-        _ => None,
-    });
-    !names.any(|name| filter.visibility(canonical(name)) == Visibility::Hidden)
 }
 
 fn expects_task(case: &Case, class: &str) -> bool {

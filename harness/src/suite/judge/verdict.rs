@@ -179,7 +179,7 @@ impl CaseJudge<'_> {
                 shown.push(format!("and {} more", observation.losses.len() - SHOWN_LOSSES));
             }
             let mut message = format!("records are missing, so the capture proves nothing:\n{}", shown.join("\n"));
-            if self.case.deadline_ns.is_none() {
+            if self.case.deadline_ns.is_none() && observation.lost_records {
                 message.push_str(
                     "\nif the case waits for seconds, set `deadline:`, so that ticks of idle CPUs are not recorded",
                 );
