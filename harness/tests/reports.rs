@@ -313,10 +313,11 @@ fn a_kernel_bump_is_one_screen_of_markdown_with_everything_else_folded() {
         std::fs::write(file, &text).unwrap();
     }
     assert!(text.starts_with("## rxpath: changed\n"), "{text}");
-    let mut folded = false;
+    let mut folds = 0;
     let visible = text.lines().filter(|line| {
-        let is_visible = !folded || line.starts_with("<details>");
-        folded = (folded || line.starts_with("<details>")) && !line.starts_with("</details>");
+        let is_visible = folds == 0;
+        folds += usize::from(line.starts_with("<details>"));
+        folds -= usize::from(line.starts_with("</details>"));
         is_visible && !line.is_empty()
     });
     let visible: Vec<&str> = visible.collect();

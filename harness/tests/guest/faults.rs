@@ -35,7 +35,7 @@ fn an_actor_that_spins_is_found_by_the_guests_own_deadline() -> Tested {
     let report = sections.iter().find(|section| section.tag == Tag::Report).ok_or("no report")?;
     let report: RunReport = postcard::from_bytes(report.bytes)?;
     let [stuck] = &report.stuck[..] else { return Err(format!("{:?}", report.stuck).into()) };
-    assert_eq!((stuck.actor, stuck.step, stuck.rounds, &stuck.doing), (0, 0, 0, &Doing::Calling));
+    assert_eq!((stuck.actor, stuck.step, stuck.rounds, &stuck.doing), (0, 0, 0, &Doing::Running));
     Ok(())
 }
 

@@ -102,9 +102,9 @@ pub(crate) fn faults() -> Vec<Fault> {
             fs::remove_file(at.path("cache").join(kernel())).unwrap();
             at.shell("RXPATH_MIRROR='no address' $RXPATH kernels fetch 6.12")
         }),
-        beside_image("image: one letter of its symbols changed", flip, "symbols-2"),
-        beside_image("image: its symbols are random", |file| fs::write(file, random(5_000)).unwrap(), "symbols-2"),
-        beside_image("image: its layout is cut short", |file| fs::write(file, "{").unwrap(), "layout-2"),
+        beside_image("image: one letter of its symbols changed", flip, "symbols-3"),
+        beside_image("image: its symbols are random", |file| fs::write(file, random(5_000)).unwrap(), "symbols-3"),
+        beside_image("image: its layout is cut short", |file| fs::write(file, "{").unwrap(), "layout-3"),
         beside_image("image: its checks are random", |file| fs::write(file, random(500)).unwrap(), "checked.json"),
         fault("machine: /dev/shm is full", 3, "this machine lacks something", |at| {
             at.shell_with_mounts("mount -t tmpfs -o size=4k none /dev/shm; $RXPATH $RUN")
