@@ -11,7 +11,7 @@ pub fn counting_pattern(length: usize) -> Vec<u8> {
 
 /// A send: a step in an iteration. Each has bytes of its own.
 ///
-/// They are 64-bit numbers, little endian, of which each is [`INCREMENT`] more than the one before: filling a buffer
+/// They are 64-bit numbers, little endian, of which each is `INCREMENT` more than the one before: filling a buffer
 /// takes the same few instructions whatever it holds, and a number in it says where it is from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Origin {
