@@ -30,6 +30,8 @@ pub(crate) enum Feature {
     BusyPoll,
     /// Receive packet steering (CONFIG_RPS).
     Rps,
+    /// MD5 signatures of TCP segments (CONFIG_TCP_MD5SIG).
+    TcpMd5,
 }
 
 impl Feature {
@@ -47,6 +49,7 @@ impl Feature {
             Self::TcIngress => "tc-ingress",
             Self::BusyPoll => "busy-poll",
             Self::Rps => "rps",
+            Self::TcpMd5 => "tcp-md5",
         }
     }
 

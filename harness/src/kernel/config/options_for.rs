@@ -1,7 +1,7 @@
 //! The options that some cases need, by what a case uses.
 
 /// What a case uses, by the name that it has in the case language, and the options for it, all of which must be set.
-pub(super) const NEEDS: [(&str, &[&str]); 24] = [
+pub(super) const NEEDS: [(&str, &[&str]); 25] = [
     // Features.
     ("io-uring", &["CONFIG_IO_URING"]),
     ("mptcp", &["CONFIG_MPTCP"]),
@@ -11,6 +11,7 @@ pub(super) const NEEDS: [(&str, &[&str]); 24] = [
     ("tc-ingress", &["CONFIG_NET_CLS_ACT", "CONFIG_NET_SCH_INGRESS", "CONFIG_NET_CLS_MATCHALL"]),
     ("busy-poll", &["CONFIG_NET_RX_BUSY_POLL"]),
     ("rps", &["CONFIG_RPS"]),
+    ("tcp-md5", &["CONFIG_TCP_MD5SIG"]),
     ("virtio-net", &["CONFIG_VIRTIO_NET", "CONFIG_VIRTIO_PCI"]),
     // Network devices; the far ends of veth and virtio are in a network namespace of their own. The virtio NIC interrupts by
     // MSI, as cases expect: each interrupt is an edge.
