@@ -13,6 +13,7 @@ use rustix::process::{Signal, kill_process};
 use super::Tested;
 use super::common::project;
 use super::process::{children, lives, qemu_of, rxpath, said, signal, wait_for};
+use super::repository::make_repository;
 
 const KERNEL: &str = "6.12";
 const CASE: &str = "recv/tcp-ready";
@@ -129,8 +130,7 @@ fn two_processes_with_one_empty_cache_boot_once_and_both_pass() -> Tested {
 fn lost_events_make_a_run_inconclusive_and_never_changed() -> Tested {
     let folder = tempfile::tempdir()?;
     let root = folder.path();
-    let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
-    std::os::unix::fs::symlink(repository.join("kernels"), root.join("kernels"))?;
+    let repository = make_repository(root)?;
     fs::create_dir_all(root.join("cases/recv"))?;
     let case = fs::read_to_string(repository.join("cases").join(format!("{CASE}.yaml")))?;
     // The smallest ring buffer that the kernel makes.

@@ -9,6 +9,7 @@ use rxpath::suite::{Results, Verdict};
 
 use super::Tested;
 use super::process::{RXPATH, said};
+use super::repository::make_repository;
 
 const KERNEL: &str = "6.12";
 
@@ -98,8 +99,7 @@ const MISPLACED: [(&str, Replacements, &str); 4] = [
 fn a_datagram_in_the_wrong_place_fails() -> Tested {
     let folder = tempfile::tempdir()?;
     let root = folder.path();
-    let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
-    std::os::unix::fs::symlink(repository.join("kernels"), root.join("kernels"))?;
+    let repository = make_repository(root)?;
     fs::create_dir_all(root.join("cases/data"))?;
     let text = fs::read_to_string(repository.join("cases/udp/two-senders.yaml"))?;
     for (name, replacements, _) in MISPLACED {
@@ -129,8 +129,7 @@ fn a_datagram_in_the_wrong_place_fails() -> Tested {
 fn a_case_whose_premise_is_taken_away_fails() -> Tested {
     let folder = tempfile::tempdir()?;
     let root = folder.path();
-    let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
-    std::os::unix::fs::symlink(repository.join("kernels"), root.join("kernels"))?;
+    let repository = make_repository(root)?;
     let mut expected = BTreeMap::new();
     for (case, out, instead, verdict) in MUTATIONS {
         let text = mutated(repository, case, out, instead)?;

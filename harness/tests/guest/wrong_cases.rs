@@ -1,10 +1,10 @@
 //! What is wrong with one case: it fails or hangs by itself, and the report says where and why in the case's own words.
 
 use std::fs;
-use std::path::Path;
 
 use super::Tested;
 use super::process::{rxpath, said};
+use super::repository::make_repository;
 
 const KERNEL: &str = "6.12";
 
@@ -36,8 +36,7 @@ const CASES: [(&str, &str, &str); 4] = [
 fn what_is_wrong_with_one_case_is_said_of_it_and_stops_no_other() -> Tested {
     let folder = tempfile::tempdir()?;
     let root = folder.path();
-    let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
-    std::os::unix::fs::symlink(repository.join("kernels"), root.join("kernels"))?;
+    make_repository(root)?;
     fs::create_dir_all(root.join("cases/w"))?;
     for (name, text, _) in CASES {
         let text = format!("rxpath: 1\ntitle: t\nabout: t\nsetup: tcp-pair\n{text}\n");
