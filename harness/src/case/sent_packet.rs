@@ -395,8 +395,8 @@ mod tests {
 
     #[test]
     fn only_a_step_that_reads_sees_what_the_kernel_sends() {
-        let error = case("tcp nobody > *").unwrap_err();
-        assert!(error.contains("nothing is named `nobody`"), "{error}");
+        let error = case("tcp absent > *").unwrap_err();
+        assert!(error.contains("nothing is named `absent`"), "{error}");
         let error = case("tcp server > *, seq iss+1").unwrap_err();
         assert!(error.contains("nothing is named `iss`"), "{error}");
         let text =
