@@ -93,6 +93,7 @@ fn build_agent(root: &Path, target_dir: &Path) {
             .join("\x1f"),
         )
         // The outer build's settings (clippy's wrapper, coverage, another target) are not the agent's.
+        .env_remove("CARGO_INCREMENTAL")
         .env_remove("RUSTFLAGS")
         .env_remove("RUSTC_WORKSPACE_WRAPPER")
         .env_remove("RUSTC_WRAPPER")

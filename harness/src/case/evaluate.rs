@@ -278,14 +278,18 @@ impl Evaluator<'_> {
         if !needs_a_tree {
             return;
         }
-        // Report what the closest tree lacks.
-        let failures = trees.iter().map(|tree| (tree, path_failures(expectation, tree.path)));
-        match failures.min_by_key(|(_, failures)| failures.len()) {
-            None => self.fail_everywhere(expectation, &expectation.at, "nothing ran in this context".to_owned()),
-            Some((closest, failures)) => {
-                for (at, message) in failures {
-                    let message = apart(expectation, &at, closest.path, &trees).unwrap_or(message);
-                    self.fail_everywhere(expectation, &at, message);
+        let judged: Vec<_> = trees.iter().map(|tree| (*tree, path_failures(expectation, tree.path))).collect();
+        for iteration in 0..self.observed.iterations {
+            let here = judged.iter().filter(|(tree, _)| tree.iterations.contains(&iteration));
+            // Report what the closest tree lacks.
+            match here.clone().min_by_key(|(_, failures)| failures.len()) {
+                None => self.fail(expectation, &expectation.at, "nothing ran in this context".to_owned(), &[iteration]),
+                Some((closest, failures)) => {
+                    for (at, message) in failures {
+                        let others = here.clone().map(|(tree, _)| tree.path);
+                        let message = apart(expectation, at, closest.path, others).unwrap_or_else(|| message.clone());
+                        self.fail(expectation, at, message, &[iteration]);
+                    }
                 }
             }
         }
@@ -293,10 +297,15 @@ impl Evaluator<'_> {
 }
 
 /// The message for a call expected at `at` that the closest tree lacks and a different one has.
-fn apart(expectation: &Expectation, at: &Location, closest: &CallPath, trees: &[&ObservedTree<'_>]) -> Option<String> {
+fn apart<'a>(
+    expectation: &Expectation,
+    at: &Location,
+    closest: &CallPath,
+    mut others: impl Iterator<Item = &'a CallPath>,
+) -> Option<String> {
     let call = &expectation.calls.iter().find(|call| call.at == *at)?.value;
     let calls = |path: &CallPath, call: &CallPhrase| count(path, |entry| is_call(entry, &call.names)) > 0;
-    if calls(closest, call) || !trees.iter().any(|tree| calls(tree.path, call)) {
+    if calls(closest, call) || !others.any(|path| calls(path, call)) {
         return None;
     }
     let there = expectation.calls.iter().find(|other| calls(closest, &other.value));

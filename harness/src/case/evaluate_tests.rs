@@ -300,6 +300,22 @@ fn of_trees(expect: &str, trees: &[(&str, &str)]) -> Vec<String> {
     failures(expect, &Observed { iterations: 1, trees: trees.collect(), ..Observed::default() })
 }
 
+#[test]
+fn what_a_context_expects_must_hold_in_each_iteration() {
+    let paths = paths(&["tcp_v4_rcv\n", "net_tx_action\n"]);
+    let on = || Context::Softirq { on: Some("sender".to_owned()) };
+    let tree = |path, iterations: &[u32]| ObservedTree { context: on(), path, iterations: iterations.to_vec() };
+    let cases: [(&[ObservedTree<'_>], &[&str]); 3] = [
+        (&[tree(&paths[0], &[0, 1, 2]), tree(&paths[1], &[1])], &[]),
+        (&[tree(&paths[0], &[0, 2]), tree(&paths[1], &[1])], &["softirq: `tcp_v4_rcv` is not called in iteration 2"]),
+        (&[tree(&paths[0], &[2])], &["softirq: nothing ran in this context in iterations 1 and 2"]),
+    ];
+    for (trees, expected) in cases {
+        let observed = Observed { iterations: 3, trees: trees.to_vec(), ..Observed::default() };
+        assert_eq!(failures("softirq: {calls: [tcp_v4_rcv]}", &observed), expected, "{trees:?}");
+    }
+}
+
 /// Call trees, each with the context that it ran in.
 type Trees = &'static [(&'static str, &'static str)];
 
