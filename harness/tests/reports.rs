@@ -199,6 +199,53 @@ fn regions_of_a_page_have_names_that_tell_them_apart() {
     assert!(most > 3, "no page has two call trees");
 }
 
+#[test]
+fn every_function_of_a_path_has_a_page_that_the_search_of_the_index_finds() {
+    let results = Results::load(&data("four-cases.json")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    html::write(&Overview::of(&results), folder.path()).unwrap();
+    check_links(folder.path());
+    let page = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap();
+    let rows = page("index.html");
+    let rows: Vec<&str> = rows.split("<li data-row>").skip(1).collect();
+    for function in results.cases.iter().flat_map(|one| &one.paths).flat_map(|saved| saved.costs.keys()) {
+        let link = format!("<a href=\"function-{function}.html\">{function}</a>");
+        assert!(rows.iter().any(|row| row.starts_with(&link)), "{function} is not in the index");
+    }
+    let function = page("function-tcp_rcv_established.html");
+    for expected in
+        ["<a href=\"case-recv~tcp-", "softirq in ", "tcp_v4_do_rcv", "/linux/v5.10.262/A/ident/tcp_rcv_established\""]
+    {
+        assert!(function.contains(expected), "{expected} is not in {function}");
+    }
+}
+
+#[test]
+fn calls_shows_a_function_of_saved_results_and_suggests_names_for_an_unknown_one() {
+    let calls = |arguments: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_rxpath"));
+        let command = command.arg("calls").args(arguments).arg("--from").arg(data("four-cases.json"));
+        let output = command.env_remove("RXPATH_SOURCE_URL").output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+    };
+    let (code, text, _) = calls(&["tcp_rcv_established.isra.0", "-k", "6.12,7.3"]);
+    assert!(code == 0 && text.starts_with("tcp_rcv_established: called in "), "{text}");
+    assert!(text.contains("\n7.3 ") && !text.contains("\n5.10 "), "{text}");
+    let (code, json, _) = calls(&["tcp_rcv_established", "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(
+        (code, &json["kernels"][2]["kernel"], &json["kernels"][2]["presence"]),
+        (0, &"6.12".into(), &"called".into())
+    );
+    let (code, _, error) = calls(&["tcp_rcv_establishd"]);
+    assert_eq!((code, error.contains("did you mean `tcp_rcv_established`")), (2, true), "{error}");
+    let (code, _, error) = calls(&["_raw_spin_lock"]);
+    assert_eq!((code, error.contains("paths leave it out")), (2, true), "{error}");
+    let (code, _, error) = calls(&["tcp_rcv_established", "-k", "6.21"]);
+    assert_eq!((code, error.contains("no kernel called `6.21`")), (2, true), "{error}");
+}
+
 /// What this process has used of the CPUs, in seconds (proc_pid_stat(5), fields 14 and 15, in hundredths).
 fn cpu_time() -> f64 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
@@ -214,10 +261,11 @@ fn check_links(folder: &Path) {
     }
     let mut links = 0;
     for (page, text) in &pages {
-        assert!(!text.contains("src=\"") && !text.contains("http"), "{page} asks for something from elsewhere");
+        let own = text.replace("<a href=\"https://elixir.bootlin.com/linux/v", "");
+        assert!(!own.contains("src=\"") && !own.contains("http"), "{page} asks for something from elsewhere");
         for link in text.split("href=\"").skip(1).map(|rest| rest.split('"').next().unwrap()) {
             let (file, place) = link.split_once('#').unwrap_or((link, ""));
-            if file == "data:," {
+            if file == "data:," || file.starts_with("https:") {
                 continue;
             }
             let target = if file.is_empty() { Some(text) } else { pages.get(file) };

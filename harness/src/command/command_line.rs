@@ -56,6 +56,8 @@ pub(crate) enum Command {
     Run(RunArguments),
     /// Run a case on a kernel and print its call trees.
     Show(ShowArguments),
+    /// Show where a function is called, by what, and what it costs on each kernel, from saved results.
+    Calls(CallsArguments),
     /// Show what changed between any two kernels, why, and what it costs.
     Diff(DiffArguments),
     /// Show which kernels take the same path, and where each change first appeared, from the accepted snapshots.
@@ -157,6 +159,21 @@ pub(crate) struct ShowArguments {
     /// The kernel, named as for `rxpath run`.
     #[arg(long, short, value_name = "KERNEL")]
     pub(crate) kernel: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CallsArguments {
+    /// The function, such as tcp_rcv_established.
+    pub(crate) function: String,
+    /// Show only these kernels of the results; separate several with commas, or repeat the option [default: all].
+    #[arg(long = "kernel", short, value_name = "KERNEL", value_delimiter = ',')]
+    pub(crate) kernels: Vec<String>,
+    /// Results that `rxpath run --json FILE` saved; may be repeated [default: the results of the last run].
+    #[arg(long, value_name = "FILE")]
+    pub(crate) from: Vec<PathBuf>,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

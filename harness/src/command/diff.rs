@@ -7,12 +7,14 @@ use super::{fetch, make_ready, one_kernel, print, show};
 use crate::case::Case;
 use crate::kernel::{Fetched, Kernel, KernelName, Series};
 use crate::output::warn;
+use crate::report::source_url::SourceUrl;
 use crate::report::{self, DiffView, MatrixBars, Overview, Screen, diff_markdown, diff_report, diff_terminal};
 use crate::suite::{MatrixOptions, Project, ResultCache, TwoKernels, accepted, choose, kernel_matrix, metadata_of};
 use crate::vm::{Accelerator, RunLimits, VmError, cancel_on_signals, is_cancelled};
 
 /// Prints what changed between two kernels, after running the cases without saved results.
 pub(crate) fn diff(common: &Common, options: &DiffArguments) -> Result<u8, CommandError> {
+    let sources = SourceUrl::from_environment()?;
     let project = Project::open(&common.project(&options.packages))?;
     let all = project.cases_for(&options.cases)?;
     let cases = choose(&all, &options.cases)?;
@@ -53,7 +55,7 @@ pub(crate) fn diff(common: &Common, options: &DiffArguments) -> Result<u8, Comma
         each_case: !options.cases.is_empty(),
     };
     if let Some(folder) = &options.html {
-        super::report::write_html(&Overview::of(&results), folder)?;
+        super::report::write_html(&Overview::of(&results).with_sources(sources), folder)?;
         let page = folder.join(report::html::DIFF_PAGE);
         super::write(&page, report::html::diff_page(&diff).as_bytes())?;
         warn(format_args!("what changed: {}", page.display()));

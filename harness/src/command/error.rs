@@ -7,6 +7,7 @@ use super::bench::MeasurementError;
 use super::decode::DecodeFileError;
 use crate::case::Diagnostics;
 use crate::kernel::{KernelError, KernelName};
+use crate::report::source_url::SourceUrlError;
 use crate::suite::benchmark::BenchError;
 use crate::suite::native::NativeError;
 use crate::suite::{
@@ -52,6 +53,8 @@ pub(crate) enum CommandError {
     SaveCapture(#[from] SaveCaptureError),
     #[error(transparent)]
     DecodeFile(#[from] DecodeFileError),
+    #[error(transparent)]
+    SourceUrl(#[from] SourceUrlError),
     #[error(transparent)]
     Measurement(#[from] MeasurementError),
     #[error(transparent)]
@@ -102,6 +105,7 @@ impl CommandError {
             | Self::Results(_)
             | Self::Saved(_)
             | Self::DecodeFile(_)
+            | Self::SourceUrl(_)
             | Self::Measurement(_)
             | Self::Request(_) => true,
             Self::Vm(_)

@@ -3,6 +3,7 @@
 mod bench;
 mod bisect;
 mod cache;
+mod calls;
 mod cases;
 mod command_line;
 mod decode;
@@ -70,6 +71,7 @@ fn dispatch(arguments: Arguments) -> Result<u8, CommandError> {
     match command {
         Command::Run(arguments) => run::run(&common, &arguments),
         Command::Show(arguments) => show::show(&common, &arguments),
+        Command::Calls(arguments) => calls::calls(&common, &arguments),
         Command::Diff(arguments) => diff::diff(&common, &arguments),
         Command::Matrix(arguments) => diff::matrix(&common, &arguments),
         Command::Decode(arguments) => decode::decode(&arguments),

@@ -1,27 +1,25 @@
 //! `rxpath report`: saved results as HTML, Markdown or JSON.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::command_line::{Common, ReportArguments};
 use super::error::CommandError;
 use super::{print, write};
 use crate::output::warn;
+use crate::report::source_url::SourceUrl;
 use crate::report::{Overview, Screen, html, markdown, terminal};
 use crate::suite::{Results, find_root, last_results};
 
 /// Joins saved results and writes the requested reports; without a request, prints the table of verdicts.
 pub(crate) fn report(common: &Common, arguments: &ReportArguments) -> Result<u8, CommandError> {
-    let mut files: Vec<_> = arguments.from.iter().chain(&arguments.merge).cloned().collect();
-    if files.is_empty() {
-        files.push(last_results(&find_root(common.root.as_deref())?.folder));
-    }
-    let runs = files.iter().map(|file| Results::load(file)).collect::<Result<Vec<_>, _>>()?;
-    let results = Results::merge(runs).ok_or_else(|| CommandError::Request("no results".to_owned()))?;
+    let sources = SourceUrl::from_environment()?;
+    let files: Vec<_> = arguments.from.iter().chain(&arguments.merge).cloned().collect();
+    let results = saved_results(common, &files)?;
     let earlier = arguments.against.as_deref().map(Results::load).transpose()?;
     if let Some(file) = &arguments.json {
         results.save(file).map_err(CommandError::write(file))?;
     }
-    let overview = Overview::of(&results).compared_with(earlier.as_ref());
+    let overview = Overview::of(&results).compared_with(earlier.as_ref()).with_sources(sources);
     if let Some(file) = &arguments.markdown {
         write(file, markdown::report(&overview, arguments.limit).as_bytes())?;
     }
@@ -33,6 +31,14 @@ pub(crate) fn report(common: &Common, arguments: &ReportArguments) -> Result<u8,
         print(terminal::review_hint(&results))?;
     }
     Ok(0)
+}
+
+/// The results in these files as one run; the last run's if there are none.
+pub(super) fn saved_results(common: &Common, files: &[PathBuf]) -> Result<Results, CommandError> {
+    let last = || Ok::<_, CommandError>(vec![last_results(&find_root(common.root.as_deref())?.folder)]);
+    let files = if files.is_empty() { last()? } else { files.to_vec() };
+    let runs = files.iter().map(|file| Results::load(file)).collect::<Result<Vec<_>, _>>()?;
+    Results::merge(runs).ok_or_else(|| CommandError::Request("no results".to_owned()))
 }
 
 /// Writes the HTML report and prints the name of its first page.

@@ -13,6 +13,7 @@ use super::{make_ready, named_kernels, one_kernel, print};
 use crate::kernel::config::{Config, incomparable};
 use crate::kernel::{Fetched, Kernel, KernelName};
 use crate::output::warn;
+use crate::report::source_url::SourceUrl;
 use crate::report::{MatrixBars, Overview, Screen, junit, sweeps, terminal};
 use crate::suite::native::{self, Wanted};
 use crate::suite::{MatrixOptions, Project, Results, SavedReference, choose, compare_against, run_matrix};
@@ -48,6 +49,7 @@ pub(crate) fn run(common: &Common, arguments: &RunArguments) -> Result<u8, Comma
 /// Runs the cases, prints their verdicts and writes the reports.
 pub(super) fn run_cases(common: &Common, arguments: &RunArguments) -> Result<Finished, CommandError> {
     restart_for_insta()?;
+    let sources = SourceUrl::from_environment()?;
     let project = Project::open(&common.project(&arguments.packages))?;
     let all = project.cases_for(&arguments.cases)?;
     let cases = choose(&all, &arguments.cases)?;
@@ -148,7 +150,7 @@ pub(super) fn run_cases(common: &Common, arguments: &RunArguments) -> Result<Fin
         super::write(file, junit::junit(&results)?.as_bytes())?;
     }
     if let Some(folder) = &arguments.html {
-        super::report::write_html(&Overview::of(&results), folder)?;
+        super::report::write_html(&Overview::of(&results).with_sources(sources), folder)?;
     }
     printed?;
     let varied = matrix.accelerator == Accelerator::Exact && digests.values().any(|seen| seen.len() > 1);

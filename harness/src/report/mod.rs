@@ -1,6 +1,7 @@
 //! How results look: text for terminals, Markdown, HTML, JSON, JUnit and the formats of other programs.
 
 mod call_trees;
+mod calls_text;
 mod case_trees;
 mod change_words;
 mod diff_json;
@@ -10,6 +11,7 @@ mod diff_sample;
 mod diff_terminal;
 mod diff_words;
 pub mod export;
+mod functions;
 pub mod html;
 pub mod junit;
 pub(crate) mod listings;
@@ -19,16 +21,19 @@ mod progress_bars;
 pub(crate) mod release_list;
 pub(crate) mod review_text;
 mod screen;
+pub(crate) mod source_url;
 mod styled;
 pub(crate) mod sweeps;
 pub mod terminal;
 
 pub(crate) use call_trees::call_trees;
+pub(crate) use calls_text::calls_text;
 pub(crate) use case_trees::case_trees;
 pub(crate) use diff_json::diff_report;
 pub(crate) use diff_markdown::diff_markdown;
 pub(crate) use diff_terminal::{diff_terminal, matrix};
 pub(crate) use diff_words::DiffView;
+pub(crate) use functions::functions;
 pub use overview::Overview;
 pub(crate) use progress_bars::{FetchBars, MatrixBars};
 pub(crate) use screen::Screen;

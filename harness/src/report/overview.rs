@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::source_url::SourceUrl;
 use crate::path::{CallPath, PathEntry};
 use crate::suite::{CaseResult, Results, SavedSide, SectionDiff, explain_saved};
 
@@ -11,6 +12,8 @@ pub struct Overview<'r> {
     pub(crate) results: &'r Results,
     /// The results of an earlier run, to compare timings with; they also list the functions that the kernels had then.
     pub(crate) earlier: Option<&'r Results>,
+    /// Links to the source of functions.
+    pub(crate) sources: SourceUrl,
     /// By case, in the order of the results.
     pub(crate) cases: Vec<CaseView<'r>>,
 }
@@ -71,12 +74,17 @@ impl<'r> Overview<'r> {
             cases[at].kernels[column] = Some(KernelView { result: one, paths, classes: Vec::new() });
         }
         cases.iter_mut().for_each(find_classes);
-        Self { results, earlier: None, cases }
+        Self { results, earlier: None, sources: SourceUrl::default(), cases }
     }
 
     /// Compares timings with those of an earlier run.
     pub fn compared_with(self, earlier: Option<&'r Results>) -> Self {
         Self { earlier, ..self }
+    }
+
+    /// Links functions to their source with this template.
+    pub(crate) fn with_sources(self, sources: SourceUrl) -> Self {
+        Self { sources, ..self }
     }
 
     /// Compares the paths of a result with the accepted ones.

@@ -42,6 +42,7 @@ pub(crate) use run::image_spec::ImageSpec;
 pub(crate) use run::passes::PassError;
 pub(crate) use run::watcher::Watcher;
 pub(crate) use selection::SelectionError;
+pub(crate) use store::saved::SavedFunctions;
 pub(crate) use store::snapshot::SnapshotKind;
 
 pub use compare::sides::accepted;

@@ -2,12 +2,14 @@
 
 use maud::{Markup, html};
 
+use super::function_page;
 use super::layout::{band, case_file, difference_file, shortened, verdict};
 use crate::report::change_words::count;
+use crate::report::functions::FunctionView;
 use crate::report::overview::{CaseView, KernelView, Overview};
 use crate::suite::{Results, Verdict};
 
-pub(super) fn page(overview: &Overview) -> String {
+pub(super) fn page(overview: &Overview, functions: &[FunctionView]) -> String {
     let results = overview.results;
     let body = html! {
         h1 { "rxpath: " (verdict(results.worst())) }
@@ -33,8 +35,10 @@ pub(super) fn page(overview: &Overview) -> String {
                 }
             }
         }
+        h2 { "Functions" }
+        (function_page::list(functions.iter()))
     };
-    super::layout::page("matrix", "search cases", &body)
+    super::layout::page("matrix", "search cases and functions", &body)
 }
 
 fn summary(results: &Results) -> String {

@@ -16,6 +16,8 @@
     if (rows.length) {
       let count = 0;
       rows.forEach(row => { row.hidden = !row.textContent.toLowerCase().includes(text); count += !row.hidden; });
+      const functions = document.getElementById('functions');
+      if (functions) functions.open = !!text && !!functions.querySelector('li:not([hidden])');
       found.value = text ? count + ' of ' + rows.length : '';
       return;
     }

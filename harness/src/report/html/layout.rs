@@ -86,6 +86,11 @@ pub(super) fn case_file(case: &str) -> String {
     format!("case-{}.html", slug(case))
 }
 
+/// The name of the file of a function's page.
+pub(super) fn function_file(function: &str) -> String {
+    format!("function-{}.html", slug(function))
+}
+
 /// The name of the file of a page on what changed in a case.
 pub(super) fn difference_file(case: &str, old: &str, new: &str) -> String {
     format!("diff-{}-{}-{}.html", slug(case), slug(old), slug(new))

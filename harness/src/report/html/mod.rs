@@ -2,6 +2,7 @@
 
 mod case_page;
 mod difference_page;
+mod function_page;
 mod index_page;
 mod kernels_page;
 mod layout;
@@ -12,6 +13,7 @@ use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::functions::{FunctionView, functions};
 use super::overview::Overview;
 
 pub(crate) use kernels_page::page as diff_page;
@@ -38,15 +40,23 @@ pub fn write(overview: &Overview, folder: &Path) -> io::Result<Written> {
     };
     let next = AtomicUsize::new(0);
     let workers = std::thread::available_parallelism().map_or(1, |count| count.get());
+    let cases = overview.cases.len();
+    let functions: Vec<FunctionView> = functions(overview).into_values().filter(|view| view.cases > 0).collect();
     let work = || -> io::Result<Written> {
         let mut written = Written::default();
-        while let Some(case) = overview.cases.get(next.fetch_add(1, Ordering::Relaxed)) {
-            written.add(put(&layout::case_file(case.name), case_page::page(overview, case))?);
-            for (name, text) in difference_page::pages(overview, case) {
-                written.add(put(&name, text)?);
+        loop {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            if let Some(case) = overview.cases.get(at) {
+                written.add(put(&layout::case_file(case.name), case_page::page(overview, case))?);
+                for (name, text) in difference_page::pages(overview, case) {
+                    written.add(put(&name, text)?);
+                }
+            } else if let Some(view) = functions.get(at - cases) {
+                written.add(put(&layout::function_file(view.function), function_page::page(view, cases))?);
+            } else {
+                return Ok(written);
             }
         }
-        Ok(written)
     };
     let mut written = std::thread::scope(|scope| {
         let workers: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
@@ -56,7 +66,7 @@ pub fn write(overview: &Overview, folder: &Path) -> io::Result<Written> {
         })
     })?;
     written.add(put("timings.html", timings_page::page(overview))?);
-    written.add(put("index.html", index_page::page(overview))?);
+    written.add(put("index.html", index_page::page(overview, &functions))?);
     Ok(written)
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use maud::{Markup, html};
 
-use super::layout::{shortened, slug};
+use super::layout::{function_file, shortened, slug};
 use crate::path::cost::Costs;
 use crate::path::{CallPath, PathEntry, text};
 use crate::report::change_words::{cost_of, uncertain};
@@ -67,7 +67,7 @@ impl Tree<'_> {
         let words = shortened(&text::entry(&node.entry));
         html! {
             @match &node.entry {
-                PathEntry::Call(_) => span.f { (words) },
+                PathEntry::Call(name) => a.f href=(function_file(name)) { (words) },
                 PathEntry::Sleeps => {
                     @let first = !self.path.nodes[..at].iter().any(|node| node.entry == PathEntry::Sleeps);
                     span.w id=[first.then(|| sleep_id(&self.id))] { "sleeps until woken" }
