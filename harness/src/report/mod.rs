@@ -9,6 +9,7 @@ mod diff_markdown;
 mod diff_sample;
 mod diff_terminal;
 mod diff_words;
+mod drift;
 pub mod export;
 pub mod html;
 pub mod junit;

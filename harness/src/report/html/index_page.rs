@@ -4,6 +4,7 @@ use maud::{Markup, html};
 
 use super::layout::{band, case_file, difference_file, shortened, verdict};
 use crate::report::change_words::count;
+use crate::report::drift::drift_sentence;
 use crate::report::overview::{CaseView, KernelView, Overview};
 use crate::suite::{Results, Verdict};
 
@@ -12,6 +13,7 @@ pub(super) fn page(overview: &Overview) -> String {
     let body = html! {
         h1 { "rxpath: " (verdict(results.worst())) }
         p { (summary(results)) }
+        @if let Some(sentence) = drift_sentence(results) { p { (sentence) } }
         (problems(results))
         h2 { "Cases by kernels" }
         p.soft {
