@@ -277,7 +277,11 @@ pub(crate) struct ReviewArguments {
     /// Only print the pending decisions.
     #[arg(long)]
     pub(crate) list: bool,
-    /// Results that list the functions of the kernels, to explain changes [default: the results of the last run].
+    /// Accept all timings that differ only within the tolerance, and note what they were measured with. Snapshots whose path or
+    /// timing changed stay as they are.
+    #[arg(long, conflicts_with = "list")]
+    pub(crate) refresh: bool,
+    /// Results that list the functions of the kernels, to explain changes, and the timings for --refresh [default: the results of the last run].
     #[arg(long, value_name = "FILE")]
     pub(crate) from: Option<PathBuf>,
 }

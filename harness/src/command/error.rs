@@ -12,7 +12,7 @@ use crate::suite::benchmark::BenchError;
 use crate::suite::native::NativeError;
 use crate::suite::{
     CompareError, MetadataError, PassError, PendingError, ProjectError, PruneError, RecordError, ResultsError,
-    SaveCaptureError, SavedError, SelectionError,
+    SaveCaptureError, SavedError, SelectionError, SnapshotError,
 };
 use crate::vm::VmError;
 
@@ -45,6 +45,8 @@ pub(crate) enum CommandError {
     Compare(#[from] CompareError),
     #[error(transparent)]
     Pending(#[from] PendingError),
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
     #[error(transparent)]
     Results(#[from] ResultsError),
     #[error(transparent)]
@@ -114,6 +116,7 @@ impl CommandError {
             | Self::SaveCapture(_)
             | Self::Pass(_)
             | Self::Pending(_)
+            | Self::Snapshot(_)
             | Self::Record(_)
             | Self::Json(_)
             | Self::JUnit(_)

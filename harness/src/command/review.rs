@@ -6,13 +6,16 @@ use super::command_line::{Common, Packages, ReviewArguments};
 use super::error::CommandError;
 use super::{print, show};
 use crate::report::{Screen, review_text};
-use crate::suite::{Decision, Decisions, Pending, Project, Results, SectionDiff, pending};
+use crate::suite::{Decision, Decisions, Pending, Project, ProjectError, Results, SectionDiff, pending, refresh};
 
 const KEYS: &str = "a accept, r reject, s skip, e decide each alone, l list the snapshots, q quit";
 
 /// Asks for a decision on each group of pending snapshots, or lists them.
 pub(crate) fn review(common: &Common, arguments: &ReviewArguments) -> Result<u8, CommandError> {
     let project = Project::open(&common.project(&Packages::default()))?;
+    if arguments.refresh {
+        return refresh_timings(&project, arguments);
+    }
     let all = pending(&project.root)?;
     let screen = Screen::of_output();
     if all.is_empty() {
@@ -36,6 +39,17 @@ pub(crate) fn review(common: &Common, arguments: &ReviewArguments) -> Result<u8,
     let Tally { accepted, rejected } = dialog.tally;
     let left = all.len() - accepted - rejected;
     print(format!("{accepted} accepted, {rejected} rejected, {left} left\n"))?;
+    Ok(0)
+}
+
+/// Accepts the timings of the last run, or of saved results, that differ within the tolerance.
+fn refresh_timings(project: &Project, arguments: &ReviewArguments) -> Result<u8, CommandError> {
+    if project.is_catalogue {
+        return Err(ProjectError::OnlyCatalogue.into());
+    }
+    let results = Results::load(arguments.from.as_ref().unwrap_or(&project.last_results()))?;
+    let done = refresh(&results, &project.snapshots())?;
+    print(review_text::refreshed(&done))?;
     Ok(0)
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use super::change_words::{count, grouped, kind, kind_and_reason, percent, sign};
+use super::drift::drift_sentence;
 use super::overview::{KernelView, Overview, class_letter};
 use crate::diff::{ExplainedDiff, runs};
 use crate::path::text;
@@ -79,6 +80,9 @@ fn headline(results: &Results, decisions: &[Decision], changed: usize) -> String
     let _ = writeln!(out, "Mode: {}. QEMU: {}.", plain(&results.mode), plain(&results.qemu));
     for RunKernel { name, version, .. } in results.kernels.iter().filter(|kernel| kernel.unlocked) {
         let _ = writeln!(out, "\n{} is {}, the newest version and not the locked one.", code(name), plain(version));
+    }
+    if let Some(sentence) = drift_sentence(results) {
+        let _ = writeln!(out, "\n{sentence}");
     }
     out
 }

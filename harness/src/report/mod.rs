@@ -10,6 +10,7 @@ mod diff_markdown;
 mod diff_sample;
 mod diff_terminal;
 mod diff_words;
+mod drift;
 pub mod export;
 mod functions;
 pub mod html;

@@ -8,7 +8,7 @@ use super::diff_words::Words;
 use super::styled::{ADDED, MARK, Styled, of_sign};
 use crate::diff::runs;
 use crate::path::text;
-use crate::suite::{Decision, Pending, SectionDiff, SnapshotKind};
+use crate::suite::{Decision, Pending, Refreshed, SectionDiff, SnapshotKind};
 
 /// The number of snapshots that are listed by name; the others are counted.
 const NAMED: usize = 6;
@@ -48,6 +48,22 @@ pub(crate) fn list(decisions: &[Decision], all: &[Pending], differences: &[Vec<S
     let mut out = Styled::from(format!("{decided} in {pending}\n"));
     for (index, one) in decisions.iter().enumerate() {
         let _ = out.write_str(decision(index + 1, decisions.len(), one, all, differences).raw());
+    }
+    out
+}
+
+/// Says what a refresh did.
+pub(crate) fn refreshed(done: &Refreshed) -> String {
+    let Refreshed { drifted, measured_again, up_to_date, left } = *done;
+    let mut out = format!(
+        "timings of {}: {drifted} accepted within the tolerance, {measured_again} the same but measured with something else, \
+         {up_to_date} up to date, {left} left as they are\n",
+        count(drifted + measured_again + up_to_date + left, "pair")
+    );
+    if left > 0 {
+        out.push_str(
+            "those left did not pass, or their snapshot was changed since: `rxpath review` shows what changed\n",
+        );
     }
     out
 }

@@ -8,6 +8,7 @@ use anstyle::Style;
 use crate::kernel::{KernelName, Series};
 
 use super::change_words::count;
+use super::drift::drift_sentence;
 use super::styled::{Styled, of_verdict, verdict};
 use crate::suite::{CaseResult, Results, RunKernel, Verdict};
 
@@ -26,6 +27,9 @@ pub fn results(results: &Results) -> Styled {
         let _ = writeln!(out, "note: {name} is {version}, the newest version and not the locked one (--unlocked)");
     }
     notes(results, &mut out);
+    if let Some(sentence) = drift_sentence(results) {
+        let _ = writeln!(out, "{sentence}");
+    }
     out
 }
 

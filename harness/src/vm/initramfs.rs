@@ -2,13 +2,21 @@
 
 use std::collections::BTreeSet;
 use std::io::{Cursor, Write};
+use std::sync::OnceLock;
 
 use cpio::newc;
+use sha2::{Digest, Sha256};
 
 use super::machine::GuestFile;
 
 /// The agent, built and embedded by harness/build.rs.
 pub(super) const AGENT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/rxpath-guest"));
+
+/// The first 12 hexadecimal digits of the agent's SHA-256 digest.
+pub(crate) fn agent_digest() -> &'static str {
+    static DIGEST: OnceLock<String> = OnceLock::new();
+    DIGEST.get_or_init(|| hex::encode(&Sha256::digest(AGENT)[..6]))
+}
 
 /// File types and permissions (inode(7)).
 const DIRECTORY: u32 = 0o040_755;

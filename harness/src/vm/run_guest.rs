@@ -51,6 +51,11 @@ pub(super) fn encoded(order: &Order) -> Vec<u8> {
     postcard::to_stdvec(order).unwrap_or_default()
 }
 
+/// The order to run a plan, in the form that the agent reads.
+pub(crate) fn order_bytes(plan: &Plan) -> Vec<u8> {
+    encoded(&Order::Run(plan.clone()))
+}
+
 /// Sends an order whose actors take at most `deadline` of guest time.
 fn send_order(
     image: &WarmImage,

@@ -1,5 +1,6 @@
 //! A warm image: a saved machine, checked before it is trusted.
 
+use std::borrow::Cow;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -98,6 +99,15 @@ impl WarmImage {
 
     pub fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    /// The digest of everything that went into the image, which names its folder.
+    pub(crate) fn key(&self) -> Cow<'_, str> {
+        self.folder.file_name().unwrap_or_default().to_string_lossy()
+    }
+
+    pub(crate) fn qemu_version(&self) -> &str {
+        &self.qemu.version
     }
 
     pub(super) fn file(&self, kind: ImageKind) -> PathBuf {

@@ -11,6 +11,7 @@ mod faults;
 mod kernel_diff;
 mod mutations;
 mod process;
+mod refresh;
 mod repository;
 mod review;
 mod start_times;

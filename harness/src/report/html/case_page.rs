@@ -11,6 +11,7 @@ use crate::path::CallPath;
 use crate::path::cost::Costs;
 use crate::report::change_words::{about_costs, grouped};
 use crate::report::overview::{CaseView, KernelView, Overview};
+use crate::suite::DriftedTiming;
 
 pub(super) fn page(overview: &Overview, case: &CaseView) -> String {
     let body = html! {
@@ -48,6 +49,9 @@ fn verdicts(overview: &Overview, case: &CaseView) -> Markup {
                     summary { (kernel.result.kernel) ": " (shortened(&problem.place)) ": " (shortened(problem.message.lines().next().unwrap_or(""))) }
                     pre tabindex="0" { (problem.message) "\n" (problem.evidence) }
                 }
+            }
+            @if let Some(drift) = &kernel.result.drift {
+                p.soft { (kernel.result.kernel) ": within the tolerance: " (drift.timings.iter().map(DriftedTiming::to_string).collect::<Vec<_>>().join("; ")) }
             }
             @for note in &kernel.result.notes { p.soft { (kernel.result.kernel) ": " (note) } }
         }

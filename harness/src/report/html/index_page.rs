@@ -5,6 +5,7 @@ use maud::{Markup, html};
 use super::function_page;
 use super::layout::{band, case_file, difference_file, shortened, verdict};
 use crate::report::change_words::count;
+use crate::report::drift::drift_sentence;
 use crate::report::functions::FunctionView;
 use crate::report::overview::{CaseView, KernelView, Overview};
 use crate::suite::{Results, Verdict};
@@ -14,6 +15,7 @@ pub(super) fn page(overview: &Overview, functions: &[FunctionView]) -> String {
     let body = html! {
         h1 { "rxpath: " (verdict(results.worst())) }
         p { (summary(results)) }
+        @if let Some(sentence) = drift_sentence(results) { p { (sentence) } }
         (problems(results))
         h2 { "Cases by kernels" }
         p.soft {

@@ -11,7 +11,7 @@ use crate::suite::judge::timings::{TimingComparison, Timings};
 use crate::suite::store::path_document::write_document;
 use crate::suite::store::results_file::ResultsError;
 use crate::suite::store::run_results::{CaseResult, Results, Verdict};
-use crate::suite::store::saved::SavedPath;
+use crate::suite::store::saved::{DriftedTiming, SavedPath};
 use crate::vm::Accelerator;
 
 /// Compares each case on each kernel with what it showed on `reference`. What differs is changed; what was new passes if
@@ -109,6 +109,7 @@ fn compare_with(result: &mut CaseResult, before: &CaseResult, label: &str) {
     match timings.compare_with(&old) {
         TimingComparison::Same => {}
         TimingComparison::WithinBand(within) => {
+            let within: Vec<String> = within.iter().map(DriftedTiming::to_string).collect();
             result.notes.push(format!("timings differ from {label} within the tolerance: {}", within.join("; ")));
         }
         TimingComparison::Different => {

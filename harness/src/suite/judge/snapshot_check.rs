@@ -3,11 +3,12 @@
 use crate::case::CaseName;
 use crate::error_chain;
 use crate::kernel::KernelName;
-use crate::suite::judge::timings::{TimingComparison, Timings};
+use crate::suite::judge::timings::{TimingVerdict, Timings};
+use crate::suite::store::measured_with::MeasuredWith;
 use crate::suite::store::path_document::section_at;
 use crate::suite::store::run_results::{CaseResult, Problem, Verdict};
 use crate::suite::store::saved::OperationTiming;
-use crate::suite::store::snapshot::{SnapshotKind, Snapshots, first_difference};
+use crate::suite::store::snapshot::{SnapshotError, SnapshotKind, Snapshots, first_difference};
 
 /// The snapshots of one case on one kernel.
 pub(super) struct SnapshotCheck<'a> {
@@ -20,62 +21,62 @@ pub(super) struct SnapshotCheck<'a> {
 
 impl SnapshotCheck<'_> {
     pub(super) fn check_paths(&self, document: &str, result: &mut CaseResult) {
-        let Some(accepted) = self.accepted(SnapshotKind::Path, result) else { return };
-        if let Some(accepted) = self.differing(SnapshotKind::Path, document, accepted, result) {
-            result.accepted = Some(accepted);
+        let accepted = self.snapshots.accepted(self.case, self.kernel, SnapshotKind::Path);
+        let Some(accepted) = unless_damaged(accepted, result) else { return };
+        if accepted.as_ref().is_some_and(|accepted| accepted.trim_end() == document.trim_end()) {
+            return self.withdraw(SnapshotKind::Path);
         }
+        result.downgrade(Verdict::Changed, self.difference(SnapshotKind::Path, document, accepted.as_deref()));
+        self.propose(SnapshotKind::Path, document, None, result);
+        result.accepted = accepted;
     }
 
-    /// Timings may differ by as much as a different QEMU version causes.
-    pub(super) fn check_timings(&self, timings: &Timings, result: &mut CaseResult) {
-        let Some(accepted) = self.accepted(SnapshotKind::Timing, result) else { return };
-        if let Some(TimingComparison::WithinBand(within)) = accepted.as_ref().map(|text| timings.compare_with(text)) {
-            result
-                .notes
-                .push(format!("timings differ from the accepted ones within the tolerance: {}", within.join("; ")));
-            if self.propose {
-                self.snapshots.withdraw(self.case, self.kernel, SnapshotKind::Timing);
+    /// Timings may differ by as much as a different QEMU version causes, unless they were measured with the same.
+    pub(super) fn check_timings(&self, timings: &Timings, measured_with: &MeasuredWith, result: &mut CaseResult) {
+        let accepted = self.snapshots.accepted_timings(self.case, self.kernel);
+        let Some(accepted) = unless_damaged(accepted, result) else { return };
+        let verdict = accepted.as_ref().map(|accepted| timings.judge_by(accepted, measured_with));
+        if let Some(TimingVerdict::Same | TimingVerdict::Drifted(_)) = verdict {
+            if let Some(TimingVerdict::Drifted(drift)) = verdict {
+                result.drift = Some(drift);
             }
-        } else if let Some(accepted) = self.differing(SnapshotKind::Timing, &timings.document(), accepted, result) {
+            return self.withdraw(SnapshotKind::Timing);
+        }
+        let (document, accepted) = (timings.document(), accepted.map(|accepted| accepted.text));
+        let mut problem = self.difference(SnapshotKind::Timing, &document, accepted.as_deref());
+        if verdict == Some(TimingVerdict::Inexact) {
+            problem.message.push_str(
+                "; that is within the tolerance, which does not apply: both were measured with the same kernel, QEMU, agent, \
+                 rxpath and inputs",
+            );
+        }
+        result.downgrade(Verdict::Changed, problem);
+        self.propose(SnapshotKind::Timing, &document, Some(measured_with), result);
+        if let Some(accepted) = accepted {
             note_accepted_costs(&mut result.timings, &accepted);
         }
     }
 
-    /// The accepted text, if there is one. A damaged snapshot leaves nothing to compare: the result is broken then.
-    fn accepted(&self, kind: SnapshotKind, result: &mut CaseResult) -> Option<Option<String>> {
-        match self.snapshots.accepted(self.case, self.kernel, kind) {
-            Ok(accepted) => Some(accepted),
-            Err(error) => {
-                result.downgrade(Verdict::Broken, Problem::new("snapshot", error_chain(&error)));
-                None
-            }
+    fn withdraw(&self, kind: SnapshotKind) {
+        if self.propose {
+            self.snapshots.withdraw(self.case, self.kernel, kind);
         }
     }
 
-    /// Compares a document with the accepted one and downgrades the result if they differ. Returns the accepted one then.
-    fn differing(
+    fn propose(
         &self,
         kind: SnapshotKind,
         document: &str,
-        accepted: Option<String>,
+        measured_with: Option<&MeasuredWith>,
         result: &mut CaseResult,
-    ) -> Option<String> {
-        let is_same = |accepted: &String| accepted.trim_end() == document.trim_end();
-        let differs = !accepted.as_ref().is_some_and(is_same);
-        if differs {
-            result.downgrade(Verdict::Changed, self.difference(kind, document, accepted.as_deref()));
+    ) {
+        if !self.propose {
+            return;
         }
-        match (self.propose, differs) {
-            (false, _) => {}
-            (true, false) => self.snapshots.withdraw(self.case, self.kernel, kind),
-            (true, true) => {
-                if let Err(error) = self.snapshots.propose(self.case, self.kernel, kind, document) {
-                    let message = format!("no pending snapshot could be written: {error}");
-                    result.downgrade(Verdict::Broken, Problem::new("snapshot", message));
-                }
-            }
+        if let Err(error) = self.snapshots.propose(self.case, self.kernel, kind, document, measured_with) {
+            let message = format!("no pending snapshot could be written: {error}");
+            result.downgrade(Verdict::Broken, Problem::new("snapshot", message));
         }
-        accepted.filter(|_| differs)
     }
 
     fn difference(&self, kind: SnapshotKind, document: &str, accepted: Option<&str>) -> Problem {
@@ -84,6 +85,17 @@ impl SnapshotCheck<'_> {
             return Problem::new("snapshot", format!("there is no snapshot yet: expected {}", file.display()));
         };
         difference(&file.display().to_string(), ("accepted", "found"), accepted, document)
+    }
+}
+
+/// What was read of a snapshot. A damaged one leaves nothing to compare: the result is broken then.
+fn unless_damaged<T>(read: Result<T, SnapshotError>, result: &mut CaseResult) -> Option<T> {
+    match read {
+        Ok(accepted) => Some(accepted),
+        Err(error) => {
+            result.downgrade(Verdict::Broken, Problem::new("snapshot", error_chain(&error)));
+            None
+        }
     }
 }
 
@@ -126,10 +138,12 @@ fn unified(accepted: &str, found: &str) -> String {
 mod tests {
     use super::*;
     use crate::path::timing::Summary;
+    use crate::suite::store::measured_with::tests::sample;
     use std::fs;
 
-    /// The result of checking timings of `cost` on a repository where `accepted` was accepted.
-    fn checked(accepted: Option<u64>, cost: u64) -> (CaseResult, bool) {
+    /// The result of checking timings of `cost` on a repository where `accepted` was accepted, and whether a pending snapshot of
+    /// an earlier run is left.
+    fn checked(accepted: Option<u64>, cost: u64, agent: &str) -> (CaseResult, bool) {
         let root = tempfile::tempdir().unwrap();
         let folder = root.path().join("snapshots/g/c");
         fs::create_dir_all(&folder).unwrap();
@@ -138,7 +152,7 @@ mod tests {
             timings: vec![OperationTiming::measured("a.recv".to_owned(), 0, Summary::of(&[cost]).unwrap())],
         };
         if let Some(accepted) = accepted {
-            let text = format!("---\nsource: a.rs\n---\n{}", timings(accepted).document());
+            let text = format!("---\nsource: a.rs\n{}---\n{}", sample().heading(), timings(accepted).document());
             fs::write(folder.join("6.12.timing.snap"), text).unwrap();
         }
         let pending = folder.join("6.12.timing.snap.new");
@@ -154,28 +168,30 @@ mod tests {
             snapshots: &snapshots,
             case: &case,
             kernel: &kernel,
-            propose: accepted.is_some_and(|accepted| accepted.abs_diff(cost) <= 50),
+            propose: accepted.is_some_and(|accepted| accepted.abs_diff(cost) <= 50 && agent == "other"),
         };
-        check.check_timings(&timings, &mut result);
+        let now = MeasuredWith { agent: agent.to_owned(), ..sample() };
+        check.check_timings(&timings, &now, &mut result);
         (result, pending.exists())
     }
 
     #[test]
     fn timings_are_the_accepted_ones_or_within_the_tolerance_or_changed() {
-        let (same, is_pending) = checked(Some(10_000), 10_000);
-        assert_eq!(
-            (same.verdict, same.notes.len(), same.timings[0].accepted, is_pending),
-            (Verdict::Pass, 0, None, false)
-        );
-        let (near, is_pending) = checked(Some(10_000), 10_050);
-        assert_eq!(
-            (near.verdict, near.notes.len(), near.timings[0].accepted, is_pending),
-            (Verdict::Pass, 1, None, false)
-        );
-        let (far, is_pending) = checked(Some(10_000), 10_051);
+        let drift =
+            |result: &CaseResult| result.drift.as_ref().map(|drift| (drift.because.clone(), drift.timings.len()));
+        let (same, is_pending) = checked(Some(10_000), 10_000, "other");
+        assert_eq!((same.verdict, drift(&same), is_pending), (Verdict::Pass, None, false));
+        let (near, is_pending) = checked(Some(10_000), 10_050, "other");
+        let expected = Some((vec!["agent".to_owned()], 1));
+        assert_eq!((near.verdict, drift(&near), is_pending), (Verdict::Pass, expected, false));
+        assert_eq!((near.notes.len(), near.timings[0].accepted), (0, None));
+        let (far, is_pending) = checked(Some(10_000), 10_051, "other");
         assert_eq!((far.verdict, far.timings[0].accepted, is_pending), (Verdict::Changed, Some(10_000), true));
-        assert_eq!(far.problems[0].place, "instructions, lower quartile of 2 iterations");
-        let (new, is_pending) = checked(None, 10_000);
+        assert_eq!((drift(&far), &*far.problems[0].place), (None, "instructions, lower quartile of 2 iterations"));
+        let (inexact, _) = checked(Some(10_000), 10_001, &sample().agent);
+        assert_eq!((inexact.verdict, drift(&inexact)), (Verdict::Changed, None));
+        assert!(inexact.problems[0].message.contains("the tolerance, which does not apply"), "{:?}", inexact.problems);
+        let (new, is_pending) = checked(None, 10_000, "other");
         assert_eq!((new.verdict, new.timings[0].accepted, is_pending), (Verdict::Changed, None, true));
         assert!(new.problems[0].message.ends_with("snapshots/g/c/6.12.timing.snap"), "{:?}", new.problems);
     }

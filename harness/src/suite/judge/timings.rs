@@ -10,7 +10,9 @@ use rxpath_guest::{OpResult, RunReport};
 use crate::case::{Case, Measure, StepRef};
 use crate::path::timing::{Exact, Summary, compare_exact, subtract};
 
-use crate::suite::store::saved::OperationTiming;
+use crate::suite::store::measured_with::MeasuredWith;
+use crate::suite::store::saved::{Drift, DriftedTiming, OperationTiming};
+use crate::suite::store::snapshot::AcceptedTimings;
 
 /// The timings of a case, in its order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,10 +28,23 @@ pub(crate) struct Timings {
 pub(crate) enum TimingComparison {
     /// Equal to the instruction.
     Same,
-    /// All are within `path::timing::WIDEST_BAND`. Describes those that differ.
-    WithinBand(Vec<String>),
+    /// All are within `path::timing::WIDEST_BAND`. Has those that differ.
+    WithinBand(Vec<DriftedTiming>),
     /// At least one is beyond the band, or different operations were measured.
     Different,
+}
+
+/// The verdict on timings that have accepted ones.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum TimingVerdict {
+    /// Equal to the instruction.
+    Same,
+    /// They differ within the tolerance, which applies because the accepted ones were measured with something else.
+    Drifted(Drift),
+    /// They differ by more than the tolerance, or have other operations.
+    Changed,
+    /// They differ within the tolerance, but what they were measured with is the same, so no tolerance applies.
+    Inexact,
 }
 
 impl Timings {
@@ -87,13 +102,30 @@ impl Timings {
         for (old, new) in stored.timings.iter().zip(&self.timings) {
             match compare_exact(old.cost, new.cost) {
                 Exact::Same => {}
-                Exact::WithinBand { difference } => {
-                    within.push(format!("{}: {} instead of {} ({difference:+})", new.name, new.cost, old.cost));
+                Exact::WithinBand => {
+                    within.push(DriftedTiming { name: new.name.clone(), accepted: old.cost, cost: new.cost });
                 }
                 Exact::Changed => return TimingComparison::Different,
             }
         }
         if within.is_empty() { TimingComparison::Same } else { TimingComparison::WithinBand(within) }
+    }
+}
+
+impl Timings {
+    /// Judges these timings, which were measured with `now`. They must be equal to the instruction if the accepted ones were measured
+    /// with the same; otherwise, or if that is unknown, the tolerance applies.
+    pub(crate) fn judge_by(&self, accepted: &AcceptedTimings, now: &MeasuredWith) -> TimingVerdict {
+        let differences = accepted.measured_with.as_ref().map(|then| then.differences(now));
+        match (self.compare_with(&accepted.text), differences) {
+            (TimingComparison::Same, _) => TimingVerdict::Same,
+            (TimingComparison::Different, _) => TimingVerdict::Changed,
+            (TimingComparison::WithinBand(_), Some(differences)) if differences.is_empty() => TimingVerdict::Inexact,
+            (TimingComparison::WithinBand(timings), differences) => {
+                let because = differences.unwrap_or_default().into_iter().map(str::to_owned).collect();
+                TimingVerdict::Drifted(Drift { because, timings })
+            }
+        }
     }
 }
 
@@ -143,6 +175,7 @@ fn span(report: &RunReport, measure: &Measure) -> Option<OperationTiming> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::suite::store::measured_with::tests::sample;
 
     fn timings(recv: u64, switches: u32) -> Timings {
         let one = |name: &str, cost, switches| {
@@ -165,9 +198,55 @@ mod tests {
     fn half_a_percent_is_within_the_band_and_more_is_a_change() {
         let stored = timings(10_000, 1).document();
         assert_eq!(timings(10_000, 1).compare_with(&stored), TimingComparison::Same);
-        let within = vec!["receiver.recv: 10050 instead of 10000 (+50)".to_owned()];
-        assert_eq!(timings(10_050, 1).compare_with(&stored), TimingComparison::WithinBand(within));
+        let TimingComparison::WithinBand(within) = timings(10_050, 1).compare_with(&stored) else { panic!() };
+        assert_eq!(
+            within.iter().map(DriftedTiming::to_string).collect::<Vec<_>>(),
+            ["receiver.recv: 10050 instead of 10000 (+50)"]
+        );
         assert_eq!(timings(10_051, 1).compare_with(&stored), TimingComparison::Different);
         assert_eq!(timings(10_000, 2).compare_with(&stored), TimingComparison::Different);
+    }
+
+    #[test]
+    fn timings_must_be_equal_to_the_instruction_if_nothing_they_were_measured_with_differs() {
+        use Expected::*;
+        enum Expected {
+            Same,
+            Drifted(&'static [&'static str]),
+            Changed,
+            Inexact,
+        }
+        let same = || Some(sample());
+        let other_agent = || Some(MeasuredWith { agent: "other".to_owned(), inputs: "other".to_owned(), ..sample() });
+        let other_inputs = || Some(MeasuredWith { inputs: "other".to_owned(), ..sample() });
+        for (measured_with, cost, switches, expected) in [
+            (same(), 10_000, 1, Same),
+            (same(), 10_001, 1, Inexact),
+            (same(), 10_051, 1, Changed),
+            (same(), 10_000, 2, Changed),
+            (other_agent(), 10_000, 1, Same),
+            (other_agent(), 9_999, 1, Drifted(&["agent"])),
+            (other_agent(), 10_050, 1, Drifted(&["agent"])),
+            (other_agent(), 10_051, 1, Changed),
+            (other_agent(), 10_000, 2, Changed),
+            (other_inputs(), 10_001, 1, Drifted(&["case or machine"])),
+            (None, 10_000, 1, Same),
+            (None, 10_001, 1, Drifted(&[])),
+            (None, 10_051, 1, Changed),
+        ] {
+            let accepted = AcceptedTimings { text: timings(10_000, 1).document(), measured_with };
+            let because = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+            let expected = match expected {
+                Same => TimingVerdict::Same,
+                Changed => TimingVerdict::Changed,
+                Inexact => TimingVerdict::Inexact,
+                Drifted(names) => TimingVerdict::Drifted(Drift {
+                    because: because(names),
+                    timings: vec![DriftedTiming { name: "receiver.recv".to_owned(), accepted: 10_000, cost }],
+                }),
+            };
+            let found = timings(cost, switches).judge_by(&accepted, &sample());
+            assert_eq!(found, expected, "{:?} {cost} {switches}", accepted.measured_with);
+        }
     }
 }

@@ -1,12 +1,12 @@
 //! From the two passes of a case to its verdict.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::case::{Case, Failure, Lowered, PassKind};
 use crate::code::Containment;
 use crate::error_chain;
-use crate::kernel::Kernel;
+use crate::kernel::{Kernel, KernelName};
 use crate::path::CallPath;
 use crate::suite::judge::expectations::{by_context, failures, result_failures};
 use crate::suite::judge::faults::{SETUP, verdict_of_pass};
@@ -36,6 +36,8 @@ pub(crate) struct Judge<'a> {
     /// Whether insta is to write differences as pending snapshots.
     pub(crate) propose: bool,
     pub(crate) accelerator: Accelerator,
+    /// The compilers of the kernels whose configuration names them.
+    pub(crate) compilers: BTreeMap<KernelName, String>,
 }
 
 /// A result, with the functions of its paths.
@@ -56,6 +58,7 @@ struct CaseJudge<'a> {
     test_bed: &'a TestBed,
     accelerator: Accelerator,
     kernel: &'a Kernel,
+    compiler: Option<&'a str>,
     /// `None` for a kernel that has no snapshots.
     snapshots: Option<SnapshotCheck<'a>>,
     result: CaseResult,
@@ -72,8 +75,9 @@ impl Judge<'_> {
         trace: &CasePass,
         timing: &CasePass,
     ) -> Judged {
-        let &Self { snapshots, propose, accelerator } = self;
+        let &Self { snapshots, propose, accelerator, ref compilers } = self;
         let name = kernel.name();
+        let compiler = compilers.get(&name).map(String::as_str);
         let snapshots =
             kernel.is_pinned().then_some(SnapshotCheck { snapshots, case: &case.name, kernel: &name, propose });
         let mut result = CaseResult::new(case, name.clone());
@@ -81,7 +85,7 @@ impl Judge<'_> {
             result.verdict = Verdict::New;
         }
         let mut judge =
-            CaseJudge { case, test_bed, accelerator, kernel, snapshots, result, functions: BTreeSet::new() };
+            CaseJudge { case, test_bed, accelerator, kernel, compiler, snapshots, result, functions: BTreeSet::new() };
         match &trace.recorded {
             Ok(recorded) => {
                 judge.result.capture_digest = recorded.digest.clone();
@@ -258,7 +262,9 @@ impl CaseJudge<'_> {
         }
         self.result.timings = timings.timings.clone();
         if let (Accelerator::Exact, Some(snapshots)) = (self.accelerator, &self.snapshots) {
-            snapshots.check_timings(&timings, &mut self.result);
+            let measured_with = self.test_bed.measured_with(self.kernel, self.compiler, &lowered.plan);
+            snapshots.check_timings(&timings, &measured_with, &mut self.result);
+            self.result.measured_with = Some(measured_with);
         }
     }
 

@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use indexmap::IndexMap;
 
 use crate::case::{Case, CaseName, Diagnostic, Diagnostics, PassKind};
-use crate::kernel::{Fetched, Kernel, Series};
+use crate::kernel::{Fetched, Kernel, KnownParts, Series};
 use crate::suite::judge::costs::judge_costs;
 use crate::suite::judge::verdict::{Judge, Judged};
 use crate::suite::judge::verdict_of_test_bed;
@@ -59,7 +59,10 @@ pub fn run_matrix(
     let mut jobs: Vec<Job<'_>> = jobs.collect();
     let qemu = qemu_program(&fetched.qemu);
     let source = ImageSource { images, qemu: &qemu, watcher };
-    let judge = Judge { snapshots, propose: options.propose, accelerator: options.accelerator };
+    let compiler = |known: &KnownParts| Some(known.config.as_ref()?.value("CONFIG_CC_VERSION_TEXT")?.to_owned());
+    let compilers = kernels().filter_map(|(_, (kernel, known))| Some((kernel.name(), compiler(known.as_ref().ok()?)?)));
+    let compilers = compilers.collect();
+    let judge = Judge { snapshots, propose: options.propose, accelerator: options.accelerator, compilers };
     let keys = jobs.iter().filter_map(|job| job.test_bed.clone().ok());
     let test_beds = keys.map(|key| (key, OnceLock::new())).collect();
     let matrix = Matrix { fetched, source, options, judge, test_beds };

@@ -3,3 +3,4 @@
 pub(crate) mod decisions;
 pub(crate) mod explained;
 pub(crate) mod pending;
+pub(crate) mod refresh;

@@ -3,17 +3,23 @@
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
+use rxpath_guest::Plan;
+
 use crate::case::Case;
 use crate::code::CallGraph;
 use crate::kernel::{Fetched, Kernel, KernelError, Qemu};
 use crate::path::canonical;
 use crate::path::own_times::TracerCost;
-use crate::vm::{Accelerator, GuestFile, GuestKernel, Images, Machine, QemuProgram, RunLimits, VmError, WarmImage};
+use crate::vm::{
+    Accelerator, GuestFile, GuestKernel, Images, Machine, QemuProgram, RunLimits, VmError, WarmImage, agent_digest,
+    order_bytes,
+};
 
 use crate::suite::kernel_metadata::{KernelMetadata, MetadataError};
 use crate::suite::run::image_spec::{ImageSpec, qemu_program};
 use crate::suite::run::tracer::{TracerError, tracer_cost};
 use crate::suite::run::watcher::{Silent, Watcher};
+use crate::suite::store::measured_with::MeasuredWith;
 
 /// A warm image with what is needed to read its captures.
 pub(crate) struct TestBed {
@@ -34,6 +40,20 @@ impl TestBed {
             CallGraph::of_kernel(&elf, self.metadata.symbols.functions(), canonical).ok()
         };
         self.call_graph.get_or_init(read).as_ref()
+    }
+}
+
+impl TestBed {
+    /// What the timings of a plan are measured with.
+    pub(crate) fn measured_with(&self, kernel: &Kernel, compiler: Option<&str>, plan: &Plan) -> MeasuredWith {
+        MeasuredWith {
+            kernel: kernel.version.clone(),
+            compiler: compiler.map(str::to_owned),
+            qemu: self.image.qemu_version().to_owned(),
+            agent: agent_digest().to_owned(),
+            rxpath: env!("CARGO_PKG_VERSION").to_owned(),
+            inputs: MeasuredWith::digest_of_inputs(&self.image.key(), &order_bytes(plan)),
+        }
     }
 }
 

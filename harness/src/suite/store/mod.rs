@@ -1,5 +1,6 @@
 //! What is stored: snapshots, results, captures.
 
+pub(crate) mod measured_with;
 pub(crate) mod path_document;
 pub(crate) mod results_file;
 mod results_v1;

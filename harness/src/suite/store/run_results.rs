@@ -9,8 +9,9 @@ use crate::case::{Case, CaseName};
 use crate::kernel::config::Config;
 use crate::kernel::{Kernel, KernelName};
 use crate::path::{CallPath, text};
+use crate::suite::store::measured_with::MeasuredWith;
 use crate::suite::store::path_document::read_document;
-use crate::suite::store::saved::{OperationTiming, SavedFunctions, SavedPath, SavedWakeup};
+use crate::suite::store::saved::{Drift, OperationTiming, SavedFunctions, SavedPath, SavedWakeup};
 
 /// The version of [`Results`] as JSON. It is raised when a field changes its meaning or is removed; a new field is optional
 /// instead, and older files are read without it.
@@ -116,6 +117,12 @@ pub struct CaseResult {
     /// What the operations, measures and milestones cost, in the order of the case.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub timings: Vec<OperationTiming>,
+    /// What the timings were measured with. Unknown outside exact mode, and for a kernel without snapshots.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub measured_with: Option<MeasuredWith>,
+    /// The timings that differ from the accepted ones within the tolerance, if there are any. They do not affect the verdict.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drift: Option<Drift>,
     /// Who wakes whom.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub wakeups: Vec<SavedWakeup>,

@@ -1,6 +1,7 @@
 //! What results hold besides the verdicts: paths, timings, who wakes whom, which functions each kernel has.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -74,6 +75,42 @@ impl OperationTiming {
     pub(crate) fn measured(name: String, switches: u32, summary: Summary) -> Self {
         let Summary { count, min, low, p90, max, .. } = summary;
         Self { name, cost: low, switches, accepted: None, summary: Some(TimingSummary { count, min, p90, max }) }
+    }
+}
+
+/// Timings that differ from the accepted ones within the tolerance, which applies because those were measured with something else.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Drift {
+    /// What is different from what the accepted timings were measured with: `kernel`, `compiler`, `QEMU`, `agent`, `rxpath`, or
+    /// `case or machine` if it is none of these. Empty if their snapshot does not say it.
+    pub because: Vec<String>,
+    /// The timings that differ, in the order of the case.
+    pub timings: Vec<DriftedTiming>,
+}
+
+/// A timing that differs from the accepted one within the tolerance.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DriftedTiming {
+    /// As in [`OperationTiming::name`].
+    pub name: String,
+    /// The accepted cost.
+    pub accepted: u64,
+    /// The cost in this run.
+    pub cost: u64,
+}
+
+impl DriftedTiming {
+    /// The difference as a share of the accepted cost.
+    pub fn share(&self) -> f64 {
+        (self.cost as f64 - self.accepted as f64) / self.accepted as f64
+    }
+}
+
+impl fmt::Display for DriftedTiming {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, accepted, cost } = self;
+        let difference = i128::from(*cost) - i128::from(*accepted);
+        write!(f, "{name}: {cost} instead of {accepted} ({difference:+})")
     }
 }
 
