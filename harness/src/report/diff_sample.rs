@@ -44,6 +44,7 @@ pub(super) fn sample() -> KernelDiff {
         before,
         now,
         cases: 2,
+        called_in: 2,
         example: example.clone(),
     };
     KernelDiff {
