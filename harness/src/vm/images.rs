@@ -50,6 +50,7 @@ impl Images {
         let key = Self::key(kernel, machine, qemu);
         let image = self.image(kernel, machine, qemu);
         if image.verify().is_ok() {
+            image.touch();
             return Ok(image);
         }
         // A process may wait for the lock of the base while it holds this one, never the other way round.

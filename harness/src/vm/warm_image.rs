@@ -10,8 +10,8 @@ use super::boot::MakingTimes;
 use super::cores::Core;
 use super::error::VmError;
 use super::machine::{GuestKernel, Machine, QemuProgram};
-use crate::kernel::Cache;
 use crate::kernel::verified::{self, Damage, Digests};
+use crate::kernel::{Cache, touch};
 
 /// What describes the kernel, packed with LZ4 to a third.
 pub(super) const FACTS_FILE: &str = "facts.lz4";
@@ -143,8 +143,79 @@ impl WarmImage {
         [ImageKind::Untraced.file(), ImageKind::Traced.file(), TRACED_MODULES_FILE].into_iter().chain(facts)
     }
 
+    /// Notes that the image is used now, and the one that it is derived from, for `cache prune`.
+    pub(super) fn touch(&self) {
+        [Some(&self.folder), self.base.as_ref()].into_iter().flatten().for_each(|folder| touch(folder));
+    }
+
     /// A host CPU for a guest of this image, if it needs one to itself.
     pub(super) fn core(&self) -> Option<Core> {
         Core::take(&self.cache, self.machine.accelerator)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rxpath_guest::Preparation;
+
+    use super::*;
+    use crate::error_chain::error_chain;
+
+    /// An image with a description and one file.
+    fn image(folder: &Path, base: Option<&Path>) -> WarmImage {
+        fs::create_dir_all(folder).unwrap();
+        fs::write(folder.join("untraced.image"), "pages").unwrap();
+        let digests = |folder: &Path| verified::digests(folder, ["untraced.image"]).unwrap();
+        let info = ImageInfo {
+            kernel: "6.12".to_owned(),
+            qemu: "10".to_owned(),
+            machine: String::new(),
+            base: None,
+            times: MakingTimes { untraced_ms: 1, traced_ms: 1 },
+            digests: digests(folder),
+            base_digests: base.map_or(Vec::new(), digests),
+        };
+        fs::write(folder.join(DESCRIPTION_FILE), serde_json::to_vec(&info).unwrap()).unwrap();
+        WarmImage {
+            cache: Cache::at(folder).unwrap(),
+            folder: folder.to_owned(),
+            base: base.map(Path::to_owned),
+            kernel: GuestKernel {
+                series: "6.12".to_owned(),
+                vmlinux: PathBuf::new(),
+                digest: String::new(),
+                files: Vec::new(),
+                booted: Preparation::default(),
+                derived: base.map(|_| Preparation::default()),
+            },
+            machine: Machine::default(),
+            qemu: QemuProgram {
+                program: PathBuf::new(),
+                leading: Vec::new(),
+                environment: Vec::new(),
+                digest: String::new(),
+                version: String::new(),
+            },
+        }
+    }
+
+    #[test]
+    fn an_image_is_whole_only_with_the_base_that_it_was_derived_from() {
+        let folder = tempfile::tempdir().unwrap();
+        let [base, derived] = ["base", "derived"].map(|name| folder.path().join(name));
+        image(&base, None).verify().unwrap();
+        let image = image(&derived, Some(&base));
+        image.verify().unwrap();
+        assert_eq!(image.memory(ImageKind::Traced), base.join("traced.image"));
+        assert_eq!(image.kernel_folder(), base);
+        let reason = || error_chain(&image.verify().unwrap_err());
+        fs::write(base.join("untraced.image"), "PAGES").unwrap();
+        assert!(
+            reason().starts_with("the warm image that it is derived from is damaged or missing: untraced.image has")
+        );
+        fs::remove_dir_all(&base).unwrap();
+        assert!(reason().starts_with("the warm image that it is derived from is damaged or missing: cannot read"));
+        fs::write(derived.join("untraced.image"), "PAGES").unwrap();
+        assert!(reason().starts_with("the warm image is damaged: untraced.image has"));
     }
 }
