@@ -17,5 +17,6 @@ pub mod report;
 pub mod suite;
 pub mod trace;
 pub mod vm;
+mod wildcard;
 
 pub use error_chain::error_chain;

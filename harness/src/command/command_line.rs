@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::kernel::{FetchOptions, ReleasePattern, ReleaseRef};
+use crate::path::canonical;
+use crate::path::tree_view::{FunctionView, TreeView};
 use crate::suite::ProjectOptions;
 
 /// Boots Linux kernels, traces their receive path and shows what changed between them.
@@ -156,9 +158,34 @@ pub(crate) struct ShowArguments {
     pub(crate) packages: Packages,
     /// The case, such as recv/tcp-peek.
     pub(crate) case: String,
-    /// The kernel, named as for `rxpath run`.
-    #[arg(long, short, value_name = "KERNEL")]
-    pub(crate) kernel: String,
+    /// The kernel, named as for `rxpath run`; with a second one (-k A -k B), both side by side.
+    #[arg(long = "kernel", short, value_name = "KERNEL", required = true)]
+    pub(crate) kernels: Vec<String>,
+    /// Show only the calls of this function, with everything beneath them.
+    #[arg(long, value_name = "FUNCTION", conflicts_with = "callers")]
+    pub(crate) under: Option<String>,
+    /// Show this function with its callers beneath it, and theirs beneath them.
+    #[arg(long, value_name = "FUNCTION")]
+    pub(crate) callers: Option<String>,
+    /// Show only the lines with this text, or that match this pattern with `*`, and the calls above them.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) filter: Option<String>,
+    /// Show only this many levels.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) depth: Option<u32>,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+impl ShowArguments {
+    /// Which lines to show.
+    pub(crate) fn view(&self) -> TreeView {
+        let name = |function: &String| canonical(function).to_owned();
+        let under = self.under.as_ref().map(|function| FunctionView::Under(name(function)));
+        let callers = self.callers.as_ref().map(|function| FunctionView::Callers(name(function)));
+        TreeView { function: under.or(callers), filter: self.filter.clone(), depth: self.depth }
+    }
 }
 
 #[derive(Debug, Args)]

@@ -23,6 +23,7 @@ pub mod steady;
 pub mod text;
 pub(crate) mod timing;
 mod too_deep;
+pub(crate) mod tree_view;
 
 pub use call_path::{CallPath, PathEntry, PathNode};
 pub(crate) use call_path::{subtree_ends, with_all_beneath};

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::change_words::{count, grouped};
-use super::functions::{CallCost, FunctionView, Neighbour, OnKernel, Place, Presence};
+use super::functions::{FunctionView, Neighbour, OnKernel, Place, Presence};
 use super::styled::{MARK, Styled};
 
 /// Formats where a function is called, by what, and what it costs. `all_cases` is the number of cases of the run.
@@ -33,7 +33,7 @@ pub(crate) fn calls_text(view: &FunctionView, all_cases: usize) -> Styled {
 }
 
 /// What the columns of costs hold.
-pub(super) const ABOUT_COSTS: &str = "self: instructions of a call without the calls that the path shows beneath it; total: with all calls; both are medians of the places on that kernel, or, in a place, those of its newest kernel. ~ marks a total with a sleep or a wake-up beneath it, or a self cost into which another CPU may have run: too high.";
+pub(super) const ABOUT_COSTS: &str = "self: instructions of a call without the calls that the path shows beneath it; total: with all calls; both are medians of the places on that kernel, or, in a place, those of its newest kernel. ~ is too high: a sleep or a wake-up is beneath the call or, for self, in it, or another CPU ran in it.";
 
 /// Says how many cases call the function.
 pub(super) fn headline(view: &FunctionView, all_cases: usize) -> String {
@@ -55,15 +55,6 @@ pub(super) fn absence(presence: Presence) -> &'static str {
         Presence::Absent => "no such function",
         Presence::Unknown => "not called, maybe absent",
     }
-}
-
-/// Formats self cost and total of a call.
-pub(super) fn costs(cost: CallCost) -> [String; 2] {
-    let number = |cost: Option<u64>, is_uncertain: bool| match cost {
-        Some(cost) => format!("{}{}", if is_uncertain { "~" } else { "" }, grouped(cost)),
-        None => "-".to_owned(),
-    };
-    [number(cost.self_cost, cost.self_cost_is_uncertain), number(cost.total, cost.total_is_uncertain)]
 }
 
 /// What runs the function: the operation or context, and what ran that.
@@ -88,7 +79,7 @@ pub(super) fn caller<'r>(neighbour: &Neighbour<'r>) -> &'r str {
 }
 
 fn kernel_row(on: &OnKernel) -> [String; 6] {
-    let [self_cost, total] = costs(on.cost);
+    let [self_cost, total] = on.cost.words();
     let source = on.source.clone().unwrap_or_default();
     match on.presence {
         Presence::Called => {
@@ -107,7 +98,7 @@ fn neighbour_row(one: &Neighbour, all: &[&str]) -> [String; 3] {
 fn place_row(place: &Place, all: &[&str]) -> [String; 6] {
     let kernels: Vec<&str> = place.kernels.iter().map(|one| one.kernel).collect();
     let newest = place.kernels.last();
-    let [self_cost, total] = newest.map_or_else(Default::default, |one| costs(one.cost));
+    let [self_cost, total] = newest.map_or_else(Default::default, |one| one.cost.words());
     let calls = newest.map_or(0, |one| one.calls);
     [place.case.to_owned(), context(place), grouped(calls), self_cost, total, named(&kernels, all)]
 }

@@ -61,7 +61,7 @@ pub(crate) fn cost(explained: &ExplainedDiff, at: usize) -> Option<String> {
 }
 
 /// Whether the line is one around which costs are uncertain.
-fn is_switch(node: &PathNode) -> bool {
+pub(super) fn is_switch(node: &PathNode) -> bool {
     matches!(node.entry, PathEntry::Sleeps | PathEntry::Wakes(_) | PathEntry::Preempted)
 }
 

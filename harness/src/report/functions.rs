@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::change_words::uncertain;
+use super::call_cost::{CallCost, CallCosts};
 use super::overview::Overview;
 use crate::path::timing::Summary;
 use crate::path::{PathEntry, PathNode};
@@ -55,19 +55,6 @@ pub(crate) enum Presence {
     Unknown,
 }
 
-/// What a call of a function takes, in instructions. `None` if that is unknown.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub(crate) struct CallCost {
-    /// Without the calls that the path shows beneath it.
-    pub(crate) self_cost: Option<u64>,
-    /// With all calls beneath it.
-    pub(crate) total: Option<u64>,
-    /// Whether another CPU had a turn in each call, so that the self cost can be far too high.
-    pub(crate) self_cost_is_uncertain: bool,
-    /// Whether a sleep or a wake-up beneath it makes the total some hundreds too high.
-    pub(crate) total_is_uncertain: bool,
-}
-
 /// A function directly above or beneath another one.
 #[derive(Debug, PartialEq, Serialize)]
 pub(crate) struct Neighbour<'r> {
@@ -116,17 +103,11 @@ pub(crate) fn functions<'r>(overview: &'r Overview) -> BTreeMap<&'r str, Functio
                     continue;
                 };
                 let saved = kernel.result.paths.iter().find(|saved| saved.name == *section);
-                let uncertain = uncertain(path);
-                let self_cost = |name: &str| saved?.self_costs.get(name);
+                let costs = saved.map(|saved| CallCosts::new(path, &saved.costs, &saved.self_costs));
                 let cost = |name: &str| InPlace {
                     kernel: &kernel.result.kernel,
                     calls: 0,
-                    cost: CallCost {
-                        self_cost: self_cost(name).map(|cost| cost.cost),
-                        total: saved.and_then(|saved| saved.costs.get(name).copied()),
-                        self_cost_is_uncertain: self_cost(name).is_some_and(|cost| cost.shared),
-                        total_is_uncertain: uncertain.contains(name),
-                    },
+                    cost: costs.as_ref().map(|costs| costs.of(name)).unwrap_or_default(),
                 };
                 let at = At { case: case.name, section, column };
                 collect(&mut found, &path.nodes, at, cost);

@@ -1,5 +1,6 @@
 //! How results look: text for terminals, Markdown, HTML, JSON, JUnit and the formats of other programs.
 
+mod call_cost;
 mod call_trees;
 mod calls_text;
 mod case_trees;
@@ -22,6 +23,7 @@ mod progress_bars;
 pub(crate) mod release_list;
 pub(crate) mod review_text;
 mod screen;
+mod shown_trees;
 pub(crate) mod source_url;
 mod styled;
 pub(crate) mod sweeps;
@@ -29,7 +31,7 @@ pub mod terminal;
 
 pub(crate) use call_trees::call_trees;
 pub(crate) use calls_text::calls_text;
-pub(crate) use case_trees::case_trees;
+pub(crate) use case_trees::{case_trees, side_by_side};
 pub(crate) use diff_json::diff_report;
 pub(crate) use diff_markdown::diff_markdown;
 pub(crate) use diff_terminal::{diff_terminal, matrix};
@@ -38,4 +40,5 @@ pub(crate) use functions::functions;
 pub use overview::Overview;
 pub(crate) use progress_bars::{FetchBars, MatrixBars};
 pub(crate) use screen::Screen;
+pub(crate) use shown_trees::{CaseTrees, ShowReport, ShownTrees};
 pub use styled::Styled;

@@ -30,6 +30,11 @@ impl Screen {
         Self { size: Some(size), has_colours: AutoStream::choice(&stdout) != ColorChoice::Never }
     }
 
+    /// The width of the window; `None` if it is not a terminal.
+    pub(crate) fn columns(&self) -> Option<usize> {
+        self.size.map(|(columns, _)| columns)
+    }
+
     /// Fits a text to the window's width, and leaves its colours out where the terminal has none.
     pub(crate) fn fit(&self, text: &Styled) -> String {
         let Some((columns, _)) = self.size else { return text.to_string() };

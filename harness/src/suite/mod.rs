@@ -31,7 +31,7 @@ pub(crate) use function_check::check_functions_in_cache;
 pub(crate) use inspect::record::RecordError;
 pub(crate) use inspect::timeline::{Thread, Timeline};
 pub(crate) use judge::BOOT;
-pub(crate) use judge::observe::Section;
+pub(crate) use judge::observe::{Observation, Section};
 pub(crate) use kernel_metadata::MetadataError;
 pub(crate) use project::{find_root, init, last_results};
 pub(crate) use prune::{PruneError, Pruned, prune};

@@ -2,6 +2,7 @@
 
 use crate::case::{Case, CaseName};
 use crate::nearest::{any_of, nearest};
+use crate::wildcard;
 
 /// A name on the command line that chooses no case.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -54,27 +55,7 @@ fn chooses(wanted: &str, case: &CaseName) -> bool {
     *case == wanted
         || wanted == case.base()
         || wanted.trim_end_matches('/') == case.group()
-        || matches_pattern(wanted, case)
-}
-
-/// Whether a pattern, in which `*` matches any text, matches all of `text`.
-fn matches_pattern(pattern: &str, text: &str) -> bool {
-    let mut parts = pattern.split('*');
-    let Some(mut rest) = parts.next().and_then(|first| text.strip_prefix(first)) else { return false };
-    let mut parts = parts.peekable();
-    if parts.peek().is_none() {
-        return rest.is_empty();
-    }
-    while let Some(part) = parts.next() {
-        if parts.peek().is_none() {
-            return rest.ends_with(part);
-        }
-        match rest.find(part) {
-            Some(at) => rest = &rest[at + part.len()..],
-            None => return false,
-        }
-    }
-    true
+        || wildcard::matches(wanted, case)
 }
 
 #[cfg(test)]

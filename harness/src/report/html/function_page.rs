@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::layout::{case_file, function_file, page as whole_page, shortened};
-use crate::report::calls_text::{ABOUT_COSTS, absence, caller, context, costs, headline, named};
+use crate::report::calls_text::{ABOUT_COSTS, absence, caller, context, headline, named};
 use crate::report::change_words::{count, grouped};
 use crate::report::functions::{FunctionView, Neighbour, OnKernel, Place, Presence};
 
@@ -58,7 +58,7 @@ pub(super) fn list<'v>(views: impl ExactSizeIterator<Item = &'v FunctionView<'v>
 }
 
 fn kernel_row(on: &OnKernel) -> Markup {
-    let [self_cost, total] = costs(on.cost);
+    let [self_cost, total] = on.cost.words();
     html! {
         tr {
             th scope="row" { (on.kernel) " " span.soft { (shortened(on.version)) } }
@@ -100,7 +100,7 @@ fn place_row(place: &Place, kernels: &[&str]) -> Markup {
             th.name scope="row" { a href=(case_file(place.case)) { (shortened(place.case)) } }
             td { (shortened(&context(place))) }
             @if let Some(newest) = place.kernels.last() {
-                @let [self_cost, total] = costs(newest.cost);
+                @let [self_cost, total] = newest.cost.words();
                 td.number { (grouped(newest.calls)) } td.number { (self_cost) } td.number { (total) }
             }
             td { (named(&on, kernels)) }
