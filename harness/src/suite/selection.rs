@@ -50,7 +50,7 @@ pub(crate) fn may_choose(names: &[String], file: &str) -> bool {
     names.iter().any(may)
 }
 
-fn chooses(wanted: &str, case: &CaseName) -> bool {
+pub(crate) fn chooses(wanted: &str, case: &CaseName) -> bool {
     *case == wanted
         || wanted == case.base()
         || wanted.trim_end_matches('/') == case.group()
@@ -58,7 +58,7 @@ fn chooses(wanted: &str, case: &CaseName) -> bool {
 }
 
 /// Whether a pattern, in which `*` matches any text, matches all of `text`.
-fn matches_pattern(pattern: &str, text: &str) -> bool {
+pub(crate) fn matches_pattern(pattern: &str, text: &str) -> bool {
     let mut parts = pattern.split('*');
     let Some(mut rest) = parts.next().and_then(|first| text.strip_prefix(first)) else { return false };
     let mut parts = parts.peekable();
