@@ -14,16 +14,10 @@ const LONGEST: Duration = Duration::from_millis(50);
 const MOST_GROWTH: f64 = 12.0;
 
 fn main() -> ExitCode {
-    let renames = match Renames::embedded() {
-        Ok(renames) => renames,
-        Err(error) => {
-            eprintln!("{error}");
-            return ExitCode::FAILURE;
-        }
-    };
+    let renames = Renames::embedded();
     let mut within = true;
     for (shape, make) in [("call trees", tree as fn(usize) -> CallPath), ("one long list", list)] {
-        let times = [5_000, 50_000].map(|nodes| measure(&make(nodes), &renames));
+        let times = [5_000, 50_000].map(|nodes| measure(&make(nodes), renames));
         let growth = times[1].as_secs_f64() / times[0].as_secs_f64();
         println!("{shape}: 5,000 nodes {:?}, 50,000 nodes {:?}, growth ×{growth:.1}", times[0], times[1]);
         within &= times[1] <= LONGEST && growth <= MOST_GROWTH;

@@ -301,12 +301,26 @@ pub(crate) struct ReportArguments {
 
 #[derive(Debug, Args)]
 pub(crate) struct ReviewArguments {
-    /// Only print the pending decisions.
+    /// Only print what there is to decide, each change with its letter.
     #[arg(long)]
     pub(crate) list: bool,
+    /// Print it as JSON.
+    #[arg(long, requires = "list")]
+    pub(crate) json: bool,
+    /// Accept the pending snapshots of this case (recv/tcp-peek), group (recv) or pattern ('*/tcp-*'), on all kernels or on some
+    /// (recv@6.12, '*@7.*'); may be repeated.
+    #[arg(long, value_name = "PATTERN", conflicts_with = "list")]
+    pub(crate) accept: Vec<String>,
+    /// Accept the snapshots that have only these changes, by the letters of --list; separate several with commas, or repeat the
+    /// option.
+    #[arg(long, value_name = "LETTER", value_delimiter = ',', conflicts_with = "list")]
+    pub(crate) accept_change: Vec<String>,
+    /// Reject the pending snapshots that match, as for --accept: their files are removed; may be repeated.
+    #[arg(long, value_name = "PATTERN", conflicts_with = "list")]
+    pub(crate) reject: Vec<String>,
     /// Accept all timings that differ only within the tolerance, and note what they were measured with. Snapshots whose path or
     /// timing changed stay as they are.
-    #[arg(long, conflicts_with = "list")]
+    #[arg(long, conflicts_with_all = ["list", "accept", "accept_change", "reject"])]
     pub(crate) refresh: bool,
     /// Results that list the functions of the kernels, to explain changes, and the timings for --refresh [default: the results of the last run].
     #[arg(long, value_name = "FILE")]

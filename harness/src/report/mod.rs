@@ -21,6 +21,7 @@ pub mod markdown;
 mod overview;
 mod progress_bars;
 pub(crate) mod release_list;
+pub(crate) mod review_json;
 pub(crate) mod review_text;
 mod screen;
 mod shown_trees;

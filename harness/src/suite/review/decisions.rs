@@ -4,6 +4,7 @@
 //! smallest set first, and a snapshot is done when all of its changes are decided. Every decision finishes at least one
 //! snapshot, so there are at most as many decisions as snapshots.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diff::runs;
@@ -14,6 +15,8 @@ use crate::suite::compare::sides::SectionDiff;
 pub(crate) struct Decisions {
     /// The undecided changes of each snapshot, as indices of `names`.
     open: Vec<BTreeSet<usize>>,
+    /// The place of each snapshot in the order of decisions: the lowest first.
+    ranks: Vec<usize>,
     /// Whether each snapshot is done.
     done: Vec<bool>,
     /// The names of the changes.
@@ -35,6 +38,11 @@ pub(crate) struct Decision {
 impl Decisions {
     /// Starts with the changes of each snapshot, all undecided.
     pub(crate) fn new(changes: &[BTreeSet<String>]) -> Self {
+        Self::ranked(changes, vec![0; changes.len()])
+    }
+
+    /// The same, in the order of the snapshots' ranks.
+    pub(crate) fn ranked(changes: &[BTreeSet<String>], ranks: Vec<usize>) -> Self {
         let mut numbers: BTreeMap<&String, usize> = BTreeMap::new();
         let mut names = Vec::new();
         let mut number = |name| {
@@ -44,18 +52,21 @@ impl Decisions {
             })
         };
         let open = changes.iter().map(|one| one.iter().map(&mut number).collect()).collect();
-        Self { open, done: vec![false; changes.len()], names }
+        Self { open, ranks, done: vec![false; changes.len()], names }
     }
 
-    /// The next decision: the smallest set of changes that finishes a snapshot; of equally small sets, the one that finishes
-    /// most.
+    /// The next decision: of the lowest rank, the smallest set of changes that finishes a snapshot; of equally small sets, the one
+    /// that finishes most.
     pub(crate) fn next(&self) -> Option<Decision> {
         let mut groups: BTreeMap<&BTreeSet<usize>, Vec<usize>> = BTreeMap::new();
         for (at, open) in self.open.iter().enumerate().filter(|(at, _)| !self.done[*at]) {
             groups.entry(open).or_default().push(at);
         }
-        let (numbers, snapshots) =
-            groups.into_iter().min_by_key(|(open, snapshots)| (open.len(), std::cmp::Reverse(snapshots.len())))?;
+        let rank = |snapshots: &[usize]| snapshots.iter().map(|at| self.ranks[*at]).min();
+        let order = |(open, snapshots): &(&BTreeSet<usize>, Vec<usize>)| {
+            (rank(snapshots), open.len(), Reverse(snapshots.len()))
+        };
+        let (numbers, snapshots) = groups.into_iter().min_by_key(order)?;
         let has_all =
             |at: &usize| !self.done[*at] && self.open[*at].len() > numbers.len() && numbers.is_subset(&self.open[*at]);
         Some(Decision {
