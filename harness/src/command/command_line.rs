@@ -159,6 +159,9 @@ pub(crate) struct ShowArguments {
     /// The kernel, named as for `rxpath run`.
     #[arg(long, short, value_name = "KERNEL")]
     pub(crate) kernel: String,
+    /// Draw one iteration over time as SVG instead: who runs, who sleeps, who wakes whom, and the calls; `-` is standard output.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) svg: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
