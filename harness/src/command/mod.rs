@@ -17,6 +17,7 @@ mod review;
 mod review_dialog;
 mod run;
 mod show;
+mod show_svg;
 
 use std::io;
 use std::path::Path;
