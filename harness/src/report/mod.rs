@@ -21,6 +21,9 @@ mod overview;
 mod progress_bars;
 pub(crate) mod release_list;
 pub(crate) mod review_text;
+#[cfg(test)]
+mod run_sample;
+mod run_words;
 mod screen;
 pub(crate) mod source_url;
 mod styled;
