@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::kernel::{FetchOptions, ReleasePattern, ReleaseRef};
 use crate::path::canonical;
 use crate::path::tree_view::{FunctionView, TreeView};
+use crate::report::terminal::Detail;
 use crate::suite::ProjectOptions;
 
 /// Boots Linux kernels, traces their receive path and shows what changed between them.
@@ -30,9 +31,24 @@ pub(crate) struct Common {
     /// Use this QEMU instead of the pinned one.
     #[arg(long, global = true, value_name = "PATH")]
     pub(crate) qemu: Option<PathBuf>,
+    /// Print everything: all verdicts, all cases of each change, and each diff in full.
+    #[arg(long, short, global = true, conflicts_with = "quiet")]
+    pub(crate) verbose: bool,
+    /// Print only how many cases ended in each verdict, and no progress.
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
 }
 
 impl Common {
+    /// How much of a run to print.
+    pub(crate) fn detail(&self) -> Detail {
+        match (self.quiet, self.verbose) {
+            (true, _) => Detail::Quiet,
+            (_, true) => Detail::Full,
+            _ => Detail::Brief,
+        }
+    }
+
     /// The options that open the project, with packages from `packages`.
     pub(crate) fn project(&self, packages: &Packages) -> ProjectOptions {
         let fetch =

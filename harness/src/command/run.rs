@@ -131,11 +131,17 @@ pub(super) fn run_cases(common: &Common, arguments: &RunArguments) -> Result<Fin
     if !arguments.bisect && project.root.exists() {
         let _ = results.save(&project.last_results());
     }
-    let mut text = Screen::of_output().fit(&terminal::results(&results));
+    let mut text = Screen::of_output().fit(&terminal::results(
+        &results,
+        saved.as_ref().map(SavedReference::results),
+        common.detail(),
+    ));
     if matrix.propose {
-        text += terminal::review_hint(&results);
+        text += terminal::hint(&results, common.detail());
     }
-    text += &sweeps::sweeps(&results);
+    if !common.quiet {
+        text += &sweeps::sweeps(&results);
+    }
     if arguments.repeat > 1 && !is_cancelled() {
         text += &terminal::digests(arguments.repeat, &digests);
     }
@@ -150,7 +156,9 @@ pub(super) fn run_cases(common: &Common, arguments: &RunArguments) -> Result<Fin
         super::write(file, junit::junit(&results)?.as_bytes())?;
     }
     if let Some(folder) = &arguments.html {
-        super::report::write_html(&Overview::of(&results).with_sources(sources), folder)?;
+        let reference = saved.as_ref().map(SavedReference::results);
+        let overview = Overview::of(&results).compared_with(reference).with_sources(sources);
+        super::report::write_html(&overview, folder)?;
     }
     printed?;
     let varied = matrix.accelerator == Accelerator::Exact && digests.values().any(|seen| seen.len() > 1);

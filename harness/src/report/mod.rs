@@ -23,6 +23,9 @@ mod progress_bars;
 pub(crate) mod release_list;
 pub(crate) mod review_json;
 pub(crate) mod review_text;
+#[cfg(test)]
+mod run_sample;
+mod run_words;
 mod screen;
 mod sequence;
 mod shown_trees;

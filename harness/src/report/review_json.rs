@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::review_text;
-use crate::suite::{Decision, MovedTiming, Pending, Review, SnapshotKind, letter};
+use crate::suite::{Decision, Pending, PendingTiming, Review, SnapshotKind, letter};
 
 /// The version of this format. It is raised when a field changes its meaning or is removed.
 const VERSION: u32 = 1;
@@ -47,7 +47,7 @@ fn snapshot(one: &Pending) -> Value {
     json!({"case": one.case, "kernel": one.kernel, "kind": kind(one), "is_first": one.old.is_none()})
 }
 
-fn timing((one, moved): (&Pending, MovedTiming)) -> Value {
+fn timing((one, moved): (&Pending, PendingTiming)) -> Value {
     let cost =
         |reading: Option<(u64, u32)>| reading.map(|(cost, switches)| json!({"cost": cost, "switches": switches}));
     let share = Some(moved.share()).filter(|share| share.is_finite());

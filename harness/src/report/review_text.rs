@@ -9,7 +9,7 @@ use super::styled::{ADDED, MARK, Styled, of_sign};
 use crate::diff::runs;
 use crate::path::text;
 use crate::path::timing::WIDEST_BAND;
-use crate::suite::{Decision, MovedTiming, Pending, Refreshed, Review, SectionDiff, SnapshotKind};
+use crate::suite::{Decision, Pending, PendingTiming, Refreshed, Review, SectionDiff, SnapshotKind};
 
 /// The number of snapshots or timings of a decision that the dialog shows; the others are counted.
 const SHOWN: usize = 12;
@@ -28,7 +28,7 @@ pub(crate) fn decision(review: &Review, decision: &Decision, (number, total): (u
 pub(crate) fn alone(review: &Review, at: usize) -> Styled {
     let one = &review.all[at];
     let mut out = Styled::from(format!("\n{}\n", name(one)));
-    let rows: Vec<_> = one.moved_timings().into_iter().map(|moved| (one, moved)).collect();
+    let rows: Vec<_> = one.pending_timings().into_iter().map(|moved| (one, moved)).collect();
     if rows.is_empty() {
         write_lines(one, &review.differences[at], None, &mut out);
     } else {
@@ -79,7 +79,7 @@ pub(crate) fn title(review: &Review, decision: &Decision) -> String {
         (SnapshotKind::Timing, None) => "the first timings".to_owned(),
         (SnapshotKind::Path, Some(_)) => "the path changed".to_owned(),
         (SnapshotKind::Timing, Some(_)) => {
-            first.moved_timings().first().map_or("the text of timings changed".to_owned(), MovedTiming::kind)
+            first.pending_timings().first().map_or("the text of timings changed".to_owned(), PendingTiming::kind)
         }
     };
     match decision.elsewhere.len() {
@@ -97,10 +97,10 @@ pub(crate) fn lines(review: &Review, decision: &Decision) -> Styled {
 }
 
 /// The timings that moved in the snapshots of a decision, the largest movement first.
-pub(crate) fn moved<'r>(review: &'r Review, decision: &Decision) -> Vec<(&'r Pending, MovedTiming)> {
+pub(crate) fn moved<'r>(review: &'r Review, decision: &Decision) -> Vec<(&'r Pending, PendingTiming)> {
     let snapshots = decision.snapshots.iter().map(|at| &review.all[*at]);
     let mut rows: Vec<_> =
-        snapshots.flat_map(|one| one.moved_timings().into_iter().map(move |moved| (one, moved))).collect();
+        snapshots.flat_map(|one| one.pending_timings().into_iter().map(move |moved| (one, moved))).collect();
     rows.sort_by(|(_, one), (_, other)| other.share().abs().total_cmp(&one.share().abs()));
     rows
 }
@@ -138,7 +138,7 @@ fn write_decision(review: &Review, decision: &Decision, most: usize, out: &mut S
 }
 
 /// Writes a table of timings. Those that moved within the tolerance are counted, unless nothing else moved.
-fn write_table(rows: &[(&Pending, MovedTiming)], most: usize, out: &mut Styled) {
+fn write_table(rows: &[(&Pending, PendingTiming)], most: usize, out: &mut Styled) {
     let beyond = rows.iter().filter(|(_, moved)| moved.share().abs() > WIDEST_BAND).count();
     let of_interest = if beyond == 0 { rows } else { &rows[..beyond] };
     let shown = &of_interest[..most.min(of_interest.len())];

@@ -32,19 +32,26 @@ pub(crate) use inspect::record::RecordError;
 pub(crate) use inspect::timeline::{Thread, Timeline};
 pub(crate) use judge::BOOT;
 pub(crate) use judge::observe::{Observation, Section};
+#[cfg(test)]
+pub(crate) use judge::timings::Timings;
 pub(crate) use kernel_metadata::MetadataError;
 pub(crate) use project::{find_root, init, last_results};
 pub(crate) use prune::{PruneError, Pruned, prune};
-pub(crate) use review::decisions::{Decision, Decisions, changes_of};
+pub(crate) use review::decisions::{Decision, Decisions};
 pub(crate) use review::explained::{SavedSide, explain_saved};
-pub(crate) use review::moved_timings::MovedTiming;
 pub(crate) use review::pending::{Pending, PendingError};
 pub(crate) use review::pending_review::{Review, ReviewError, letter};
+pub(crate) use review::pending_timings::PendingTiming;
 pub(crate) use review::refresh::{Refreshed, refresh};
+pub(crate) use review::run_changes::{ChangedPaths, MovedTiming, PathChange, Place, RunChanges, accepted_diffs};
 pub(crate) use run::image_spec::ImageSpec;
 pub(crate) use run::passes::PassError;
 pub(crate) use run::watcher::Watcher;
 pub(crate) use selection::SelectionError;
+#[cfg(test)]
+pub(crate) use store::measured_with::tests::sample as measured_with_sample;
+#[cfg(test)]
+pub(crate) use store::run_results::NO_SNAPSHOT;
 pub(crate) use store::saved::SavedFunctions;
 pub(crate) use store::snapshot::{SnapshotError, SnapshotKind};
 

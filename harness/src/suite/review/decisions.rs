@@ -36,12 +36,7 @@ pub(crate) struct Decision {
 }
 
 impl Decisions {
-    /// Starts with the changes of each snapshot, all undecided.
-    pub(crate) fn new(changes: &[BTreeSet<String>]) -> Self {
-        Self::ranked(changes, vec![0; changes.len()])
-    }
-
-    /// The same, in the order of the snapshots' ranks.
+    /// Starts with the changes of each snapshot, all undecided, in the order of the snapshots' ranks.
     pub(crate) fn ranked(changes: &[BTreeSet<String>], ranks: Vec<usize>) -> Self {
         let mut numbers: BTreeMap<&String, usize> = BTreeMap::new();
         let mut names = Vec::new();
@@ -113,6 +108,10 @@ pub(crate) fn changes_of(sections: &[SectionDiff]) -> BTreeSet<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn unranked(changes: &[BTreeSet<String>]) -> Decisions {
+        Decisions::ranked(changes, vec![0; changes.len()])
+    }
     use proptest::prelude::*;
 
     fn sets(texts: &[&str]) -> Vec<BTreeSet<String>> {
@@ -121,7 +120,7 @@ mod tests {
 
     #[test]
     fn a_change_in_many_snapshots_is_decided_once() {
-        let all = Decisions::new(&sets(&["a", "a", "a b", "a", "a b c"])).all();
+        let all = unranked(&sets(&["a", "a", "a b", "a", "a b c"])).all();
         let decided: Vec<(Vec<&str>, &[usize])> = all
             .iter()
             .map(|one| (one.changes.iter().map(String::as_str).collect(), one.snapshots.as_slice()))
@@ -132,7 +131,7 @@ mod tests {
 
     #[test]
     fn a_rejected_change_is_still_undecided_in_other_snapshots() {
-        let mut decisions = Decisions::new(&sets(&["a", "a b"]));
+        let mut decisions = unranked(&sets(&["a", "a b"]));
         let first = decisions.next().unwrap();
         decisions.finish(&first.snapshots);
         assert_eq!(decisions.next().unwrap().changes.len(), 2);
@@ -143,7 +142,7 @@ mod tests {
         fn there_are_never_more_decisions_than_snapshots_and_each_snapshot_is_finished_once(
             changes in prop::collection::vec(prop::collection::btree_set("[a-f]", 0..4), 0..12)
         ) {
-            let mut decisions = Decisions::new(&changes);
+            let mut decisions = unranked(&changes);
             let mut finished = Vec::new();
             let mut count = 0;
             while let Some(decision) = decisions.next() {

@@ -12,7 +12,7 @@ use crate::replace_file::replace_file;
 use crate::suite::compare::sides::SectionDiff;
 use crate::suite::review::decisions::changes_of;
 use crate::suite::review::explained::{SavedSide, explain_saved};
-use crate::suite::review::moved_timings::{MovedTiming, first_timings, moved_timings};
+use crate::suite::review::pending_timings::{PendingTiming, first_timings, pending_timings};
 use crate::suite::store::path_document::read_document;
 use crate::suite::store::run_results::Results;
 use crate::suite::store::snapshot::{SnapshotError, SnapshotKind, read_snapshot};
@@ -120,10 +120,10 @@ impl Pending {
 
     /// The timings that differ from the accepted ones, the largest movement first; all of them if none were accepted. Empty for
     /// paths.
-    pub(crate) fn moved_timings(&self) -> Vec<MovedTiming> {
+    pub(crate) fn pending_timings(&self) -> Vec<PendingTiming> {
         match (self.kind, &self.old) {
             (SnapshotKind::Path, _) => Vec::new(),
-            (SnapshotKind::Timing, Some(old)) => moved_timings(old, &self.new),
+            (SnapshotKind::Timing, Some(old)) => pending_timings(old, &self.new),
             (SnapshotKind::Timing, None) => first_timings(&self.new),
         }
     }
@@ -135,7 +135,7 @@ impl Pending {
         match self.kind {
             SnapshotKind::Timing if self.old.is_none() => BTreeSet::from(["timings: the first ones".to_owned()]),
             SnapshotKind::Timing => {
-                let kind = self.moved_timings().first().map_or("their text changed".to_owned(), MovedTiming::kind);
+                let kind = self.pending_timings().first().map_or("their text changed".to_owned(), PendingTiming::kind);
                 BTreeSet::from([format!("timings: {kind}")])
             }
             SnapshotKind::Path if found.is_empty() => BTreeSet::from([format!("all of\n{}", self.new)]),

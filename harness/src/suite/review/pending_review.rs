@@ -125,7 +125,7 @@ fn joined(numbers: &BTreeSet<usize>, by: &str) -> String {
 fn ranks(all: &[Pending], changes: &[BTreeSet<String>]) -> Vec<usize> {
     let mut groups: BTreeMap<&BTreeSet<String>, f64> = BTreeMap::new();
     for (one, changes) in all.iter().zip(changes).filter(|(one, _)| one.kind == SnapshotKind::Timing) {
-        let shares = one.moved_timings().into_iter().map(|moved| moved.share().abs());
+        let shares = one.pending_timings().into_iter().map(|moved| moved.share().abs());
         let largest = shares.filter(|share| share.is_finite()).fold(0.0, f64::max);
         let group = groups.entry(changes).or_default();
         *group = group.max(largest);
