@@ -92,7 +92,7 @@ pub(crate) enum Command {
     Kernels(KernelsArguments),
     /// List, check or create cases.
     Cases(CasesArguments),
-    /// List the saved images of booted kernels, or remove unused ones.
+    /// List the kernels in the cache with their sizes, or their saved images, or remove some.
     Cache(CacheArguments),
     /// Measure how much time and memory rxpath itself takes on this machine.
     Bench(BenchArguments),
@@ -126,6 +126,10 @@ pub(crate) struct RunArguments {
     /// or the request is invalid. The last line says why.
     #[arg(long, conflicts_with = "repeat")]
     pub(crate) bisect: bool,
+    /// Leave nothing of the kernels in the cache that was not there before, whatever the outcome: for kernels that are looked at
+    /// once, as in a bisection.
+    #[arg(long)]
+    pub(crate) no_keep: bool,
     /// Write the results as JSON, for `rxpath report`.
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
@@ -451,10 +455,21 @@ pub(crate) struct CacheArguments {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum CacheCommand {
-    /// List the saved images of booted kernels, and their sizes [default].
+    /// List the saved images of booted kernels, with their sizes and when they were used last.
     List,
-    /// Remove the images that no case needs, and kernels of your own that were not used for 30 days.
-    Prune,
+    /// Remove the images that no case needs, and kernels of your own that were not used for 30 days. With a limit, also remove
+    /// kernels with everything unpacked and all images, the least recently used first.
+    Prune {
+        /// Say what would be removed, and remove nothing.
+        #[arg(long)]
+        dry_run: bool,
+        /// Keep only the N kernels that were used last.
+        #[arg(long, value_name = "N")]
+        keep: Option<usize>,
+        /// Remove kernels until the whole cache takes at most this much, such as 500M or 4G (1G is 1,000,000,000 bytes).
+        #[arg(long, value_name = "SIZE", value_parser = size)]
+        max_size: Option<u64>,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -482,4 +497,19 @@ pub(crate) struct BenchArguments {
     /// Compare each figure with this earlier measurement.
     #[arg(long, value_name = "FILE")]
     pub(crate) compare: Option<PathBuf>,
+}
+
+/// Reads a number of bytes with an optional unit.
+fn size(text: &str) -> Result<u64, String> {
+    let upper = text.to_ascii_uppercase();
+    let number = upper.trim_end_matches('B');
+    let (number, unit) = match number.as_bytes().last() {
+        Some(b'K') => (&number[..number.len() - 1], 1_000),
+        Some(b'M') => (&number[..number.len() - 1], 1_000_000),
+        Some(b'G') => (&number[..number.len() - 1], 1_000_000_000),
+        Some(b'T') => (&number[..number.len() - 1], 1_000_000_000_000),
+        _ => (number, 1),
+    };
+    let bytes = number.parse::<u64>().ok().and_then(|number| number.checked_mul(unit));
+    bytes.ok_or_else(|| "expected a whole number with K, M, G or T, such as 500M or 4G".to_owned())
 }

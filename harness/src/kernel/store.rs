@@ -23,7 +23,7 @@ use super::vmlinux;
 /// Part of the folder's name in the cache. Increase it when the stored files change, so that kernels are unpacked again.
 const LAYOUT: u32 = 1;
 
-const MANIFEST: &str = "kernel.json";
+pub(super) const MANIFEST: &str = "kernel.json";
 const CONFIG: &str = "config";
 const MODULE_INDEX: &str = "modules.json";
 const MODULES: &str = "modules";
@@ -168,6 +168,12 @@ impl Kernel {
     /// The combined digest of a kernel's packages.
     pub(super) fn digest_of(locked: &LockedKernel) -> Sha256 {
         Sha256::of_all("rxpath kernel", locked.packages.iter().map(|pin| pin.sha256))
+    }
+
+    /// The release of the kernel in a folder of the cache; `None` if the folder is incomplete.
+    pub(super) fn stored_release(folder: &Path) -> Option<KernelName> {
+        let manifest: Manifest = serde_json::from_slice(&fs::read(folder.join(MANIFEST)).ok()?).ok()?;
+        Some(manifest.release.as_str().into())
     }
 
     fn place(cache: &Cache, digest: Sha256) -> PathBuf {

@@ -1,14 +1,10 @@
 //! Kernels, cases, images, measurements and findings as lines of text.
 
 use std::fmt::Write as _;
-use std::path::Path;
 
-use super::change_words::count;
 use crate::case::Case;
 use crate::kernel::{Change, Fetched, Listed};
-use crate::suite::Pruned;
 use crate::suite::benchmark::{Bench, Figure};
-use crate::vm::StoredImage;
 
 /// Formats a measured figure, with its ratio to an earlier measurement of the same.
 pub(crate) fn figure(figure: &Figure, earlier: Option<&Bench>) -> String {
@@ -71,61 +67,6 @@ pub(crate) fn cases(cases: &[Case]) -> String {
         let _ = writeln!(out, "{:<name$}  {}  ({machine}; {})", case.name, case.title, case.kernels);
     }
     out
-}
-
-/// Lists the warm images in a cache.
-pub(crate) fn images(cache: &Path, images: &[StoredImage]) -> String {
-    let mut out = String::new();
-    for image in images {
-        let _ = writeln!(out, "{}", image_line(image));
-    }
-    let total: u64 = images.iter().map(|image| image.bytes).sum();
-    let _ = writeln!(
-        out,
-        "{}, {} in {}",
-        count(images.len(), "warm image"),
-        megabytes(total),
-        cache.join("images").display()
-    );
-    out
-}
-
-/// Lists the removed images, and those that stay although no case needs them.
-pub(crate) fn pruned(pruned: &Pruned) -> String {
-    let mut out = String::new();
-    for image in &pruned.removed {
-        let _ = writeln!(out, "removed  {}", image_line(image));
-    }
-    for own in &pruned.own {
-        let what = own.kernel.as_ref().map_or("unpacked packages".to_owned(), |kernel| format!("kernel {kernel}"));
-        let _ = writeln!(out, "removed  {what}, not used for 30 days  {}", own.folder.display());
-    }
-    for image in &pruned.in_use {
-        let _ = writeln!(out, "kept, another rxpath process is making it  {}", image_line(image));
-    }
-    for kernel in &pruned.unknown {
-        let _ = writeln!(
-            out,
-            "{kernel} is not in the cache, so its images stay: fetch it with `rxpath kernels fetch {kernel}`"
-        );
-    }
-    let total: u64 = pruned.removed.iter().map(|image| image.bytes).sum();
-    let _ = writeln!(out, "{} removed ({}), {} kept", pruned.removed.len(), megabytes(total), pruned.kept);
-    out
-}
-
-fn image_line(image: &StoredImage) -> String {
-    let (kernel, machine) = match &image.info {
-        Some(info) => (info.kernel.as_str(), info.machine.as_str()),
-        None => ("?", "unreadable description"),
-    };
-    let base = image.info.as_ref().and_then(|info| info.base.as_ref());
-    let base = base.map(|base| format!(" from {base}")).unwrap_or_default();
-    format!("{kernel:<8} {machine:<28} {:>9}  {}{base}", megabytes(image.bytes), image.key)
-}
-
-fn megabytes(bytes: u64) -> String {
-    format!("{:.1} MB", bytes as f64 / 1e6)
 }
 
 /// One check of `rxpath doctor`.

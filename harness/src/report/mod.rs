@@ -1,5 +1,6 @@
 //! How results look: text for terminals, Markdown, HTML, JSON, JUnit and the formats of other programs.
 
+pub(crate) mod cache_listing;
 mod call_cost;
 mod call_trees;
 mod calls_text;

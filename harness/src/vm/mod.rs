@@ -39,4 +39,5 @@ pub(crate) use run_guest::order_bytes;
 pub use run_guest::{RunLimits, run_plan};
 pub(crate) use stored::Removal;
 pub use stored::StoredImage;
+pub(crate) use warm_image::in_use;
 pub use warm_image::{ImageKind, WarmImage};
