@@ -2,7 +2,7 @@
 
 use super::change_words::{self, count, grouped};
 use crate::diff::{Change, DiffLine, ExplainedDiff, FunctionCost, OperationCost, PathDiff, TimingLine};
-use crate::path::text;
+use crate::path::{PathNode, text};
 use crate::suite::{KernelDiff, RunKernel, SectionDiff, SharedChange};
 
 /// One line of a diff, in words.
@@ -173,28 +173,28 @@ fn signed(change: i64) -> String {
 
 /// A place where a function's cost differs: `recv/tcp-peek receiver.recv: … > tcp_recvmsg > skb_copy_datagram_iter`.
 fn place(diff: &KernelDiff, cost: &FunctionCost) -> String {
-    const CALLERS: usize = 2;
     let (case, section) = &cost.example;
-    let found = diff.cases.iter().find(|one| one.case.as_str() == case).and_then(|one| {
-        let section = one.sections.iter().find(|one| one.name == *section)?;
-        let lines = &section.explained.diff.lines;
-        let is_it = |line: &DiffLine| line.node().is_some_and(|node| node.entry.function() == Some(&*cost.function));
-        let at = lines.iter().position(is_it)?;
-        let mut depth = lines[at].depth();
-        let mut names = vec![cost.function.as_str()];
-        for line in lines[..at].iter().rev() {
-            let name = line.node().and_then(|node| node.entry.function());
-            if let (true, Some(name)) = (line.depth() < depth, name) {
-                depth = line.depth();
-                names.push(name);
-            }
-        }
-        let cut = names.len() > CALLERS + 1;
-        names.truncate(CALLERS + 1);
-        names.reverse();
-        Some(format!("{}{}", if cut { "… > " } else { "" }, names.join(" > ")))
-    });
+    let found = diff.cases.iter().find(|one| one.case.as_str() == case);
+    let found = found.and_then(|one| one.sections.iter().find(|one| one.name == *section));
+    let found = found
+        .and_then(|section| callers(section.explained.diff.lines.iter().filter_map(DiffLine::node), &cost.function));
     format!("{case} {section}{}", found.map(|path| format!(": {path}")).unwrap_or_default())
+}
+
+/// The first call of a function with the calls above it: `… > tcp_recvmsg > skb_copy_datagram_iter`.
+pub(super) fn callers<'n>(nodes: impl Iterator<Item = &'n PathNode>, function: &str) -> Option<String> {
+    const CALLERS: usize = 2;
+    let mut above: Vec<&PathNode> = Vec::new();
+    for node in nodes {
+        above.truncate(above.iter().take_while(|above| above.depth < node.depth).count());
+        above.push(node);
+        if node.entry.function() == Some(function) {
+            let names: Vec<&str> = above.iter().filter_map(|node| node.entry.function()).collect();
+            let shown = &names[names.len().saturating_sub(CALLERS + 1)..];
+            return Some(format!("{}{}", if shown.len() < names.len() { "… > " } else { "" }, shown.join(" > ")));
+        }
+    }
+    None
 }
 
 /// Formats a cost: `5000 (1 switch)`.
