@@ -54,7 +54,7 @@ pub use store::Kernel;
 pub use update::{Change, PackageChange};
 
 pub(crate) use cache_folder::{CacheLock, create_folder, touch, write_best_effort};
-pub(crate) use fetch::fetch;
+pub(crate) use fetch::{fetch, packed_image};
 pub(crate) use known_parts::KnownParts;
 pub(crate) use list::list;
 pub(crate) use releases::{Available, available, expand, fetch_releases, forget, remembered_kernels};
