@@ -488,13 +488,19 @@ pub(crate) struct BenchArguments {
     /// How often to boot each kernel [default: the number of runs].
     #[arg(long, value_name = "N")]
     pub(crate) boots: Option<usize>,
+    /// How often to run all cases on each kernel as if it were new, without saved images.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) new_runs: usize,
     /// How often to run all cases on all kernels.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) matrix_runs: usize,
+    /// How often to run all cases on all kernels without saved images, which takes many minutes.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) cold_runs: usize,
     /// Write the figures as JSON.
     #[arg(long, short, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
-    /// Compare each figure with this earlier measurement.
+    /// Compare each figure with this earlier measurement: times by their ratios to a plain boot, measured beside them.
     #[arg(long, value_name = "FILE")]
     pub(crate) compare: Option<PathBuf>,
 }

@@ -55,7 +55,7 @@ pub use store::Kernel;
 pub use update::{Change, PackageChange};
 
 pub(crate) use cache_folder::{CacheLock, bytes_on_disk, create_folder, last_use, touch, write_best_effort};
-pub(crate) use fetch::fetch;
+pub(crate) use fetch::{fetch, packed_image};
 pub(crate) use known_parts::KnownParts;
 pub(crate) use list::{list, pinned_digest};
 pub(crate) use own::digests as own_digests;

@@ -232,6 +232,19 @@ impl Kernel {
         Ok(held.publish(&folder, &Self::place(cache, Self::digest_of(locked)))?)
     }
 
+    /// Takes the image out of a kernel's package files, into a file in `staging`.
+    pub(super) fn packed_image(staging: &Path, packages: &[PathBuf], owner: &str) -> Result<PathBuf, KernelError> {
+        let mut parts = Parts::new(staging.join("kernel"))?;
+        for package in packages {
+            unpack::each_entry(package, staging, &mut |path, entry| parts.take(path, entry))?;
+        }
+        let image =
+            parts.image.ok_or_else(|| KernelError::content(owner.to_owned(), ContentError::Missing("a vmlinuz")))?;
+        let path = staging.join("vmlinuz");
+        fs::write(&path, image).map_err(CacheError::io("write", &path))?;
+        Ok(path)
+    }
+
     /// Returns the named modules and all their dependencies in the order in which to load them, without built-in ones.
     /// Fails when the kernel does not have a module (the error has similar names), or a stored module is damaged.
     pub(crate) fn module_closure(&self, names: &[&str]) -> Result<Vec<Module>, KernelError> {

@@ -6,14 +6,18 @@ use crate::case::Case;
 use crate::kernel::{Change, Fetched, Listed};
 use crate::suite::benchmark::{Bench, Figure};
 
-/// Formats a measured figure, with its ratio to an earlier measurement of the same.
+/// Formats a measured figure in its unit and in plain boots, with its ratio to an earlier measurement of the same: that of the
+/// boots, so that neither machine's speed counts.
 pub(crate) fn figure(figure: &Figure, earlier: Option<&Bench>) -> String {
-    let Figure { name, unit, runs, median, min, max } = figure;
+    let Figure { name, unit, runs, median, min, max, boots } = figure;
     let before = earlier.and_then(|bench| bench.figures.iter().find(|old| old.name == *name && old.unit == *unit));
-    let ratio = before.map_or(String::new(), |old| {
-        format!(", {:.2} times the earlier {} {unit}", *median as f64 / old.median.max(1) as f64, old.median)
+    let ratio = before.map_or(String::new(), |old| match (*boots, old.boots) {
+        (Some(boots), Some(before)) => format!(", {:.2} times the earlier {before:.2} boots", boots / before),
+        _ => format!(", {:.2} times the earlier {}", *median as f64 / old.median.max(1) as f64, old.median),
     });
-    format!("{median:>8} {unit:<3}  {name} (median of {runs}, {min} to {max}{ratio})\n")
+    let boots = boots.map_or(String::new(), |boots| format!("{boots:.2} boots"));
+    let unit = unit.word();
+    format!("{median:>8} {unit:<6}  {boots:>12}  {name} (median of {runs}, {min} to {max}{ratio})\n")
 }
 
 /// Lists the pinned kernels and QEMU, and whether they are in the cache.

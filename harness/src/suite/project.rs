@@ -156,6 +156,15 @@ impl Project {
         kernel::fetch(&self.pins, &self.lock, series, &self.cache, &self.fetch, progress)
     }
 
+    /// The image of a pinned kernel as its package has it.
+    pub(crate) fn packed_image(
+        &self,
+        series: Series,
+        progress: &(dyn Fn(Progress<'_>) + Sync),
+    ) -> Result<PathBuf, KernelError> {
+        kernel::packed_image(&self.pins, &self.lock, series, &self.cache, &self.fetch, progress)
+    }
+
     /// The warm images of the cache.
     pub fn images(&self) -> Images {
         Images::new(self.cache.clone())
