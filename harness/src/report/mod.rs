@@ -24,7 +24,7 @@ pub(crate) mod release_list;
 pub(crate) mod review_text;
 mod screen;
 mod shown_trees;
-mod sequence;
+pub(crate) mod sequence;
 pub(crate) mod source_url;
 mod styled;
 pub(crate) mod sweeps;

@@ -4,6 +4,8 @@
 //! lower part has the calls of each task as an icicle. Both have the same time axis, which is linear except at cuts, where time
 //! is left out and the axis makes a small step.
 
+use std::borrow::Cow;
+
 use crate::path::sequence::{Away, AwayKind, Sequence, SequenceCall, SequenceTree, Wake};
 use crate::path::{CallPath, PathEntry};
 use crate::report::change_words::grouped;
@@ -134,13 +136,13 @@ pub(super) struct CallBox {
 /// A path of a sequence.
 pub(super) struct NamedPath<'p> {
     pub name: &'p str,
-    pub path: CallPath,
+    pub path: Cow<'p, CallPath>,
 }
 
 /// Lays out a sequence. Trees whose path is not given are left out.
 pub(super) fn layout(sequence: &Sequence, paths: &[NamedPath]) -> Picture {
     let axis = Axis::of(sequence);
-    let path_of = |tree: &SequenceTree| paths.iter().find(|path| path.name == tree.path).map(|path| &path.path);
+    let path_of = |tree: &SequenceTree| paths.iter().find(|path| path.name == tree.path).map(|path| &*path.path);
     let mut tracks: Vec<Track> = (0..sequence.lanes.len()).map(|lane| track(sequence, lane, &axis)).collect();
     let (mut arrows, rows) = arrows(sequence, &axis, path_of);
     let mut y = AXIS;
@@ -503,7 +505,7 @@ pub(super) mod tests {
     use crate::path::text;
 
     fn paths(of: &[(&'static str, &str)]) -> Vec<NamedPath<'static>> {
-        of.iter().map(|(name, path)| NamedPath { name, path: text::parse(path).unwrap() }).collect()
+        of.iter().map(|(name, path)| NamedPath { name, path: Cow::Owned(text::parse(path).unwrap()) }).collect()
     }
 
     fn lane(name: &str, away: &[(u64, u64, AwayKind)]) -> Lane {
