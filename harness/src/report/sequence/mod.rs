@@ -5,9 +5,10 @@ mod svg;
 
 use std::borrow::Cow;
 
+pub(crate) use layout::CHARACTER;
 use layout::{NamedPath, layout};
 use svg::draw;
-pub(crate) use svg::{LEGEND, STYLE};
+pub(crate) use svg::{Escaped, LEGEND, Px, STYLE, fitted};
 
 use crate::path::sequence::Sequence;
 use crate::path::{CallPath, text};
@@ -33,9 +34,10 @@ pub(crate) fn sequence_figure(
 
 /// The paths that the sequence took.
 fn named<'p>(sequence: &'p Sequence, paths: &'p [(String, CallPath)]) -> Vec<NamedPath<'p>> {
-    let other = sequence.other_paths.iter().filter_map(|(name, path)| {
-        Some(NamedPath { name, path: Cow::Owned(text::parse(path).ok()?) })
-    });
+    let other = sequence
+        .other_paths
+        .iter()
+        .filter_map(|(name, path)| Some(NamedPath { name, path: Cow::Owned(text::parse(path).ok()?) }));
     let same = paths.iter().filter(|(name, _)| !sequence.other_paths.contains_key(name));
     other.chain(same.map(|(name, path)| NamedPath { name, path: Cow::Borrowed(path) })).collect()
 }

@@ -77,9 +77,9 @@
   for (const [hash, call] of links) {
     const line = document.getElementById(decodeURIComponent(hash.slice(1)));
     if (!line) continue;
-    const back = document.createElement('a');
-    back.href = '#picture'; back.textContent = '⇱'; back.className = 'seq-back'; back.tabIndex = -1;
-    back.title = 'show in the picture'; back.setAttribute('aria-label', back.title);
+    // Not a link: a line that folds is a control itself.
+    const back = document.createElement('span');
+    back.textContent = '⇱'; back.className = 'seq-back'; back.title = 'show in the picture'; back.setAttribute('aria-hidden', 'true');
     back.addEventListener('click', event => {
       event.preventDefault();
       document.querySelectorAll('.seq .now').forEach(one => one.classList.remove('now'));

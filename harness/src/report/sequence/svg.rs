@@ -192,7 +192,7 @@ fn call(out: &mut String, one: &CallBox, pattern: &str, href: Option<Href<'_>>) 
 }
 
 /// Cuts a name to `fits` characters; `None` if too little would be left of it.
-fn fitted(name: &str, fits: usize) -> Option<String> {
+pub(crate) fn fitted(name: &str, fits: usize) -> Option<String> {
     const LEAST: usize = 3;
     match name.chars().count() <= fits {
         true => Some(name.to_owned()),
@@ -202,7 +202,7 @@ fn fitted(name: &str, fits: usize) -> Option<String> {
 }
 
 /// A length with at most one decimal.
-struct Px(f64);
+pub(crate) struct Px(pub(crate) f64);
 
 impl fmt::Display for Px {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -215,7 +215,7 @@ impl fmt::Display for Px {
 }
 
 /// Text with the characters escaped that XML reserves, and without those that it does not allow.
-struct Escaped<'t>(&'t str);
+pub(crate) struct Escaped<'t>(pub(crate) &'t str);
 
 impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
