@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // Opens an HTML report in headless Chromium as a reader does, from disk and without a network. Checks the console, folding, search,
 // keys, the names of focusable elements, and contrast; runs axe-core, which comes with Chromium's package; and writes screenshots of
-// the four kinds of pages.
+// each kind of page: light, dark, and on a phone.
 //
 //   .ci/screenshots.mjs REPORT OUT      needs chromium (Debian's package) and node, but no node packages
 import {spawn} from 'node:child_process';
@@ -63,6 +63,20 @@ const check = (holds, what) => { if (!holds) problems.push(what); };
 const shot = async name => {
   const {data} = await send('Page.captureScreenshot', {format: 'png'});
   writeFileSync(join(out, name + '.png'), Buffer.from(data, 'base64'));
+};
+const size = (width, height, mobile) => send('Emulation.setDeviceMetricsOverride', {width, height, deviceScaleFactor: 1, mobile});
+// A picture in light, one in dark, and one as wide as a phone, where nothing may be wider than the screen.
+const shots = async (name, scroll = 'scrollTo(0, 0)') => {
+  await value(scroll);
+  await shot(name);
+  await dark(true);
+  await shot(name + '-dark');
+  await dark(false);
+  await size(390, 844, true);
+  await value(scroll);
+  check(await value('document.documentElement.scrollWidth <= innerWidth'), `${name}: wider than a phone`);
+  await shot(name + '-phone');
+  await size(1200, 760, false);
 };
 const dark = state => send('Emulation.setEmulatedMedia', {features: [{name: 'prefers-color-scheme', value: state ? 'dark' : 'light'}]});
 
@@ -134,13 +148,13 @@ try {
   const {targetInfos} = await send('Target.getTargets');
   ({sessionId: session} = await send('Target.attachToTarget', {targetId: targetInfos.find(one => one.type === 'page').targetId, flatten: true}));
   for (const domain of ['Page', 'Runtime', 'Log', 'Network', 'Accessibility']) await send(domain + '.enable');
-  await send('Emulation.setDeviceMetricsOverride', {width: 1200, height: 760, deviceScaleFactor: 1, mobile: false});
+  await size(1200, 760, false);
 
   await open('index.html');
   const rows = await value("document.querySelectorAll('tr[data-row]').length");
   const first = await value("document.querySelector('tr[data-row] a').textContent");
   await accessible('matrix');
-  await shot('matrix');
+  await shots('matrix');
   await key('/');
   await type(first);
   check(await value("document.activeElement.id === 'search'"), 'matrix: / does not lead to the search');
@@ -148,13 +162,22 @@ try {
   check(left >= 1 && left < Math.max(rows, 2), `matrix: search leaves ${left} of ${rows} rows`);
   await key('Enter');
   check(await value('document.activeElement.textContent') === first, 'matrix: Enter does not lead to the found case');
+  await key('/');
+  await type('~');
+  check(await value("!document.getElementById('nothing').hidden"), 'matrix: no sentence says that no case was found');
+  await value("document.querySelector('#nothing button').click()");
+  await value("(() => { const group = document.querySelector('#filters select'); group.selectedIndex = 1; group.dispatchEvent(new Event('change')); })()");
+  check(await value("[...document.querySelectorAll('tbody:not([hidden])')].filter(one => one.id.startsWith('group-')).length") === 1, 'matrix: the filter of groups leaves others');
 
   // The largest page of a kind shows most of its features.
   const largest = kind => readdirSync(report).filter(name => name.startsWith(kind)).sort((a, b) => statSync(join(report, b)).size - statSync(join(report, a)).size)[0];
   await open(process.env.RXPATH_CASE_PAGE ?? largest('case-'));
   await accessible('case');
-  await value("scrollTo(0, document.querySelector('section h2').offsetTop - 270)");
-  await shot('case');
+  await shots('case', "scrollTo(0, document.querySelector('section h2').offsetTop - 270)");
+  await value("document.querySelector('a[data-kernel]').click()");
+  const chosen = await value("document.querySelector('a[data-kernel]').hash.slice(1)");
+  check(await value(`[...document.querySelectorAll('details[data-kernels]')].every(one => one.open === one.dataset.kernels.split(' ').includes('${chosen}'))`), 'case: the choice of a kernel does not open its paths alone');
+  await key('e');
   const folds = 'document.querySelectorAll("details[open]").length', before = await value(folds);
   await key('c');
   check(await value(folds) === 0, 'case: c does not collapse');
@@ -175,17 +198,20 @@ try {
   await accessible('diff');
   await key('n');
   check(await value("document.activeElement === document.querySelector('.change')"), 'diff: n does not lead to the first change');
-  await shot('diff');
   await key('n');
   await key('p');
   check(await value("document.activeElement === document.querySelector('.change')"), 'diff: p does not lead back');
-  await dark(true);
-  await shot('diff-dark');
-  await dark(false);
+  await shots('diff');
 
   await open('timings.html');
   await accessible('timings');
-  await shot('timings');
+  await shots('timings');
+  const functions = largest('function-');
+  if (functions) {
+    await open(process.env.RXPATH_FUNCTION_PAGE ?? functions);
+    await accessible('function');
+    await shots('function');
+  }
   await key('m');
   await new Promise(done => setTimeout(done, 500));
   check((await value('location.pathname')).endsWith('index.html'), 'm does not lead to the matrix');

@@ -304,6 +304,28 @@ fn the_first_page_is_a_plain_list_by_groups_with_marks_and_without_folders_of_th
 }
 
 #[test]
+fn the_first_page_of_a_kernel_bump_shows_each_change_once_before_the_cases() {
+    let mut results = bump();
+    results.finished = Some(1_796_075_520);
+    let changed = results.cases.iter().filter(|one| one.verdict == Verdict::Changed).count();
+    let index = pages_of(&results).remove("index.html").unwrap();
+    let part = |from: &str, to: &str| {
+        let start = index.find(from).unwrap_or_else(|| panic!("no {from}"));
+        &index[start..start + index[start..].find(to).unwrap()]
+    };
+    assert!(
+        part("<main", "<h2").contains(" changes of paths in ") && part("<main", "<h2").contains("2026-11-30 21:52 UTC")
+    );
+    let listed = part("each change once", "Cases by kernels");
+    let once = listed.matches("<p>In ").count();
+    assert!(once > 2 && once < changed, "{once} changes in {changed} results");
+    assert!(listed.contains("href=\"diff-") && listed.contains("<ol start=\"11\">"));
+    let mut same = Results::load(&data("four-cases.json")).unwrap();
+    same.cases.iter_mut().for_each(|one| one.accepted = None);
+    assert!(pages_of(&same)["index.html"].contains("Nothing changed: every path and timing"));
+}
+
+#[test]
 fn a_page_of_changes_begins_with_a_summary_and_self_costs_and_folds_no_two_lines() {
     let mut results = Results::load(&data("four-cases.json")).unwrap();
     for one in &mut results.cases {

@@ -35,6 +35,16 @@ pub(super) fn line(explained: &ExplainedDiff, at: usize) -> Option<Words> {
     })
 }
 
+/// The class that colours a line with this sign on a page.
+pub(super) fn sign_class(sign: char) -> &'static str {
+    match sign {
+        '+' => " add",
+        '-' => " del",
+        '~' => " mod",
+        _ => "",
+    }
+}
+
 /// Whether the line moved together with the call above it, which says so already.
 fn moved_with_the_line_above(diff: &PathDiff, at: usize) -> bool {
     let counterpart = |at: usize| match diff.lines[at].change {

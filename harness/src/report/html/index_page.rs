@@ -3,24 +3,25 @@
 use maud::{Markup, html};
 
 use super::function_page;
-use super::layout::{band, shortened, verdict};
+use super::index_changes;
+use super::layout::{band, verdict};
 use super::matrix_table::{filters, groups, table};
-use super::problem_words::problems;
 use crate::report::change_words::count;
-use crate::report::diff_words;
-use crate::report::drift::drift_sentence;
+use crate::report::date::utc;
 use crate::report::functions::FunctionView;
 use crate::report::overview::{CaseView, KernelView, Overview};
-use crate::suite::{Results, Verdict};
+use crate::report::run_words;
+use crate::suite::RunChanges;
 
 pub(super) fn page(overview: &Overview, functions: &[FunctionView]) -> String {
     let results = overview.results;
     let groups = groups(overview);
+    let changes = RunChanges::of(results, overview.earlier);
     let body = html! {
         h1 { "rxpath: " (verdict(results.worst())) }
+        p.lead { (index_changes::headline(results, &changes)) }
         (facts(overview))
-        @if let Some(sentence) = drift_sentence(results) { p { (sentence) } }
-        (not_passed(results))
+        (index_changes::changes(results, &changes))
         h2 id="cases" { "Cases by kernels" }
         (filters(results, &groups))
         (table(overview, &groups))
@@ -39,20 +40,14 @@ fn facts(overview: &Overview) -> Markup {
             span.soft { (count(overview.cases.len(), "case")) " on " (count(results.kernels.len(), "kernel")) }
         }
         p.soft {
-            @for (index, kernel) in results.kernels.iter().enumerate() {
-                @if index > 0 { ", " }
-                (shortened(&diff_words::kernel(kernel)))
-                @if kernel.unlocked { " (the newest version, not the locked one)" }
+            (run_words::kernels(results)) ". QEMU " (results.qemu) ", " (results.mode) " mode"
+            @if let Some(finished) = results.finished { ", " (utc(finished)) }
+            "."
+            @for kernel in results.kernels.iter().filter(|kernel| kernel.unlocked) {
+                " " (kernel.name) " is the newest version, not the locked one."
             }
-            ". QEMU " (results.qemu) ", " (results.mode) " mode."
         }
     }
-}
-
-/// Lists the cases that did not pass, with the reason in a line and the evidence folded.
-fn not_passed(results: &Results) -> Markup {
-    let worse: Vec<_> = results.cases.iter().filter(|one| one.verdict > Verdict::Skipped).collect();
-    html! { @for one in worse { (problems(one)) } }
 }
 
 /// Shows a letter for each section.

@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use super::layout::{difference_file, page as whole_page, scrolled};
 use crate::diff::FunctionCost;
 use crate::report::change_words::count;
-use crate::report::diff_words::{self, FUNCTION_COLUMNS};
+use crate::report::diff_words::{self, FUNCTION_COLUMNS, sign_class};
 use crate::suite::{KernelDiff, SharedChange};
 
 /// The number of functions that are listed without unfolding.
@@ -86,15 +86,5 @@ fn functions(diff: &KernelDiff, costs: &[FunctionCost]) -> Markup {
                 }
             }
         }
-    }
-}
-
-/// The class that colours a line with this sign.
-fn sign_class(sign: char) -> &'static str {
-    match sign {
-        '+' => " add",
-        '-' => " del",
-        '~' => " mod",
-        _ => "",
     }
 }

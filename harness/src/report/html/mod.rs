@@ -7,6 +7,7 @@ mod difference_page;
 mod difference_picture;
 mod difference_summary;
 mod function_page;
+mod index_changes;
 mod index_page;
 mod kernels_page;
 mod layout;

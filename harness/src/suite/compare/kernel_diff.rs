@@ -128,6 +128,7 @@ impl TwoKernels<'_> {
             mode: Accelerator::Exact.word().to_owned(),
             cases: all,
             functions: saved.to_vec(),
+            finished: Results::now(),
             against: None,
         };
         Ok((diff, results))

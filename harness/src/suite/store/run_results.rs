@@ -1,6 +1,7 @@
 //! The results of a run: a verdict for each case and kernel, with its reasons.
 
 use std::collections::BTreeMap;
+use std::time::UNIX_EPOCH;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -213,6 +214,9 @@ pub struct Results {
     pub qemu: String,
     /// `exact` or `native`; both, separated by a comma, in merged results.
     pub mode: String,
+    /// When the run ended, in seconds since 1970-01-01 UTC; of merged results, when the last one ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finished: Option<u64>,
     /// What the kernels were compared with instead of snapshots: one of them, or the kernel and file of saved results.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub against: Option<String>,
@@ -224,6 +228,11 @@ pub struct Results {
 }
 
 impl Results {
+    /// The time of the host's clock, for [`Self::finished`].
+    pub(crate) fn now() -> Option<u64> {
+        Some(UNIX_EPOCH.elapsed().ok()?.as_secs())
+    }
+
     /// Merges the results of several runs, ordered by case and kernel. Of results that two runs have, the later run's are kept.
     pub fn merge(runs: Vec<Self>) -> Option<Self> {
         let mut runs = runs.into_iter();
@@ -238,6 +247,7 @@ impl Results {
             all.cases.extend(run.cases);
             all.functions.retain(|one| !run.functions.iter().any(|other| other.kernel == one.kernel));
             all.functions.extend(run.functions);
+            all.finished = all.finished.max(run.finished);
             all.against = all.against.or(run.against);
             for (all, one) in [(&mut all.qemu, run.qemu), (&mut all.mode, run.mode)] {
                 if !all.split(", ").any(|known| known == one) {
