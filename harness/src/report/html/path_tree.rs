@@ -84,9 +84,9 @@ impl Tree<'_> {
         html! {
             @for child in children {
                 @if depth < DEEPEST && self.ends[child] > child + 1 {
-                    details open { summary id=(line_id(self.id, child)) { (self.line(child)) } (self.nodes(child + 1, self.ends[child], depth + 1)) }
+                    details open { summary id=(line_id(self.id, child)) { (self.line(child)) } (self.links(child)) (self.nodes(child + 1, self.ends[child], depth + 1)) }
                 } @else {
-                    div id=(line_id(self.id, child)) { (self.line(child)) }
+                    div id=(line_id(self.id, child)) { (self.line(child)) (self.links(child)) }
                 }
             }
         }
@@ -98,7 +98,7 @@ impl Tree<'_> {
         html! {
             (self.costs(node.entry.function()))
             @match &node.entry {
-                PathEntry::Call(name) => a.f href=(function_file(name)) { (words) },
+                PathEntry::Call(_) => span.f { (words) },
                 PathEntry::Sleeps => {
                     @let first = !self.path.nodes[..at].iter().any(|node| node.entry == PathEntry::Sleeps);
                     span.w id=[first.then(|| sleep_id(self.id))] { "sleeps until woken" }
@@ -106,14 +106,25 @@ impl Tree<'_> {
                 PathEntry::Preempted => span.w { "is preempted" },
                 PathEntry::Repeat => span.x { "repeats" },
                 PathEntry::In(who) => span.x { "in " span.f { (shortened(who)) } },
-                PathEntry::Wakes(who) => {
-                    @match self.sleepers.iter().find(|(section, _)| is_of(section, who)) {
-                        Some((_, tree)) => a.w href={ "#" (sleep_id(tree)) } { "wakes " (shortened(who)) " →" },
-                        None => span.w { "wakes " (shortened(who)) " →" },
-                    }
-                },
+                PathEntry::Wakes(who) => span.w { "wakes " (shortened(who)) " →" },
             }
             @if node.times > 1 { " " span.x { "×" (node.times) } }
+        }
+    }
+
+    /// The link of a line, beside it: to the page of its function, or to where the task that it wakes sleeps. It is not in the
+    /// line, because that is a button if it folds.
+    fn links(&self, at: usize) -> Markup {
+        html! {
+            @match &self.path.nodes[at].entry {
+                PathEntry::Call(name) => a.to href=(function_file(name)) aria-label={ "page of " (shortened(name)) } { "ƒ" },
+                PathEntry::Wakes(who) => {
+                    @if let Some((_, tree)) = self.sleepers.iter().find(|(section, _)| is_of(section, who)) {
+                        a.to href={ "#" (sleep_id(tree)) } aria-label={ "where " (shortened(who)) " sleeps" } { "→" }
+                    }
+                },
+                _ => {},
+            }
         }
     }
 

@@ -136,7 +136,7 @@ const TOP: usize = 26;
 
 fn plot(row: &Row, kernels: &[&str]) -> Markup {
     let (least, most) = row.range();
-    let spacing = (WIDTH - LEFT - 56) / kernels.len().saturating_sub(1).max(1);
+    let spacing = (WIDTH - LEFT - 84) / kernels.len().saturating_sub(1).max(1);
     let x = |at: usize| LEFT + 28 + at * spacing;
     let y = |cost: u64| BOTTOM - ((BOTTOM - TOP) as u64 * (cost - least) / (most - least).max(1)) as usize;
     let known: Vec<(usize, u64)> =
