@@ -66,14 +66,14 @@ const shot = async name => {
 };
 const size = (width, height, mobile) => send('Emulation.setDeviceMetricsOverride', {width, height, deviceScaleFactor: 1, mobile});
 // A picture in light, one in dark, and one as wide as a phone, where nothing may be wider than the screen.
-const shots = async (name, scroll = 'scrollTo(0, 0)') => {
-  await value(scroll);
+const shots = async name => {
+  await value('scrollTo(0, 0)');
   await shot(name);
   await dark(true);
   await shot(name + '-dark');
   await dark(false);
   await size(390, 844, true);
-  await value(scroll);
+  await value('scrollTo(0, 0)');
   check(await value('document.documentElement.scrollWidth <= innerWidth'), `${name}: wider than a phone`);
   await shot(name + '-phone');
   await size(1200, 760, false);
@@ -173,7 +173,7 @@ try {
   const largest = kind => readdirSync(report).filter(name => name.startsWith(kind)).sort((a, b) => statSync(join(report, b)).size - statSync(join(report, a)).size)[0];
   await open(process.env.RXPATH_CASE_PAGE ?? largest('case-'));
   await accessible('case');
-  await shots('case', "scrollTo(0, document.querySelector('section h2').offsetTop - 270)");
+  await shots('case');
   await value("document.querySelector('a[data-kernel]').click()");
   const chosen = await value("document.querySelector('a[data-kernel]').hash.slice(1)");
   check(await value(`[...document.querySelectorAll('details[data-kernels]')].every(one => one.open === one.dataset.kernels.split(' ').includes('${chosen}'))`), 'case: the choice of a kernel does not open its paths alone');
