@@ -45,7 +45,7 @@ pub(crate) fn faults() -> Vec<Fault> {
             at.shell("$RXPATH $RUN")
         })
         .with_guest(),
-        fault("snapshot: deleted", 1, "there is no snapshot yet", |at| {
+        fault("snapshot: deleted", 1, "1 result has no snapshot yet: recv/tcp-ready on 6.12", |at| {
             fs::remove_file(at.snapshot()).unwrap();
             at.shell("$RXPATH $RUN")
         })
