@@ -11,6 +11,7 @@ pub mod kernel;
 mod nearest;
 mod output;
 pub mod path;
+mod plural;
 mod read_file;
 mod replace_file;
 pub mod report;

@@ -8,6 +8,7 @@ use super::error::CommandError;
 use super::print;
 use crate::case::{self, Case, CaseName, WORD};
 use crate::kernel::KernelName;
+use crate::plural::count;
 use crate::report::listings;
 use crate::suite::{Project, ProjectError, check_functions_in_cache, find_root};
 
@@ -36,9 +37,12 @@ fn check(common: &Common, cases: &[Case]) -> Result<bool, CommandError> {
     if !checked.wrong.all.is_empty() {
         return Err(ProjectError::from(checked.wrong).into());
     }
-    let mut text = format!("{} cases, no errors\n", cases.len());
+    let mut text = format!("{}, no errors\n", count(cases.len(), "case"));
     for (kernel, checked) in &checked.kernels {
-        text += &format!("functions checked on {kernel}: those of {checked} cases, whose images are in the cache\n");
+        text += &format!(
+            "functions checked on {kernel}: those of {}, whose images are in the cache\n",
+            count(*checked, "case")
+        );
     }
     if !checked.unknown.is_empty() {
         let names: Vec<String> = checked.unknown.iter().map(KernelName::to_string).collect();

@@ -2,8 +2,10 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, ColorChoice, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 
+pub(crate) use super::run_arguments::{AccelChoice, ModeChoice, RunArguments};
 use crate::kernel::{FetchOptions, ReleasePattern, ReleaseRef};
 use crate::path::canonical;
 use crate::path::tree_view::{FunctionView, TreeView};
@@ -26,20 +28,33 @@ pub(crate) struct Arguments {
 #[derive(Debug, Args)]
 pub(crate) struct Common {
     /// The repository, with kernels/, cases/ and snapshots/ [default: $RXPATH_ROOT, else the current folder or the nearest one above it, else the cases in this program].
-    #[arg(long, global = true, value_name = "DIR")]
+    #[arg(long, global = true, value_name = "DIR", help_heading = "All commands")]
     pub(crate) root: Option<PathBuf>,
     /// Use this QEMU instead of the pinned one.
-    #[arg(long, global = true, value_name = "PATH")]
+    #[arg(long, global = true, value_name = "PATH", help_heading = "All commands")]
     pub(crate) qemu: Option<PathBuf>,
     /// Print everything: all verdicts, all cases of each change, and each diff in full.
-    #[arg(long, short, global = true, conflicts_with = "quiet")]
+    #[arg(long, short, global = true, conflicts_with = "quiet", help_heading = "All commands")]
     pub(crate) verbose: bool,
     /// Print only how many cases ended in each verdict, and no progress.
-    #[arg(long, short, global = true)]
+    #[arg(long, short, global = true, help_heading = "All commands")]
     pub(crate) quiet: bool,
+    /// When to print colours.
+    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t, help_heading = "All commands")]
+    color: ColorChoice,
 }
 
 impl Common {
+    /// Lets `--color` decide for all output.
+    pub(crate) fn set_colours(&self) {
+        let choice = match self.color {
+            ColorChoice::Auto => return,
+            ColorChoice::Always => anstream::ColorChoice::Always,
+            ColorChoice::Never => anstream::ColorChoice::Never,
+        };
+        choice.write_global();
+    }
+
     /// How much of a run to print.
     pub(crate) fn detail(&self) -> Detail {
         match (self.quiet, self.verbose) {
@@ -61,10 +76,10 @@ impl Common {
 #[derive(Debug, Default, Args)]
 pub(crate) struct Packages {
     /// Take packages from this folder; those that it lacks come from the archive.
-    #[arg(long = "packages", id = "packages", value_name = "DIR")]
+    #[arg(long = "packages", id = "packages", value_name = "DIR", help_heading = "Packages")]
     pub(crate) from: Option<PathBuf>,
     /// Use the newest version of each kernel instead of the locked one; every report says so.
-    #[arg(long)]
+    #[arg(long, help_heading = "Packages")]
     pub(crate) unlocked: bool,
 }
 
@@ -98,6 +113,13 @@ pub(crate) enum Command {
     Bench(BenchArguments),
     /// Check what rxpath needs on this machine, and which modes work.
     Doctor,
+    /// Print completions for a shell: `rxpath completions bash > ~/.local/share/bash-completion/completions/rxpath`.
+    Completions { shell: Shell },
+    /// Print the manual page of rxpath or of one of its commands: `rxpath man run | man -l -`.
+    Man {
+        /// The command, such as run.
+        command: Option<String>,
+    },
     /// Make a repository of your own in a new folder, with this program's cases, pins and snapshots.
     Init {
         /// A folder that is empty or does not exist yet.
@@ -107,75 +129,8 @@ pub(crate) enum Command {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct RunArguments {
-    #[command(flatten)]
-    pub(crate) packages: Packages,
-    /// Run on these kernels only: pinned ones (6.12), releases in the archive (6.12.107, '6.18.*', 6.16..6.19), or paths (a build
-    /// tree, an image, a folder with boot/ and lib/modules/, .deb files). Separate several with commas, or repeat the option; .deb
-    /// files in a row are one kernel [default: all pinned kernels].
-    #[arg(long = "kernel", short, value_name = "KERNEL")]
-    pub(crate) kernels: Vec<String>,
-    /// Run only this case (recv/tcp-peek), group (recv) or pattern ('*/tcp-*'); may be repeated [default: all cases].
-    #[arg(long = "case", short, value_name = "CASE")]
-    pub(crate) cases: Vec<String>,
-    /// Run this kernel too, and compare paths and timings of the others with it: a difference is `changed`. Or compare with a file
-    /// that `--json` saved, with the results of one kernel.
-    #[arg(long, value_name = "KERNEL|FILE")]
-    pub(crate) against: Option<String>,
-    /// Answer `git bisect run`: exit with 0 if the kernel is good, 1 if it is bad, 125 if it cannot be judged, 129 if rxpath broke
-    /// or the request is invalid. The last line says why.
-    #[arg(long, conflicts_with = "repeat")]
-    pub(crate) bisect: bool,
-    /// Leave nothing of the kernels in the cache that was not there before, whatever the outcome: for kernels that are looked at
-    /// once, as in a bisection.
-    #[arg(long)]
-    pub(crate) no_keep: bool,
-    /// Write the results as JSON, for `rxpath report`.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) json: Option<PathBuf>,
-    /// Write the results as JUnit XML, with the same test names as `cargo nextest run`.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) junit: Option<PathBuf>,
-    /// Save each raw trace in DIR/GROUP/CASE/KERNEL/, for `rxpath decode` and (trace.dat) for trace-cmd.
-    #[arg(long, value_name = "DIR")]
-    pub(crate) save_capture: Option<PathBuf>,
-    /// Write an HTML report into this folder.
-    #[arg(long, value_name = "DIR")]
-    pub(crate) html: Option<PathBuf>,
-    /// The number of guests that run at the same time [default: the number of cores].
-    #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
-    pub(crate) jobs: Option<u16>,
-    /// How guests run [default: exact].
-    #[arg(long, value_enum)]
-    pub(crate) mode: Option<ModeChoice>,
-    /// What runs the guests of native mode [default: KVM if it works, otherwise QEMU's translator].
-    #[arg(long, value_enum)]
-    pub(crate) accel: Option<AccelChoice>,
-    /// Run everything N times, and print the distinct digests of the captures.
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) repeat: u32,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ModeChoice {
-    /// Count instructions: every run gives the same bytes.
-    Exact,
-    /// Measure real time with KVM; without KVM, record paths only.
-    Native,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum AccelChoice {
-    /// The host's CPU.
-    Kvm,
-    /// QEMU's translator.
-    Tcg,
-}
-
-#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  rxpath show recv/tcp-blocking -k 7.3")]
 pub(crate) struct ShowArguments {
-    #[command(flatten)]
-    pub(crate) packages: Packages,
     /// The case, such as recv/tcp-peek.
     pub(crate) case: String,
     /// The kernel, named as for `rxpath run`; with a second one (-k A -k B), both side by side.
@@ -199,6 +154,8 @@ pub(crate) struct ShowArguments {
     /// Draw one iteration over time as SVG instead: who runs, who sleeps, who wakes whom, and the calls; `-` is standard output.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["under", "callers", "filter", "depth", "json"])]
     pub(crate) svg: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) packages: Packages,
 }
 
 impl ShowArguments {
@@ -219,7 +176,7 @@ pub(crate) struct CallsArguments {
     #[arg(long = "kernel", short, value_name = "KERNEL", value_delimiter = ',')]
     pub(crate) kernels: Vec<String>,
     /// Results that `rxpath run --json FILE` saved; may be repeated [default: the results of the last run].
-    #[arg(long, value_name = "FILE")]
+    #[arg(long = "results", alias = "from", value_name = "FILE")]
     pub(crate) from: Vec<PathBuf>,
     /// Print JSON.
     #[arg(long)]
@@ -227,9 +184,10 @@ pub(crate) struct CallsArguments {
 }
 
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  rxpath diff --from 6.12 --to 6.18\n  rxpath diff recv/tcp-ready --from 6.12.107 --to ./linux"
+)]
 pub(crate) struct DiffArguments {
-    #[command(flatten)]
-    pub(crate) packages: Packages,
     /// Compare only this case (recv/tcp-peek), group (recv) or pattern ('*/tcp-*'), and show each case in full [default: all
     /// cases, each change once].
     #[arg(value_name = "CASE")]
@@ -258,6 +216,8 @@ pub(crate) struct DiffArguments {
     /// The number of guests that run at the same time [default: the number of cores].
     #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(crate) jobs: Option<u16>,
+    #[command(flatten)]
+    pub(crate) packages: Packages,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -279,6 +239,7 @@ pub(crate) enum DiffPart {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  rxpath matrix recv/tcp-ready\n  rxpath matrix --all -k 6.12,6.18")]
 pub(crate) struct MatrixArguments {
     /// The case, such as recv/tcp-peek.
     pub(crate) case: Option<String>,
@@ -298,9 +259,12 @@ pub(crate) struct DecodeArguments {
 }
 
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  rxpath report                                         the last run, each change once\n  rxpath report -v                                      and each diff in full\n  rxpath report --merge */results.json --markdown -     one report of several jobs"
+)]
 pub(crate) struct ReportArguments {
     /// Results that `rxpath run --json FILE` saved; may be repeated [default: the results of the last run].
-    #[arg(long, value_name = "FILE")]
+    #[arg(long = "results", alias = "from", value_name = "FILE")]
     pub(crate) from: Vec<PathBuf>,
     /// Join the results of several runs, such as one for each kernel, into one report.
     #[arg(long, value_name = "FILE", num_args = 1..)]
@@ -346,14 +310,12 @@ pub(crate) struct ReviewArguments {
     #[arg(long, conflicts_with_all = ["list", "accept", "accept_change", "reject"])]
     pub(crate) refresh: bool,
     /// Results that list the functions of the kernels, to explain changes, and the timings for --refresh [default: the results of the last run].
-    #[arg(long, value_name = "FILE")]
+    #[arg(long = "results", alias = "from", value_name = "FILE")]
     pub(crate) from: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct ExportArguments {
-    #[command(flatten)]
-    pub(crate) packages: Packages,
     /// The case, such as recv/tcp-peek.
     pub(crate) case: String,
     /// The kernel, named as for `rxpath run`.
@@ -365,6 +327,8 @@ pub(crate) struct ExportArguments {
     /// The file to write; `-` is standard output.
     #[arg(long, short, value_name = "FILE")]
     pub(crate) output: PathBuf,
+    #[command(flatten)]
+    pub(crate) packages: Packages,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -474,8 +438,6 @@ pub(crate) enum CacheCommand {
 
 #[derive(Debug, Args)]
 pub(crate) struct BenchArguments {
-    #[command(flatten)]
-    pub(crate) packages: Packages,
     /// Measure this kernel only, named as for `rxpath run`; may be repeated [default: all pinned kernels].
     #[arg(long = "kernel", short, value_name = "KERNEL")]
     pub(crate) kernels: Vec<String>,
@@ -503,6 +465,8 @@ pub(crate) struct BenchArguments {
     /// Compare each figure with this earlier measurement: times by their ratios to a plain boot, measured beside them.
     #[arg(long, value_name = "FILE")]
     pub(crate) compare: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) packages: Packages,
 }
 
 /// Reads a number of bytes with an optional unit.

@@ -3,7 +3,7 @@
 use super::command_line::{Common, DiffArguments, DiffFormat, DiffPart, MatrixArguments, Packages};
 use super::error::CommandError;
 use super::run::{default_jobs, warn_incomparable};
-use super::{fetch, make_ready, one_kernel, print, show};
+use super::{fetch, make_ready, one_kernel, outputs, print, show};
 use crate::case::Case;
 use crate::kernel::{Fetched, Kernel, KernelName, Series};
 use crate::output::warn;
@@ -22,6 +22,7 @@ pub(crate) fn diff(common: &Common, options: &DiffArguments) -> Result<u8, Comma
     let cases = choose(&all, &options.cases)?;
     let old = one_kernel(&project, "--from", &options.from)?;
     let new = one_kernel(&project, "--to", &options.to)?;
+    outputs::check(&[], &[&options.html])?;
     cancel_on_signals();
     let names = [project.name_of(&old)?, project.name_of(&new)?];
     if names[0] == names[1] {

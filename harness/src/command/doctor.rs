@@ -3,7 +3,9 @@
 use super::command_line::{Common, Packages};
 use super::error::CommandError;
 use crate::kernel::{Listed, create_folder, list};
+use crate::plural::count;
 use crate::report::listings::{Finding, findings};
+use crate::report::waiting;
 use crate::suite::Project;
 use crate::suite::native::probe_kvm;
 use crate::vm::probe::Kvm;
@@ -13,7 +15,7 @@ pub(crate) fn doctor(common: &Common) -> Result<u8, CommandError> {
     let project = Project::open(&common.project(&Packages::default()))?;
     let mut found = Vec::new();
     let cores = std::thread::available_parallelism().map_or(1, |count| count.get());
-    found.push(good("cores", format!("{cores}, so {cores} guests at a time")));
+    found.push(good("cores", format!("{cores}, so {} at a time", count(cores, "guest"))));
     found.push(tool("apt-get", "needed to fetch packages that are neither in the cache nor in --packages DIR"));
     found.push(tool("dpkg-deb", "needed to unpack packages that are not in the cache"));
     found.push(match create_folder(project.cache.root()) {
@@ -43,6 +45,7 @@ fn native_mode(project: &Project, listed: &Listed) -> Result<Finding, CommandErr
         return Ok(good(NAME, text.to_owned()));
     };
     let fetched = project.fetch(&[newest.series], &|_| {})?;
+    let _waiting = waiting(&format!("booting {} under KVM, usually a few seconds", newest.series));
     Ok(match probe_kvm(project, &fetched)? {
         Kvm::Works { boot_ms } => {
             good(NAME, format!("real time: KVM works (a kernel booted in {:.1} s)", boot_ms as f64 / 1e3))

@@ -2,7 +2,7 @@
 
 use super::command_line::{Common, ExportArguments, ExportFormat};
 use super::error::CommandError;
-use super::{check_runs_on, make_ready, one_kernel, write};
+use super::{check_runs_on, make_ready, one_kernel, outputs, write};
 use crate::report::{MatrixBars, export as formats};
 use crate::suite::{Capture, Project, choose, record_case};
 use crate::vm::{RunLimits, cancel_on_signals};
@@ -22,6 +22,7 @@ pub(crate) fn export(common: &Common, arguments: &ExportArguments) -> Result<u8,
         )));
     };
     let kernel = one_kernel(&project, "--kernel", &arguments.kernel)?;
+    outputs::check(&[&Some(arguments.output.clone())], &[])?;
     cancel_on_signals();
     let fetched = make_ready(&project, &[kernel])?;
     for kernel in &fetched.kernels {

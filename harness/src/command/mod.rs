@@ -12,15 +12,17 @@ mod doctor;
 mod error;
 mod export;
 mod kernels;
+mod outputs;
 mod report;
 mod review;
 mod review_dialog;
 mod run;
+mod run_arguments;
+mod shell;
 mod show;
 mod show_svg;
 
 use std::io;
-use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -35,6 +37,7 @@ use crate::vm::{Accelerator, VmError, is_cancelled};
 
 use command_line::{Arguments, Command};
 use error::{CommandError, EXIT_REQUEST};
+use outputs::write;
 
 /// Runs the command line of this process.
 pub fn run() -> ExitCode {
@@ -70,6 +73,7 @@ fn ignore_closed(error: io::Error) -> io::Result<u8> {
 
 fn dispatch(arguments: Arguments) -> Result<u8, CommandError> {
     let Arguments { common, command } = arguments;
+    common.set_colours();
     match command {
         Command::Run(arguments) => run::run(&common, &arguments),
         Command::Show(arguments) => show::show(&common, &arguments),
@@ -85,6 +89,8 @@ fn dispatch(arguments: Arguments) -> Result<u8, CommandError> {
         Command::Cache(arguments) => cache::cache(&common, &arguments),
         Command::Bench(arguments) => bench::bench(&common, &arguments),
         Command::Doctor => doctor::doctor(&common),
+        Command::Completions { shell } => shell::completions(shell),
+        Command::Man { command } => shell::man(command.as_deref()),
         Command::Init { folder } => {
             crate::suite::init(&folder)?;
             print(format!("made a repository in {}\n", folder.display()))?;
@@ -148,14 +154,6 @@ fn does_not_run(case: &Case, kernel: &KernelName, reason: &str) -> CommandError 
 /// Warns that the output lacks the costs of functions.
 fn warn_no_costs(kernel: &KernelName, error: &dyn std::error::Error) {
     warn(format_args!("rxpath: the costs of functions on {kernel} are unknown: {}", error_chain(error)));
-}
-
-/// Writes a file; `-` is standard output.
-fn write(file: &Path, bytes: &[u8]) -> Result<(), CommandError> {
-    if file.as_os_str() == "-" {
-        return output::write(bytes).map(drop).map_err(CommandError::Output);
-    }
-    std::fs::write(file, bytes).map_err(CommandError::write(file))
 }
 
 /// Shows a text on the terminal, through a pager if it is long, or writes it to standard output.

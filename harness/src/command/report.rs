@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use super::command_line::{Common, ReportArguments};
 use super::error::CommandError;
-use super::{print, write};
+use super::{outputs, print, write};
 use crate::output::warn;
+use crate::plural::count;
 use crate::report::source_url::SourceUrl;
 use crate::report::{Overview, Screen, html, markdown, terminal};
 use crate::suite::{Results, find_root, last_results};
@@ -13,11 +14,12 @@ use crate::suite::{Results, find_root, last_results};
 /// Joins saved results and writes the requested reports; without a request, prints the table of verdicts.
 pub(crate) fn report(common: &Common, arguments: &ReportArguments) -> Result<u8, CommandError> {
     let sources = SourceUrl::from_environment()?;
+    outputs::check(&[&arguments.json, &arguments.markdown], &[&arguments.html])?;
     let files: Vec<_> = arguments.from.iter().chain(&arguments.merge).cloned().collect();
     let results = saved_results(common, &files)?;
     let earlier = arguments.against.as_deref().map(Results::load).transpose()?;
     if let Some(file) = &arguments.json {
-        results.save(file).map_err(CommandError::write(file))?;
+        outputs::write_results(file, &results)?;
     }
     let overview = Overview::of(&results).compared_with(earlier.as_ref()).with_sources(sources);
     if let Some(file) = &arguments.markdown {
@@ -45,6 +47,6 @@ pub(super) fn saved_results(common: &Common, files: &[PathBuf]) -> Result<Result
 pub(super) fn write_html(overview: &Overview, folder: &Path) -> Result<(), CommandError> {
     let written = html::write(overview, folder).map_err(CommandError::write(folder))?;
     let (pages, megabytes) = (written.pages, written.bytes as f64 / 1e6);
-    warn(format_args!("{pages} pages, {megabytes:.1} MB: {}", folder.join("index.html").display()));
+    warn(format_args!("{}, {megabytes:.1} MB: {}", count(pages, "page"), folder.join("index.html").display()));
     Ok(())
 }

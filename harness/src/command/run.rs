@@ -2,21 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::fs::File;
-use std::io;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
 
 use super::command_line::{AccelChoice, Common, ModeChoice, RunArguments};
 use super::error::CommandError;
-use super::{make_ready, named_kernels, one_kernel, print};
+use super::{make_ready, named_kernels, one_kernel, outputs, print};
 use crate::kernel::config::{Config, incomparable};
 use crate::kernel::{Fetched, Kernel, KernelName};
 use crate::output::warn;
 use crate::report::source_url::SourceUrl;
-use crate::report::{MatrixBars, Overview, Screen, junit, sweeps, terminal};
+use crate::report::{MatrixBars, Overview, Screen, annotations, junit, sweeps, terminal};
 use crate::suite::native::{self, Wanted};
-use crate::suite::{CacheBefore, MatrixOptions, Project, Results, SavedReference, choose, compare_against, run_matrix};
+use crate::suite::{
+    CacheBefore, MatrixOptions, Project, Results, SavedReference, Silent, Watcher, choose, compare_against, run_matrix,
+};
 use crate::vm::{Accelerator, RunLimits, VmError, cancel_on_signals, is_cancelled};
 
 /// insta's settings: a difference writes a pending snapshot and does nothing else. insta reads them from the environment only.
@@ -51,10 +50,15 @@ pub(super) fn run_cases(common: &Common, arguments: &RunArguments) -> Result<Fin
     restart_for_insta()?;
     let sources = SourceUrl::from_environment()?;
     let project = Project::open(&common.project(&arguments.packages))?;
-    let all = project.cases_for(&arguments.cases)?;
-    let cases = choose(&all, &arguments.cases)?;
+    let wanted = arguments.wanted();
+    let all = project.cases_for(&wanted)?;
+    let mut cases = choose(&all, &wanted)?;
     if cases.is_empty() {
         return Err(CommandError::Request(format!("there are no cases in {}", project.root.join("cases").display())));
+    }
+    if let Some(partition) = arguments.partition {
+        let earlier = arguments.durations.as_deref().map(Results::load).transpose()?;
+        cases = partition.of(&cases, earlier.as_ref());
     }
     // Dropped after everything that uses a kernel.
     let mut before = arguments.no_keep.then(|| CacheBefore::of(&project)).transpose()?;
@@ -69,7 +73,8 @@ pub(super) fn run_cases(common: &Common, arguments: &RunArguments) -> Result<Fin
     if let Some(before) = &mut before {
         before.kernels.clone_from(&kernels);
     }
-    check_outputs(arguments)?;
+    let RunArguments { json, junit, html, save_capture, .. } = arguments;
+    outputs::check(&[json, junit], &[html, save_capture])?;
     cancel_on_signals();
     let fetched = make_ready(&project, &kernels)?;
     if let Some(before) = &mut before {
@@ -105,9 +110,12 @@ pub(super) fn run_cases(common: &Common, arguments: &RunArguments) -> Result<Fin
     let mut digests = terminal::Digests::new();
     let mut worst: Option<Results> = None;
     for _ in 0..arguments.repeat {
-        let bars = MatrixBars::new(cases.len() * fetched.kernels.len());
-        let mut results = run_matrix(&cases, &fetched, &project.images(), &project.snapshots(), &matrix, &bars);
-        bars.finish();
+        let bars = (!common.quiet).then(|| MatrixBars::new(cases.len() * fetched.kernels.len()));
+        let watcher: &dyn Watcher = bars.as_ref().map_or(&Silent, |bars| bars);
+        let mut results = run_matrix(&cases, &fetched, &project.images(), &project.snapshots(), &matrix, watcher);
+        if let Some(bars) = bars {
+            bars.finish();
+        }
         if let Some(reference) = &reference {
             compare_against(&mut results, reference);
         }
@@ -153,15 +161,24 @@ pub(super) fn run_cases(common: &Common, arguments: &RunArguments) -> Result<Fin
     if arguments.repeat > 1 && !is_cancelled() {
         text += &terminal::digests(arguments.repeat, &digests);
     }
-    let printed = print(text);
+    if std::env::var("GITHUB_ACTIONS").is_ok_and(|value| value == "true") && !arguments.bisect {
+        text += &annotations(&results, saved.as_ref().map(SavedReference::results));
+    }
+    let is_taken = [json, junit].into_iter().flatten().any(|file| outputs::is_stdout(file));
+    let printed = if is_taken {
+        warn(text.trim_end());
+        Ok(true)
+    } else {
+        print(text)
+    };
     if is_cancelled() {
         return Err(VmError::Interrupted.into());
     }
     if let Some(file) = &arguments.json {
-        results.save(file).map_err(CommandError::write(file))?;
+        outputs::write_results(file, &results)?;
     }
     if let Some(file) = &arguments.junit {
-        super::write(file, junit::junit(&results)?.as_bytes())?;
+        outputs::write(file, junit::junit(&results)?.as_bytes())?;
     }
     if let Some(folder) = &arguments.html {
         let reference = saved.as_ref().map(SavedReference::results);
@@ -222,25 +239,4 @@ fn restart_for_insta() -> Result<(), CommandError> {
     let mut command = std::process::Command::new("/proc/self/exe");
     set.keys().for_each(|name| _ = command.env_remove(name));
     Err(CommandError::Restart(command.args(std::env::args_os().skip(1)).envs(INSTA).exec()))
-}
-
-/// Checks that what a run writes can be written, before guests run for it. Leaves no file behind.
-fn check_outputs(arguments: &RunArguments) -> Result<(), CommandError> {
-    for file in [&arguments.json, &arguments.junit].into_iter().flatten() {
-        check_file(file).map_err(CommandError::write(file))?;
-    }
-    for folder in [&arguments.html, &arguments.save_capture].into_iter().flatten() {
-        let check = std::fs::create_dir_all(folder).and_then(|()| tempfile::tempfile_in(folder));
-        check.map_err(CommandError::write(folder))?;
-    }
-    Ok(())
-}
-
-fn check_file(file: &Path) -> io::Result<()> {
-    if let Some(folder) = file.parent() {
-        std::fs::create_dir_all(folder)?;
-    }
-    let is_new = file.symlink_metadata().is_err();
-    File::options().append(true).create(true).open(file)?;
-    if is_new { std::fs::remove_file(file) } else { Ok(()) }
 }

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 
 use crate::diff::{Change, DiffLine, ExplainedDiff, Reason};
+pub(crate) use crate::plural::count;
+
 use crate::path::cost::Costs;
 use crate::path::{CallPath, PathEntry, PathNode};
 
@@ -95,11 +97,6 @@ fn times(count: u32) -> String {
         2 => "twice".to_owned(),
         many => format!("{many} times"),
     }
-}
-
-/// Formats a count with its noun: `1 snapshot`, `2 snapshots`.
-pub(crate) fn count(number: usize, noun: &str) -> String {
-    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
 /// Formats a number with its digits in groups of three: `12,345`.

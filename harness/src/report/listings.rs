@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use crate::case::Case;
 use crate::kernel::{Change, Fetched, Listed};
+use crate::plural::count;
 use crate::suite::benchmark::{Bench, Figure};
 
 /// Formats a measured figure in its unit and in plain boots, with its ratio to an earlier measurement of the same: that of the
@@ -67,7 +68,7 @@ pub(crate) fn cases(cases: &[Case]) -> String {
     let name = cases.iter().map(|case| case.name.chars().count()).max().unwrap_or(0);
     let mut out = String::new();
     for case in cases {
-        let machine = format!("{} CPUs, {:?}", case.machine.cpus, case.machine.nic).to_lowercase();
+        let machine = format!("{}, {:?}", count(case.machine.cpus as usize, "CPU"), case.machine.nic).to_lowercase();
         let _ = writeln!(out, "{:<name$}  {}  ({machine}; {})", case.name, case.title, case.kernels);
     }
     out

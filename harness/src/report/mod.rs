@@ -1,5 +1,6 @@
 //! How results look: text for terminals, Markdown, HTML, JSON, JUnit and the formats of other programs.
 
+mod annotations;
 pub(crate) mod cache_listing;
 mod call_cost;
 mod call_trees;
@@ -38,6 +39,7 @@ mod styled;
 pub(crate) mod sweeps;
 pub mod terminal;
 
+pub(crate) use annotations::annotations;
 pub(crate) use call_trees::call_trees;
 pub(crate) use calls_text::calls_text;
 pub(crate) use case_trees::{case_trees, side_by_side};
@@ -47,7 +49,7 @@ pub(crate) use diff_terminal::{diff_terminal, matrix};
 pub(crate) use diff_words::DiffView;
 pub(crate) use functions::functions;
 pub use overview::Overview;
-pub(crate) use progress_bars::{FetchBars, MatrixBars};
+pub(crate) use progress_bars::{FetchBars, MatrixBars, waiting};
 pub(crate) use screen::Screen;
 pub(crate) use sequence::sequence_file;
 pub(crate) use shown_trees::{CaseTrees, ShowReport, ShownTrees};

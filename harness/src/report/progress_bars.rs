@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
@@ -58,17 +58,31 @@ impl FetchBars {
     }
 }
 
-/// A bar for the verdicts of a run, and a line for each image that is made.
+/// How often a log that is not a terminal gets a line.
+const LINE_EVERY: Duration = Duration::from_secs(15);
+
+/// A bar for the verdicts of a run, and a line for each image that is made. What is not a terminal gets a line now and then.
 #[derive(Debug)]
 pub(crate) struct MatrixBars {
     bar: ProgressBar,
+    last_line: Mutex<Instant>,
 }
 
 impl MatrixBars {
     pub(crate) fn new(total: usize) -> Self {
-        let bar = ProgressBar::new(total as u64).with_style(style("{bar:30} {pos} of {len} {wide_msg}"));
+        let bar = ProgressBar::new(total as u64)
+            .with_style(style("{bar:30} {pos} of {len}, {elapsed}, about {eta} left  {wide_msg}"));
         bar.enable_steady_tick(Duration::from_millis(200));
-        Self { bar }
+        Self { bar, last_line: Mutex::new(Instant::now()) }
+    }
+
+    /// Writes how far the run is where no bar can be drawn.
+    fn line(&self) {
+        let mut last = self.last_line.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if self.bar.is_hidden() && last.elapsed() >= LINE_EVERY {
+            *last = Instant::now();
+            output::warn(far(self.bar.position(), self.bar.length().unwrap_or(0), self.bar.elapsed()));
+        }
     }
 
     /// Shows that the next item has been started.
@@ -99,6 +113,7 @@ impl Watcher for MatrixBars {
 
     fn judged(&self, result: &CaseResult) {
         self.bar.inc(1);
+        self.line();
         self.bar.set_message(format!("{} on {}", result.case, result.kernel));
         if result.verdict > Verdict::Skipped {
             self.bar.println(format!("{} {} on {}", result.verdict.word(), result.case, result.kernel));
@@ -106,7 +121,42 @@ impl Watcher for MatrixBars {
     }
 }
 
+/// `412 of 1236, 62 s, about 124 s left`.
+fn far(done: u64, all: u64, elapsed: Duration) -> String {
+    let seconds = elapsed.as_secs();
+    let left = (seconds * all.saturating_sub(done)).checked_div(done).unwrap_or(0);
+    format!("{done} of {all}, {seconds} s, about {left} s left")
+}
+
+/// Shows what a command waits for, with the seconds since then, until the result is dropped.
+pub(crate) fn waiting(message: &str) -> Waiting {
+    let bar =
+        ProgressBar::new_spinner().with_style(style("{spinner} {msg}, {elapsed}")).with_message(message.to_owned());
+    bar.enable_steady_tick(Duration::from_millis(200));
+    Waiting(bar)
+}
+
+/// A line that [`waiting`] shows.
+pub(crate) struct Waiting(ProgressBar);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}
+
 fn style(template: &str) -> ProgressStyle {
     // All templates are in this file; an invalid one would only look plain.
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_of_progress_has_seconds_and_an_estimate() {
+        assert_eq!(far(412, 1236, Duration::from_secs(62)), "412 of 1236, 62 s, about 124 s left");
+        assert_eq!(far(0, 7, Duration::from_secs(3)), "0 of 7, 3 s, about 0 s left");
+    }
 }

@@ -54,11 +54,10 @@ pub(super) fn reason(changes: &RunChanges, change: &PathChange) -> Option<String
         let explained = &first.sections[place.section].explained;
         place.lines.clone().map(move |at| (explained, at))
     });
-    let explained = lines.filter(|(explained, at)| explained.reasons[*at].is_some()).find_map(|(explained, at)| {
+    lines.filter(|(explained, at)| explained.reasons[*at].is_some()).find_map(|(explained, at)| {
         let node = explained.diff.lines[at].node()?;
         Some(format!("{}: {}", text::entry(&node.entry), kind_and_reason(explained, at)))
-    });
-    explained
+    })
 }
 
 /// The first result with a change.

@@ -19,15 +19,16 @@ pub(crate) struct Screen {
 }
 
 impl Screen {
-    /// Looks at standard output. `NO_COLOR` (no-color.org) and `TERM=dumb` turn colours off.
+    /// Looks at standard output. `--color` decides about colours, else `NO_COLOR` (no-color.org) and `TERM=dumb` turn them off.
     pub(crate) fn of_output() -> Self {
         let stdout = std::io::stdout();
+        let has_colours = AutoStream::choice(&stdout) != ColorChoice::Never;
         if !stdout.is_terminal() {
-            return Self { size: None, has_colours: false };
+            return Self { size: None, has_colours };
         }
         let size = rustix::termios::tcgetwinsize(&stdout).ok().filter(|size| size.ws_col > 0 && size.ws_row > 0);
         let size = size.map_or((80, 24), |size| (usize::from(size.ws_col), usize::from(size.ws_row)));
-        Self { size: Some(size), has_colours: AutoStream::choice(&stdout) != ColorChoice::Never }
+        Self { size: Some(size), has_colours }
     }
 
     /// The width of the window; `None` if it is not a terminal.
@@ -37,8 +38,8 @@ impl Screen {
 
     /// Fits a text to the window's width, and leaves its colours out where the terminal has none.
     pub(crate) fn fit(&self, text: &Styled) -> String {
-        let Some((columns, _)) = self.size else { return text.to_string() };
         let text = if self.has_colours { text.raw().to_owned() } else { text.to_string() };
+        let Some((columns, _)) = self.size else { return text };
         let mut out = String::with_capacity(text.len() * 2);
         for part in text.lines().flat_map(|line| wrap(line, columns)) {
             out.push_str(&part);

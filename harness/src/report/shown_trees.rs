@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::call_cost::{CallCost, CallCosts};
+use super::change_words::count;
 use crate::path::steady::{Steadiness, Variant};
 use crate::path::tree_view::TreeView;
 use crate::path::{CallPath, PathNode, text};
@@ -52,7 +53,7 @@ impl ShownSection<'_> {
     pub(super) fn agreement(&self) -> String {
         match &self.section.steadiness {
             Steadiness::Steady(steady) if steady.agreeing == steady.iterations => {
-                format!("all {} iterations", steady.iterations)
+                format!("all {}", count(steady.iterations, "iteration"))
             }
             Steadiness::Steady(steady) => format!("{} of {} iterations", steady.agreeing, steady.iterations),
             Steadiness::Inconclusive(unstable) => {
@@ -65,12 +66,13 @@ impl ShownSection<'_> {
     pub(super) fn variants(&self) -> Vec<String> {
         match &self.section.steadiness {
             Steadiness::Steady(steady) => {
-                let variant = |one: &Variant| format!("variant in {} iterations: {}", one.seen_in.len(), one.place);
+                let variant =
+                    |one: &Variant| format!("variant in {}: {}", count(one.seen_in.len(), "iteration"), one.place);
                 steady.variants.iter().take(3).map(variant).collect()
             }
             Steadiness::Inconclusive(unstable) => {
                 let places = unstable.places.iter().take(5);
-                places.map(|(place, count)| format!("{count} iterations: {place}")).collect()
+                places.map(|(place, seen)| format!("{}: {place}", count(*seen, "iteration"))).collect()
             }
         }
     }

@@ -69,7 +69,7 @@ pub(crate) fn hint(results: &Results, detail: Detail) -> &'static str {
             "`rxpath report -v` prints each diff in full; `rxpath review` accepts or rejects what changed\n"
         }
         (Detail::Brief, true, false) => "`rxpath report -v` prints each diff in full\n",
-        (_, _, true) => "`rxpath review` shows what changed, to accept or to reject\n",
+        (Detail::Full, _, true) => "`rxpath review` shows what changed, to accept or to reject\n",
         _ => "",
     }
 }
@@ -311,7 +311,7 @@ mod tests {
             !brief.contains("@@") && text(&run, Detail::Full).contains("@@ -1,1 +1,1 @@\n    -accepted\n"),
             "{brief}"
         );
-        assert!(text(&run, Detail::Quiet).starts_with("7 changed on 6.18"));
+        assert!(text(&run, Detail::Quiet).starts_with("7 changed on 6.18") && hint(&run, Detail::Quiet).is_empty());
     }
 
     /// A run of these cases on one kernel, each with one timing that was accepted with 10,000 instructions.

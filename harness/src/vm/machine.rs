@@ -6,6 +6,8 @@ use std::path::PathBuf;
 
 use rxpath_guest::{Network, Op, Preparation};
 
+use crate::plural::count;
+
 /// A QEMU that can be run: the pinned one through its own loader, or one that the user named.
 #[derive(Clone, Debug)]
 pub(crate) struct QemuProgram {
@@ -52,7 +54,7 @@ impl GuestKernel {
         const FEW: usize = 100;
         let Preparation { modules, setups } = self.derived.as_ref().unwrap_or(&self.booted);
         let module = modules.last().map(|module| format!(", with {}", module.name));
-        let files = (!self.files.is_empty()).then(|| format!(", and {} files", self.files.len()));
+        let files = (!self.files.is_empty()).then(|| format!(", and {}", count(self.files.len(), "file")));
         let longest = setups.iter().map(|setup| setup.steps.len()).max().filter(|steps| *steps > FEW);
         let setup = longest.map(|steps| format!(", after {steps} steps"));
         let steps = setups.iter().flat_map(|setup| &setup.steps);

@@ -8,6 +8,7 @@ use crate::code::Containment;
 use crate::error_chain;
 use crate::kernel::{Kernel, KernelName};
 use crate::path::CallPath;
+use crate::plural::count;
 use crate::suite::judge::expectations::{by_context, failures, result_failures};
 use crate::suite::judge::faults::{SETUP, verdict_of_pass};
 use crate::suite::judge::hung::stuck_problem;
@@ -191,7 +192,8 @@ impl CaseJudge<'_> {
         self.judge_failures(failures(self.case, &lowered, &observation), is_steady);
         for (section, unstable) in observation.unsteady() {
             let places = unstable.places.iter().take(SHOWN_PLACES);
-            let places: Vec<String> = places.map(|(place, count)| format!("{count} iterations: {place}")).collect();
+            let places: Vec<String> =
+                places.map(|(place, seen)| format!("{}: {place}", count(*seen, "iteration"))).collect();
             let message = format!(
                 "the iterations do not agree: {} of {} took the most frequent path\n{}",
                 unstable.agreeing,

@@ -218,12 +218,10 @@ mod tests {
             ],
         );
         let found = RunChanges::of(&run, None);
-        let changes: Vec<(&[usize], Vec<Range<usize>>)> = found
-            .changes
-            .iter()
-            .map(|change| (&*change.results, change.places.iter().map(|place| place.lines.clone()).collect()))
-            .collect();
-        assert_eq!(changes, [(&[0, 1][..], vec![1..2]), (&[0], vec![3..4]), (&[2], vec![2..3])]);
+        let lines = |change: &PathChange| change.places.iter().flat_map(|place| place.lines.clone()).collect();
+        let changes: Vec<(&[usize], Vec<usize>)> =
+            found.changes.iter().map(|change| (&*change.results, lines(change))).collect();
+        assert_eq!(changes, [(&[0, 1][..], vec![1]), (&[0], vec![3]), (&[2], vec![2])]);
         assert!(found.functions.is_empty() && found.remeasured.len() == 1, "{found:?}");
     }
 

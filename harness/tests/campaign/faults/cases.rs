@@ -45,7 +45,7 @@ pub(crate) fn faults() -> Vec<Fault> {
         }),
         fault("case: a name in capital letters", 2, "invalid name of a case file", |at| case(at, "recv/X", b"")),
         fault("case: a folder too many", 2, "invalid name of a case file", |at| case(at, "recv/a/b", b"")),
-        fault("cases: a link back to the group", 0, "1 cases, no errors", |at| {
+        fault("cases: a link back to the group", 0, "1 case, no errors", |at| {
             symlink("..", at.path("repo/cases/recv/loop")).unwrap();
             check(at)
         }),

@@ -53,7 +53,17 @@ pub(crate) fn faults() -> Vec<Fault> {
             at.shell(&format!("$RXPATH matrix {CASE} > /dev/full"))
         })
         .with_guest(),
-        fault("full: diff --format json", 3, FULL, diff_of_two).with_guest(),
+        fault("full: diff --format json", 3, FULL, |at| diff_of_two(at, "> /dev/full")).with_guest(),
+        fault("closed: diff --format json", 0, "", |at| diff_of_two(at, "2>/dev/null | (exec <&-; sleep 2)"))
+            .with_guest(),
+        fault("closed: matrix", 0, "", |at| {
+            at.edit_case("\nactors:", "\nmachine: {kernels: {only: '6.12'}}\n\nactors:");
+            at.shell(&format!("set -o pipefail; $RXPATH matrix {CASE} 2>/dev/null | (exec <&-; sleep 2)"))
+        })
+        .with_guest(),
+        fault("--output of export in a folder that is a file", 3, "could not write kernels/kernels.yaml/x", |at| {
+            at.shell(&format!("$RXPATH export {CASE} -k {KERNEL} --format folded -o kernels/kernels.yaml/x"))
+        }),
         fault("--json on a full device", 3, "could not write /dev/full", |at| {
             at.shell("$RXPATH $RUN --json /dev/full")
         })
@@ -87,9 +97,9 @@ pub(crate) fn faults() -> Vec<Fault> {
 }
 
 /// In the shared cache, which has an image of the second kernel after the first time.
-fn diff_of_two(at: &Sandbox) -> Command {
+fn diff_of_two(at: &Sandbox, to: &str) -> Command {
     let mut command =
-        at.shell(&format!("$RXPATH diff {CASE} --from {KERNEL} --to 6.18 -j 1 --format json > /dev/full"));
+        at.shell(&format!("set -o pipefail; $RXPATH diff {CASE} --from {KERNEL} --to 6.18 -j 1 --format json {to}"));
     command.env("RXPATH_CACHE", shared_cache());
     command
 }

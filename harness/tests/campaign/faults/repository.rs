@@ -45,7 +45,7 @@ pub(crate) fn faults() -> Vec<Fault> {
             at.shell("$RXPATH $RUN")
         })
         .with_guest(),
-        fault("snapshot: deleted", 1, "there is no snapshot yet", |at| {
+        fault("snapshot: deleted", 1, "1 result has no snapshot yet: recv/tcp-ready on 6.12", |at| {
             fs::remove_file(at.snapshot()).unwrap();
             at.shell("$RXPATH $RUN")
         })
@@ -124,7 +124,7 @@ pub(crate) fn faults() -> Vec<Fault> {
 
 /// A run of a case that changed, with insta's variables in the environment.
 fn insta(name: &'static str, variables: &'static str) -> Fault {
-    fault(name, 1, "changed: recv/tcp-ready on 6.12", move |at| {
+    fault(name, 1, "1 change of paths in 1 case", move |at| {
         other_path(at);
         at.shell(&format!("{variables} $RXPATH $RUN"))
     })

@@ -53,7 +53,7 @@ pub(crate) fn faults() -> Vec<Fault> {
             .with_guest()
     }));
     all.extend([
-        fault("run: SIGINT prints what was judged", 3, "1 pass on 1 kernel", |at| at.shell(LONG))
+        fault("run: SIGINT prints what was judged", 3, "1 pass on 6.12", |at| at.shell(LONG))
             .during(|_, child| {
                 qemu_of(child);
                 std::thread::sleep(Duration::from_secs(5));
