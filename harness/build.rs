@@ -19,7 +19,8 @@ fn main() {
     for input in ["guest/src", "guest/Cargo.toml", "Cargo.lock", "harness/build.rs"] {
         println!("cargo::rerun-if-changed={}", root.join(input).display());
     }
-    let target_dir = out.join("guest");
+    // TARGET/PROFILE/build/PACKAGE/out: debug and release builds share the agent, whose profile is its own.
+    let target_dir = out.ancestors().nth(4).unwrap_or(&out).join("agent");
     build_agent(&root, &target_dir);
     let agent = target_dir.join(TARGET).join("agent/rxpath-guest");
     std::fs::copy(&agent, out.join("rxpath-guest"))

@@ -67,20 +67,20 @@ struct KnownFunctions<'k> {
 }
 
 impl KnownFunctions<'_> {
-    /// Finds the image that knows the functions of a case; none if it does not run on this kernel. All machines of a kernel have the
-    /// functions of the kernel itself, so those of the usual one will do, unless the case names functions of a module.
+    /// Finds the image that knows the functions of a case; none if it does not run on this kernel, or needs a module and the cache
+    /// has no image with it.
     fn load(&mut self, case: &Case, images: &Images, qemu: &QemuProgram) {
         let kernel = self.kernel;
-        let Ok(spec) = ImageSpec::on_kernel(case, kernel, &self.parts, Accelerator::Exact) else { return };
-        for spec in [ImageSpec::default(), spec] {
+        let Ok(own) = ImageSpec::on_kernel(case, kernel, &self.parts, Accelerator::Exact) else { return };
+        for spec in [ImageSpec::default(), own.clone()] {
             let of_image = |spec: &ImageSpec| {
                 let image = images.cached(&spec.guest_kernel(kernel).ok()?, &spec.machine, qemu)?;
                 KernelMetadata::load(&image).ok()
             };
             let metadata = self.metadata.entry(spec.clone()).or_insert_with_key(of_image);
             let Some(metadata) = metadata else { continue };
-            self.by_case.insert(case.name.clone(), spec);
-            if functions::has_all(case, &(kernel.series, metadata)) {
+            if is_enough(&spec, &own, functions::has_all(case, &(kernel.series, metadata))) {
+                self.by_case.insert(case.name.clone(), spec);
                 return;
             }
         }
@@ -88,5 +88,29 @@ impl KnownFunctions<'_> {
 
     fn of(&self, case: &Case) -> Option<&KernelMetadata> {
         self.metadata.get(self.by_case.get(&case.name)?)?.as_ref()
+    }
+}
+
+/// Whether an image knows the functions of a case that runs on its `own`. All machines of a kernel have the functions of the kernel
+/// itself, so those of any image will do, unless the case names functions of a module.
+fn is_enough(image: &ImageSpec, own: &ImageSpec, has_all: bool) -> bool {
+    has_all || image == own || !own.has_modules()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::case::{Source, TEMPLATE, parse};
+
+    #[test]
+    fn functions_of_a_module_are_looked_up_only_in_an_image_with_the_module() {
+        let own = |machine: &str| {
+            let text = format!("{TEMPLATE}\n{machine}");
+            let cases = parse("group/name", Source { path: "cases/group/name.yaml".into(), text }).unwrap();
+            ImageSpec::of(&cases[0], Accelerator::Exact)
+        };
+        let (usual, veth, one_cpu) = (ImageSpec::default(), own("machine: {nic: veth}"), own("machine: {cpus: 1}"));
+        assert!(!is_enough(&usual, &veth, false) && is_enough(&usual, &veth, true) && is_enough(&veth, &veth, false));
+        assert!(is_enough(&usual, &one_cpu, false));
     }
 }
