@@ -1,5 +1,6 @@
 //! The kernels in the cache with their images, and which of them a prune removes.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
 
@@ -165,7 +166,7 @@ fn grouped(names: Vec<(KernelName, String)>, stored: Vec<StoredKernel>, images: 
         kernel.images.push(image);
     }
     let mut kernels: Vec<CachedKernel> = groups.into_values().collect();
-    kernels.sort_by(|one, other| other.used.cmp(&one.used));
+    kernels.sort_by_key(|kernel| Reverse(kernel.used));
     kernels
 }
 

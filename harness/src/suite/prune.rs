@@ -87,9 +87,7 @@ pub(crate) fn plan(project: &Project, limits: PruneLimits) -> Result<Pruned, Pru
     let contents = CacheContents::of(project)?;
     let images: Vec<&StoredImage> = contents.kernels.iter().flat_map(|kernel| &kernel.images).collect();
     let has_images = |name: &KernelName| {
-        images
-            .iter()
-            .any(|image| image.info.as_ref().is_some_and(|info| KernelName::from(info.kernel.as_str()) == *name))
+        images.iter().any(|image| image.info.as_ref().is_some_and(|info| name == info.kernel.as_str()))
     };
     unknown.retain(has_images);
     let removed = contents.plan(|image| is_needed(image, &needed, &by_name), limits);
