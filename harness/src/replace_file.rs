@@ -1,7 +1,7 @@
 //! Replaces files atomically.
 
-use std::fs::{self, Permissions};
-use std::io::{self, Write};
+use std::fs::{self, File, Permissions};
+use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
@@ -10,14 +10,24 @@ use std::path::Path;
 /// The file keeps its mode; a new one gets 0644. Its folder must exist. A link stays, and what it leads to is replaced. What is not
 /// a regular file, such as a device or a pipe, is written to.
 pub(crate) fn replace_file(path: &Path, content: &[u8]) -> io::Result<()> {
+    replace_file_with(path, |file| file.write_all(content))
+}
+
+/// The same with content that is written piece by piece.
+pub(crate) fn replace_file_with(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    let buffered = |file: &mut File| {
+        let mut buffered = BufWriter::new(file);
+        write(&mut buffered)?;
+        buffered.flush()
+    };
     let path = &match fs::metadata(path) {
         Ok(data) if data.is_file() => fs::canonicalize(path)?,
         Err(error) if error.kind() == io::ErrorKind::NotFound && !path.is_symlink() => path.to_owned(),
-        _ => return fs::write(path, content),
+        _ => return buffered(&mut File::create(path)?),
     };
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut file = tempfile::Builder::new().prefix(".rxpath-").tempfile_in(folder)?;
-    file.write_all(content)?;
+    buffered(file.as_file_mut())?;
     // Temporary files have mode 0600.
     let permissions = fs::metadata(path).map_or_else(|_| Permissions::from_mode(0o644), |old| old.permissions());
     file.as_file().set_permissions(permissions)?;

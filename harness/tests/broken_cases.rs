@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use rxpath::case::{Diagnostics, KernelFunctions, Source, check_functions, parse};
+use rxpath::kernel::Series;
 
 fn data() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("harness/tests/data")
@@ -19,18 +20,38 @@ fn diagnostics(name: &str) -> String {
     let wrong = match parse(&format!("broken/{name}"), source) {
         Err(wrong) => wrong,
         Ok(cases) => {
-            let traceable = ["5.10", "6.1", "6.12"].map(|series| (series.parse().unwrap(), traceable(series)));
-            let kernels = traceable.each_ref().map(|(series, names)| KernelFunctions { series: *series, names });
+            let kernels = ["5.10", "6.1", "6.12"].map(Traceable::of);
             Diagnostics::new(cases.iter().flat_map(|case| check_functions(case, &kernels)).collect())
         }
     };
     wrong.to_string()
 }
 
-/// Functions of the receive path that can be traced on this kernel (`available_filter_functions`, the net/ part of it).
-fn traceable(series: &str) -> BTreeSet<String> {
-    let text = fs::read_to_string(data().join("traceable").join(format!("{series}.txt"))).unwrap();
-    text.lines().map(str::to_owned).collect()
+/// The functions of the receive path that can be traced on a kernel (`available_filter_functions`, the net/ part of it).
+struct Traceable {
+    series: Series,
+    names: BTreeSet<String>,
+}
+
+impl Traceable {
+    fn of(series: &str) -> Self {
+        let text = fs::read_to_string(data().join("traceable").join(format!("{series}.txt"))).unwrap();
+        Self { series: series.parse().unwrap(), names: text.lines().map(str::to_owned).collect() }
+    }
+}
+
+impl KernelFunctions for Traceable {
+    fn series(&self) -> Series {
+        self.series
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.names.contains(name)
+    }
+
+    fn names(&self) -> BTreeSet<&str> {
+        self.names.iter().map(String::as_str).collect()
+    }
 }
 
 macro_rules! exactly {

@@ -9,18 +9,18 @@ use super::phrases::CallPhrase;
 use crate::kernel::Series;
 use crate::nearest::{any_of, nearest};
 
-/// The functions of one kernel that can be traced.
-#[derive(Clone, Copy, Debug)]
-pub struct KernelFunctions<'a> {
-    pub series: Series,
-    /// Canonical names, without suffixes such as `.isra.0`.
-    pub names: &'a BTreeSet<String>,
+/// The functions of one kernel that can be traced, by their canonical names, without suffixes such as `.isra.0`.
+pub trait KernelFunctions {
+    fn series(&self) -> Series;
+    fn has(&self, name: &str) -> bool;
+    /// All of them; listing them takes longer than looking up a few.
+    fn names(&self) -> BTreeSet<&str>;
 }
 
 /// Reports functions that none of the kernels has, and functions that must be called on a kernel that lacks or inlines
 /// them.
-pub fn check_functions(case: &Case, kernels: &[KernelFunctions<'_>]) -> Vec<Diagnostic> {
-    let kernels: Vec<_> = kernels.iter().copied().filter(|kernel| case.kernels.admits(kernel.series)).collect();
+pub fn check_functions<K: KernelFunctions>(case: &Case, kernels: &[K]) -> Vec<Diagnostic> {
+    let kernels: Vec<_> = kernels.iter().filter(|kernel| case.kernels.admits(kernel.series())).collect();
     let mut out = Vec::new();
     if kernels.is_empty() {
         return out;
@@ -41,16 +41,16 @@ pub fn check_functions(case: &Case, kernels: &[KernelFunctions<'_>]) -> Vec<Diag
     out
 }
 
-fn check_call(
+fn check_call<K: KernelFunctions>(
     call: &Gated<CallPhrase>,
     outer: &Gate,
-    kernels: &[KernelFunctions<'_>],
+    kernels: &[&K],
     is_required: bool,
     out: &mut Vec<Diagnostic>,
 ) {
     let mut all_known = true;
     for name in &call.value.names {
-        if !kernels.iter().any(|kernel| kernel.names.contains(name)) {
+        if !kernels.iter().any(|kernel| kernel.has(name)) {
             all_known = false;
             out.push(unknown(call, name, kernels));
         }
@@ -58,16 +58,16 @@ fn check_call(
     if !all_known || !is_required || call.value.times.is_some_and(|times| times.holds(0)) {
         return;
     }
-    let admitted = kernels.iter().filter(|kernel| call.gate.admits(kernel.series) && outer.admits(kernel.series));
-    let lacks = |kernel: &&KernelFunctions<'_>| !call.value.names.iter().any(|name| kernel.names.contains(name));
-    let lacking: Vec<_> = admitted.filter(lacks).map(|kernel| kernel.series).collect();
+    let admitted = kernels.iter().filter(|kernel| call.gate.admits(kernel.series()) && outer.admits(kernel.series()));
+    let lacks = |kernel: &&&K| !call.value.names.iter().any(|name| kernel.has(name));
+    let lacking: Vec<_> = admitted.filter(lacks).map(|kernel| kernel.series()).collect();
     if !lacking.is_empty() {
         out.push(absent(call, &lacking, kernels));
     }
 }
 
-fn unknown(call: &Gated<CallPhrase>, name: &str, kernels: &[KernelFunctions<'_>]) -> Diagnostic {
-    let names: BTreeSet<&str> = kernels.iter().flat_map(|kernel| kernel.names.iter().map(String::as_str)).collect();
+fn unknown<K: KernelFunctions>(call: &Gated<CallPhrase>, name: &str, kernels: &[&K]) -> Diagnostic {
+    let names: BTreeSet<&str> = kernels.iter().flat_map(|kernel| kernel.names()).collect();
     let near = nearest(name, names);
     let help = if near.is_empty() { None } else { Some(format!("the nearest traceable functions: {}", any_of(near))) };
     Diagnostic {
@@ -78,11 +78,11 @@ fn unknown(call: &Gated<CallPhrase>, name: &str, kernels: &[KernelFunctions<'_>]
     }
 }
 
-fn absent(call: &Gated<CallPhrase>, lacking: &[Series], kernels: &[KernelFunctions<'_>]) -> Diagnostic {
-    let has = |kernel: &&KernelFunctions<'_>| call.value.names.iter().any(|name| kernel.names.contains(name));
+fn absent<K: KernelFunctions>(call: &Gated<CallPhrase>, lacking: &[Series], kernels: &[&K]) -> Diagnostic {
+    let has = |kernel: &&&K| call.value.names.iter().any(|name| kernel.has(name));
     let words =
         |series: &mut dyn Iterator<Item = Series>| series.map(|one| one.to_string()).collect::<Vec<_>>().join(", ");
-    let there = words(&mut kernels.iter().filter(has).map(|kernel| kernel.series));
+    let there = words(&mut kernels.iter().filter(has).map(|kernel| kernel.series()));
     let name = any_of(call.value.names.iter().map(String::as_str));
     Diagnostic {
         at: call.at.clone(),

@@ -1,12 +1,21 @@
 //! Paths of keys and indices to the values in a case file.
 
+use std::rc::Rc;
+
 use super::yaml_tree::{Content, Node};
 
-/// A path from the root of a file to a value: `actors`, `sender`, `steps`, 1.
+/// A path from the root of a file to a value: `actors`, `sender`, `steps`, 1. Paths share their beginnings: a case has thousands.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub(crate) struct KeyPath(Vec<Segment>);
+pub(crate) struct KeyPath(Option<Rc<Link>>);
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+/// The last segment of a path, and the path to it.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Link {
+    before: KeyPath,
+    segment: Segment,
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
 enum Segment {
     Key(String),
     Index(usize),
@@ -34,34 +43,33 @@ impl KeyPath {
     }
 
     fn with(&self, segment: Segment) -> Self {
-        let mut segments = self.0.clone();
-        segments.push(segment);
-        Self(segments)
+        Self(Some(Rc::new(Link { before: self.clone(), segment })))
     }
 
     /// Whether `other` is this path or continues it.
     pub(crate) fn contains(&self, other: &Self) -> bool {
-        other.0.starts_with(&self.0)
+        self == other || other.0.as_ref().is_some_and(|link| self.contains(&link.before))
     }
 
     /// Follows the path from the root of a file.
     pub(crate) fn follow<'a>(&self, root: &'a Node) -> Target<'a> {
-        let (mut node, mut key) = (root, None);
-        for segment in &self.0 {
-            let next = match (segment, &node.content) {
-                (Segment::Key(name), Content::Mapping(pairs)) => {
-                    pairs.iter().find(|(key, _)| key.text() == Some(name)).map(|(key, value)| (value, Some(key)))
-                }
-                (Segment::Index(index), Content::Sequence(items)) => items.get(*index).map(|item| (item, None)),
-                // A single value can be written in place of a list of one.
-                (Segment::Index(0), _) => Some((node, key)),
-                _ => None,
-            };
-            match next {
-                Some(next) => (node, key) = next,
-                None => return Target { node, key, is_there: false },
+        let Some(Link { before, segment }) = self.0.as_deref() else {
+            return Target { node: root, key: None, is_there: true };
+        };
+        let Target { node, key, is_there } = before.follow(root);
+        let next = match (segment, &node.content) {
+            _ if !is_there => None,
+            (Segment::Key(name), Content::Mapping(pairs)) => {
+                pairs.iter().find(|(key, _)| key.text() == Some(name)).map(|(key, value)| (value, Some(key)))
             }
+            (Segment::Index(index), Content::Sequence(items)) => items.get(*index).map(|item| (item, None)),
+            // A single value can be written in place of a list of one.
+            (Segment::Index(0), _) => Some((node, key)),
+            _ => None,
+        };
+        match next {
+            Some((node, key)) => Target { node, key, is_there: true },
+            None => Target { node, key, is_there: false },
         }
-        Target { node, key, is_there: true }
     }
 }

@@ -82,6 +82,7 @@ macro_rules! operations {
         )*
 
         /// A step: one operation, and what it waits for.
+        // The arguments are boxed: of seventy operations, a step has one.
         #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
         #[serde(deny_unknown_fields, default)]
         #[schemars(extend("x-what" = "a step"), extend("x-keys" = "operation or key"))]
@@ -107,14 +108,14 @@ macro_rules! operations {
             pub(crate) repeat: Option<Text>,
             /// In place of an operation: steps that are repeated together, as often as `repeat` says, one round after the other.
             pub(crate) steps: Option<Repeated<StepFile>>,
-            $($(#[$about])* pub(crate) $name: Option<arguments_of::$name>,)*
+            $($(#[$about])* pub(crate) $name: Option<Box<arguments_of::$name>>,)*
         }
 
         impl StepFile {
             /// The operations that it names, with their names; a valid step has one.
             pub(crate) fn operations(&self) -> Vec<(&'static str, &dyn Operate)> {
                 let mut named: Vec<(&'static str, &dyn Operate)> = Vec::new();
-                $(if let Some(arguments) = &self.$name { named.push((stringify!($name), arguments)); })*
+                $(if let Some(arguments) = &self.$name { named.push((stringify!($name), &**arguments)); })*
                 named
             }
         }

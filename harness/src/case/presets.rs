@@ -1,6 +1,7 @@
 //! Setups that many cases share, by their names: `setup: tcp-pair`.
 
-use std::sync::LazyLock;
+use std::collections::BTreeMap;
+use std::sync::{LazyLock, Mutex, PoisonError};
 
 use indexmap::IndexMap;
 use serde_yaml::Value;
@@ -16,8 +17,17 @@ pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     PRESETS.keys().map(String::as_str)
 }
 
-/// The steps of a preset. If there is a number, every name that they make ends in it: `client-3`.
-pub(crate) fn steps(preset: &str, number: Option<&str>) -> Vec<StepFile> {
+/// The steps of a preset. If there is a number, every name that they make ends in it: `client-3`. They are read once: cases with a
+/// thousand connections have the same thousand presets.
+pub(crate) fn steps(preset: &str, number: Option<&str>) -> &'static [StepFile] {
+    type Known = BTreeMap<(String, Option<String>), &'static [StepFile]>;
+    static KNOWN: Mutex<Known> = Mutex::new(Known::new());
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    let key = (preset.to_owned(), number.map(str::to_owned));
+    known.entry(key).or_insert_with(|| read(preset, number).leak())
+}
+
+fn read(preset: &str, number: Option<&str>) -> Vec<StepFile> {
     let mut steps = PRESETS.get(preset).cloned().unwrap_or_default();
     if let Some(number) = number {
         let names: Vec<String> = steps.iter().flat_map(made).collect();

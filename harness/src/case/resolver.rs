@@ -4,10 +4,8 @@ mod expected;
 mod returned;
 mod steps;
 
-use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::ops::RangeInclusive;
-use std::sync::OnceLock;
 
 use indexmap::IndexMap;
 use rxpath_guest::Slot;
@@ -217,7 +215,7 @@ fn add_phrase_error(findings: &mut Findings, place: &KeyPath, error: &PhraseErro
 
 /// A step of setup, its place (that of the preset's name, for the steps of a preset), and whether it is part of a
 /// preset.
-type SetupStep<'a> = (Cow<'a, StepFile>, KeyPath, bool);
+type SetupStep<'a> = (&'a StepFile, KeyPath, bool);
 
 fn setup_steps<'a>(file: &'a CaseFile, findings: &mut Findings) -> Vec<SetupStep<'a>> {
     let place = KeyPath::default().key("setup");
@@ -225,7 +223,7 @@ fn setup_steps<'a>(file: &'a CaseFile, findings: &mut Findings) -> Vec<SetupStep
     for (nth, item) in &file.setup.0 {
         let place = nth.within(&place);
         match item {
-            SetupItem::Step(step) => steps.push((Cow::Borrowed(&**step), place, false)),
+            SetupItem::Step(step) => steps.push((&**step, place, false)),
             SetupItem::Preset(name, number) => {
                 if !presets::names().any(|known| known == name) {
                     let help = suggestion(name, presets::names());
@@ -233,7 +231,7 @@ fn setup_steps<'a>(file: &'a CaseFile, findings: &mut Findings) -> Vec<SetupStep
                     findings.add(&place.key("preset"), Underline::Value, message, "unknown preset", help);
                 }
                 let preset = presets::steps(name, number.as_deref());
-                steps.extend(preset.into_iter().map(|step| (Cow::Owned(step), place.clone(), true)));
+                steps.extend(preset.iter().map(|step| (step, place.clone(), true)));
             }
         }
     }
@@ -261,7 +259,7 @@ fn actor_steps<'a>(name: &str, actor: &'a ActorFile) -> impl Iterator<Item = (&'
 /// Gives every named result of the case a slot.
 fn slots(file: &CaseFile, setup: &[SetupStep<'_>], findings: &mut Findings) -> IndexMap<String, Slot> {
     let mut slots = IndexMap::new();
-    let in_setup = setup.iter().map(|(step, place, preset)| (&**step, place.clone(), *preset));
+    let in_setup = setup.iter().cloned();
     let in_actors = file.actors.iter().flat_map(|(name, actor)| actor_steps(name, actor));
     for (step, place, preset) in in_setup.chain(in_actors.map(|(step, place)| (step, place, false))) {
         for (name, key) in made_names(step) {
@@ -328,13 +326,9 @@ fn check_actor_name(name: &str, findings: &mut Findings) {
 
 /// Whether this is the name of a context or of a class of tasks, which actors cannot have.
 fn is_reserved(name: &str) -> bool {
-    CONTEXTS.contains(&name) || context_rules().is_some_and(|rules| rules.task_classes().any(|class| class == name))
-}
-
-/// Read only once, because every case needs them. The file is part of the program and checked by its tests.
-fn context_rules() -> Option<&'static ContextRules> {
-    static RULES: OnceLock<Option<ContextRules>> = OnceLock::new();
-    RULES.get_or_init(|| ContextRules::embedded().ok()).as_ref()
+    // The file of classes is part of the program and checked by its tests.
+    let is_class = |rules: &ContextRules| rules.task_classes().any(|class| class == name);
+    CONTEXTS.contains(&name) || ContextRules::embedded().is_ok_and(is_class)
 }
 
 struct Resolver<'a> {

@@ -9,7 +9,9 @@ use crate::kernel::{Fetched, Kernel, KernelName, Series};
 use crate::output::warn;
 use crate::report::source_url::SourceUrl;
 use crate::report::{self, DiffView, MatrixBars, Overview, Screen, diff_markdown, diff_report, diff_terminal};
-use crate::suite::{MatrixOptions, Project, ResultCache, TwoKernels, accepted, choose, kernel_matrix, metadata_of};
+use crate::suite::{
+    MatrixOptions, MetadataByImage, Project, ResultCache, SnapshotKind, TwoKernels, accepted, choose, kernel_matrix,
+};
 use crate::vm::{Accelerator, RunLimits, VmError, cancel_on_signals, is_cancelled};
 
 /// Prints what changed between two kernels, after running the cases without saved results.
@@ -73,7 +75,8 @@ fn named<'f>(fetched: &'f Fetched, name: &KernelName) -> Result<&'f Kernel, Comm
     kernel.ok_or_else(|| CommandError::NotFetched(name.clone()))
 }
 
-/// Prints the groups of kernels with equal paths, and where each change first appeared.
+/// Prints the groups of kernels with equal paths, and where each change first appeared. A kernel that skips a case has no
+/// snapshot of it, and is left out.
 pub(crate) fn matrix(common: &Common, options: &MatrixArguments) -> Result<u8, CommandError> {
     let project = Project::open(&common.project(&Packages::default()))?;
     let wanted: Vec<String> = options.case.iter().cloned().collect();
@@ -84,26 +87,38 @@ pub(crate) fn matrix(common: &Common, options: &MatrixArguments) -> Result<u8, C
     let chosen = choose(&all, &wanted)?;
     let mut pinned = pinned(&project, &options.kernels)?;
     pinned.sort();
-    let kernels_of = |case: &Case| pinned.iter().copied().filter(|series| case.runs_on(*series).is_ok()).collect();
+    let snapshots = project.snapshots();
+    let has_snapshot =
+        |case: &Case, series: &Series| snapshots.file(&case.name, &(*series).into(), SnapshotKind::Path).is_file();
     for case in &chosen {
         // Before any kernel boots for its symbols.
-        let kernels: Vec<Series> = kernels_of(case);
-        for series in kernels {
-            accepted(&project.snapshots(), &case.name, &series.into())?;
+        let on: Vec<&Series> = pinned.iter().filter(|series| case.runs_on(**series).is_ok()).collect();
+        if let (Some(first), false) = (on.first(), on.iter().any(|series| has_snapshot(case, series))) {
+            accepted(&snapshots, &case.name, &(**first).into())?;
         }
     }
+    pinned.retain(|series| chosen.iter().any(|case| has_snapshot(case, series)));
+    let (fetched, images) = (fetch(&project, &pinned)?, project.images());
+    let bars = MatrixBars::new(chosen.len());
+    let metadata = |series: &Series| {
+        let kernel = fetched.kernels.iter().find(|kernel| kernel.series == *series);
+        let kernel = kernel.ok_or(CommandError::NotFetched((*series).into()))?;
+        Ok(MetadataByImage::new(kernel, &fetched, &images, &bars))
+    };
+    let mut metadata = pinned.iter().map(metadata).collect::<Result<Vec<_>, CommandError>>()?;
     for case in chosen {
-        let series: Vec<Series> = kernels_of(case);
-        let kernels = on_each(&project, &series, |kernel, fetched, bars| {
-            Ok((kernel.series.into(), metadata_of(case, kernel, fetched, &project.images(), bars)?))
-        })?;
-        let sections = kernel_matrix(&project.snapshots(), &case.name, &kernels)?;
-        print(format!("{}\n", case.name))?;
-        for (name, matrix) in sections {
-            print(report::matrix(&name, &matrix))?;
+        bars.next(&case.name);
+        let of_case = metadata.iter_mut().filter(|metadata| has_snapshot(case, &metadata.kernel.series));
+        let kernels = of_case.map(|metadata| Ok((metadata.kernel.name(), metadata.of(case)?)));
+        let kernels = kernels.collect::<Result<Vec<_>, CommandError>>()?;
+        let sections = kernel_matrix(&snapshots, &case.name, &kernels)?;
+        let sections = sections.iter().map(|(name, matrix)| report::matrix(name, matrix));
+        let text = format!("{}\n{}\n", case.name, sections.collect::<String>());
+        if !bars.suspended(|| print(text))? {
+            break;
         }
-        print("\n")?;
     }
+    bars.finish();
     Ok(0)
 }
 
@@ -114,21 +129,4 @@ fn pinned(project: &Project, names: &[String]) -> Result<Vec<Series>, CommandErr
             "matrix shows accepted snapshots, which only pinned kernels have; `rxpath run --against` compares others";
         CommandError::Request(format!("{error}: {hint}"))
     })
-}
-
-fn on_each<T>(
-    project: &Project,
-    series: &[Series],
-    of: impl Fn(&Kernel, &Fetched, &MatrixBars) -> Result<T, CommandError>,
-) -> Result<Vec<T>, CommandError> {
-    let fetched = fetch(project, series)?;
-    let bars = MatrixBars::new(series.len());
-    let one = |series: &Series| {
-        let kernel = fetched.kernels.iter().find(|kernel| kernel.series == *series);
-        let kernel = kernel.ok_or(CommandError::NotFetched((*series).into()))?;
-        of(kernel, &fetched, &bars)
-    };
-    let all = series.iter().map(one).collect();
-    bars.finish();
-    all
 }

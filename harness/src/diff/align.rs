@@ -105,8 +105,8 @@ mod tests {
     use proptest::prelude::*;
 
     fn aligned(old: &CallPath, new: &CallPath) -> PathDiff {
-        let renames = Renames::embedded().unwrap();
-        align(old, new, &Knowledge { renames: &renames, plausible: &|_, _| true })
+        let renames = Renames::embedded();
+        align(old, new, &Knowledge { renames, plausible: &|_, _| true })
     }
 
     /// Renders a diff as text, with a sign per line.

@@ -29,6 +29,8 @@ pub(crate) struct FunctionCost {
     pub(crate) now: u64,
     /// The number of cases in which it differs.
     pub(crate) cases: usize,
+    /// The number of cases that call it on either kernel.
+    pub(crate) called_in: usize,
     /// A case and section with the median difference.
     pub(crate) example: (String, String),
 }
@@ -42,6 +44,12 @@ impl FunctionCost {
     fn weight(&self) -> u64 {
         self.change().unsigned_abs() * self.cases as u64
     }
+
+    /// Whether it differs in less than half of the cases that call it. Changed code differs in most of them; what one case ran
+    /// into, such as a timer or a full cache of objects, only there.
+    fn is_rare(&self) -> bool {
+        self.cases * 2 < self.called_in
+    }
 }
 
 /// The cost of one call in one part.
@@ -52,10 +60,12 @@ struct Difference<'a> {
     section: &'a str,
 }
 
-/// The functions whose self costs differ, those that matter most first. A part in which another CPU had a turn in each call
+/// The functions whose self costs differ: first those that differ wherever they are called, and of each kind those that matter
+/// most. A part in which another CPU had a turn in each call
 /// of a function does not count for it.
 pub(crate) fn function_costs<'a>(parts: impl IntoIterator<Item = Part<'a>>) -> Vec<FunctionCost> {
     let mut differences: BTreeMap<&str, Vec<Difference>> = BTreeMap::new();
+    let mut called: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for Part { case, section, old, new } in parts {
         let functions: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
         for function in functions {
@@ -63,6 +73,7 @@ pub(crate) fn function_costs<'a>(parts: impl IntoIterator<Item = Part<'a>>) -> V
             if before.shared || now.shared {
                 continue;
             }
+            called.entry(function).or_default().insert(case);
             let known_to = TRACER_VARIES_BY * before.traced.max(now.traced);
             let (before, now) = (before.cost, now.cost);
             if before.abs_diff(now) > known_to {
@@ -70,16 +81,18 @@ pub(crate) fn function_costs<'a>(parts: impl IntoIterator<Item = Part<'a>>) -> V
             }
         }
     }
-    let mut costs: Vec<FunctionCost> = differences.into_iter().map(|(name, parts)| median(name, parts)).collect();
-    costs.sort_by_key(|cost| std::cmp::Reverse(cost.weight()));
+    let mut costs: Vec<FunctionCost> =
+        differences.into_iter().map(|(name, parts)| median(name, parts, called[name].len())).collect();
+    costs.sort_by_key(|cost| (cost.is_rare(), std::cmp::Reverse(cost.weight())));
     costs
 }
 
-fn median(function: &str, mut parts: Vec<Difference<'_>>) -> FunctionCost {
+fn median(function: &str, mut parts: Vec<Difference<'_>>, called_in: usize) -> FunctionCost {
     let cases = parts.iter().map(|part| part.case).collect::<BTreeSet<_>>().len();
     parts.sort_by_key(|part| part.now as i64 - part.before as i64);
     let Difference { before, now, case, section } = parts[parts.len() / 2];
-    FunctionCost { function: function.to_owned(), before, now, cases, example: (case.to_owned(), section.to_owned()) }
+    let example = (case.to_owned(), section.to_owned());
+    FunctionCost { function: function.to_owned(), before, now, cases, called_in, example }
 }
 
 #[cfg(test)]
@@ -114,5 +127,18 @@ mod tests {
         assert_eq!(found, [("gone", 30, 0, 2), ("f", 100, 90, 2), ("new", 0, 8, 2)]);
         assert_eq!(costs[1].example.0, "g/two");
         assert_eq!(costs[1].change(), -10);
+    }
+
+    #[test]
+    fn what_differs_in_few_of_the_cases_that_call_it_comes_last() {
+        let side = |f, g| -> SelfCosts {
+            let cost = |cost| SelfCost { cost, traced: 1, shared: false };
+            [("f".to_owned(), cost(f)), ("g".to_owned(), cost(g))].into()
+        };
+        let (old, both, only_g) = (side(100, 100), side(5000, 130), side(100, 130));
+        let part = |case, new| Part { case, section: "a.recv", old: &old, new };
+        let costs = function_costs([part("one", &both), part("two", &only_g), part("three", &only_g)]);
+        let found: Vec<_> = costs.iter().map(|one| (&*one.function, one.cases, one.called_in)).collect();
+        assert_eq!(found, [("g", 3, 3), ("f", 1, 3)]);
     }
 }

@@ -357,9 +357,9 @@ mod tests {
         .unwrap();
         let new = parse("s\n  fdget\n  tcp_recvmsg\n    tcp_recvmsg_locked\n      a\n  x ×2\n  y\n").unwrap();
         let (old_facts, new_facts) = facts();
-        let renames = Renames::embedded().unwrap();
+        let renames = Renames::embedded();
         let plausible = |from: &str, to: &str| could_be_renamed(&old_facts, &new_facts, from, to);
-        let diff = align(&old, &new, &Knowledge { renames: &renames, plausible: &plausible });
+        let diff = align(&old, &new, &Knowledge { renames, plausible: &plausible });
         let new_costs = Costs::from([("tcp_recvmsg_locked".to_owned(), 700)]);
         let explained = explain(diff, (&old_facts, &Costs::new()), (&new_facts, &new_costs));
         let reported: Vec<(String, String)> = explained

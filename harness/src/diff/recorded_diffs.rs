@@ -7,8 +7,8 @@ use crate::path::{Stream, text};
 /// The changed lines, each as `KIND LINE`.
 fn changes(old: &str, new: &str, stream: &Stream) -> Vec<String> {
     let path = |kernel| steady_of(&recorded(kernel, &[], &[]), stream).path;
-    let renames = Renames::embedded().unwrap();
-    let diff = align(&path(old), &path(new), &Knowledge { renames: &renames, plausible: &|_, _| true });
+    let renames = Renames::embedded();
+    let diff = align(&path(old), &path(new), &Knowledge { renames, plausible: &|_, _| true });
     assert_eq!((diff.old_path(), diff.new_path()), (path(old), path(new)));
     let describe = |line: &DiffLine| {
         let text = line.node().map(text::line).unwrap_or_default();

@@ -1,6 +1,7 @@
 //! Finds functions that continue under a different name: known renames, and names that look alike.
 
 use std::collections::HashMap;
+use std::sync::LazyLock;
 
 use serde::Deserialize;
 
@@ -25,9 +26,11 @@ struct Rename {
 }
 
 impl Renames {
-    /// The renames in the binary.
-    pub fn embedded() -> Result<Self, DataFileError> {
-        Self::from_yaml(include_str!("renames.yaml"))
+    /// The renames in the binary. They can be read: a test below checks it.
+    pub fn embedded() -> &'static Self {
+        static RENAMES: LazyLock<Renames> =
+            LazyLock::new(|| Renames::from_yaml(include_str!("renames.yaml")).unwrap_or_default());
+        &RENAMES
     }
 
     pub fn from_yaml(text: &str) -> Result<Self, DataFileError> {
@@ -75,7 +78,7 @@ mod tests {
 
     #[test]
     fn renames_apply_over_several_kernels_and_in_both_directions() {
-        let renames = Renames::embedded().unwrap();
+        let renames = Renames::embedded();
         assert!(renames.are_one("kfree_skb", "sk_skb_reason_drop") && renames.are_one("fdget", "sockfd_lookup_light"));
         assert!(!renames.are_one("kfree_skb", "fdget") && !renames.are_one("x", "x"));
     }

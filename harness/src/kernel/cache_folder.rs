@@ -260,7 +260,7 @@ pub(crate) fn write_best_effort(path: &Path, bytes: &[u8]) {
 }
 
 /// Notes in a folder's time of change that it is used now, for `cache prune`. An error only means that it may be made again.
-pub(super) fn touch(folder: &Path) {
+pub(crate) fn touch(folder: &Path) {
     let _ = File::open(folder).and_then(|folder| folder.set_modified(SystemTime::now()));
 }
 

@@ -53,7 +53,7 @@ pub use series::Series;
 pub use store::Kernel;
 pub use update::{Change, PackageChange};
 
-pub(crate) use cache_folder::{CacheLock, create_folder, write_best_effort};
+pub(crate) use cache_folder::{CacheLock, create_folder, touch, write_best_effort};
 pub(crate) use fetch::fetch;
 pub(crate) use known_parts::KnownParts;
 pub(crate) use list::list;

@@ -141,7 +141,7 @@ impl<'s, 'a> Work<'s, 'a> {
 
     fn add_task(&mut self, task: TaskKey, found: &[Operation<'a>]) {
         let Some(forest) = self.forests.by_task.get(&task) else { return };
-        let own = self.costing.as_ref().map(|costing| costing.own_times(&forest.nodes)).unwrap_or_default();
+        let own = self.costing.as_ref().map(|costing| costing.own_times(&forest.nodes).took).unwrap_or_default();
         let own_of = |from: usize, to: usize| own.get(from..to).unwrap_or_default();
         let mut next = 0;
         for op in found.iter().filter(|op| op.task == task) {

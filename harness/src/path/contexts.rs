@@ -1,6 +1,6 @@
 //! Separates contexts: takes interrupts and softirqs out of what they interrupted, as trees of their own.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use serde::Deserialize;
 
@@ -79,8 +79,10 @@ pub struct ContextRules {
 
 impl ContextRules {
     /// The rules in the binary.
-    pub fn embedded() -> Result<Self, DataFileError> {
-        data_file::parse("contexts.yaml", include_str!("contexts.yaml"))
+    pub fn embedded() -> Result<&'static Self, &'static DataFileError> {
+        static RULES: LazyLock<Result<ContextRules, DataFileError>> =
+            LazyLock::new(|| data_file::parse("contexts.yaml", include_str!("contexts.yaml")));
+        RULES.as_ref()
     }
 
     /// The classes of tasks that are not actors, except `other`.
@@ -226,7 +228,7 @@ mod tests {
         let sample = Sample::parse(&format!("task 1 t\n{forest}"));
         let mut names = NameTable::new(&sample.symbols);
         let nodes = &sample.forests.by_task[&TaskKey::Task(1)].nodes;
-        let separated = separate(nodes, &[], &mut names, &ContextRules::embedded().unwrap());
+        let separated = separate(nodes, &[], &mut names, ContextRules::embedded().unwrap());
         let write = |nodes: &[Kept]| -> String {
             let line = |kept: &Kept| {
                 let interrupted = if kept.interrupted { " !" } else { "" };

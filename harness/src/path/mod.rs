@@ -10,6 +10,7 @@ pub(crate) mod cost;
 pub(crate) mod data_file;
 mod fold;
 mod names;
+pub(crate) mod own_runs;
 pub(crate) mod own_times;
 mod patterns;
 pub(crate) mod profiles;

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use serde::{Deserialize, Serialize};
 
 use super::FunctionNames;
+use super::own_runs::{self, Gap, OwnRun};
 use crate::trace::{CallForests, FuncAddr, Node, NodeKind};
 
 /// What the tracer adds to a traced call, in nanoseconds (instructions in exact mode).
@@ -46,17 +47,17 @@ impl Costing {
         Self { cost, recorders, left, clocks: OwnClocks::of(forests, cost.page) }
     }
 
-    /// What each node itself took. Linear, apart from binary searches.
+    /// What each node itself took, and when the calls ran themselves. Linear, apart from binary searches.
     ///
     /// The nodes are whole trees in preorder. An interrupt on top of a call is beneath it, and is subtracted like any
     /// other call.
-    pub(crate) fn own_times(&self, nodes: &[Node]) -> Vec<OwnTime> {
+    pub(crate) fn own_times(&self, nodes: &[Node]) -> OwnTimes {
         let TracerCost { inside, whole, .. } = self.cost;
         let around = (whole - inside as f64).max(0.0);
-        let mut own = vec![OwnTime::default(); nodes.len()];
+        let mut own = OwnTimes { took: vec![OwnTime::default(); nodes.len()], runs: Vec::new() };
         let mut open: Vec<CostFrame> = Vec::new();
         for (at, node) in nodes.iter().enumerate() {
-            close_down_to(node.depth, around, &mut open, &mut own);
+            close_down_to(node.depth, (inside as f64, around), &mut open, &mut own);
             let clock = |time: u64| self.clocks.read(node.cpu, time);
             let start = clock(node.start);
             let parent = open.last_mut();
@@ -66,7 +67,8 @@ impl Costing {
                     let mut of_tracer = self.recorders.of_events.contains(func);
                     if let Some(parent) = parent {
                         of_tracer |= parent.of_tracer;
-                        parent.run_until(start);
+                        parent.run_until(start, around / 2.0);
+                        parent.tracer_since = around / 2.0;
                         if let Some(end) = end {
                             parent.elsewhere += end.own.saturating_sub(start.own);
                             parent.traced_beneath += 1;
@@ -82,6 +84,8 @@ impl Costing {
                         elsewhere: inside,
                         traced_beneath: 0,
                         last: start,
+                        tracer_since: inside as f64 / 2.0,
+                        gaps: Vec::new(),
                         shared: false,
                     });
                 }
@@ -89,12 +93,13 @@ impl Costing {
                     let back = clock(self.back_at(node));
                     parent.elsewhere += back.own.saturating_sub(parent.last.own);
                     parent.last = back;
+                    parent.tracer_since = 0.0;
                 }
-                (_, Some(parent)) => parent.run_until(start),
+                (_, Some(parent)) => parent.run_until(start, 0.0),
                 (_, None) => {}
             }
         }
-        close_down_to(0, around, &mut open, &mut own);
+        close_down_to(0, (inside as f64, around), &mut open, &mut own);
         own
     }
 
@@ -102,6 +107,15 @@ impl Costing {
     fn back_at(&self, switch: &Node) -> u64 {
         self.left.get(&(switch.cpu, switch.start)).copied().unwrap_or(switch.start).max(switch.start)
     }
+}
+
+/// The own times of some nodes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct OwnTimes {
+    /// By node.
+    pub took: Vec<OwnTime>,
+    /// When the calls ran themselves, in the order in which the calls ended. What they took is the sum of these.
+    pub runs: Vec<OwnRun>,
 }
 
 /// What a node itself took.
@@ -172,7 +186,8 @@ impl OwnClocks {
         let turns = self.of_others.get(&cpu).map(Vec::as_slice).unwrap_or_default();
         let earlier = turns.partition_point(|(start, ..)| *start < time);
         let others = turns[..earlier].last().map_or(0, |(start, end, before)| before + (time.min(*end) - start));
-        ClockReading { own: (time - others).saturating_sub(self.page * pages as u64), turns: earlier }
+        let own = (time - others).saturating_sub(self.page * pages as u64);
+        ClockReading { own, turns: earlier, time }
     }
 }
 
@@ -183,6 +198,8 @@ struct ClockReading {
     own: u64,
     /// The number of turns that others had started.
     turns: usize,
+    /// The trace clock.
+    time: u64,
 }
 
 /// The turns of all CPUs but one, from the stamps of all CPUs in ascending order: start, end, and the sum of all turns
@@ -240,25 +257,33 @@ struct CostFrame {
     traced_beneath: u32,
     /// When the last event in it ended.
     last: ClockReading,
+    /// The tracer's share of the time right after that.
+    tracer_since: f64,
+    /// The periods between the events in it.
+    gaps: Vec<Gap>,
     /// Whether another CPU had a turn in the call's own time until then.
     shared: bool,
 }
 
 impl CostFrame {
-    /// Counts the time since the last event as the call's own.
-    fn run_until(&mut self, now: ClockReading) {
+    /// Counts the time since the last event as the call's own; the tracer took part of it before and after.
+    fn run_until(&mut self, now: ClockReading, tracer_before: f64) {
         self.shared |= now.turns > self.last.turns;
+        let length = now.own.saturating_sub(self.last.own);
+        self.gaps.push(Gap { start: self.last.time, length, of_tracer: self.tracer_since + tracer_before });
+        self.tracer_since = 0.0;
         self.last = self.last.max(now);
     }
 }
 
-fn close_down_to(depth: u32, around: f64, open: &mut Vec<CostFrame>, own: &mut [OwnTime]) {
+fn close_down_to(depth: u32, (inside, around): (f64, f64), open: &mut Vec<CostFrame>, own: &mut OwnTimes) {
     while let Some(mut call) = open.pop_if(|call| call.depth >= depth) {
         let Some(end) = call.end else { continue };
-        call.run_until(end);
+        call.run_until(end, inside / 2.0);
         let of_tracer = (around * f64::from(call.traced_beneath)).round() as u64;
         let took = end.own.saturating_sub(call.start.own).saturating_sub(call.elsewhere + of_tracer);
-        own[call.at] = OwnTime { took, shared: call.shared };
+        own.took[call.at] = OwnTime { took, shared: call.shared };
+        own.runs.extend(own_runs::runs(call.at, took, &call.gaps));
     }
 }
 
@@ -300,10 +325,10 @@ mod tests {
 
     /// What the nodes of the first of these tasks took.
     fn own(tasks: &[&[Node]], cost: TracerCost) -> Vec<u64> {
-        own_times(tasks, cost).into_iter().map(|own| own.took).collect()
+        own_times(tasks, cost).took.into_iter().map(|own| own.took).collect()
     }
 
-    fn own_times(tasks: &[&[Node]], cost: TracerCost) -> Vec<OwnTime> {
+    fn own_times(tasks: &[&[Node]], cost: TracerCost) -> OwnTimes {
         let forest = |(pid, nodes): (i32, &&[Node])| {
             let task = TaskKey::Task(pid);
             (task, Forest { task, nodes: nodes.to_vec() })
@@ -359,7 +384,7 @@ mod tests {
         ];
         let on_other = |start, end| Node { cpu: 1, ..call(0, start, end) };
         let shared = |other: Node| -> Vec<bool> {
-            own_times(&[&nodes, &[other]], TracerCost::default()).into_iter().map(|own| own.shared).collect()
+            own_times(&[&nodes, &[other]], TracerCost::default()).took.iter().map(|own| own.shared).collect()
         };
         assert_eq!(shared(on_other(150, 200)), [false, true, false, false, false, false]);
         assert_eq!(shared(on_other(350, 360)), [true, false, false, false, false, false]);
@@ -380,7 +405,8 @@ mod tests {
         let forests =
             CallForests { by_task: BTreeMap::from([(forest.task, forest)]), page_starts, ..CallForests::default() };
         let cost = TracerCost { page: 30, ..TracerCost::default() };
-        let own: Vec<u64> = Costing::new(&forests, &Names, cost).own_times(&nodes).iter().map(|own| own.took).collect();
+        let own: Vec<u64> =
+            Costing::new(&forests, &Names, cost).own_times(&nodes).took.iter().map(|own| own.took).collect();
         assert_eq!(own, [900 - 200 - 100 - 30, 200 - 30, 100]);
     }
 

@@ -1,6 +1,7 @@
 //! Profiles: named groups of functions that a path leaves out.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
 
 use serde::Deserialize;
 use thiserror::Error;
@@ -70,8 +71,10 @@ pub(crate) enum Visibility {
 
 impl Profiles {
     /// The profiles in the binary.
-    pub(crate) fn embedded() -> Result<Self, DataFileError> {
-        Self::from_yaml(include_str!("profiles.yaml"))
+    pub(crate) fn embedded() -> Result<&'static Self, &'static DataFileError> {
+        static PROFILES: LazyLock<Result<Profiles, DataFileError>> =
+            LazyLock::new(|| Profiles::from_yaml(include_str!("profiles.yaml")));
+        PROFILES.as_ref()
     }
 
     pub(crate) fn from_yaml(text: &str) -> Result<Self, DataFileError> {

@@ -46,7 +46,7 @@ pub(crate) fn recorded(kernel: &str, profiles: &[&str], expected: &[&str]) -> Ca
     ];
     let filter = Profiles::embedded().unwrap().select(profiles, expected).unwrap();
     let rules = ContextRules::embedded().unwrap();
-    let settings = CaptureSettings { roles: &roles, rules: &rules, filter: &filter, tracer: None };
+    let settings = CaptureSettings { roles: &roles, rules, filter: &filter, tracer: None };
     capture_paths(&sample.forests, &report, &sample.symbols, &settings)
 }
 

@@ -119,7 +119,7 @@ mod tests {
         let sample = Sample::parse(&format!("task 1 t\n{forest}"));
         let mut names = NameTable::new(&sample.symbols);
         let nodes = &sample.forests.by_task[&TaskKey::Task(1)].nodes;
-        let separated = separate(nodes, &[], &mut names, &ContextRules::embedded().unwrap());
+        let separated = separate(nodes, &[], &mut names, ContextRules::embedded().unwrap());
         let filter = Profiles::embedded().unwrap().select(&[] as &[&str], expected_functions).unwrap();
         let woken = |pid: i32| match pid {
             10 => Woken::Actor("receiver".into()),

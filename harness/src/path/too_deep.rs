@@ -135,7 +135,7 @@ other_work
         let report = RunReport { actor_tids: vec![10], ..RunReport::default() };
         let (rules, filter) =
             (ContextRules::embedded().unwrap(), Profiles::embedded().unwrap().select::<&str, &str>(&[], &[]).unwrap());
-        let settings = CaptureSettings { roles: &roles, rules: &rules, filter: &filter, tracer: None };
+        let settings = CaptureSettings { roles: &roles, rules, filter: &filter, tracer: None };
         capture_paths(&sample.forests, &report, &sample.symbols, &settings).problems
     }
 

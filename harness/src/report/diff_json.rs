@@ -50,6 +50,9 @@ pub(crate) struct FunctionReport {
     pub(crate) now: u64,
     /// The number of cases in which it differs.
     pub(crate) cases: usize,
+    /// The number of cases that call it on either kernel.
+    #[serde(default)]
+    pub(crate) called_in: usize,
     /// A case with the median difference.
     pub(crate) case: String,
     /// The section of that case.
@@ -182,6 +185,7 @@ pub(crate) fn diff_report(diff: &KernelDiff, view: DiffView) -> DiffReport {
         before: cost.before,
         now: cost.now,
         cases: cost.cases,
+        called_in: cost.called_in,
         case: cost.example.0.clone(),
         section: cost.example.1.clone(),
     };

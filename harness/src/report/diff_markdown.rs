@@ -102,7 +102,7 @@ mod tests {
         for expected in [
             "## From 5.10 (5.10.262-1) (−) to 7.3 (7.3.4-1~bpo13+1) (+)\n\n3 changes of paths in 2 of 2 cases; the self costs of 2 functions differ; 1 case not compared.\n",
             "| 2 | `s: sockfd_lookup_light→fdget` | recv/sample, recv/second |\n",
-            "| `kept` | 1,200 | 0 | -1,200 | 2 | recv/sample receiver.recv: s > kept |\n",
+            "| `kept` | 1,200 | 0 | -1,200 | 2 of 2 | recv/sample receiver.recv: s > kept |\n",
             "- `tun/sample`: skipped on 5.10: it has no CONFIG_TUN\n",
             "<details><summary><code>s: sockfd_lookup_light→fdget</code> in recv/sample receiver.recv</summary>\n\n```diff\n!   fdget  # renamed from sockfd_lookup_light: ",
         ] {

@@ -14,9 +14,9 @@ pub(super) fn sample() -> KernelDiff {
     let new = parse("s\n  fdget\n  a\n  b\n  c\n  tcp_recvmsg\n    tcp_recvmsg_locked\n      d\n  x ×2\n").unwrap();
     let old_facts = SymbolSet::new("5.10", [], ["sockfd_lookup_light", "kept"]);
     let new_facts = SymbolSet::new("7.3", [], ["fdget", "tcp_recvmsg_locked", "kept"]);
-    let renames = Renames::embedded().unwrap();
+    let renames = Renames::embedded();
     let plausible = |from: &str, to: &str| could_be_renamed(&old_facts, &new_facts, from, to);
-    let diff = align(&old, &new, &Knowledge { renames: &renames, plausible: &plausible });
+    let diff = align(&old, &new, &Knowledge { renames, plausible: &plausible });
     let costs =
         |known: &[(&str, u64)]| -> Costs { known.iter().map(|(name, cost)| ((*name).to_owned(), *cost)).collect() };
     let explained = explain(
@@ -44,6 +44,7 @@ pub(super) fn sample() -> KernelDiff {
         before,
         now,
         cases: 2,
+        called_in: 2,
         example: example.clone(),
     };
     KernelDiff {

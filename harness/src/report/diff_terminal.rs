@@ -165,9 +165,9 @@ from 5.10 (5.10.262-1) (-) to 7.3 (7.3.4-1~bpo13+1) (+): 3 changes of paths in 2
         assert!(text.starts_with(expected), "{text}");
         let functions = "\
 self costs of a call, in instructions: medians of the places where they differ
-  function  before    now  change  cases  for example in
-  kept       1,200      0  -1,200      2  recv/sample receiver.recv: s > kept
-  d             80  1,110  +1,030      2  recv/sample receiver.recv: … > tcp_recvmsg > tcp_recvmsg_locked > d
+  function  before    now  change   cases  for example in
+  kept       1,200      0  -1,200  2 of 2  recv/sample receiver.recv: s > kept
+  d             80  1,110  +1,030  2 of 2  recv/sample receiver.recv: … > tcp_recvmsg > tcp_recvmsg_locked > d
 
 not compared
   tun/sample: skipped on 5.10: it has no CONFIG_TUN

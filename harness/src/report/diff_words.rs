@@ -162,7 +162,7 @@ pub(super) fn function_row(diff: &KernelDiff, cost: &FunctionCost) -> [String; 6
         grouped(cost.before),
         grouped(cost.now),
         signed(cost.change()),
-        cost.cases.to_string(),
+        format!("{} of {}", cost.cases, cost.called_in),
         place(diff, cost),
     ]
 }

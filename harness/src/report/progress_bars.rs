@@ -71,6 +71,17 @@ impl MatrixBars {
         Self { bar }
     }
 
+    /// Shows that the next item has been started.
+    pub(crate) fn next(&self, item: &str) {
+        self.bar.set_message(item.to_owned());
+        self.bar.inc(1);
+    }
+
+    /// Hides the bar while `print` writes to the terminal.
+    pub(crate) fn suspended<T>(&self, print: impl FnOnce() -> T) -> T {
+        self.bar.suspend(print)
+    }
+
     pub(crate) fn finish(&self) {
         self.bar.finish_and_clear();
     }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::case::{Case, Diagnostics};
+use crate::case::{Case, CaseName, Diagnostics};
 use crate::kernel::{self, Kernel, KernelError, KernelName, KnownParts, Series};
 use crate::suite::kernel_metadata::KernelMetadata;
 use crate::suite::matrix::functions;
@@ -35,7 +35,8 @@ pub(crate) fn check_functions_in_cache(project: &Project, cases: &[Case]) -> Res
     let qemu = qemu_program(&fetched.qemu);
     let images = project.images();
     let known = fetched.kernels.iter().map(|kernel| {
-        let mut known = KnownFunctions { kernel, parts: kernel.known_parts()?, metadata: HashMap::new() };
+        let parts = kernel.known_parts()?;
+        let mut known = KnownFunctions { kernel, parts, metadata: HashMap::new(), by_case: HashMap::new() };
         cases.iter().for_each(|case| known.load(case, &images, &qemu));
         Ok(known)
     });
@@ -61,33 +62,31 @@ struct KnownFunctions<'k> {
     parts: KnownParts,
     /// `None` if the cache has no such image.
     metadata: HashMap<ImageSpec, Option<KernelMetadata>>,
+    /// The image that knows the most of each case's functions.
+    by_case: HashMap<CaseName, ImageSpec>,
 }
 
 impl KnownFunctions<'_> {
-    /// The images that know the functions of a case; none if it does not run on this kernel. Without modules, all machines of a
-    /// kernel have the same functions, so those of the usual one will do.
-    fn specs(&self, case: &Case) -> Vec<ImageSpec> {
-        match ImageSpec::on_kernel(case, self.kernel, &self.parts, Accelerator::Exact) {
-            Ok(spec) if spec.has_modules() => vec![spec],
-            Ok(spec) => vec![ImageSpec::default(), spec],
-            Err(_) => Vec::new(),
-        }
-    }
-
+    /// Finds the image that knows the functions of a case; none if it does not run on this kernel. All machines of a kernel have the
+    /// functions of the kernel itself, so those of the usual one will do, unless the case names functions of a module.
     fn load(&mut self, case: &Case, images: &Images, qemu: &QemuProgram) {
-        for spec in self.specs(case) {
-            let kernel = self.kernel;
+        let kernel = self.kernel;
+        let Ok(spec) = ImageSpec::on_kernel(case, kernel, &self.parts, Accelerator::Exact) else { return };
+        for spec in [ImageSpec::default(), spec] {
             let of_image = |spec: &ImageSpec| {
                 let image = images.cached(&spec.guest_kernel(kernel).ok()?, &spec.machine, qemu)?;
                 KernelMetadata::load(&image).ok()
             };
-            if self.metadata.entry(spec).or_insert_with_key(of_image).is_some() {
+            let metadata = self.metadata.entry(spec.clone()).or_insert_with_key(of_image);
+            let Some(metadata) = metadata else { continue };
+            self.by_case.insert(case.name.clone(), spec);
+            if functions::has_all(case, &(kernel.series, metadata)) {
                 return;
             }
         }
     }
 
     fn of(&self, case: &Case) -> Option<&KernelMetadata> {
-        self.specs(case).iter().find_map(|spec| self.metadata.get(spec)?.as_ref())
+        self.metadata.get(self.by_case.get(&case.name)?)?.as_ref()
     }
 }

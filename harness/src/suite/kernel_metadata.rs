@@ -52,7 +52,7 @@ impl KernelMetadata {
     }
 
     fn cached(image: &WarmImage) -> Option<Self> {
-        let read = |file: &str| read_with_digest(&image.folder().join(file));
+        let read = |file: &str| read_with_digest(&image.kernel_folder().join(file));
         let texts: LayoutTexts = serde_json::from_slice(&read(LAYOUT_FILE)?).ok()?;
         let symbols = Symbols::from_bytes(&read(SYMBOLS_FILE)?).ok()?;
         Some(Self { layout: texts.layout().ok()?, symbols, modules: texts.modules })
@@ -64,9 +64,9 @@ impl KernelMetadata {
         let texts = LayoutTexts::of(&sections, modules)?;
         let layout = texts.layout()?;
         let symbols = Symbols::parse(text(&sections, Tag::Symbols)?, text(&sections, Tag::Traceable)?)?;
-        write_with_digest(&image.folder().join(SYMBOLS_FILE), symbols.to_bytes());
+        write_with_digest(&image.kernel_folder().join(SYMBOLS_FILE), symbols.to_bytes());
         // Serializing strings cannot fail.
-        write_with_digest(&image.folder().join(LAYOUT_FILE), serde_json::to_vec(&texts).unwrap_or_default());
+        write_with_digest(&image.kernel_folder().join(LAYOUT_FILE), serde_json::to_vec(&texts).unwrap_or_default());
         Ok(Self { layout, symbols, modules: texts.modules })
     }
 

@@ -20,7 +20,7 @@ mod run;
 mod selection;
 mod store;
 
-pub(crate) use compare::accepted_matrix::{kernel_matrix, metadata_of};
+pub(crate) use compare::accepted_matrix::{MetadataByImage, kernel_matrix};
 pub(crate) use compare::against::{SavedReference, compare_against, is_comparable};
 #[cfg(test)]
 pub(crate) use compare::kernel_diff::shared_changes;

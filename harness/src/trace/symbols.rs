@@ -1,9 +1,17 @@
 //! The functions of one kernel: their addresses and names (`/proc/kallsyms`), and which of them function_graph can
 //! trace (`available_filter_functions`).
 
-use super::FuncAddr;
-use std::{collections::HashSet, ops::Range, sync::OnceLock};
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+
 use thiserror::Error;
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::FuncAddr;
+
+/// No kernel has functions of its own from here on: the lowest address of modules on x86-64 (`MODULES_VADDR` in
+/// `asm/pgtable_64_types.h`).
+const MODULES: FuncAddr = 0xffff_ffff_a000_0000;
 
 /// Why a symbol table could not be read.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -41,12 +49,21 @@ pub enum Presence {
 /// The functions of one kernel, by address.
 #[derive(Clone, Debug)]
 pub struct Symbols {
+    /// Those of the kernel itself. The images of a kernel, of which there are dozens, share one table of a few megabytes.
+    kernel: Arc<Table>,
+    /// Those of modules, at higher addresses.
+    modules: Arc<Table>,
+    traceable_known: bool,
+}
+
+/// Functions in a range of addresses.
+#[derive(Debug, Default)]
+struct Table {
     /// Ascending by address. Of several at one address, the first one names it.
     functions: Vec<Function>,
     /// All names, concatenated.
     names: String,
-    traceable_known: bool,
-    /// Indices into `functions`, sorted by name. Made on first use.
+    /// Indices into `functions`, sorted by the hash of the name without suffixes. Made on first use.
     by_name: OnceLock<Vec<u32>>,
 }
 
@@ -96,19 +113,13 @@ impl Symbols {
 
     fn from_lines(mut lines: Vec<Line<'_>>, traceable_known: bool) -> Result<Self, SymbolsError> {
         lines.sort_by_key(|line| (line.address, !line.traceable, bounds_section(line.name), line.name));
-        let large = |what, most| SymbolsError::TooLarge { what, most };
-        let mut functions = Vec::with_capacity(lines.len());
-        let mut names = String::with_capacity(lines.iter().map(|line| line.name.len()).sum());
-        for line in &lines {
-            functions.push(Function {
-                address: line.address,
-                name_from: u32::try_from(names.len()).map_err(|_| large("bytes of names", u32::MAX as usize))?,
-                name_length: u16::try_from(line.name.len()).map_err(|_| large("bytes in a name", u16::MAX.into()))?,
-                traceable: line.traceable,
-            });
-            names.push_str(line.name);
-        }
-        Ok(Self { functions, names, traceable_known, by_name: OnceLock::new() })
+        Self::of(&lines, traceable_known)
+    }
+
+    /// The table of functions that are in order.
+    fn of(lines: &[Line<'_>], traceable_known: bool) -> Result<Self, SymbolsError> {
+        let (kernel, modules) = lines.split_at(lines.partition_point(|line| line.address < MODULES));
+        Ok(Self { kernel: shared(Table::of(kernel)?), modules: shared(Table::of(modules)?), traceable_known })
     }
 
     /// The raw name of the function that contains this address.
@@ -117,18 +128,18 @@ impl Symbols {
     /// instruction. If a function has several names, a traceable one comes first, then one that does not mark a
     /// section's bounds, then the first in alphabetical order.
     pub fn name(&self, address: FuncAddr) -> Option<&str> {
-        self.containing(address).map(|function| self.name_of(function))
+        self.table(address).name_at(address)
     }
 
     /// The start of the function that contains this address.
     pub fn start(&self, address: FuncAddr) -> Option<FuncAddr> {
-        self.containing(address).map(|function| function.address)
+        self.table(address).containing(address).map(|function| function.address)
     }
 
     /// Whether this kernel has a function of this name, with or without a compiler's suffix (such as `.isra.0`).
     pub fn presence(&self, name: &str) -> Presence {
         let mut found = Presence::Absent;
-        for function in self.with_name(name) {
+        for function in self.tables().flat_map(|table| table.with_name(name)) {
             found = found.max(match (self.traceable_known, function.traceable) {
                 (false, _) => Presence::Present,
                 (true, false) => Presence::NotTraceable,
@@ -139,12 +150,66 @@ impl Symbols {
     }
 
     pub fn traceable(&self) -> impl Iterator<Item = &str> {
-        self.functions.iter().filter(|function| function.traceable).map(|function| self.name_of(function))
+        self.each().filter(|(_, function)| function.traceable).map(|(table, function)| table.name_of(function))
     }
 
     /// The address and raw name of every function, by address. Several may have one address.
     pub fn functions(&self) -> impl Iterator<Item = (FuncAddr, &str)> {
-        self.functions.iter().map(|function| (function.address, self.name_of(function)))
+        self.each().map(|(table, function)| (function.address, table.name_of(function)))
+    }
+
+    /// Builds the index of names now rather than at the first lookup by name.
+    pub fn index(&self) {
+        self.tables().for_each(|table| _ = table.by_name());
+    }
+
+    fn tables(&self) -> impl Iterator<Item = &Table> {
+        [&*self.kernel, &*self.modules].into_iter()
+    }
+
+    fn each(&self) -> impl Iterator<Item = (&Table, &Function)> {
+        self.tables().flat_map(|table| table.functions.iter().map(move |function| (table, function)))
+    }
+
+    /// The table that an address belongs to: behind its last function, the kernel goes on to the first module.
+    fn table(&self, address: FuncAddr) -> &Table {
+        let is_module = self.modules.functions.first().is_some_and(|first| first.address <= address);
+        if is_module { &self.modules } else { &self.kernel }
+    }
+}
+
+/// The same table, if it is in use already.
+fn shared(table: Table) -> Arc<Table> {
+    static IN_USE: Mutex<Vec<Weak<Table>>> = Mutex::new(Vec::new());
+    let mut in_use = IN_USE.lock().unwrap_or_else(PoisonError::into_inner);
+    in_use.retain(|known| known.strong_count() > 0);
+    let same = |known: &Arc<Table>| known.functions == table.functions && known.names == table.names;
+    in_use.iter().filter_map(Weak::upgrade).find(same).unwrap_or_else(|| {
+        let table = Arc::new(table);
+        in_use.push(Arc::downgrade(&table));
+        table
+    })
+}
+
+impl Table {
+    fn of(lines: &[Line<'_>]) -> Result<Self, SymbolsError> {
+        let large = |what, most| SymbolsError::TooLarge { what, most };
+        let mut functions = Vec::with_capacity(lines.len());
+        let mut names = String::with_capacity(lines.iter().map(|line| line.name.len()).sum());
+        for line in lines {
+            functions.push(Function {
+                address: line.address,
+                name_from: u32::try_from(names.len()).map_err(|_| large("bytes of names", u32::MAX as usize))?,
+                name_length: u16::try_from(line.name.len()).map_err(|_| large("bytes in a name", u16::MAX.into()))?,
+                traceable: line.traceable,
+            });
+            names.push_str(line.name);
+        }
+        Ok(Self { functions, names, by_name: OnceLock::new() })
+    }
+
+    fn name_at(&self, address: FuncAddr) -> Option<&str> {
+        self.containing(address).map(|function| self.name_of(function))
     }
 
     fn containing(&self, address: FuncAddr) -> Option<&Function> {
@@ -159,34 +224,28 @@ impl Symbols {
         &self.names[from..from + usize::from(function.name_length)]
     }
 
+    /// The functions of this name, with or without a compiler's suffix.
     fn with_name<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Function> {
-        self.by_name()[self.range_of_prefix(name)]
-            .iter()
-            .map(|index| &self.functions[*index as usize])
-            .filter(move |function| is_variant(self.name_of(function), name))
-    }
-
-    /// Builds the index of names now rather than at the first lookup by name.
-    pub fn index(&self) {
-        self.by_name();
+        let order = self.by_name();
+        let function = |index: &u32| &self.functions[*index as usize];
+        let (wanted, hash) = (hash(name), move |index: &u32| hash(self.name_of(function(index))));
+        let from = order.partition_point(|index| hash(index) < wanted);
+        let same_hash = order[from..].iter().take_while(move |index| hash(index) == wanted);
+        same_hash.map(function).filter(move |function| is_variant(self.name_of(function), name))
     }
 
     fn by_name(&self) -> &[u32] {
         self.by_name.get_or_init(|| {
             let mut order: Vec<u32> = (0..self.functions.len() as u32).collect();
-            order.sort_by_key(|index| (self.name_of(&self.functions[*index as usize]), *index));
+            order.sort_by_cached_key(|index| hash(self.name_of(&self.functions[*index as usize])));
             order
         })
     }
+}
 
-    /// The range of `by_name` whose names start with `prefix`.
-    fn range_of_prefix(&self, prefix: &str) -> Range<usize> {
-        let order = self.by_name();
-        let name = |index: &u32| self.name_of(&self.functions[*index as usize]);
-        let from = order.partition_point(|index| name(index) < prefix);
-        let length = order[from..].partition_point(|index| name(index).starts_with(prefix));
-        from..from + length
-    }
+/// The hash of a name without the compiler's suffixes.
+fn hash(name: &str) -> u64 {
+    xxh3_64(name.split('.').next().unwrap_or(name).as_bytes())
 }
 
 /// Whether this symbol marks a section's start or end: `__cpuidle_text_start` has the address of the first function in
@@ -244,17 +303,19 @@ impl Symbols {
     /// (1), numbers of functions (4) and of name bytes (4); functions by address; names in the order of the functions.
     /// Little endian.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(32 + self.functions.len() * STORED_FUNCTION + self.names.len());
+        let sum = |of: fn(&Table) -> usize| self.tables().map(of).sum::<usize>();
+        let (functions, names) = (sum(|table| table.functions.len()), sum(|table| table.names.len()));
+        let mut bytes = Vec::with_capacity(32 + functions * STORED_FUNCTION + names);
         bytes.extend(STORED_MAGIC);
         bytes.push(self.traceable_known.into());
-        bytes.extend((self.functions.len() as u32).to_le_bytes());
-        bytes.extend((self.names.len() as u32).to_le_bytes());
-        for function in &self.functions {
+        bytes.extend((functions as u32).to_le_bytes());
+        bytes.extend((names as u32).to_le_bytes());
+        for (_, function) in self.each() {
             bytes.extend(function.address.to_le_bytes());
             bytes.extend(function.name_length.to_le_bytes());
             bytes.push(function.traceable.into());
         }
-        bytes.extend(self.names.as_bytes());
+        self.tables().for_each(|table| bytes.extend(table.names.as_bytes()));
         bytes
     }
 
@@ -271,24 +332,23 @@ impl Symbols {
         if names.len() != name_bytes {
             return Err(stored("its names do not have the length it declares"));
         }
-        let names = String::from_utf8(names.to_vec()).map_err(|_| stored("a name is not UTF-8"))?;
-        let mut functions = Vec::with_capacity(function_count);
+        let names = std::str::from_utf8(names).map_err(|_| stored("a name is not UTF-8"))?;
+        let mut lines = Vec::with_capacity(function_count);
         let (mut from, mut before) = (0_usize, 0_u64);
         for mut row in table.chunks_exact(STORED_FUNCTION) {
             let address = u64::from_le_bytes(take(&mut row).ok_or_else(short)?);
             let name_length = u16::from_le_bytes(take(&mut row).ok_or_else(short)?);
             let [traceable] = take(&mut row).ok_or_else(short)?;
             let to = from + usize::from(name_length);
-            if address < before || names.get(from..to).is_none() {
-                return Err(stored("a function's address or name is out of order"));
-            }
-            functions.push(Function { address, name_from: from as u32, name_length, traceable: traceable != 0 });
+            let name = names.get(from..to).filter(|_| before <= address);
+            let name = name.ok_or(stored("a function's address or name is out of order"))?;
+            lines.push(Line { address, name, traceable: traceable != 0 });
             (from, before) = (to, address);
         }
         if from != names.len() {
             return Err(stored("some of its names belong to no function"));
         }
-        Ok(Self { functions, names, traceable_known: known != 0, by_name: OnceLock::new() })
+        Self::of(&lines, known != 0)
     }
 }
 
@@ -357,9 +417,22 @@ mod tests {
     }
 
     #[test]
+    fn images_share_the_functions_of_their_kernel_and_not_those_of_their_modules() {
+        let one = symbols();
+        let moved = Symbols::parse(&KALLSYMS.replace("ffffffffc00000", "ffffffffc00040"), TRACEABLE).unwrap();
+        assert!(Arc::ptr_eq(&one.kernel, &moved.kernel) && Arc::ptr_eq(&one.modules, &symbols().modules));
+        assert_eq!(
+            (one.name(0xffff_ffff_c000_0012), moved.name(0xffff_ffff_c000_0012)),
+            (Some("veth_xmit"), Some("football"))
+        );
+        assert_eq!(moved.name(0xffff_ffff_c000_4012), Some("veth_xmit"));
+        assert_eq!(moved.presence("veth_xmit"), Presence::Traceable);
+    }
+
+    #[test]
     fn a_stored_table_answers_as_before() {
         let again = Symbols::from_bytes(&symbols().to_bytes()).unwrap();
-        assert_eq!(again.functions, symbols().functions);
+        assert!(again.functions().eq(symbols().functions()));
         assert_eq!(again.presence("foo"), Presence::NotTraceable);
         assert_eq!(again.name(0xffff_ffff_c000_0011), Some("veth_xmit"));
     }
@@ -379,8 +452,7 @@ mod tests {
             let mut damaged = bytes.clone();
             damaged[at] ^= 0x80;
             if let Ok(symbols) = Symbols::from_bytes(&damaged) {
-                assert!(symbols.functions.is_sorted_by_key(|function| function.address), "byte {at}");
-                assert_eq!(symbols.name(u64::MAX), symbols.functions.last().map(|last| symbols.name_of(last)));
+                assert!(symbols.functions().is_sorted_by_key(|(address, _)| address), "byte {at}");
             }
         }
     }

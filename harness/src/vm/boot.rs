@@ -51,18 +51,23 @@ impl Boot<'_> {
         let [untraced, traced] = [ImageKind::Untraced, ImageKind::Traced].map(|kind| folder.join(kind.file()));
         let prepare = Order::Prepare(self.kernel.booted.clone());
         let booting = self.save_paused(&Purpose::Boot, &prepare, "booting", &untraced)?;
+        mapped::leave_memory(&untraced)?;
         let change = Purpose::Change { image: &untraced };
         let enabling = self.save_paused(&change, &Order::EnableTracing, "switching function_graph on", &traced)?;
+        mapped::leave_memory(&traced)?;
         Ok(MakingTimes::of(booting, enabling))
     }
 
-    /// Prepares the two images in the folder `base` further, and saves them in `folder`: loading modules and changing settings
-    /// takes a fraction of a boot, and so does switching function_graph on for nothing but the new modules.
+    /// Prepares the two images in the folder `base` further, and saves what differs from them in `folder`: loading modules and
+    /// changing settings takes a fraction of a boot, and so does switching function_graph on for nothing but the new modules.
     pub(super) fn derive(&self, base: &Path, folder: &Path) -> Result<MakingTimes, VmError> {
         let prepare = Order::Prepare(self.kernel.derived.clone().unwrap_or_default());
         let derive = |kind: ImageKind| {
-            let change = Purpose::Change { image: &base.join(kind.file()) };
-            self.save_paused(&change, &prepare, "preparing the machine", &folder.join(kind.file()))
+            let (base, image) = (base.join(kind.file()), folder.join(kind.file()));
+            let change = Purpose::Change { image: &base };
+            let took = self.save_paused(&change, &prepare, "preparing the machine", &image)?;
+            mapped::keep_differences(&image, &base)?;
+            Ok::<_, VmError>(took)
         };
         Ok(MakingTimes::of(derive(ImageKind::Untraced)?, derive(ImageKind::Traced)?))
     }
@@ -90,7 +95,6 @@ impl Boot<'_> {
             rebase::keep_time(image, BOOT_SHIFT)?;
         }
         trim::punch_out_poison(image)?;
-        mapped::leave_memory(image)?;
         Ok(took)
     }
 

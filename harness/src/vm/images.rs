@@ -15,12 +15,12 @@ use super::initramfs;
 use super::machine::{GuestKernel, Machine, QemuProgram};
 use super::qemu_arguments::{Purpose, qemu_arguments};
 use super::run_guest::{RunLimits, encoded, run_facts, run_modules};
-use super::warm_image::{DESCRIPTION_FILE, FACTS_FILE, FILES, ImageInfo, ImageKind, TRACED_MODULES_FILE, WarmImage};
+use super::warm_image::{DESCRIPTION_FILE, FACTS_FILE, ImageInfo, ImageKind, TRACED_MODULES_FILE, WarmImage};
 use crate::error_chain::error_chain;
 use crate::kernel::{Cache, verified};
 
 /// What is done to a saved machine. Part of every image's key, so that a change of it makes new images.
-const IMAGE_FORM: &str = "memory to be mapped, instructions counted from zero";
+const IMAGE_FORM: &str = "memory to be mapped, what differs from the base, instructions counted from zero";
 
 /// The hexadecimal digits of an image's key.
 pub(super) const KEY_DIGITS: usize = 32;
@@ -50,16 +50,17 @@ impl Images {
         let key = Self::key(kernel, machine, qemu);
         let image = self.image(kernel, machine, qemu);
         if image.verify().is_ok() {
+            image.touch();
             return Ok(image);
         }
         // A process may wait for the lock of the base while it holds this one, never the other way round.
         let lock = self.cache.lock(&image_lock(&key), &|| making(kernel, "it is being made already"))?;
-        // The process that held the lock may have made it.
+        let base = kernel.base().map(|base| self.get(&base, machine, qemu, making)).transpose()?;
+        // The process that held the lock may have made it, or only its base was damaged.
         let reason = match image.verify() {
             Ok(()) => return Ok(image),
             Err(error) => error_chain(&error),
         };
-        let base = kernel.base().map(|base| self.get(&base, machine, qemu, making)).transpose()?;
         making(kernel, &reason);
         let staging = lock.staging()?;
         let staged = WarmImage { folder: staging.path().join("image"), ..image.clone() };
@@ -79,6 +80,7 @@ impl Images {
         WarmImage {
             cache: self.cache.clone(),
             folder: self.folder().join(Self::key(kernel, machine, qemu)),
+            base: kernel.base().map(|base| self.folder().join(Self::key(&base, machine, qemu))),
             kernel: kernel.clone(),
             machine: machine.clone(),
             qemu: qemu.clone(),
@@ -93,21 +95,16 @@ impl Images {
             let file = folder.join(name);
             fs::write(&file, bytes).map_err(VmError::io("writing", &file))
         };
-        // Only modules add to what a kernel says of itself.
-        write(
-            FACTS_FILE,
-            match base {
-                Some(base) if !kernel.has_modules() => base.facts()?,
-                _ => run_facts(image, &RunLimits::default())?,
-            },
-        )?;
+        if image.kernel_folder() == folder {
+            let facts = run_facts(image, &RunLimits::default())?;
+            write(FACTS_FILE, lz4_flex::block::compress_prepend_size(&facts))?;
+        }
         write(
             TRACED_MODULES_FILE,
             if kernel.has_modules() { run_modules(image, &RunLimits::default())? } else { Vec::new() },
         )?;
         // QEMU makes files that only their owner can read; a cache may be shared.
-        let facts = folder.join(FACTS_FILE);
-        let shared = fs::metadata(&facts).and_then(|data| {
+        let shared = fs::metadata(folder.join(TRACED_MODULES_FILE)).and_then(|data| {
             let images = [ImageKind::Untraced, ImageKind::Traced].map(|kind| image.file(kind));
             images.iter().try_for_each(|image| fs::set_permissions(image, data.permissions()))
         });
@@ -118,7 +115,8 @@ impl Images {
             machine: kernel.on(machine),
             base: kernel.base().map(|base| Self::key(&base, machine, qemu)),
             times,
-            digests: verified::digests(folder, FILES).map_err(VmError::io("reading", folder))?,
+            digests: verified::digests(folder, image.files()).map_err(VmError::io("reading", folder))?,
+            base_digests: base.and_then(|base| base.info().ok()).map_or(Vec::new(), |base| base.digests),
         };
         // Plain values can always be encoded.
         write(DESCRIPTION_FILE, serde_json::to_vec_pretty(&info).unwrap_or_default())

@@ -22,10 +22,11 @@ pub(super) const BOOT_SHIFT: u8 = 4;
 pub(super) enum Purpose<'a> {
     /// Boot, let the agent obey its order, and be saved through the monitor.
     Boot,
-    /// Restore this image, let the agent obey its order, and be saved again.
+    /// Restore this image, let the agent obey its order, and be saved again. The memory is in `image` itself.
     Change { image: &'a Path },
-    /// Restore this image and let the agent obey its order. QEMU's recording of the run goes to a file of its own.
-    Run { image: &'a Path, recording: &'a Path },
+    /// Restore this image over the memory in a file, which may be the image itself, and let the agent obey its order. QEMU's
+    /// recording of the run goes to a file of its own.
+    Run { image: &'a Path, memory: &'a Path, recording: &'a Path },
 }
 
 /// QEMU's arguments for a machine and its kernel, with the files in `folder`.
@@ -48,8 +49,8 @@ pub(super) fn qemu_arguments(
         Accelerator::Kvm => "kvm",
     };
     let mut board = format!("q35,accel={accelerator},hpet=off,usb=off,vmport=off,smbus=off,sata=off");
-    if let Purpose::Change { image } | Purpose::Run { image, .. } = purpose {
-        out.pair("-object", mapped_memory(machine.memory_mib, image));
+    if let Purpose::Change { image: memory } | Purpose::Run { memory, .. } = purpose {
+        out.pair("-object", mapped_memory(machine.memory_mib, memory));
         board += &format!(",memory-backend={}", mapped::MEMORY);
     }
     out.pair("-machine", board);
@@ -150,14 +151,14 @@ fn monitor(folder: &GuestFolder, out: &mut Arguments) {
     out.pair("-global", "migration.store-global-state=off");
 }
 
-/// Maps the memory of a restored machine from the image (see [`mapped`]). With `rom=off` the guest may write to a file that is opened for
+/// Maps the memory of a restored machine from an image (see [`mapped`]). With `rom=off` the guest may write to a file that is opened for
 /// reading only. The memory needs the name that it was saved under.
-fn mapped_memory(memory_mib: u32, image: &Path) -> OsString {
+fn mapped_memory(memory_mib: u32, memory: &Path) -> OsString {
     let (id, at) = (mapped::MEMORY, mapped::MEMORY_AT);
     let backend = format!(
         "memory-backend-file,id={id},x-use-canonical-path-for-ramblock-id=off,size={memory_mib}M,offset={at},share=off,readonly=on,rom=off,mem-path="
     );
-    with_path(&backend, image)
+    with_path(&backend, memory)
 }
 
 fn restore(image: &Path, out: &mut Arguments) {
@@ -236,7 +237,11 @@ mod tests {
     }
 
     fn run() -> Purpose<'static> {
-        Purpose::Run { image: Path::new(IMAGE), recording: Path::new("/dev/null") }
+        Purpose::Run {
+            image: Path::new(IMAGE),
+            memory: Path::new("/cache/base,image"),
+            recording: Path::new("/dev/null"),
+        }
     }
 
     fn all(purpose: &Purpose) -> String {
@@ -325,7 +330,7 @@ mod tests {
         -display none
         -sandbox on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny
         -name rxpath-6.12
-        -object memory-backend-file,id=pc.ram,x-use-canonical-path-for-ramblock-id=off,size=256M,offset=1048576,share=off,readonly=on,rom=off,mem-path=/cache/saved,,image
+        -object memory-backend-file,id=pc.ram,x-use-canonical-path-for-ramblock-id=off,size=256M,offset=1048576,share=off,readonly=on,rom=off,mem-path=/cache/base,,image
         -machine q35,accel=tcg,hpet=off,usb=off,vmport=off,smbus=off,sata=off,memory-backend=pc.ram
         -cpu max,-rdseed
         -smp cpus=1,maxcpus=2,sockets=1

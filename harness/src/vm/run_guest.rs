@@ -73,7 +73,7 @@ fn send_order(
     let folder = GuestFolder::new()?;
     fs::write(folder.order(), order).map_err(VmError::io("writing", folder.order()))?;
     let recording = limits.keep_recording.as_deref().unwrap_or(Path::new("/dev/null"));
-    let purpose = Purpose::Run { image: &image.file(kind), recording };
+    let purpose = Purpose::Run { image: &image.file(kind), memory: &image.memory(kind), recording };
     let arguments = qemu_arguments(&image.machine, &image.kernel, &folder, &purpose);
     // Held until QEMU has ended.
     let core = image.core();

@@ -32,8 +32,7 @@ pub(super) fn punch_out_poison(image: &Path) -> Result<u64, VmError> {
         at = from - from % PAGE as u64;
         let count = file.read_at(&mut buffer, at).map_err(io())?;
         for (start, length) in poisoned_runs(&buffer[..count]) {
-            let hole = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
-            if rustix::fs::fallocate(file.as_fd(), hole, at + start as u64, length as u64).is_err() {
+            if !punch_hole(&file, at + start as u64, length as u64) {
                 return Ok(pages);
             }
             pages += (length / PAGE) as u64;
@@ -41,6 +40,12 @@ pub(super) fn punch_out_poison(image: &Path) -> Result<u64, VmError> {
         at += (count.max(1)) as u64;
     }
     Ok(pages)
+}
+
+/// Turns a part of a file into a hole. Returns false if the file system cannot.
+pub(super) fn punch_hole(file: &File, at: u64, length: u64) -> bool {
+    let hole = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+    rustix::fs::fallocate(file.as_fd(), hole, at, length).is_ok()
 }
 
 /// The start and length in bytes of every run of whole poisoned pages.
@@ -66,8 +71,7 @@ mod tests {
         let path = folder.join("probe");
         std::fs::write(&path, [1; PAGE]).unwrap();
         let file = File::options().write(true).open(&path).unwrap();
-        let hole = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
-        rustix::fs::fallocate(file.as_fd(), hole, 0, PAGE as u64).is_ok()
+        punch_hole(&file, 0, PAGE as u64)
     }
 
     #[test]

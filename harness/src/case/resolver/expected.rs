@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::{Resolver, actor_place, add_phrase_error, context_rules, gate, is_reserved};
+use super::{Resolver, actor_place, add_phrase_error, gate, is_reserved};
 use crate::case::arguments::Scope;
 use crate::case::case::Measure;
 use crate::case::case_file::{CaseFile, ExpectFile};
@@ -15,7 +15,7 @@ use crate::case::sent_packet::SentPattern;
 use crate::case::step_ref::StepRef;
 use crate::case::yaml_types::{OneOrMany, Text};
 use crate::nearest::suggestion;
-use crate::path::Profiles;
+use crate::path::{ContextRules, Profiles};
 
 impl Resolver<'_> {
     pub(super) fn expectations(&mut self, file: &CaseFile) -> Vec<Expectation> {
@@ -76,7 +76,7 @@ impl Resolver<'_> {
     }
 
     fn task_class(&mut self, class: &str, place: &KeyPath) -> Option<Context> {
-        let known: Vec<&str> = context_rules()?.task_classes().collect();
+        let known: Vec<&str> = ContextRules::embedded().ok()?.task_classes().collect();
         if known.contains(&class) {
             return Some(Context::Task { class: class.to_owned() });
         }

@@ -22,7 +22,7 @@ pub(crate) fn page(diff: &KernelDiff) -> String {
         }
         @if !diff.functions.is_empty() {
             h2 { "Self costs of functions" }
-            p.soft { "What one call takes in instructions, without the calls that the path shows beneath it but with those that it leaves out: medians of the places where it differs. First come those that differ most, times the number of cases." }
+            p.soft { "What one call takes in instructions, without the calls that the path shows beneath it but with those that it leaves out: medians of the places where it differs. First come those that differ most, times the number of cases; functions that differ in fewer than half of the cases that call them come last." }
             (functions(diff))
         }
         @if !diff.left_out.is_empty() {

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
-use std::path::Path;
 use std::sync::OnceLock;
 
 use indexmap::IndexMap;
@@ -13,13 +12,11 @@ use crate::diff::{FunctionCost, OperationCost, Part, TimingLine, function_costs,
 use crate::kernel::{Fetched, Kernel};
 use crate::path::canonical;
 use crate::path::cost::SelfCosts;
-use crate::suite::compare::accepted_matrix::metadata_of;
+use crate::suite::compare::accepted_matrix::MetadataByImage;
 use crate::suite::compare::against::is_comparable;
 use crate::suite::compare::result_cache::ResultCache;
 use crate::suite::compare::sides::{CompareError, SectionDiff, Side, compare};
-use crate::suite::kernel_metadata::KernelMetadata;
 use crate::suite::matrix::matrix::{MatrixOptions, run_matrix};
-use crate::suite::run::image_spec::ImageSpec;
 use crate::suite::run::watcher::Watcher;
 use crate::suite::store::run_results::{CaseResult, RESULTS_VERSION, Results, RunKernel, Verdict};
 use crate::suite::store::saved::{OperationTiming, SavedFunctions};
@@ -79,9 +76,8 @@ pub(crate) struct TwoKernels<'a> {
 }
 
 /// What explains the paths of one kernel.
-struct Knowledge {
-    /// By image: a module's functions are known where it is loaded.
-    metadata: HashMap<ImageSpec, KernelMetadata>,
+struct Knowledge<'a> {
+    metadata: MetadataByImage<'a>,
     graph: OnceLock<Option<CallGraph>>,
 }
 
@@ -102,24 +98,16 @@ impl TwoKernels<'_> {
                 None => comparable.push((*case, old, new)),
             }
         }
-        let specs: BTreeSet<usize> = first_of_each_image(&comparable);
-        let knowledge = |kernel: &Kernel| -> Result<Knowledge, CompareError> {
-            let load = |at: &usize| {
-                let case = comparable[*at].0;
-                let metadata = metadata_of(case, kernel, self.fetched, self.images, watcher)?;
-                Ok((ImageSpec::of(case, Accelerator::Exact), metadata))
-            };
-            let metadata = specs.iter().map(load).collect::<Result<_, CompareError>>()?;
-            Ok(Knowledge { metadata, graph: OnceLock::new() })
+        let knowledge = |kernel| Knowledge {
+            metadata: MetadataByImage::new(kernel, self.fetched, self.images, watcher),
+            graph: OnceLock::new(),
         };
-        let (old_known, new_known) = (knowledge(self.old)?, knowledge(self.new)?);
+        let (mut old_known, mut new_known) = (knowledge(self.old), knowledge(self.new));
         let diff_of = |(case, old, new): &(&Case, &CaseResult, &CaseResult)| {
-            let spec = ImageSpec::of(case, Accelerator::Exact);
             let is_same = old.found_paths() == new.found_paths();
-            let old_side = old_known.side(old, self.old, &spec, !is_same);
-            let new_side = new_known.side(new, self.new, &spec, !is_same);
-            let sections = compare(old_side, new_side)?;
-            Ok(CaseDiff { case: case.name.clone(), sections, timings: side_by_side(&costs(old), &costs(new)) })
+            let (old_side, new_side) = (old_known.side(case, old, !is_same)?, new_known.side(case, new, !is_same)?);
+            let timings = side_by_side(&costs(old), &costs(new));
+            Ok(CaseDiff { case: case.name.clone(), sections: compare(old_side, new_side), timings })
         };
         let diffs = comparable.iter().map(diff_of).collect::<Result<Vec<_>, CompareError>>()?;
         let functions = function_costs(comparable.iter().flat_map(|(_, old, new)| parts(old, new)));
@@ -131,7 +119,7 @@ impl TwoKernels<'_> {
         all.sort_by(|one, other| (&one.case, &one.kernel).cmp(&(&other.case, &other.kernel)));
         let names: BTreeSet<String> = all.iter().flat_map(functions_of).collect();
         let saved = [(self.old, &old_known), (self.new, &new_known)].map(|(kernel, known)| {
-            SavedFunctions::of(kernel.name(), &known.metadata.values().collect::<Vec<_>>(), &names)
+            SavedFunctions::of(kernel.name(), &known.metadata.loaded().collect::<Vec<_>>(), &names)
         });
         let results = Results {
             version: RESULTS_VERSION,
@@ -168,33 +156,23 @@ impl TwoKernels<'_> {
     }
 }
 
-impl Knowledge {
+impl Knowledge<'_> {
     /// One side of a case. The instructions are read only if they can explain something.
-    fn side(&self, result: &CaseResult, kernel: &Kernel, spec: &ImageSpec, with_graph: bool) -> Side<'_> {
-        Side {
+    fn side(&mut self, case: &Case, result: &CaseResult, with_graph: bool) -> Result<Side<'_>, CompareError> {
+        let kernel = self.metadata.kernel;
+        let metadata = self.metadata.of(case)?;
+        let read = || {
+            let elf = std::fs::read(kernel.vmlinux()).ok()?;
+            CallGraph::of_kernel(&elf, metadata.symbols.functions(), canonical).ok()
+        };
+        Ok(Side {
             kernel: kernel.name(),
-            metadata: &self.metadata[spec],
-            graph: if with_graph { self.graph(spec, &kernel.vmlinux()) } else { None },
+            metadata,
+            graph: if with_graph { self.graph.get_or_init(read).as_ref() } else { None },
             sections: result.found_paths(),
             costs: result.paths.iter().map(|saved| (saved.name.clone(), saved.costs.clone())).collect(),
-        }
+        })
     }
-
-    fn graph(&self, spec: &ImageSpec, vmlinux: &Path) -> Option<&CallGraph> {
-        let read = || {
-            let elf = std::fs::read(vmlinux).ok()?;
-            CallGraph::of_kernel(&elf, self.metadata.get(spec)?.symbols.functions(), canonical).ok()
-        };
-        self.graph.get_or_init(read).as_ref()
-    }
-}
-
-fn first_of_each_image(cases: &[(&Case, &CaseResult, &CaseResult)]) -> BTreeSet<usize> {
-    let mut first: HashMap<ImageSpec, usize> = HashMap::new();
-    for (at, (case, ..)) in cases.iter().enumerate() {
-        first.entry(ImageSpec::of(case, Accelerator::Exact)).or_insert(at);
-    }
-    first.into_values().collect()
 }
 
 /// Why a result cannot be compared.

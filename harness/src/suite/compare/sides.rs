@@ -9,8 +9,8 @@ use crate::diff::{
     matrix, point_elsewhere,
 };
 use crate::kernel::KernelName;
+use crate::path::CallPath;
 use crate::path::cost::Costs;
-use crate::path::{CallPath, DataFileError};
 use crate::suite::kernel_metadata::KernelMetadata;
 use crate::suite::run::test_bed::TestBedError;
 use crate::suite::store::path_document::{PathDocumentError, read_document};
@@ -37,14 +37,12 @@ pub enum CompareError {
     },
     #[error(transparent)]
     Damaged(#[from] SnapshotError),
-    #[error(transparent)]
-    Renames(#[from] DataFileError),
 }
 
 impl CompareError {
     /// Whether the request is wrong, as opposed to rxpath or its environment.
     pub(crate) fn is_request(&self) -> bool {
-        !matches!(self, Self::Metadata { .. } | Self::Damaged(_) | Self::Renames(_))
+        !matches!(self, Self::Metadata { .. } | Self::Damaged(_))
     }
 }
 
@@ -89,11 +87,10 @@ pub fn accepted(
 }
 
 /// Aligns and explains the accepted paths of two kernels. If one side lacks a section, all of its lines are new or gone.
-pub(crate) fn compare(old: Side<'_>, new: Side<'_>) -> Result<Vec<SectionDiff>, CompareError> {
-    let renames = Renames::embedded()?;
+pub(crate) fn compare(old: Side<'_>, new: Side<'_>) -> Vec<SectionDiff> {
     let (old_symbols, new_symbols) = (old.symbols(), new.symbols());
     let plausible = |from: &str, to: &str| could_be_renamed(&old_symbols, &new_symbols, from, to);
-    let knowledge = Knowledge { renames: &renames, plausible: &plausible };
+    let knowledge = Knowledge { renames: Renames::embedded(), plausible: &plausible };
     let mut names: Vec<String> = old.sections.iter().map(|(name, _)| name.clone()).collect();
     names.extend(
         new.sections
@@ -116,15 +113,14 @@ pub(crate) fn compare(old: Side<'_>, new: Side<'_>) -> Result<Vec<SectionDiff>, 
     let mut parts: Vec<(&str, &mut ExplainedDiff)> =
         sections.iter_mut().map(|section| (section.name.as_str(), &mut section.explained)).collect();
     point_elsewhere(&mut parts);
-    Ok(sections)
+    sections
 }
 
 /// Whether one function could have been renamed to another, between two kernels.
 type Guess<'s> = Box<dyn Fn(&str, &str) -> bool + 's>;
 
 /// One section of a case on several kernels, given oldest first.
-pub(super) fn section_matrix(section: &str, kernels: &[Side<'_>]) -> Result<Matrix, CompareError> {
-    let renames = Renames::embedded()?;
+pub(super) fn section_matrix(section: &str, kernels: &[Side<'_>]) -> Matrix {
     let inputs: Vec<MatrixInput> = kernels
         .iter()
         .map(|side| {
@@ -141,5 +137,5 @@ pub(super) fn section_matrix(section: &str, kernels: &[Side<'_>]) -> Result<Matr
             ((before, after), guess)
         })
         .collect();
-    Ok(matrix(&inputs, |before, after| Knowledge { renames: &renames, plausible: &*guesses[&(before, after)] }))
+    matrix(&inputs, |before, after| Knowledge { renames: Renames::embedded(), plausible: &*guesses[&(before, after)] })
 }

@@ -97,7 +97,7 @@ fn calls_in<'a>(
 ) -> impl Iterator<Item = (&'a str, Call)> {
     let nodes = &forest.nodes;
     let ends = subtree_ends(nodes.iter().map(|node| node.depth));
-    let took = with_all_beneath(&ends, costing.own_times(nodes).iter().map(|own| own.took));
+    let took = with_all_beneath(&ends, costing.own_times(nodes).took.iter().map(|own| own.took));
     let is_switch = |at: &usize| matches!(nodes[*at].kind, NodeKind::SwitchOut { .. });
     (0..nodes.len()).filter_map(move |at| match nodes[at].kind {
         NodeKind::Call { func, end: Some(_) } => {

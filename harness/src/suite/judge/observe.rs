@@ -86,7 +86,7 @@ impl Observation {
             let losses = vec!["rxpath's own data files are invalid".to_owned()];
             return Ok(Self { losses, ..Self::default() });
         };
-        let settings = CaptureSettings { roles: &roles, rules: &rules, filter: &filter, tracer };
+        let settings = CaptureSettings { roles: &roles, rules, filter: &filter, tracer };
         let paths = capture_paths(&forests, &recorded.report, metadata, &settings);
         let mut losses = forests.losses.clone();
         let lost_records = !losses.is_empty();

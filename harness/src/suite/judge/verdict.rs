@@ -46,12 +46,6 @@ pub(crate) struct Judged {
     pub(crate) functions: BTreeSet<String>,
 }
 
-impl From<CaseResult> for Judged {
-    fn from(result: CaseResult) -> Self {
-        Self { result, functions: BTreeSet::new() }
-    }
-}
-
 /// A case on a test bed, while it is judged.
 struct CaseJudge<'a> {
     case: &'a Case,

@@ -2,25 +2,41 @@
 
 use std::collections::BTreeSet;
 
-use crate::case::{Case, Diagnostic, KernelFunctions, check_functions};
+use crate::case::{Case, Diagnostic, Gate, KernelFunctions, check_functions};
 use crate::kernel::Series;
 use crate::path::canonical;
 use crate::trace::Presence;
 
 use crate::suite::kernel_metadata::KernelMetadata;
 
+/// A kernel with its metadata.
+pub(crate) type Known<'m> = (Series, &'m KernelMetadata);
+
+impl KernelFunctions for Known<'_> {
+    fn series(&self) -> Series {
+        self.0
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.1.presence(name) == Presence::Traceable
+    }
+
+    fn names(&self) -> BTreeSet<&str> {
+        self.1.symbols.traceable().map(canonical).collect()
+    }
+}
+
 /// Reports the functions that a case names and these kernels lack.
-pub(crate) fn check(case: &Case, kernels: &[(Series, &KernelMetadata)]) -> Vec<Diagnostic> {
-    let checked = checkable(case, kernels);
-    if all_there(&checked, kernels) { Vec::new() } else { explain(&checked, kernels) }
+pub(crate) fn check(case: &Case, kernels: &[Known<'_>]) -> Vec<Diagnostic> {
+    check_functions(&checkable(case, kernels), kernels)
 }
 
 /// The case reduced to the functions that these kernels can confirm.
 ///
 /// A function that must not be called may be missing in one kernel, so it takes several kernels to judge its name. An
 /// alternative (`a or b`) that none of the kernels has is dropped if they have a different one.
-fn checkable(case: &Case, kernels: &[(Series, &KernelMetadata)]) -> Case {
-    let admitted = |gate: &crate::case::Gate| kernels.iter().any(|(series, _)| gate.admits(*series));
+fn checkable(case: &Case, kernels: &[Known<'_>]) -> Case {
+    let admitted = |gate: &Gate| kernels.iter().any(|(series, _)| gate.admits(*series));
     let mut checked = case.clone();
     checked.expectations.retain(|expectation| admitted(&expectation.gate));
     for expectation in &mut checked.expectations {
@@ -37,25 +53,19 @@ fn checkable(case: &Case, kernels: &[(Series, &KernelMetadata)]) -> Case {
     checked
 }
 
-fn is_known(name: &str, kernels: &[(Series, &KernelMetadata)]) -> bool {
-    kernels.iter().any(|(_, metadata)| metadata.presence(name) == Presence::Traceable)
+fn is_known(name: &str, kernels: &[Known<'_>]) -> bool {
+    kernels.iter().any(|kernel| kernel.has(name))
 }
 
-/// A quick check that nearly always suffices, without listing 45,000 names.
-fn all_there(case: &Case, kernels: &[(Series, &KernelMetadata)]) -> bool {
-    let there =
-        |name: &str| kernels.iter().filter(|(_, metadata)| metadata.presence(name) == Presence::Traceable).count();
-    case.functions().all(|function| {
-        let admitting = kernels.iter().filter(|(series, _)| function.gate.admits(*series)).count();
-        there(function.value) >= admitting.max(1)
-    })
-}
-
-fn explain(case: &Case, kernels: &[(Series, &KernelMetadata)]) -> Vec<Diagnostic> {
-    let names: Vec<BTreeSet<String>> = kernels
-        .iter()
-        .map(|(_, metadata)| metadata.symbols.traceable().map(|name| canonical(name).to_owned()).collect())
-        .collect();
-    let lists = kernels.iter().zip(&names).map(|((series, _), names)| KernelFunctions { series: *series, names });
-    check_functions(case, &lists.collect::<Vec<_>>())
+/// Whether one kernel confirms all functions that a case names for it.
+pub(crate) fn has_all(case: &Case, kernel: &Known<'_>) -> bool {
+    let has = |name: &String| kernel.has(name);
+    let admits = |gate: &Gate| gate.admits(kernel.0);
+    let mut expectations = case.expectations.iter().filter(|expectation| admits(&expectation.gate));
+    let has_calls = expectations.all(|expectation| {
+        let mut calls = expectation.calls.iter().filter(|call| admits(&call.gate));
+        let mut never = expectation.never.iter().filter(|call| admits(&call.gate));
+        calls.all(|call| call.value.names.iter().any(has)) && never.all(|call| call.value.names.iter().all(has))
+    });
+    has_calls && case.milestones.iter().filter(|one| admits(&one.gate)).all(|one| has(&one.value))
 }

@@ -5,7 +5,6 @@ use std::time::Instant;
 
 use crate::case::{Case, PassKind};
 use crate::kernel::{Kernel, KernelError, KernelName, KnownParts};
-use crate::suite::judge::verdict::Judged;
 use crate::suite::run::case_pass::CasePass;
 use crate::suite::run::image_spec::ImageSpec;
 use crate::suite::store::run_results::CaseResult;
@@ -20,7 +19,7 @@ pub(super) struct Job<'a> {
     /// The test bed that both passes run on, or why the case does not run on this kernel.
     pub(super) test_bed: Result<TestBedKey, String>,
     passes: Mutex<Passes>,
-    pub(super) judged: OnceLock<Judged>,
+    pub(super) result: OnceLock<CaseResult>,
 }
 
 #[derive(Default)]
@@ -51,7 +50,7 @@ impl<'a> Job<'a> {
             Err(_) => Ok(ImageSpec::of(case, accelerator)),
         };
         let test_bed = test_bed.map(|spec| (index, spec));
-        Self { case, kernel, test_bed, passes: Mutex::default(), judged: OnceLock::new() }
+        Self { case, kernel, test_bed, passes: Mutex::default(), result: OnceLock::new() }
     }
 
     pub(super) fn kernel_name(&self) -> KernelName {

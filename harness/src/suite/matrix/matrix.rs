@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 use std::path::PathBuf;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use indexmap::IndexMap;
 
@@ -65,16 +65,15 @@ pub fn run_matrix(
     let judge = Judge { snapshots, propose: options.propose, accelerator: options.accelerator, compilers };
     let keys = jobs.iter().filter_map(|job| job.test_bed.clone().ok());
     let test_beds = keys.map(|key| (key, OnceLock::new())).collect();
-    let matrix = Matrix { fetched, source, options, judge, test_beds };
+    let matrix = Matrix { fetched, source, options, judge, test_beds, functions: Mutex::default() };
     matrix.prepare();
     // A cancelled preparation leaves kernels out.
     if !is_cancelled() {
         matrix.refuse_wrong_functions(cases, &jobs);
     }
     matrix.run(&jobs);
-    let judged: Vec<Judged> = jobs.iter_mut().filter_map(|job| job.judged.take()).collect();
-    let functions = matrix.functions(&judged);
-    let mut results: Vec<CaseResult> = judged.into_iter().map(|judged| judged.result).collect();
+    let mut results: Vec<CaseResult> = jobs.iter_mut().filter_map(|job| job.result.take()).collect();
+    let functions = matrix.saved_functions(&results);
     if options.accelerator == Accelerator::Exact {
         for job in jobs.iter().filter(|job| job.test_bed.is_ok()) {
             judge_costs(job.case, job.kernel, &mut results);
@@ -101,6 +100,8 @@ struct Matrix<'a> {
     options: &'a MatrixOptions,
     judge: Judge<'a>,
     test_beds: IndexMap<TestBedKey, OnceLock<Result<TestBed, TestBedError>>>,
+    /// The functions of the paths so far, each once: a run has a few thousand, and each pair some hundred of them.
+    functions: Mutex<BTreeSet<String>>,
 }
 
 impl Matrix<'_> {
@@ -140,7 +141,7 @@ impl Matrix<'_> {
             for job in jobs.iter().filter(of_case) {
                 let mut result = job.empty_result();
                 result.downgrade(Verdict::Failed, Problem::new("functions", lines.join("\n")));
-                self.finish(job, result.into());
+                self.finish(job, result);
             }
         }
     }
@@ -162,10 +163,10 @@ impl Matrix<'_> {
         for job in jobs {
             if let Err(reason) = &job.test_bed {
                 let notes = vec![reason.clone()];
-                self.finish(job, CaseResult { verdict: Verdict::Skipped, notes, ..job.empty_result() }.into());
+                self.finish(job, CaseResult { verdict: Verdict::Skipped, notes, ..job.empty_result() });
             }
         }
-        let left = jobs.iter().filter(|job| job.judged.get().is_none());
+        let left = jobs.iter().filter(|job| job.result.get().is_none());
         let runnable = left.filter_map(|job| Some((job, job.test_bed.as_ref().ok()?)));
         let passes = runnable.flat_map(|(job, key)| [PassKind::Trace, PassKind::Timing].map(|pass| (job, key, pass)));
         work_off(passes, self.workers(), |(job, key, pass)| self.run_pass(job, key, pass));
@@ -184,7 +185,7 @@ impl Matrix<'_> {
                 if kind == PassKind::Trace {
                     let (mut result, (verdict, problem)) = (job.empty_result(), verdict_of_test_bed(job.case, error));
                     result.downgrade(verdict, problem);
-                    self.finish(job, result.into());
+                    self.finish(job, result);
                 }
                 return;
             }
@@ -197,23 +198,24 @@ impl Matrix<'_> {
             pass = pass.save(folder, job.case, job.kernel, test_bed);
         }
         if let Some(BothPasses { trace, timing, started }) = job.add(kind, pass) {
-            let mut judged = self.judge.judge(job.case, job.kernel, test_bed, &trace, &timing);
-            judged.result.took_ms = started.elapsed().as_millis() as u64;
-            self.finish(job, judged);
+            let Judged { mut result, functions } = self.judge.judge(job.case, job.kernel, test_bed, &trace, &timing);
+            result.took_ms = started.elapsed().as_millis() as u64;
+            self.functions.lock().unwrap_or_else(PoisonError::into_inner).extend(functions);
+            self.finish(job, result);
         }
     }
 
-    fn finish(&self, job: &Job<'_>, judged: Judged) {
-        self.source.watcher.judged(&judged.result);
+    fn finish(&self, job: &Job<'_>, result: CaseResult) {
+        self.source.watcher.judged(&result);
         // Each job is finished once.
-        let _ = job.judged.set(judged);
+        let _ = job.result.set(result);
     }
 
-    /// Which functions each kernel has, of those in these results and in the accepted snapshots of their cases.
-    fn functions(&self, judged: &[Judged]) -> Vec<SavedFunctions> {
-        let cases: BTreeSet<&CaseName> = judged.iter().map(|one| &one.result.case).collect();
+    /// Which functions each kernel has, of those in the paths of this run and in the accepted snapshots of these results' cases.
+    fn saved_functions(&self, results: &[CaseResult]) -> Vec<SavedFunctions> {
+        let cases: BTreeSet<&CaseName> = results.iter().map(|one| &one.case).collect();
         let accepted = cases.into_iter().flat_map(|case| self.judge.snapshots.all_accepted(case));
-        let mut names: BTreeSet<String> = judged.iter().flat_map(|one| &one.functions).cloned().collect();
+        let mut names = std::mem::take(&mut *self.functions.lock().unwrap_or_else(PoisonError::into_inner));
         for (_, path) in accepted.flat_map(|document| read_document(&document).unwrap_or_default()) {
             names.extend(path.functions().map(str::to_owned));
         }

@@ -1,7 +1,6 @@
 //! Explains the changes between stored paths by the stored functions of the kernels, so that no kernel is needed.
 
 use std::collections::HashSet;
-use std::sync::OnceLock;
 
 use crate::diff::{ExplainedDiff, Knowledge, Reason, Renames, SymbolFacts, align, could_be_renamed, explain};
 use crate::path::cost::Costs;
@@ -57,12 +56,6 @@ impl SymbolFacts for KnownFunctions<'_> {
     }
 }
 
-/// The table of renames is part of the program, and its tests check it.
-fn renames() -> &'static Renames {
-    static RENAMES: OnceLock<Renames> = OnceLock::new();
-    RENAMES.get_or_init(|| Renames::embedded().unwrap_or_default())
-}
-
 /// Compares two sides section by section. A change has a reason only if the symbols behind the reason are known.
 pub(crate) fn explain_saved(old: SavedSide<'_>, new: SavedSide<'_>) -> Vec<SectionDiff> {
     let (old_known, new_known) = (
@@ -70,7 +63,7 @@ pub(crate) fn explain_saved(old: SavedSide<'_>, new: SavedSide<'_>) -> Vec<Secti
         KnownFunctions { kernel: new.name, functions: new.functions },
     );
     let plausible = |from: &str, to: &str| could_be_renamed(&old_known, &new_known, from, to);
-    let knowledge = Knowledge { renames: renames(), plausible: &plausible };
+    let knowledge = Knowledge { renames: Renames::embedded(), plausible: &plausible };
     let mut names: Vec<&String> = old.paths.iter().map(|(name, _)| name).collect();
     let known: HashSet<&String> = names.iter().copied().collect();
     names.extend(new.paths.iter().map(|(name, _)| name).filter(|name| !known.contains(name)));

@@ -53,10 +53,6 @@ impl ImageSpec {
         Ok(spec)
     }
 
-    pub(crate) fn has_modules(&self) -> bool {
-        !self.modules.is_empty()
-    }
-
     /// The modules that this kernel needs.
     fn modules_on(&self, kernel: &Kernel) -> Vec<&str> {
         let needed = self.modules.iter().filter(|(_, gate)| gate.admits(kernel.series));

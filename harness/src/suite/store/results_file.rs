@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use crate::read_file::read_named;
-use crate::replace_file::replace_file;
+use crate::replace_file::replace_file_with;
 use crate::suite::store::results_v1::ResultsV1;
 use crate::suite::store::run_results::{RESULTS_VERSION, Results};
 
@@ -69,8 +69,9 @@ impl Results {
         if let Some(folder) = file.parent() {
             std::fs::create_dir_all(folder)?;
         }
-        let mut json = serde_json::to_vec_pretty(self)?;
-        json.push(b'\n');
-        replace_file(file, &json)
+        replace_file_with(file, |mut file| {
+            serde_json::to_writer_pretty(&mut file, self)?;
+            file.write_all(b"\n")
+        })
     }
 }

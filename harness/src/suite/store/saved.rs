@@ -146,17 +146,28 @@ impl SavedFunctions {
         let (traceable, untraceable, absent) = Default::default();
         let mut found = Self { kernel, traceable, untraceable, absent };
         for name in names {
-            let seen = |presence| metadata.iter().any(|metadata| metadata.presence(name) == presence);
-            let set = match () {
-                () if seen(Presence::Traceable) => &mut found.traceable,
-                () if seen(Presence::NotTraceable) => &mut found.untraceable,
-                () if seen(Presence::Present) => continue,
-                () => &mut found.absent,
+            let set = match presence(metadata, name) {
+                Presence::Traceable => &mut found.traceable,
+                Presence::NotTraceable => &mut found.untraceable,
+                Presence::Present => continue,
+                Presence::Absent => &mut found.absent,
             };
             set.insert(name.clone());
         }
         found
     }
+}
+
+/// The best that one of these machines knows of a function. The first one has most of them.
+fn presence(metadata: &[&KernelMetadata], name: &str) -> Presence {
+    let mut best = Presence::Absent;
+    for one in metadata {
+        best = best.max(one.presence(name));
+        if best == Presence::Traceable {
+            break;
+        }
+    }
+    best
 }
 
 /// Who wakes whom in these paths, each place once.

@@ -72,7 +72,7 @@ impl Trees {
         for operation in found.found {
             let (actor, steps) = &recording.names[usize::from(operation.actor)];
             let name = format!("{actor}.{}", steps[usize::from(operation.step)]);
-            let separated = separate(operation.nodes, &[], &mut names, &rules);
+            let separated = separate(operation.nodes, &[], &mut names, rules);
             let mut path = CallPath { nodes: recording.tell(&separated.own) };
             for tree in separated.cut.iter().filter(|tree| tree.context == Context::Softirq && !tree.by_interrupt) {
                 let nodes = recording.tell(&tree.nodes);
