@@ -1,6 +1,6 @@
 //! From a traced capture to the steady path of each operation and context.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rxpath_guest::{Details, OpResult, SentPacket, Slot, Tag};
 
@@ -102,6 +102,14 @@ impl Observation {
         let addresses = recorded.report.addresses.clone();
         let packets = sent_packets(&forests);
         Ok(Self { sections: sections(case, &paths), results, packets, details, addresses, losses, lost_records })
+    }
+
+    /// The iteration that takes the most of the steady paths, and the first of these.
+    pub(crate) fn steadiest_iteration(&self) -> Option<u32> {
+        let iterations: BTreeSet<u32> = self.sections.iter().flat_map(|one| one.paths.keys().copied()).collect();
+        let differs = |section: &&Section, iteration: u32| section.paths.get(&iteration) != section.shown();
+        let others = |one: &u32| self.sections.iter().filter(|section| differs(section, *one)).count();
+        iterations.into_iter().min_by_key(others)
     }
 
     /// The steady paths as the text of a snapshot.
