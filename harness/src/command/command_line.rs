@@ -176,6 +176,9 @@ pub(crate) struct ShowArguments {
     /// Print JSON.
     #[arg(long)]
     pub(crate) json: bool,
+    /// Draw one iteration over time as SVG instead: who runs, who sleeps, who wakes whom, and the calls; `-` is standard output.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["json", "under", "callers", "filter", "depth"])]
+    pub(crate) svg: Option<PathBuf>,
 }
 
 impl ShowArguments {

@@ -16,6 +16,7 @@ mod report;
 mod review;
 mod run;
 mod show;
+mod show_svg;
 
 use std::io;
 use std::path::Path;

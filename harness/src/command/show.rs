@@ -2,6 +2,7 @@
 
 use super::command_line::{Common, ShowArguments};
 use super::error::CommandError;
+use super::show_svg::show_svg;
 use super::{check_runs_on, make_ready, named_kernels, print, warn_no_costs};
 use crate::case::Case;
 use crate::kernel::{Fetched, Kernel};
@@ -12,6 +13,9 @@ use crate::vm::{RunLimits, cancel_on_signals};
 
 /// Runs the traced passes and prints their paths.
 pub(crate) fn show(common: &Common, arguments: &ShowArguments) -> Result<u8, CommandError> {
+    if let Some(file) = &arguments.svg {
+        return show_svg(common, arguments, file);
+    }
     let project = Project::open(&common.project(&arguments.packages))?;
     let all = project.cases_for(std::slice::from_ref(&arguments.case))?;
     let kernels = named_kernels(&project, &arguments.kernels)?;

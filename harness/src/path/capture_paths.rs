@@ -7,9 +7,11 @@ use rxpath_guest::{ActorIndex, RunReport, StepIndex};
 
 use super::contexts::{Context, ContextRules, CutTree, Kept, separate};
 use super::cost::CallSamples;
-use super::own_times::{Costing, OwnTime, TracerCost};
+use super::own_runs::OwnRun;
+use super::own_times::{Costing, OwnTime, OwnTimes, TracerCost};
 use super::profiles::Filter;
 use super::recorded_operations::{Operation, operations};
+use super::sequence::{TimedLine, TimedRun, TimedTree};
 use super::shape::{Shaper, Woken};
 use super::{CallPath, FunctionNames, NameTable, PathEntry, PathNode, fold, too_deep};
 use crate::trace::{CallForests, Node, NodeKind, TaskKey};
@@ -43,6 +45,8 @@ pub(crate) struct CapturePaths {
     pub streams: BTreeMap<Stream, BTreeMap<u32, CallPath>>,
     /// The samples of each stream's calls; empty if the tracer's cost is unknown.
     pub calls: BTreeMap<Stream, CallSamples>,
+    /// The trees of each iteration with their times; empty if the tracer's cost is unknown.
+    pub timed: BTreeMap<u32, Vec<TimedTree>>,
     /// Sentences about what is missing or broken. If there are any, the capture is not evidence.
     pub problems: Vec<String>,
 }
@@ -99,7 +103,15 @@ struct Tree<'a> {
     iteration: u32,
     by: RanBy,
     at: u64,
+    place: Place,
     nodes: Vec<Kept<'a>>,
+}
+
+/// The task of some nodes, and the index in its forest from which they count.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Place {
+    task: TaskKey,
+    base: usize,
 }
 
 struct Work<'s, 'a> {
@@ -112,6 +124,8 @@ struct Work<'s, 'a> {
     /// By iteration, the first start and the last end of its operations.
     windows: BTreeMap<u32, (u64, u64)>,
     trees: Vec<Tree<'a>>,
+    /// When the calls of each task ran themselves, by node.
+    runs: HashMap<TaskKey, Vec<OwnRun>>,
 }
 
 impl<'s, 'a> Work<'s, 'a> {
@@ -136,42 +150,50 @@ impl<'s, 'a> Work<'s, 'a> {
             agents: &report.agent_tids,
             windows,
             trees: Vec::new(),
+            runs: HashMap::new(),
         }
     }
 
     fn add_task(&mut self, task: TaskKey, found: &[Operation<'a>]) {
         let Some(forest) = self.forests.by_task.get(&task) else { return };
-        let own = self.costing.as_ref().map(|costing| costing.own_times(&forest.nodes).took).unwrap_or_default();
+        let own = self.costing.as_ref().map(|costing| costing.own_times(&forest.nodes));
+        let OwnTimes { took: own, mut runs } = own.unwrap_or_default();
+        runs.sort_by_key(|run| run.node);
+        self.runs.insert(task, runs);
         let own_of = |from: usize, to: usize| own.get(from..to).unwrap_or_default();
         let mut next = 0;
         for op in found.iter().filter(|op| op.task == task) {
-            self.add_outside_operations(task, &forest.nodes[next..op.first], own_of(next, op.first));
+            let place = Place { task, base: next };
+            self.add_outside_operations(place, &forest.nodes[next..op.first], own_of(next, op.first));
+            let place = Place { task, base: op.first };
             next = op.first + op.nodes.len();
             let separated = separate(op.nodes, own_of(op.first, next), &mut self.names, self.settings.rules);
             for tree in separated.cut {
-                self.add_cut(tree, RanBy::Operation(op.actor, op.step), Some(op.iteration));
+                self.add_cut(tree, place, RanBy::Operation(op.actor, op.step), Some(op.iteration));
             }
             self.trees.push(Tree {
                 stream: Stream::Operation { actor: op.actor, step: op.step },
                 iteration: op.iteration,
                 by: RanBy::Operation(op.actor, op.step),
                 at: op.start,
+                place,
                 nodes: separated.own,
             });
         }
-        self.add_outside_operations(task, &forest.nodes[next..], own_of(next, forest.nodes.len()));
+        let place = Place { task, base: next };
+        self.add_outside_operations(place, &forest.nodes[next..], own_of(next, forest.nodes.len()));
     }
 
     /// Adds what a task did outside the operations: interrupts and softirqs on its stack, and its own work if it is
     /// neither an actor nor the agent.
-    fn add_outside_operations(&mut self, task: TaskKey, nodes: &'a [Node], own: &[OwnTime]) {
-        let by = match task {
+    fn add_outside_operations(&mut self, place: Place, nodes: &'a [Node], own: &[OwnTime]) {
+        let by = match place.task {
             TaskKey::Idle(_) => RanBy::Idle,
             TaskKey::Task(pid) => self.actors.get(&pid).map_or(RanBy::Task(pid), |actor| RanBy::Actor(*actor)),
         };
         let separated = separate(nodes, own, &mut self.names, self.settings.rules);
         for tree in separated.cut {
-            self.add_cut(tree, by, None);
+            self.add_cut(tree, place, by, None);
         }
         let RanBy::Task(pid) = by else { return };
         if self.agents.contains(&pid) {
@@ -183,12 +205,12 @@ impl<'s, 'a> Work<'s, 'a> {
             let Some(iteration) = self.iteration_at(at) else { continue };
             if self.is_of_concern(root, |work, name| work.settings.rules.tasks_of_concern.matches(name)) {
                 let stream = Stream::Task(class.clone());
-                self.trees.push(Tree { stream, iteration, by, at, nodes: root.to_vec() });
+                self.trees.push(Tree { stream, iteration, by, at, place, nodes: root.to_vec() });
             }
         }
     }
 
-    fn add_cut(&mut self, tree: CutTree<'a>, host: RanBy, iteration: Option<u32>) {
+    fn add_cut(&mut self, tree: CutTree<'a>, place: Place, host: RanBy, iteration: Option<u32>) {
         let Some(iteration) = iteration.or_else(|| self.iteration_at(tree.at)) else { return };
         let rules = self.settings.rules;
         let (stream, kept) = match tree.context {
@@ -205,7 +227,7 @@ impl<'s, 'a> Work<'s, 'a> {
         };
         if kept {
             let by = if tree.by_interrupt { RanBy::Interrupt } else { host };
-            self.trees.push(Tree { stream, iteration, by, at: tree.at, nodes: tree.nodes });
+            self.trees.push(Tree { stream, iteration, by, at: tree.at, place, nodes: tree.nodes });
         }
     }
 
@@ -292,7 +314,9 @@ impl<'s, 'a> Work<'s, 'a> {
             let shown = shaper.append(&tree.nodes, u32::from(labelled), path);
             if self.costing.is_some() {
                 let calls = out.calls.entry(tree.stream.clone()).or_default();
-                calls.add(&tree.nodes, shown.into_iter().zip(&path.nodes[before..]));
+                calls.add(&tree.nodes, shown.iter().copied().zip(&path.nodes[before..]));
+                let runs = self.runs.get(&tree.place.task).map(Vec::as_slice).unwrap_or_default();
+                out.timed.entry(tree.iteration).or_default().push(timed(tree, &shown, path, runs));
             }
             if new_label && path.nodes.len() == before {
                 path.nodes.pop();
@@ -311,6 +335,60 @@ impl<'s, 'a> Work<'s, 'a> {
             None => Woken::Other(self.class_of(pid)),
         }
     }
+}
+
+/// The times of a tree. `shown` are the nodes of its lines in the path, which are the last lines of `path`; `runs` are those of
+/// its task, by node.
+fn timed(tree: &Tree, shown: &[usize], path: &CallPath, runs: &[OwnRun]) -> TimedTree {
+    let nodes = &tree.nodes;
+    let first_line = path.nodes.len() - shown.len();
+    let line = |(at, line): (&usize, &PathNode)| match nodes[*at].node {
+        Node { start, kind: NodeKind::Call { end, .. }, .. } => {
+            TimedLine::Call { depth: line.depth, start: *start, end: *end }
+        }
+        Node { start, kind: NodeKind::Waking { pid }, .. } => TimedLine::Wakes { time: *start, pid: *pid },
+        _ => TimedLine::Mark,
+    };
+    let mut out = TimedTree {
+        stream: tree.stream.clone(),
+        task: tree.place.task,
+        cpu: nodes.first().map_or(0, |kept| kept.node.cpu),
+        first_line,
+        lines: shown.iter().zip(&path.nodes[first_line..]).map(line).collect(),
+        runs: Vec::new(),
+        away: Vec::new(),
+        disturbed: 0,
+    };
+    // The shown calls around the current node, with their depths; what is hidden beneath one belongs to it.
+    let mut open: Vec<(u32, usize)> = Vec::new();
+    let mut next_line = 0;
+    for (at, kept) in nodes.iter().enumerate() {
+        while open.pop_if(|(depth, _)| *depth >= kept.depth).is_some() {}
+        if shown.get(next_line) == Some(&at) {
+            if matches!(kept.node.kind, NodeKind::Call { .. }) {
+                open.push((kept.depth, next_line));
+            }
+            next_line += 1;
+        }
+        match (&kept.node.kind, open.last()) {
+            (NodeKind::SwitchOut { state, .. }, _) => out.away.push((kept.node.start, None, *state)),
+            (NodeKind::SwitchIn { .. }, _) => {
+                if let Some((_, back, _)) = out.away.last_mut() {
+                    *back = Some(kept.node.start);
+                }
+            }
+            (NodeKind::Call { .. }, Some((_, line))) => {
+                let node = tree.place.base + kept.at;
+                let shared = kept.own.shared;
+                let first = runs.partition_point(|run| run.node < node);
+                let of_node = runs[first..].iter().take_while(|run| run.node == node);
+                out.runs.extend(of_node.map(|run| TimedRun { line: *line, start: run.start, took: run.took, shared }));
+                out.disturbed += usize::from(kept.interrupted || shared);
+            }
+            _ => {}
+        }
+    }
+    out
 }
 
 fn last_root(path: &CallPath) -> Option<&Arc<str>> {

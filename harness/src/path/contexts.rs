@@ -37,6 +37,8 @@ pub struct Kept<'a> {
     pub depth: u32,
     /// The recorded node. Its own `depth` is that within the whole stack.
     pub node: &'a Node,
+    /// The node's index among those that were separated.
+    pub at: usize,
     /// What it took itself; 0 if unknown.
     pub own: OwnTime,
     /// Whether a hard interrupt came while the call ran itself, not a call beneath it.
@@ -110,6 +112,7 @@ pub fn separate<'a>(nodes: &'a [Node], own: &[OwnTime], names: &mut NameTable, r
 
     for (at, node) in nodes.iter().enumerate() {
         let own = own.get(at).copied().unwrap_or_default();
+        let kept = |depth| Kept { depth, node, at, own, interrupted: false };
         while frames.last().is_some_and(|frame| frame.raw_depth >= node.depth) {
             frames.pop();
         }
@@ -117,7 +120,7 @@ pub fn separate<'a>(nodes: &'a [Node], own: &[OwnTime], names: &mut NameTable, r
         let NodeKind::Call { func, .. } = node.kind else {
             let is_switch = matches!(node.kind, NodeKind::SwitchOut { .. } | NodeKind::SwitchIn { .. });
             if !parent.glue || is_switch && parent.to == To::Own {
-                out.keep(parent.to, Kept { depth: parent.depth, node, own, interrupted: false });
+                out.keep(parent.to, kept(parent.depth));
             }
             continue;
         };
@@ -126,7 +129,7 @@ pub fn separate<'a>(nodes: &'a [Node], own: &[OwnTime], names: &mut NameTable, r
             out.nodes(parent.to)[call].interrupted = true;
         }
         if !frame.glue {
-            frame.kept = Some(out.keep(frame.to, Kept { depth: frame.depth - 1, node, own, interrupted: false }));
+            frame.kept = Some(out.keep(frame.to, kept(frame.depth - 1)));
         }
         frames.push(frame);
     }

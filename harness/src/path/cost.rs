@@ -245,6 +245,7 @@ mod tests {
         let kept = |at: usize, depth, took, shared, interrupted| Kept {
             depth,
             node: &nodes[at],
+            at,
             own: OwnTime { took, shared },
             interrupted,
         };
@@ -262,7 +263,7 @@ mod tests {
         let nodes = [call(0, 0, 1000), call(1, 100, 300)];
         let kept = |of: [bool; 2]| -> Vec<Kept<'_>> {
             let own = |at: usize| OwnTime { took: [80, 20][at], shared: of[at] };
-            (0..2).map(|at| Kept { depth: at as u32, node: &nodes[at], own: own(at), interrupted: false }).collect()
+            (0..2).map(|at| Kept { depth: at as u32, node: &nodes[at], at, own: own(at), interrupted: false }).collect()
         };
         let path = text::parse("f\n  g\n").unwrap();
         let shared = |all: &[[bool; 2]]| {

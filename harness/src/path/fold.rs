@@ -31,6 +31,44 @@ pub(crate) fn fold(path: &CallPath) -> CallPath {
     subtrees.write_out(&roots)
 }
 
+/// For each line that a path had before it was folded, the index of its line in the folded path; at most `most`.
+pub(crate) fn unfolded(path: &CallPath, most: usize) -> Vec<usize> {
+    unfolded_with_lift(path, most).into_iter().map(|(at, _)| at).collect()
+}
+
+/// The same, with the number of levels that folding added around the line.
+fn unfolded_with_lift(path: &CallPath, most: usize) -> Vec<(usize, u32)> {
+    enum Job {
+        Siblings { at: usize, end: usize, lift: u32 },
+        Node { at: usize, left: u32, lift: u32 },
+    }
+    let ends = path.subtree_ends();
+    let mut out = Vec::new();
+    let mut jobs = vec![Job::Siblings { at: 0, end: path.nodes.len(), lift: 0 }];
+    while let Some(job) = jobs.pop() {
+        match job {
+            Job::Siblings { at, end, lift } if at < end => {
+                jobs.push(Job::Siblings { at: ends[at], end, lift });
+                jobs.push(Job::Node { at, left: path.nodes[at].times, lift });
+            }
+            Job::Siblings { .. } => {}
+            Job::Node { left: 0, .. } => {}
+            Job::Node { at, left, lift } => {
+                jobs.push(Job::Node { at, left: left - 1, lift });
+                let is_period = path.nodes[at].entry == PathEntry::Repeat && ends[at] > at + 1;
+                if !is_period {
+                    if out.len() == most {
+                        return out;
+                    }
+                    out.push((at, lift));
+                }
+                jobs.push(Job::Siblings { at: at + 1, end: ends[at], lift: lift + u32::from(is_period) });
+            }
+        }
+    }
+    out
+}
+
 fn in_order(mut backwards: Vec<Id>) -> Vec<Id> {
     backwards.reverse();
     backwards
@@ -133,36 +171,12 @@ mod tests {
 
     /// Undoes all folding; `None` if the result would have more than `most` nodes.
     fn unfold(path: &CallPath, most: usize) -> Option<CallPath> {
-        enum Job {
-            Siblings { at: usize, end: usize, lift: u32 },
-            Node { at: usize, left: u32, lift: u32 },
-        }
-        let ends = path.subtree_ends();
-        let mut out = Vec::new();
-        let mut jobs = vec![Job::Siblings { at: 0, end: path.nodes.len(), lift: 0 }];
-        while let Some(job) = jobs.pop() {
-            match job {
-                Job::Siblings { at, end, lift } if at < end => {
-                    jobs.push(Job::Siblings { at: ends[at], end, lift });
-                    jobs.push(Job::Node { at, left: path.nodes[at].times, lift });
-                }
-                Job::Siblings { .. } => {}
-                Job::Node { left: 0, .. } => {}
-                Job::Node { at, left, lift } => {
-                    jobs.push(Job::Node { at, left: left - 1, lift });
-                    let node = &path.nodes[at];
-                    let is_period = node.entry == PathEntry::Repeat && ends[at] > at + 1;
-                    if !is_period {
-                        if out.len() == most {
-                            return None;
-                        }
-                        out.push(PathNode::once(node.depth - lift, node.entry.clone()));
-                    }
-                    jobs.push(Job::Siblings { at: at + 1, end: ends[at], lift: lift + u32::from(is_period) });
-                }
-            }
-        }
-        Some(CallPath { nodes: out })
+        let lines = unfolded_with_lift(path, most + 1);
+        let node = |(at, lift): &(usize, u32)| {
+            let node = &path.nodes[*at];
+            PathNode::once(node.depth - lift, node.entry.clone())
+        };
+        (lines.len() <= most).then(|| CallPath { nodes: lines.iter().map(node).collect() })
     }
 
     fn folded(text: &str) -> String {

@@ -19,6 +19,7 @@ pub(crate) mod recorded;
 mod recorded_operations;
 #[cfg(test)]
 pub(crate) mod sample;
+pub(crate) mod sequence;
 mod shape;
 pub mod steady;
 pub mod text;

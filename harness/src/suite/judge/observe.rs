@@ -2,14 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rxpath_guest::{Details, OpResult, SentPacket, Slot, Tag};
+use rxpath_guest::{Details, OpResult, RunReport, SentPacket, Slot, Tag};
 
 use crate::case::{Case, Context, Lowered, StepRef};
 use crate::path::cost::{Costs, SelfCosts};
 use crate::path::own_times::TracerCost;
+use crate::path::sequence::{NamedPath, Sequence, TimedTree, sequence};
 use crate::path::steady::{Steadiness, Unstable, steady};
 use crate::path::{CallPath, CapturePaths, CaptureSettings, ContextRules, Profiles, Role, Stream, capture_paths, text};
-use crate::trace::{CallForests, NodeKind};
+use crate::trace::{CallForests, NodeKind, TaskKey};
 
 use crate::suite::kernel_metadata::KernelMetadata;
 use crate::suite::run::passes::{PassError, Recorded};
@@ -55,6 +56,8 @@ pub struct Observation {
     pub(crate) details: BTreeMap<StepRef, Vec<Details>>,
     /// The addresses of the case's sockets.
     pub(crate) addresses: Vec<(Slot, Vec<u8>)>,
+    /// One iteration over time; `None` if the tracer's cost is unknown or nothing was recorded.
+    pub(crate) sequence: Option<Sequence>,
     /// Descriptions of lost records. If there are any, the capture proves nothing.
     pub losses: Vec<String>,
     /// Whether records were overwritten or dropped.
@@ -101,7 +104,14 @@ impl Observation {
         }
         let addresses = recorded.report.addresses.clone();
         let packets = sent_packets(&forests);
-        Ok(Self { sections: sections(case, &paths), results, packets, details, addresses, losses, lost_records })
+        let sections = sections(case, &paths);
+        let sequence = sequence_of(&sections, &paths, |task| lane(task, &recorded.report, &forests, &roles));
+        Ok(Self { sections, sequence, results, packets, details, addresses, losses, lost_records })
+    }
+
+    /// The paths of all sections, by name.
+    pub(crate) fn shown_paths(&self) -> impl Iterator<Item = (&str, &CallPath)> {
+        self.sections.iter().filter_map(|section| Some((section.name.as_str(), section.shown()?)))
     }
 
     /// The iteration that takes the most of the steady paths, and the first of these.
@@ -157,6 +167,40 @@ fn sent_packets(forests: &CallForests) -> Vec<SentPacket> {
         _ => None,
     });
     packets.collect()
+}
+
+/// The order and the name of a task's lane: actors come first, then other tasks, then idle CPUs.
+fn lane(task: TaskKey, report: &RunReport, forests: &CallForests, roles: &[Role]) -> (usize, String) {
+    let TaskKey::Task(pid) = task else { return (usize::MAX, "idle".to_owned()) };
+    match report.actor_tids.iter().position(|tid| *tid == pid) {
+        Some(actor) => (actor, roles.get(actor).map_or_else(|| format!("actor{actor}"), |role| role.name.clone())),
+        None => (usize::MAX - 1, forests.comms.get(&pid).cloned().unwrap_or_else(|| format!("task {pid}"))),
+    }
+}
+
+/// The sequence of the iteration that takes the most of the shown paths, and of these the least disturbed one.
+fn sequence_of(
+    sections: &[Section],
+    paths: &CapturePaths,
+    lane: impl Fn(TaskKey) -> (usize, String),
+) -> Option<Sequence> {
+    let is_shown = |section: &Section, iteration: u32| section.paths.get(&iteration) == section.shown();
+    let rank = |(iteration, trees): &(&u32, &Vec<TimedTree>)| {
+        let others = sections.iter().filter(|section| !is_shown(section, **iteration)).count();
+        (others, trees.iter().map(|tree| tree.disturbed).sum::<usize>())
+    };
+    let (iteration, trees) = paths.timed.iter().min_by_key(rank)?;
+    let of_stream = |stream: &Stream| sections.iter().find(|section| section.stream == *stream);
+    let named = |stream: &Stream| {
+        let section = of_stream(stream)?;
+        let path = section.paths.get(iteration)?;
+        Some(NamedPath { name: &section.name, path, self_costs: &section.self_costs })
+    };
+    let mut found = sequence(*iteration, trees, named, lane)?;
+    let others = sections.iter().filter(|section| !is_shown(section, *iteration));
+    let others = others.filter_map(|section| Some((section.name.clone(), text::write(section.paths.get(iteration)?))));
+    found.other_paths = others.collect();
+    Some(found)
 }
 
 fn expects_task(case: &Case, class: &str) -> bool {

@@ -218,10 +218,9 @@ impl CaseJudge<'_> {
 
     fn save_paths(&mut self, observation: &Observation) {
         self.result.paths = observation.saved_paths();
-        let shown =
-            || observation.sections.iter().filter_map(|section| Some((section.name.as_str(), section.shown()?)));
-        self.result.wakeups = wakeups(shown());
-        self.functions.extend(shown().flat_map(|(_, path)| path.functions()).map(str::to_owned));
+        self.result.wakeups = wakeups(observation.shown_paths());
+        self.result.sequence = observation.sequence.clone();
+        self.functions.extend(observation.shown_paths().flat_map(|(_, path)| path.functions()).map(str::to_owned));
     }
 
     fn judge_timing(&mut self, lowered: &Lowered, recorded: &Recorded) {

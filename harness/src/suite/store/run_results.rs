@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::case::{Case, CaseName};
 use crate::kernel::config::Config;
 use crate::kernel::{Kernel, KernelName};
+use crate::path::sequence::Sequence;
 use crate::path::{CallPath, text};
 use crate::suite::store::measured_with::MeasuredWith;
 use crate::suite::store::path_document::read_document;
@@ -126,6 +127,9 @@ pub struct CaseResult {
     /// Who wakes whom.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub wakeups: Vec<SavedWakeup>,
+    /// One iteration over time; only in exact mode.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sequence: Option<Sequence>,
 }
 
 impl CaseResult {
