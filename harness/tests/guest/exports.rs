@@ -39,7 +39,8 @@ fn folded_stacks_give_a_flame_graph_and_the_json_formats_hold_every_call() {
     let is_span = |event: &&serde_json::Value| event["cat"] == "call" || event["cat"] == "operation";
     assert_eq!(events.iter().filter(is_span).count(), spans);
     let flows = |phase| events.iter().filter(|event| event["ph"] == phase).count();
-    assert!(flows("s") >= 32 && flows("s") == flows("f"), "{} arrows", flows("s"));
+    // In each of the five iterations the softirq wakes the receiver.
+    assert!(flows("s") >= 5 && flows("s") == flows("f"), "{} arrows", flows("s"));
     let firefox = export::firefox(&timeline, CASE).unwrap();
     assert_eq!(firefox, export::firefox(&timeline, CASE).unwrap(), "the same capture gives the same bytes");
     let firefox: serde_json::Value = serde_json::from_slice(&firefox).unwrap();

@@ -110,7 +110,8 @@ impl Timeline {
         // All tasks are on the time axis, but only the wanted ones are shown.
         let tasks: Vec<(&Forest, Vec<bool>)> =
             recording.forests.by_task.values().map(|forest| (forest, choose(&forest))).collect();
-        let runs: Vec<Vec<OwnRun>> = tasks.iter().map(|(forest, chosen)| own_runs(&costing, forest, chosen)).collect();
+        let own_runs = |(forest, chosen): &(&Forest, Vec<bool>)| own_runs(&costing, forest, chosen, window.as_ref());
+        let runs: Vec<Vec<OwnRun>> = tasks.iter().map(own_runs).collect();
         let axis = Axis::of(runs.iter().flatten());
         let mut timeline = Self::default();
         let mut shown: Vec<(&Forest, &[bool])> = Vec::new();
@@ -149,18 +150,22 @@ impl Recording<'_> {
         }
     }
 
-    /// Whether each node of a task is in the window; with no window, all are.
+    /// Whether each node of a task is in the window; with no window, all are. Of rxpath's tasks, only the operations are, and what
+    /// interrupts them elsewhere.
     fn chosen(&self, forest: &Forest, operations: &[&Operation], window: Option<&RangeInclusive<u64>>) -> Vec<bool> {
         let Some(window) = window else { return vec![true; forest.nodes.len()] };
         let is_rxpaths = match forest.task {
             TaskKey::Task(pid) => self.actor(&forest.task).is_some() || self.report.agent_tids.contains(&pid),
             TaskKey::Idle(_) => false,
         };
+        if !is_rxpaths {
+            return forest.nodes.iter().map(|node| overlaps(node, window)).collect();
+        }
         let mut chosen = Vec::with_capacity(forest.nodes.len());
         for tree in forest.nodes.chunk_by(|_, next| next.depth > 0) {
             let at = chosen.len();
             let is_in_operation = operations.iter().any(|op| (op.first..op.first + op.nodes.len()).contains(&at));
-            let is_chosen = is_in_operation || window.contains(&tree[0].start) && (!is_rxpaths || is_interrupted(tree));
+            let is_chosen = is_in_operation || window.contains(&tree[0].start) && is_interrupted(tree);
             chosen.resize(at + tree.len(), is_chosen);
         }
         chosen
@@ -234,6 +239,14 @@ impl Recording<'_> {
     }
 }
 
+/// Whether a call ran in the window, or an event is in it.
+fn overlaps(node: &Node, window: &RangeInclusive<u64>) -> bool {
+    match node.kind {
+        NodeKind::Call { end, .. } => node.start <= *window.end() && end.is_none_or(|end| end >= *window.start()),
+        _ => window.contains(&node.start),
+    }
+}
+
 /// Whether an interrupt or a softirq is in a tree, and none of rxpath's markers.
 fn is_interrupted(tree: &[Node]) -> bool {
     tree.iter().any(|node| node.interrupted.hardirq || node.interrupted.softirq)
@@ -241,9 +254,11 @@ fn is_interrupted(tree: &[Node]) -> bool {
 }
 
 /// When the chosen calls of a task ran themselves. The outermost calls of an idle task only wait.
-fn own_runs(costing: &Costing, forest: &Forest, chosen: &[bool]) -> Vec<OwnRun> {
+fn own_runs(costing: &Costing, forest: &Forest, chosen: &[bool], window: Option<&RangeInclusive<u64>>) -> Vec<OwnRun> {
     let is_idle = matches!(forest.task, TaskKey::Idle(_));
-    let is_counted = |run: &OwnRun| chosen[run.node] && !(is_idle && forest.nodes[run.node].depth == 0);
+    let is_in_window = |run: &OwnRun| window.is_none_or(|window| window.contains(&run.start));
+    let is_waiting = |run: &OwnRun| is_idle && forest.nodes[run.node].depth == 0;
+    let is_counted = |run: &OwnRun| chosen[run.node] && is_in_window(run) && !is_waiting(run);
     costing.own_times(&forest.nodes).runs.into_iter().filter(is_counted).collect()
 }
 
@@ -331,6 +346,8 @@ futex
         for forest in sample.forests.by_task.values_mut() {
             for (at, node) in forest.nodes.iter_mut().enumerate() {
                 node.start = match forest.task {
+                    // It has waited since before the first iteration.
+                    TaskKey::Idle(_) if at == 0 => 0,
                     TaskKey::Idle(_) => switched_out + 1 + 10 * at as u64,
                     TaskKey::Task(_) => 100 * (node.start - 1),
                 };
