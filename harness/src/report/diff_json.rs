@@ -265,7 +265,7 @@ mod tests {
         for expected in [
             r#"{"version":2,"from":{"name":"5.10","version":"5.10.262-1","unlocked":false},"to":{"name":"7.3","#,
             r#""changes":[{"title":"s: sockfd_lookup_light→fdget","cases":["recv/sample","recv/second"],"section":"receiver.recv","#,
-            r#""functions":[{"function":"kept","before":1200,"now":0,"cases":2,"case":"recv/sample","section":"receiver.recv"},"#,
+            r#""functions":[{"function":"kept","before":1200,"now":0,"cases":2,"called_in":2,"case":"recv/sample","section":"receiver.recv"},"#,
             r#""cases":[{"case":"recv/sample","#,
             r#""left_out":[{"case":"tun/sample","reason":"skipped on 5.10: it has no CONFIG_TUN"}]"#,
             r#"{"depth":0,"text":"s","change":"same"}"#,
