@@ -174,11 +174,11 @@ try {
   await open(page);
   await accessible('diff');
   await key('n');
-  check(await value("document.activeElement.id === 'change-1'"), 'diff: n does not lead to the first change');
+  check(await value("document.activeElement === document.querySelector('.change')"), 'diff: n does not lead to the first change');
   await shot('diff');
   await key('n');
   await key('p');
-  check(await value("document.activeElement.id === 'change-1'"), 'diff: p does not lead back');
+  check(await value("document.activeElement === document.querySelector('.change')"), 'diff: p does not lead back');
   await dark(true);
   await shot('diff-dark');
   await dark(false);

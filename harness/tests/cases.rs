@@ -65,6 +65,6 @@ fn check(case: &Case, series: Series) -> Result<(), Failed> {
     let results = run_matrix(&[case], &fetched, &project.images(), &project.snapshots(), &matrix, &Silent);
     match results.worst() {
         Verdict::Pass | Verdict::New | Verdict::Skipped => Ok(()),
-        _ => Err(rxpath::report::terminal::results(&results).into()),
+        _ => Err(rxpath::report::terminal::results(&results, None, rxpath::report::terminal::Detail::Full).into()),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use rxpath::path::SelfCost;
 use rxpath::path::text;
 use rxpath::report::{Overview, html, markdown, terminal};
 use rxpath::suite::{
@@ -95,7 +96,7 @@ fn a_run_on_a_kernel_without_snapshots_is_new_and_succeeds() {
     assert_eq!((results.worst(), results.worst().exit_code()), (Verdict::New, 0));
     results.cases[1].verdict = Verdict::Skipped;
     assert_eq!(results.worst(), Verdict::New);
-    assert!(terminal::results(&results).to_string().contains("1 new"));
+    assert!(terminal::results(&results, None, terminal::Detail::Brief).to_string().contains("1 new"));
 }
 
 #[test]
@@ -246,6 +247,110 @@ fn calls_shows_a_function_of_saved_results_and_suggests_names_for_an_unknown_one
     assert_eq!((code, error.contains("no kernel called `6.21`")), (2, true), "{error}");
 }
 
+/// The pages of a report by the names of their files.
+fn pages_of(results: &Results) -> std::collections::BTreeMap<String, String> {
+    let folder = tempfile::tempdir().unwrap();
+    html::write(&Overview::of(results), folder.path()).unwrap();
+    let pages = std::fs::read_dir(folder.path()).unwrap().flatten();
+    let page = |entry: std::fs::DirEntry| {
+        (entry.file_name().into_string().unwrap(), std::fs::read_to_string(entry.path()).unwrap())
+    };
+    pages.map(page).collect()
+}
+
+/// The values of an attribute, in order.
+fn values<'p>(page: &'p str, attribute: &str) -> Vec<&'p str> {
+    page.split(&format!(" {attribute}=\"")).skip(1).map(|rest| rest.split('"').next().unwrap()).collect()
+}
+
+#[test]
+fn links_into_pages_survive_a_reorder_of_operations() {
+    let results = Results::load(&data("four-cases.json")).unwrap();
+    let mut reordered = results.clone();
+    reordered.cases.iter_mut().for_each(|one| one.paths.reverse());
+    let (pages, others) = (pages_of(&results), pages_of(&reordered));
+    let mut compared = 0;
+    for (name, page) in pages.iter().filter(|(name, _)| name.starts_with("case-") || name.starts_with("diff-")) {
+        let ids = |page| values(page, "id").into_iter().map(str::to_owned).collect::<std::collections::BTreeSet<_>>();
+        assert_eq!(ids(page), ids(&others[name]), "{name}");
+        compared += 1;
+    }
+    assert!(compared > 4);
+    assert!(pages.values().any(|page| page.contains("href=\"#path-receiver.recv\"")));
+}
+
+#[test]
+fn the_first_page_is_a_plain_list_by_groups_with_marks_and_without_folders_of_the_machine() {
+    let mut results = eighty_cases();
+    for one in results.cases.iter_mut().take(3) {
+        one.verdict = Verdict::Failed;
+        let message = "/home/ci/work/snapshots/a/b/6.12.snap differs".to_owned();
+        one.problems = vec![Problem { place: "a.recv".to_owned(), message, evidence: "@@".to_owned() }];
+    }
+    let pages = pages_of(&results);
+    let index = &pages["index.html"];
+    for (name, page) in &pages {
+        assert!(!page.contains("/home/ci"), "{name} names a folder of the machine");
+    }
+    assert!(index.matches(">pass<").count() <= 2, "{}", index.matches(">pass<").count());
+    assert!(index.matches("role=\"img\" aria-label=\"pass\"").count() > 400);
+    let rows = index.matches("data-row").count() - index.matches("'[data-row]'").count();
+    assert!(rows >= 80 && index.matches("data-row hidden").count() == 0);
+    assert!(index.contains("id=\"filters\"") && index.contains("role=\"search\" hidden"));
+    assert!(index.contains("href=\"#group-recv\"") && index.contains("id=\"group-recv\""));
+    for version in ["6.12 (6.12", "No case matches"] {
+        assert!(index.contains(version), "{version}");
+    }
+}
+
+#[test]
+fn a_page_of_changes_begins_with_a_summary_and_self_costs_and_folds_no_two_lines() {
+    let mut results = Results::load(&data("four-cases.json")).unwrap();
+    for one in &mut results.cases {
+        let cost = if one.kernel == "5.10" { 100 } else { 340 };
+        for saved in &mut one.paths {
+            let functions: Vec<String> = text::parse(&saved.path).unwrap().functions().map(str::to_owned).collect();
+            let own = SelfCost { cost, traced: 1, shared: false };
+            saved.self_costs = functions.into_iter().map(|function| (function, own)).collect();
+        }
+    }
+    let pages = pages_of(&results);
+    let mut folds = 0;
+    for (name, page) in pages.iter().filter(|(name, _)| name.starts_with("diff-")) {
+        let summary = page.find("aria-label=\"summary\"").unwrap_or_else(|| panic!("{name} has no summary"));
+        assert!(summary < page.find("class=\"code").unwrap(), "{name}");
+        if name.ends_with("-5.10-6.1.html") {
+            assert!(page.contains("Self costs that moved") && page.contains(">+240<"), "{name}");
+            let unchanged = page.split("<div class=\"row\">").nth(1).unwrap();
+            assert!(unchanged.split("</div>").next().unwrap().contains("class=\"nc\">340<"), "{name}");
+        }
+        for words in page.split("<details class=\"fold\"><summary>").skip(1) {
+            let lines: usize = words.split(' ').next().unwrap().parse().unwrap();
+            assert!(lines >= 3, "{name} folds {lines} lines");
+            folds += 1;
+        }
+        // The indentation is not part of the text, so a line that wraps continues beneath its own start.
+        assert!(page.contains("style=\"--d:1\"") && !page.contains("class=\"f\">  "), "{name}");
+    }
+    assert!(folds > 5, "{folds}");
+}
+
+#[test]
+fn the_page_of_a_case_lists_its_operations_and_kernels_and_has_self_costs_beside_totals() {
+    let mut results = Results::load(&data("four-cases.json")).unwrap();
+    for saved in results.cases.iter_mut().flat_map(|one| &mut one.paths) {
+        let functions: Vec<String> = text::parse(&saved.path).unwrap().functions().map(str::to_owned).collect();
+        saved.costs = functions.iter().map(|function| (function.clone(), 1500)).collect();
+        let own = SelfCost { cost: 1234, traced: 1, shared: false };
+        saved.self_costs = functions.into_iter().map(|function| (function, own)).collect();
+    }
+    let pages = pages_of(&results);
+    for (name, page) in pages.iter().filter(|(name, _)| name.starts_with("case-")) {
+        assert!(page.contains("aria-label=\"on this page\"") && page.contains("data-kernel href=\"#kernel-6.12\""));
+        assert!(page.contains("<span class=\"self\">1,234</span><span class=\"total\">1,500</span>"), "{name}");
+    }
+}
+
 /// What this process has used of the CPUs, in seconds (proc_pid_stat(5), fields 14 and 15, in hundredths).
 fn cpu_time() -> f64 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
@@ -394,7 +499,13 @@ fn the_same_change_in_many_snapshots_is_one_row() {
     let overview = Overview::of(&results);
     let text = markdown::report(&overview, usize::MAX);
     let changed = results.cases.iter().filter(|one| one.verdict == Verdict::Changed).count();
-    let line = text.lines().find(|line| line.contains(" distinct changes")).unwrap();
-    let decisions: usize = line.split(" snapshots with ").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap();
-    assert!(decisions * 2 <= changed, "{decisions} of {changed}");
+    let line = text.lines().find(|line| line.contains(" changes of paths")).unwrap();
+    let words: Vec<&str> = line.split(' ').collect();
+    let at = words.iter().position(|word| *word == "changes").unwrap();
+    let (changes, cases): (usize, usize) = (words[at - 1].parse().unwrap(), words[at + 4].parse().unwrap());
+    assert_eq!(cases, changed);
+    assert!(changes < changed, "{changes} of {changed}");
+    let rows = text.lines().filter_map(|line| line.split('|').nth(1)?.trim().parse::<usize>().ok());
+    let rows: Vec<usize> = rows.collect();
+    assert!(rows.len() == changes && rows[0] > 10 && rows.is_sorted_by(|one, next| one >= next), "{rows:?}");
 }

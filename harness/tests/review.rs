@@ -1,10 +1,14 @@
-//! `rxpath review`, driven through a pseudo-terminal as a reviewer drives it.
+//! `rxpath review`: driven through a pseudo-terminal as a reviewer drives it, and by a script.
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output, Stdio};
 
 use rexpect::session::{PtySession, spawn_command};
+use serde_json::Value;
+
+/// Ends each question of the dialog.
+const ASKS: &str = "? help: ";
 
 /// A repository with the real cases and pins, and pending snapshots that replace those of 6.12 by those of 6.18.
 struct Repository {
@@ -24,13 +28,15 @@ impl Repository {
             for case in fs::read_dir(group.path()).unwrap().flatten() {
                 let to = folder.path().join("snapshots").join(group.file_name()).join(case.file_name());
                 fs::create_dir_all(&to).unwrap();
-                let read = |kernel: &str| fs::read_to_string(case.path().join(format!("{kernel}.snap"))).ok();
-                let (Some(old), Some(new)) = (read("6.12"), read("6.18")) else { continue };
-                fs::write(to.join("6.12.snap"), &old).unwrap();
-                if old != new {
-                    let new = new.replacen("input_file", "assertion_line: 76\ninput_file", 1);
-                    fs::write(to.join("6.12.snap.new"), new).unwrap();
-                    pending += 1;
+                for ending in ["snap", "timing.snap"] {
+                    let read = |kernel: &str| fs::read_to_string(case.path().join(format!("{kernel}.{ending}"))).ok();
+                    let (Some(old), Some(new)) = (read("6.12"), read("6.18")) else { continue };
+                    fs::write(to.join(format!("6.12.{ending}")), &old).unwrap();
+                    if old != new {
+                        let new = new.replacen("input_file", "assertion_line: 76\ninput_file", 1);
+                        fs::write(to.join(format!("6.12.{ending}.new")), new).unwrap();
+                        pending += 1;
+                    }
                 }
             }
         }
@@ -38,10 +44,24 @@ impl Repository {
         Self { folder, pending }
     }
 
-    fn review(&self) -> PtySession {
+    fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_rxpath"));
-        command.arg("review").arg("--root").arg(self.folder.path()).env("NO_COLOR", "1");
-        spawn_command(command, Some(20_000)).unwrap()
+        command.arg("review").args(arguments).arg("--root").arg(self.folder.path()).env("NO_COLOR", "1");
+        command
+    }
+
+    fn dialog(&self) -> PtySession {
+        spawn_command(self.command(&[]), Some(20_000)).unwrap()
+    }
+
+    /// Runs `rxpath review` without a terminal.
+    fn review(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).stdin(Stdio::null()).output().unwrap()
+    }
+
+    /// What `--list --json` says.
+    fn listed(&self) -> Value {
+        serde_json::from_slice(&self.review(&["--list", "--json"]).stdout).unwrap()
     }
 
     fn files(&self, ending: &str) -> Vec<PathBuf> {
@@ -58,67 +78,173 @@ impl Repository {
         }
         files
     }
+
+    fn pending_now(&self) -> usize {
+        self.files(".snap.new").len()
+    }
+}
+
+/// Presses a key when the dialog asks.
+fn press(terminal: &mut PtySession, key: &str) {
+    terminal.exp_string(ASKS).unwrap();
+    terminal.send(key).unwrap();
+    terminal.flush().unwrap();
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
 }
 
 #[test]
 fn accepting_every_decision_takes_fewer_than_there_are_snapshots_and_leaves_a_clean_run() {
     let repository = Repository::bumped();
-    let mut terminal = repository.review();
+    let mut terminal = repository.dialog();
     let mut decisions = 0;
     loop {
-        let (_, found) = terminal.exp_regex(r"q quit: |\d+ accepted, \d+ rejected, \d+ left").unwrap();
-        if !found.starts_with('q') {
+        let (_, found) = terminal.exp_regex(r"\? help: |\d+ accepted, \d+ rejected, \d+ left").unwrap();
+        if !found.starts_with('?') {
             assert_eq!(found, format!("{} accepted, 0 rejected, 0 left", repository.pending));
             break;
         }
         decisions += 1;
-        terminal.send_line("a").unwrap();
+        terminal.send("a").unwrap();
+        terminal.flush().unwrap();
     }
     assert!(decisions < repository.pending, "{decisions} decisions for {} snapshots", repository.pending);
-    assert_eq!(repository.files(".snap.new"), Vec::<PathBuf>::new());
-    for file in repository.files("6.12.snap") {
-        let (case, text) = (
-            file.parent().unwrap().strip_prefix(repository.folder.path()).unwrap(),
-            fs::read_to_string(&file).unwrap(),
-        );
-        let new = Path::new(env!("CARGO_MANIFEST_DIR")).join(case).join("6.18.snap");
-        assert_eq!(text, fs::read_to_string(new).unwrap(), "{}", file.display());
+    assert_eq!(repository.pending_now(), 0);
+    for file in repository.files(".snap") {
+        let name = file.strip_prefix(repository.folder.path()).unwrap().to_string_lossy().replace("/6.12.", "/6.18.");
+        let new = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
+        assert_eq!(fs::read_to_string(&file).unwrap(), fs::read_to_string(new).unwrap(), "{}", file.display());
     }
 }
 
 #[test]
-fn a_reviewer_can_list_reject_a_group_decide_one_alone_and_leave() {
+fn a_reviewer_can_list_go_back_decide_one_alone_and_leave() {
     let repository = Repository::bumped();
-    let mut terminal = repository.review();
+    let rejected = repository.listed()["changes"][0]["snapshots"].as_array().unwrap().len();
+    let mut terminal = repository.dialog();
     terminal.exp_string("decision 1 of ").unwrap();
-    terminal.exp_string("q quit: ").unwrap();
-    terminal.send_line("l").unwrap();
-    terminal.exp_regex(r"[a-z0-9]+/[a-z0-9-]+ on 6\.12").unwrap();
-    terminal.exp_string("q quit: ").unwrap();
-    terminal.send_line("r").unwrap();
-    terminal.exp_string("rejected ").unwrap();
+    press(&mut terminal, "?");
+    terminal.exp_string("back to the decision before").unwrap();
+    press(&mut terminal, "l");
+    terminal.exp_regex(r"\n  [a-z0-9]+/[a-z0-9-]+ on 6\.12\r").unwrap();
+    press(&mut terminal, "b");
+    terminal.exp_string("this is the first decision").unwrap();
+    press(&mut terminal, "a");
     terminal.exp_string("decision 2 of ").unwrap();
-    terminal.exp_string("q quit: ").unwrap();
-    let rejected = repository.pending - repository.files(".snap.new").len();
-    assert!(rejected >= 1);
-    terminal.send_line("e").unwrap();
+    press(&mut terminal, "b");
+    terminal.exp_string("decision 1 of ").unwrap();
+    // A key that means nothing, and the end of a line.
+    press(&mut terminal, "X\r");
+    terminal.send("r").unwrap();
+    terminal.flush().unwrap();
+    terminal.exp_string("decision 2 of ").unwrap();
+    press(&mut terminal, "e");
     terminal.exp_string("this one alone: ").unwrap();
-    terminal.send_line("a").unwrap();
-    terminal.exp_string("accepted ").unwrap();
-    terminal.exp_regex("q quit: ").unwrap();
-    terminal.send_line("q").unwrap();
-    let end = format!("1 accepted, {rejected} rejected, {} left", repository.pending - rejected - 1);
-    terminal.exp_string(&end).unwrap();
-    assert_eq!(repository.files(".snap.new").len(), repository.pending - rejected - 1);
+    terminal.exp_string("q quit: ").unwrap();
+    terminal.send("a").unwrap();
+    terminal.flush().unwrap();
+    terminal.exp_string("q quit").unwrap();
+    assert_eq!(repository.pending_now(), repository.pending, "nothing is done before the end");
+    terminal.send("q").unwrap();
+    terminal.flush().unwrap();
+    let left = repository.pending - rejected - 1;
+    terminal.exp_string(&format!("1 accepted, {rejected} rejected, {left} left")).unwrap();
+    assert_eq!(repository.pending_now(), left);
+}
+
+#[test]
+fn ctrl_c_leaves_everything_as_it_was() {
+    let repository = Repository::bumped();
+    let mut terminal = repository.dialog();
+    press(&mut terminal, "a");
+    press(&mut terminal, "\u{3}");
+    terminal.exp_string("nothing was accepted or rejected").unwrap();
+    assert_eq!(repository.pending_now(), repository.pending);
 }
 
 #[test]
 fn without_a_terminal_it_lists_what_there_is_to_decide_and_changes_nothing() {
     let repository = Repository::bumped();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_rxpath"));
-    let output = command.args(["review", "--list", "--root"]).arg(repository.folder.path()).output().unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
-    assert!(output.status.success() && text.contains(&format!("{} pending snapshots", repository.pending)), "{text}");
-    assert!(!text.contains('\u{1b}'), "colours without a terminal");
-    assert_eq!(repository.files(".snap.new").len(), repository.pending);
+    for arguments in [&["--list"][..], &[]] {
+        let output = repository.review(arguments);
+        let list = text(&output.stdout);
+        assert!(
+            output.status.success() && list.contains(&format!("{} pending snapshots", repository.pending)),
+            "{list}"
+        );
+        assert!(!list.contains('\u{1b}'), "colours without a terminal");
+        assert_eq!(text(&output.stderr).contains("no terminal"), arguments.is_empty());
+    }
+    assert_eq!(repository.pending_now(), repository.pending);
+}
+
+#[test]
+fn the_list_has_paths_first_and_timings_by_movement() {
+    let repository = Repository::bumped();
+    let listed = repository.listed();
+    assert_eq!(listed["pending"], repository.pending);
+    let changes = listed["changes"].as_array().unwrap();
+    let kinds: Vec<&str> = changes.iter().map(|one| one["kind"].as_str().unwrap()).collect();
+    let paths = kinds.iter().take_while(|kind| **kind == "path").count();
+    assert!(paths > 0 && kinds[paths..].iter().all(|kind| *kind == "timing") && kinds.len() > paths, "{kinds:?}");
+    let largest = |change: &Value| change["timings"].as_array().unwrap()[0]["percent"].as_f64().map(f64::abs);
+    let movements: Vec<f64> = changes[paths..].iter().filter_map(largest).collect();
+    assert!(movements.is_sorted_by(|one, other| one >= other), "{movements:?}");
+    // A group has one direction.
+    let dearer = changes.iter().find(|one| one["title"].as_str().unwrap().starts_with("recv is dearer")).unwrap();
+    let rows =
+        dearer["timings"].as_array().unwrap().iter().filter(|row| row["name"].as_str().unwrap().ends_with("recv"));
+    assert!(rows.clone().count() > 1 && rows.clone().any(|row| row["percent"].as_f64() > Some(0.0)), "{dearer}");
+    let list = text(&repository.review(&["--list"]).stdout);
+    assert!(list.contains("movement      before         now  timing"), "{list}");
+}
+
+#[test]
+fn a_script_accepts_and_rejects_by_pattern_and_accepts_by_change() {
+    let repository = Repository::bumped();
+    let of_group = |group: &str| {
+        let folder = format!("/snapshots/{group}/");
+        repository.files(".snap.new").iter().filter(|file| file.to_string_lossy().contains(&folder)).count()
+    };
+    let (recv, udp) = (of_group("recv"), of_group("udp"));
+    let output = repository.review(&["--accept", "recv@6.12", "--reject", "udp/*"]);
+    let said = text(&output.stdout);
+    let left = repository.pending - recv - udp;
+    assert!(said.ends_with(&format!("{recv} accepted, {udp} rejected, {left} left\n")), "{said}");
+    assert_eq!((output.status.code(), of_group("recv"), of_group("udp")), (Some(0), 0, 0));
+
+    let listed = repository.listed();
+    let changes = listed["changes"].as_array().unwrap();
+    let of_a = changes[0]["snapshots"].as_array().unwrap().len();
+    let output = repository.review(&["--accept-change", "A"]);
+    assert!(text(&output.stdout).contains(&format!("{of_a} accepted, 0 rejected, {} left", left - of_a)));
+    let listed = repository.listed();
+    let with_others = listed["changes"].as_array().unwrap().iter();
+    let with_others = with_others.filter(|one| !one["accept_with"].as_array().unwrap().is_empty()).collect::<Vec<_>>();
+    if let Some(one) = with_others.first() {
+        let output = repository.review(&["--accept-change", one["change"].as_str().unwrap()]);
+        assert_eq!(output.status.code(), Some(2));
+        assert!(text(&output.stderr).contains("accept them together"), "{}", text(&output.stderr));
+    }
+}
+
+#[test]
+fn what_matches_nothing_or_contradicts_itself_is_an_invalid_request_that_changes_nothing() {
+    let repository = Repository::bumped();
+    for (arguments, expected) in [
+        (&["--accept", "recv", "--accept", "nothing/*"][..], "`nothing/*` matches none of the "),
+        (&["--reject", "recv@7.3"], "`recv@7.3` matches none of the "),
+        (&["--accept-change", "A,ZZZ"], "there is no change `ZZZ`, only A to "),
+        (&["--accept", "recv", "--reject", "*"], "is both to be accepted and to be rejected"),
+        (&["--json"], "--list"),
+        (&["--list", "--accept", "recv"], "cannot be used with"),
+    ] {
+        let output = repository.review(arguments);
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {said}");
+        assert!(said.contains(expected), "{arguments:?}: {said}");
+    }
+    assert_eq!(repository.pending_now(), repository.pending);
 }

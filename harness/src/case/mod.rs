@@ -64,6 +64,7 @@ pub(crate) use evaluate::{Observed, ObservedOperation, ObservedTree, evaluate};
 pub(crate) use expectation::{Context, Expectation, Failure};
 pub(crate) use gate::Gate;
 pub(crate) use load::load_all;
+pub(crate) use operations::OPERATIONS;
 pub(crate) use schema::schema_file;
 pub(crate) use step_ref::StepRef;
 pub(crate) use warm_setup::WarmSetup;

@@ -81,6 +81,9 @@ macro_rules! operations {
             }
         )*
 
+        /// The names of all operations, which steps without a name of their own have too.
+        pub(crate) const OPERATIONS: &[&str] = &[$(stringify!($name)),*];
+
         /// A step: one operation, and what it waits for.
         // The arguments are boxed: of seventy operations, a step has one.
         #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]

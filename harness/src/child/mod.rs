@@ -2,6 +2,7 @@
 //! cancels the command.
 
 mod cancel;
+pub(crate) mod cpu_time;
 mod launcher;
 
 pub(crate) use cancel::{cancel_on_signals, is_cancelled};

@@ -8,8 +8,8 @@ use super::command_line::{BenchArguments, Common};
 use super::error::CommandError;
 use super::{make_ready, named_kernels, print};
 use crate::read_file::read_named;
-use crate::report::listings;
-use crate::suite::benchmark::{self, BENCH_VERSION, Bench, BenchOptions, Figure};
+use crate::report::{FetchBars, listings};
+use crate::suite::benchmark::{self, BENCH_VERSION, Bench, BenchOptions, Figure, UNIT_KERNEL};
 use crate::suite::{Project, choose};
 use crate::vm::cancel_on_signals;
 
@@ -38,11 +38,17 @@ pub(crate) fn bench(common: &Common, arguments: &BenchArguments) -> Result<u8, C
         let kernel = fetched.kernels.iter().find(|kernel| kernel.name() == name);
         kernels.extend(kernel.map(|kernel| (kernel, reference.to_string())));
     }
+    let bars = FetchBars::new();
+    let unit = project.packed_image(UNIT_KERNEL, &|progress| bars.show(progress));
+    bars.finish();
     let options = BenchOptions {
         runs: arguments.runs,
         boots: arguments.boots.unwrap_or(arguments.runs),
+        new_runs: arguments.new_runs,
         matrix_runs: arguments.matrix_runs,
+        cold_runs: arguments.cold_runs,
         case: &arguments.case,
+        unit: &unit?,
     };
     // Figures that cannot be printed are still worth writing to a file.
     let unprinted = RefCell::new(None);

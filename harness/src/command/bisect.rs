@@ -106,7 +106,7 @@ fn of_run(results: &Results, reference: Option<&KernelName>, saved: Option<&Save
     let of_reference = |one: &&CaseResult| reference.is_some_and(|reference| one.kernel == *reference);
     let (theirs, ours): (Vec<&CaseResult>, Vec<_>) = results.cases.iter().partition(of_reference);
     let before: Option<Vec<&CaseResult>> = match saved {
-        Some(saved) => Some(saved.cases().iter().collect()),
+        Some(saved) => Some(saved.results().cases.iter().collect()),
         None => reference.is_some().then(|| theirs.clone()),
     };
     // A revision can be the same kernel as the reference.

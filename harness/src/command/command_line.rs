@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::kernel::{FetchOptions, ReleasePattern, ReleaseRef};
 use crate::path::canonical;
 use crate::path::tree_view::{FunctionView, TreeView};
+use crate::report::terminal::Detail;
 use crate::suite::ProjectOptions;
 
 /// Boots Linux kernels, traces their receive path and shows what changed between them.
@@ -30,9 +31,24 @@ pub(crate) struct Common {
     /// Use this QEMU instead of the pinned one.
     #[arg(long, global = true, value_name = "PATH")]
     pub(crate) qemu: Option<PathBuf>,
+    /// Print everything: all verdicts, all cases of each change, and each diff in full.
+    #[arg(long, short, global = true, conflicts_with = "quiet")]
+    pub(crate) verbose: bool,
+    /// Print only how many cases ended in each verdict, and no progress.
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
 }
 
 impl Common {
+    /// How much of a run to print.
+    pub(crate) fn detail(&self) -> Detail {
+        match (self.quiet, self.verbose) {
+            (true, _) => Detail::Quiet,
+            (_, true) => Detail::Full,
+            _ => Detail::Brief,
+        }
+    }
+
     /// The options that open the project, with packages from `packages`.
     pub(crate) fn project(&self, packages: &Packages) -> ProjectOptions {
         let fetch =
@@ -76,7 +92,7 @@ pub(crate) enum Command {
     Kernels(KernelsArguments),
     /// List, check or create cases.
     Cases(CasesArguments),
-    /// List the saved images of booted kernels, or remove unused ones.
+    /// List the kernels in the cache with their sizes, or their saved images, or remove some.
     Cache(CacheArguments),
     /// Measure how much time and memory rxpath itself takes on this machine.
     Bench(BenchArguments),
@@ -110,6 +126,10 @@ pub(crate) struct RunArguments {
     /// or the request is invalid. The last line says why.
     #[arg(long, conflicts_with = "repeat")]
     pub(crate) bisect: bool,
+    /// Leave nothing of the kernels in the cache that was not there before, whatever the outcome: for kernels that are looked at
+    /// once, as in a bisection.
+    #[arg(long)]
+    pub(crate) no_keep: bool,
     /// Write the results as JSON, for `rxpath report`.
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
@@ -177,7 +197,7 @@ pub(crate) struct ShowArguments {
     #[arg(long)]
     pub(crate) json: bool,
     /// Draw one iteration over time as SVG instead: who runs, who sleeps, who wakes whom, and the calls; `-` is standard output.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["json", "under", "callers", "filter", "depth"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["under", "callers", "filter", "depth", "json"])]
     pub(crate) svg: Option<PathBuf>,
 }
 
@@ -304,12 +324,26 @@ pub(crate) struct ReportArguments {
 
 #[derive(Debug, Args)]
 pub(crate) struct ReviewArguments {
-    /// Only print the pending decisions.
+    /// Only print what there is to decide, each change with its letter.
     #[arg(long)]
     pub(crate) list: bool,
+    /// Print it as JSON.
+    #[arg(long, requires = "list")]
+    pub(crate) json: bool,
+    /// Accept the pending snapshots of this case (recv/tcp-peek), group (recv) or pattern ('*/tcp-*'), on all kernels or on some
+    /// (recv@6.12, '*@7.*'); may be repeated.
+    #[arg(long, value_name = "PATTERN", conflicts_with = "list")]
+    pub(crate) accept: Vec<String>,
+    /// Accept the snapshots that have only these changes, by the letters of --list; separate several with commas, or repeat the
+    /// option.
+    #[arg(long, value_name = "LETTER", value_delimiter = ',', conflicts_with = "list")]
+    pub(crate) accept_change: Vec<String>,
+    /// Reject the pending snapshots that match, as for --accept: their files are removed; may be repeated.
+    #[arg(long, value_name = "PATTERN", conflicts_with = "list")]
+    pub(crate) reject: Vec<String>,
     /// Accept all timings that differ only within the tolerance, and note what they were measured with. Snapshots whose path or
     /// timing changed stay as they are.
-    #[arg(long, conflicts_with = "list")]
+    #[arg(long, conflicts_with_all = ["list", "accept", "accept_change", "reject"])]
     pub(crate) refresh: bool,
     /// Results that list the functions of the kernels, to explain changes, and the timings for --refresh [default: the results of the last run].
     #[arg(long, value_name = "FILE")]
@@ -431,10 +465,21 @@ pub(crate) struct CacheArguments {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum CacheCommand {
-    /// List the saved images of booted kernels, and their sizes [default].
+    /// List the saved images of booted kernels, with their sizes and when they were used last.
     List,
-    /// Remove the images that no case needs, and kernels of your own that were not used for 30 days.
-    Prune,
+    /// Remove the images that no case needs, and kernels of your own that were not used for 30 days. With a limit, also remove
+    /// kernels with everything unpacked and all images, the least recently used first.
+    Prune {
+        /// Say what would be removed, and remove nothing.
+        #[arg(long)]
+        dry_run: bool,
+        /// Keep only the N kernels that were used last.
+        #[arg(long, value_name = "N")]
+        keep: Option<usize>,
+        /// Remove kernels until the whole cache takes at most this much, such as 500M or 4G (1G is 1,000,000,000 bytes).
+        #[arg(long, value_name = "SIZE", value_parser = size)]
+        max_size: Option<u64>,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -453,13 +498,34 @@ pub(crate) struct BenchArguments {
     /// How often to boot each kernel [default: the number of runs].
     #[arg(long, value_name = "N")]
     pub(crate) boots: Option<usize>,
+    /// How often to run all cases on each kernel as if it were new, without saved images.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) new_runs: usize,
     /// How often to run all cases on all kernels.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) matrix_runs: usize,
+    /// How often to run all cases on all kernels without saved images, which takes many minutes.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) cold_runs: usize,
     /// Write the figures as JSON.
     #[arg(long, short, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
-    /// Compare each figure with this earlier measurement.
+    /// Compare each figure with this earlier measurement: times by their ratios to a plain boot, measured beside them.
     #[arg(long, value_name = "FILE")]
     pub(crate) compare: Option<PathBuf>,
+}
+
+/// Reads a number of bytes with an optional unit.
+fn size(text: &str) -> Result<u64, String> {
+    let upper = text.to_ascii_uppercase();
+    let number = upper.trim_end_matches('B');
+    let (number, unit) = match number.as_bytes().last() {
+        Some(b'K') => (&number[..number.len() - 1], 1_000),
+        Some(b'M') => (&number[..number.len() - 1], 1_000_000),
+        Some(b'G') => (&number[..number.len() - 1], 1_000_000_000),
+        Some(b'T') => (&number[..number.len() - 1], 1_000_000_000_000),
+        _ => (number, 1),
+    };
+    let bytes = number.parse::<u64>().ok().and_then(|number| number.checked_mul(unit));
+    bytes.ok_or_else(|| "expected a whole number with K, M, G or T, such as 500M or 4G".to_owned())
 }

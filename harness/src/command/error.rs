@@ -12,7 +12,7 @@ use crate::suite::benchmark::BenchError;
 use crate::suite::native::NativeError;
 use crate::suite::{
     CompareError, ExcerptError, MetadataError, PassError, PendingError, ProjectError, PruneError, RecordError,
-    ResultsError, SaveCaptureError, SavedError, SelectionError, SnapshotError,
+    ResultsError, ReviewError, SaveCaptureError, SavedError, SelectionError, SnapshotError,
 };
 use crate::vm::VmError;
 
@@ -45,6 +45,8 @@ pub(crate) enum CommandError {
     Compare(#[from] CompareError),
     #[error(transparent)]
     Pending(#[from] PendingError),
+    #[error(transparent)]
+    Review(#[from] ReviewError),
     #[error(transparent)]
     Snapshot(#[from] SnapshotError),
     #[error(transparent)]
@@ -108,6 +110,7 @@ impl CommandError {
             Self::Project(_)
             | Self::Selection(_)
             | Self::Results(_)
+            | Self::Review(_)
             | Self::Saved(_)
             | Self::DecodeFile(_)
             | Self::SourceUrl(_)

@@ -14,6 +14,7 @@ mod export;
 mod kernels;
 mod report;
 mod review;
+mod review_dialog;
 mod run;
 mod show;
 mod show_svg;

@@ -27,8 +27,8 @@ pub(crate) fn report(common: &Common, arguments: &ReportArguments) -> Result<u8,
         write_html(&overview, folder)?;
     }
     if arguments.json.is_none() && arguments.markdown.is_none() && arguments.html.is_none() {
-        print(Screen::of_output().fit(&terminal::results(&results)))?;
-        print(terminal::review_hint(&results))?;
+        print(Screen::of_output().fit(&terminal::results(&results, earlier.as_ref(), common.detail())))?;
+        print(terminal::hint(&results, common.detail()))?;
     }
     Ok(0)
 }

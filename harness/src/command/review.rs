@@ -1,45 +1,87 @@
-//! `rxpath review`: asks whether to accept pending snapshots, grouped by what changed.
+//! `rxpath review`: accepts or rejects pending snapshots, grouped by what changed.
 
-use std::io::BufRead;
+use std::collections::BTreeSet;
+use std::io::IsTerminal;
 
 use super::command_line::{Common, Packages, ReviewArguments};
 use super::error::CommandError;
+use super::review_dialog::{Choice, Choices, ask_all};
 use super::{print, show};
-use crate::report::{Screen, review_text};
-use crate::suite::{Decision, Decisions, Pending, Project, ProjectError, Results, SectionDiff, pending, refresh};
+use crate::output::warn;
+use crate::report::{Screen, review_json, review_text};
+use crate::suite::{Project, ProjectError, Results, Review, ReviewError, refresh};
 
-const KEYS: &str = "a accept, r reject, s skip, e decide each alone, l list the snapshots, q quit";
-
-/// Asks for a decision on each group of pending snapshots, or lists them.
+/// Lists the pending snapshots, decides those that the command line names, or asks for a decision on each change.
 pub(crate) fn review(common: &Common, arguments: &ReviewArguments) -> Result<u8, CommandError> {
     let project = Project::open(&common.project(&Packages::default()))?;
     if arguments.refresh {
         return refresh_timings(&project, arguments);
-    }
-    let all = pending(&project.root)?;
-    let screen = Screen::of_output();
-    if all.is_empty() {
-        print("no pending snapshots: `rxpath run` writes one where a path or timing differs from the accepted one\n")?;
-        return Ok(0);
     }
     let results = match &arguments.from {
         Some(file) => Some(Results::load(file)?),
         // Without results, only the reasons of changes are missing.
         None => Results::load(&project.last_results()).ok(),
     };
-    let differences: Vec<Vec<SectionDiff>> = all.iter().map(|one| one.differences(results.as_ref())).collect();
-    let changes: Vec<_> = all.iter().zip(&differences).map(|(one, differences)| one.changes(differences)).collect();
-    let decisions = Decisions::new(&changes);
-    if arguments.list {
-        show(screen, &review_text::list(&decisions.clone().all(), &all, &differences))?;
-        return Ok(0);
+    let review = Review::open(&project.root, results.as_ref())?;
+    let screen = Screen::of_output();
+    if arguments.is_decision() {
+        apply(&review, &named(&review, arguments)?)?;
+    } else if arguments.json {
+        print(serde_json::to_string_pretty(&review_json::review(&review))? + "\n")?;
+    } else if review.all.is_empty() {
+        print("no pending snapshots: `rxpath run` writes one where a path or timing differs from the accepted one\n")?;
+    } else if arguments.list {
+        show(screen, &review_text::list(&review))?;
+    } else if std::io::stdin().is_terminal() && std::io::stdout().is_terminal() {
+        match ask_all(&review, screen)? {
+            Some(choices) => apply(&review, &choices)?,
+            None => drop(print("nothing was accepted or rejected\n")?),
+        }
+    } else {
+        show(screen, &review_text::list(&review))?;
+        warn(
+            "nothing was decided, because there is no terminal to ask on: use --accept PATTERN, --accept-change LETTER or --reject \
+             PATTERN",
+        );
     }
-    let mut dialog = Dialog { all: &all, differences: &differences, screen, tally: Tally::default() };
-    dialog.run(decisions)?;
-    let Tally { accepted, rejected } = dialog.tally;
-    let left = all.len() - accepted - rejected;
-    print(format!("{accepted} accepted, {rejected} rejected, {left} left\n"))?;
     Ok(0)
+}
+
+impl ReviewArguments {
+    fn is_decision(&self) -> bool {
+        [&self.accept, &self.accept_change, &self.reject].iter().any(|names| !names.is_empty())
+    }
+}
+
+/// The choices that the command line makes.
+fn named(review: &Review, arguments: &ReviewArguments) -> Result<Choices, ReviewError> {
+    let matching = |patterns: &[String]| -> Result<BTreeSet<usize>, ReviewError> {
+        let found = patterns.iter().map(|pattern| review.matching(pattern)).collect::<Result<Vec<_>, _>>()?;
+        Ok(found.into_iter().flatten().collect())
+    };
+    let (mut accepted, rejected) = (matching(&arguments.accept)?, matching(&arguments.reject)?);
+    accepted.extend(review.with_changes(&arguments.accept_change)?);
+    if let Some(both) = accepted.intersection(&rejected).next() {
+        return Err(ReviewError::Both { snapshot: review_text::name(&review.all[*both]) });
+    }
+    let choices = |which: BTreeSet<usize>, choice| which.into_iter().map(move |at| (at, choice));
+    Ok(choices(accepted, Choice::Accept).chain(choices(rejected, Choice::Reject)).collect())
+}
+
+/// Does what was decided, and prints a line for each snapshot.
+fn apply(review: &Review, choices: &Choices) -> Result<(), CommandError> {
+    for (at, choice) in choices {
+        let one = &review.all[*at];
+        let done = match choice {
+            Choice::Accept => one.accept().map(|()| "accepted")?,
+            Choice::Reject => one.reject().map(|()| "rejected")?,
+        };
+        print(format!("{done} {}\n", review_text::name(one)))?;
+    }
+    let accepted = choices.values().filter(|choice| **choice == Choice::Accept).count();
+    let (rejected, left) = (choices.len() - accepted, review.all.len() - choices.len());
+    print(format!("{accepted} accepted, {rejected} rejected, {left} left\n"))?;
+    Ok(())
 }
 
 /// Accepts the timings of the last run, or of saved results, that differ within the tolerance.
@@ -48,106 +90,6 @@ fn refresh_timings(project: &Project, arguments: &ReviewArguments) -> Result<u8,
         return Err(ProjectError::OnlyCatalogue.into());
     }
     let results = Results::load(arguments.from.as_ref().unwrap_or(&project.last_results()))?;
-    let done = refresh(&results, &project.snapshots())?;
-    print(review_text::refreshed(&done))?;
+    print(review_text::refreshed(&refresh(&results, &project.snapshots())?))?;
     Ok(0)
-}
-
-#[derive(Default)]
-struct Tally {
-    accepted: usize,
-    rejected: usize,
-}
-
-struct Dialog<'a> {
-    all: &'a [Pending],
-    differences: &'a [Vec<SectionDiff>],
-    screen: Screen,
-    tally: Tally,
-}
-
-impl Dialog<'_> {
-    fn run(&mut self, mut decisions: Decisions) -> Result<(), CommandError> {
-        let mut number = 0;
-        while let Some(decision) = decisions.next() {
-            number += 1;
-            let about = number - 1 + decisions.clone().all().len();
-            print(self.screen.fit(&review_text::decision(number, about, &decision, self.all, self.differences)))?;
-            loop {
-                match ask(KEYS)? {
-                    Some('a') => {
-                        let finished = decisions.accept(&decision);
-                        self.accept(&finished)?;
-                    }
-                    Some('r') => {
-                        self.reject(&decision.snapshots)?;
-                        decisions.finish(&decision.snapshots);
-                    }
-                    Some('s') => decisions.finish(&decision.snapshots),
-                    Some('e') => {
-                        if !self.each(&decision)? {
-                            return Ok(());
-                        }
-                        decisions.finish(&decision.snapshots);
-                    }
-                    Some('l') => {
-                        print(review_text::names(&decision.snapshots, self.all, usize::MAX) + "\n")?;
-                        if !decision.elsewhere.is_empty() {
-                            let elsewhere = review_text::names(&decision.elsewhere, self.all, usize::MAX);
-                            print(format!("also in: {elsewhere}\n"))?;
-                        }
-                        continue;
-                    }
-                    Some('q') | None => return Ok(()),
-                    Some(_) => continue,
-                }
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    /// Asks for a decision on each snapshot of a group; returns false if the reviewer quits.
-    fn each(&mut self, decision: &Decision) -> Result<bool, CommandError> {
-        for at in &decision.snapshots {
-            print(self.screen.fit(&review_text::alone(&self.all[*at], &self.differences[*at])))?;
-            loop {
-                match ask("this one alone: a accept, r reject, s skip, q quit")? {
-                    Some('a') => self.accept(&[*at])?,
-                    Some('r') => self.reject(&[*at])?,
-                    Some('s') => {}
-                    Some('q') | None => return Ok(false),
-                    Some(_) => continue,
-                }
-                break;
-            }
-        }
-        Ok(true)
-    }
-
-    fn accept(&mut self, which: &[usize]) -> Result<(), CommandError> {
-        for at in which {
-            self.all[*at].accept()?;
-            self.tally.accepted += 1;
-        }
-        print(format!("accepted {}\n", review_text::names(which, self.all, 6)))?;
-        Ok(())
-    }
-
-    fn reject(&mut self, which: &[usize]) -> Result<(), CommandError> {
-        for at in which {
-            self.all[*at].reject()?;
-            self.tally.rejected += 1;
-        }
-        print(format!("rejected {}\n", review_text::names(which, self.all, 6)))?;
-        Ok(())
-    }
-}
-
-/// Asks, and returns the first letter of the answer; `None` at the end of the input.
-fn ask(keys: &str) -> Result<Option<char>, CommandError> {
-    print(format!("{keys}: "))?;
-    let mut answer = String::new();
-    let length = std::io::stdin().lock().read_line(&mut answer).map_err(CommandError::Terminal)?;
-    Ok((length > 0).then(|| answer.trim().chars().next().unwrap_or('?')))
 }

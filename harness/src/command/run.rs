@@ -16,7 +16,7 @@ use crate::output::warn;
 use crate::report::source_url::SourceUrl;
 use crate::report::{MatrixBars, Overview, Screen, junit, sweeps, terminal};
 use crate::suite::native::{self, Wanted};
-use crate::suite::{MatrixOptions, Project, Results, SavedReference, choose, compare_against, run_matrix};
+use crate::suite::{CacheBefore, MatrixOptions, Project, Results, SavedReference, choose, compare_against, run_matrix};
 use crate::vm::{Accelerator, RunLimits, VmError, cancel_on_signals, is_cancelled};
 
 /// insta's settings: a difference writes a pending snapshot and does nothing else. insta reads them from the environment only.
@@ -56,6 +56,8 @@ pub(super) fn run_cases(common: &Common, arguments: &RunArguments) -> Result<Fin
     if cases.is_empty() {
         return Err(CommandError::Request(format!("there are no cases in {}", project.root.join("cases").display())));
     }
+    // Dropped after everything that uses a kernel.
+    let mut before = arguments.no_keep.then(|| CacheBefore::of(&project)).transpose()?;
     let mut kernels = named_kernels(&project, &arguments.kernels)?;
     if arguments.bisect && kernels.len() != 1 {
         return Err(CommandError::Request("--bisect judges one kernel: name it with --kernel".to_owned()));
@@ -64,9 +66,15 @@ pub(super) fn run_cases(common: &Common, arguments: &RunArguments) -> Result<Fin
     let reference = arguments.against.as_deref().filter(|_| saved.is_none());
     let reference = reference.map(|named| one_kernel(&project, "--against", named)).transpose()?;
     kernels.extend(reference.clone().filter(|reference| !kernels.contains(reference)));
+    if let Some(before) = &mut before {
+        before.kernels.clone_from(&kernels);
+    }
     check_outputs(arguments)?;
     cancel_on_signals();
     let fetched = make_ready(&project, &kernels)?;
+    if let Some(before) = &mut before {
+        before.add(&fetched);
+    }
     let reference = reference.map(|reference| project.name_of(&reference)).transpose()?;
     if let Some(reference) = &reference {
         let kernel = fetched.kernels.iter().find(|kernel| kernel.name() == *reference);
@@ -131,11 +139,17 @@ pub(super) fn run_cases(common: &Common, arguments: &RunArguments) -> Result<Fin
     if !arguments.bisect && project.root.exists() {
         let _ = results.save(&project.last_results());
     }
-    let mut text = Screen::of_output().fit(&terminal::results(&results));
+    let mut text = Screen::of_output().fit(&terminal::results(
+        &results,
+        saved.as_ref().map(SavedReference::results),
+        common.detail(),
+    ));
     if matrix.propose {
-        text += terminal::review_hint(&results);
+        text += terminal::hint(&results, common.detail());
     }
-    text += &sweeps::sweeps(&results);
+    if !common.quiet {
+        text += &sweeps::sweeps(&results);
+    }
     if arguments.repeat > 1 && !is_cancelled() {
         text += &terminal::digests(arguments.repeat, &digests);
     }
@@ -150,7 +164,9 @@ pub(super) fn run_cases(common: &Common, arguments: &RunArguments) -> Result<Fin
         super::write(file, junit::junit(&results)?.as_bytes())?;
     }
     if let Some(folder) = &arguments.html {
-        super::report::write_html(&Overview::of(&results).with_sources(sources), folder)?;
+        let reference = saved.as_ref().map(SavedReference::results);
+        let overview = Overview::of(&results).compared_with(reference).with_sources(sources);
+        super::report::write_html(&overview, folder)?;
     }
     printed?;
     let varied = matrix.accelerator == Accelerator::Exact && digests.values().any(|seen| seen.len() > 1);

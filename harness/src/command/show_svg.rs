@@ -18,7 +18,10 @@ pub(crate) fn show_svg(common: &Common, arguments: &ShowArguments, file: &Path) 
         let (name, count) = (&arguments.case, cases.len());
         return Err(CommandError::Request(format!("{name} names {count} cases, but --svg draws only one")));
     };
-    let kernel = one_kernel(&project, "--kernel", &arguments.kernels.join(","))?;
+    let [kernel] = &arguments.kernels[..] else {
+        return Err(CommandError::Request("--svg draws a case on one kernel, not on several".to_owned()));
+    };
+    let kernel = one_kernel(&project, "--kernel", kernel)?;
     cancel_on_signals();
     let fetched = make_ready(&project, &[kernel])?;
     for kernel in &fetched.kernels {

@@ -2,11 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::path::cost::SelfCosts;
+use crate::path::cost::{SelfCost, SelfCosts};
 
 /// The most that a traced call differed by, in instructions, between two builds of the same code whose functions have different
 /// addresses.
 const TRACER_VARIES_BY: u64 = 7;
+
+/// Whether two self costs differ by more than the tracer does.
+pub(crate) fn differs(before: SelfCost, now: SelfCost) -> bool {
+    before.cost.abs_diff(now.cost) > TRACER_VARIES_BY * before.traced.max(now.traced)
+}
 
 /// One part of a case on both kernels.
 #[derive(Clone, Copy, Debug)]
@@ -74,9 +79,8 @@ pub(crate) fn function_costs<'a>(parts: impl IntoIterator<Item = Part<'a>>) -> V
                 continue;
             }
             called.entry(function).or_default().insert(case);
-            let known_to = TRACER_VARIES_BY * before.traced.max(now.traced);
-            let (before, now) = (before.cost, now.cost);
-            if before.abs_diff(now) > known_to {
+            if differs(before, now) {
+                let (before, now) = (before.cost, now.cost);
                 differences.entry(function).or_default().push(Difference { before, now, case, section });
             }
         }

@@ -18,7 +18,7 @@ mod side;
 
 pub use align::{Knowledge, align};
 pub(crate) use elsewhere::point_elsewhere;
-pub(crate) use function_costs::{FunctionCost, Part, function_costs};
+pub(crate) use function_costs::{FunctionCost, Part, differs, function_costs};
 pub(crate) use kernel_matrix::{Matrix, MatrixInput, matrix};
 pub(crate) use operation_costs::{OperationCost, TimingLine, side_by_side};
 pub use path_diff::{Change, DiffLine, PathDiff};

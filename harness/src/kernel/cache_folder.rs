@@ -146,6 +146,14 @@ impl Cache {
         }
     }
 
+    /// Keeps what the lock of this name protects from being removed, for as long as the file is open. Any number of processes can
+    /// do so at once. In a cache that cannot be written to, nothing can be removed either, and the result is `None`.
+    pub(crate) fn hold(&self, name: &str) -> Option<File> {
+        let (_, held) = self.lock_file(name).ok()?;
+        // A removal takes moments.
+        rustix::fs::flock(&held, FlockOperation::LockShared).ok().map(|()| held)
+    }
+
     /// Opens the lock file of this name. Lock files are never removed: two processes could then hold the same lock on two
     /// different files.
     fn lock_file(&self, name: &str) -> Result<(PathBuf, File), CacheError> {
@@ -259,6 +267,24 @@ pub(crate) fn write_best_effort(path: &Path, bytes: &[u8]) {
     let _ = replace_file(path, bytes);
 }
 
+/// The size on the disk of a folder's files, without holes.
+pub(crate) fn bytes_on_disk(folder: &Path) -> u64 {
+    /// The unit of `st_blocks` (stat(3type)).
+    const BLOCK: u64 = 512;
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let bytes = entries.map(|entry| match entry.metadata() {
+        Ok(data) if data.is_dir() => bytes_on_disk(&entry.path()),
+        Ok(data) => data.blocks() * BLOCK,
+        Err(_) => 0,
+    });
+    bytes.sum()
+}
+
+/// When a folder was last used: each use changes its time (see [`touch`]).
+pub(crate) fn last_use(folder: &Path) -> SystemTime {
+    fs::metadata(folder).and_then(|folder| folder.modified()).unwrap_or(SystemTime::UNIX_EPOCH)
+}
+
 /// Notes in a folder's time of change that it is used now, for `cache prune`. An error only means that it may be made again.
 pub(crate) fn touch(folder: &Path) {
     let _ = File::open(folder).and_then(|folder| folder.set_modified(SystemTime::now()));
@@ -288,6 +314,17 @@ mod tests {
         });
         assert_eq!(most.into_inner(), 1);
         assert!(waits.into_inner() >= 1);
+    }
+
+    #[test]
+    fn what_is_in_use_cannot_be_locked() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::at(folder.path()).unwrap();
+        let (one, other) = (cache.hold("thing").unwrap(), cache.hold("thing").unwrap());
+        drop(one);
+        assert!(cache.try_lock("thing").unwrap().is_none());
+        drop(other);
+        assert!(cache.try_lock("thing").unwrap().is_some());
     }
 
     #[test]

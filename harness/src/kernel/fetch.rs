@@ -102,6 +102,35 @@ pub(crate) fn fetch(
     }
 }
 
+/// The image of a pinned kernel as its package has it, packed. The cache keeps only what is in it, so the package is fetched again
+/// the first time.
+pub(crate) fn packed_image(
+    pins: &Pins,
+    lock: &Lock,
+    series: Series,
+    cache: &Cache,
+    options: &FetchOptions,
+    progress: &(dyn Fn(Progress<'_>) + Sync),
+) -> Result<PathBuf, KernelError> {
+    let thing = Thing::Kernel(lock.kernel(pins, series)?);
+    let place = cache.root().join("packed-images").join(thing.digest().to_string());
+    if place.is_file() {
+        return Ok(place);
+    }
+    let (owner, name) = (thing.owner(), thing.name());
+    let group = thing.group(&owner, &name);
+    let waiting = || progress(Progress::Waiting { name: &owner });
+    let held = cache.lock(&format!("packed-image-{}", thing.digest()), &waiting)?;
+    let staging = held.staging()?;
+    let sources = Sources::new(cache, Some(lock), options.from.as_deref())?;
+    let downloading = |done, total| progress(Progress::Downloading { name: &owner, done, total });
+    let files = sources.files(group, &held, staging.path(), &downloading)?;
+    let image = Kernel::packed_image(staging.path(), &files, &owner)?;
+    held.publish_file(&image, &place)?;
+    sources.remove_cached(group);
+    Ok(place)
+}
+
 /// The packages to make ready.
 struct Wanted {
     kernels: Vec<LockedKernel>,

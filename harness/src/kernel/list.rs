@@ -76,3 +76,8 @@ pub(crate) fn list(pins: &Pins, lock: &Lock, cache: &Cache) -> Result<Listed, Ke
     };
     Ok(Listed { kernels, qemu })
 }
+
+/// The digest of the kernel that is locked for a series.
+pub(crate) fn pinned_digest(series: Series, pins: &Pins, lock: &Lock) -> Option<Sha256> {
+    lock.kernel(pins, series).ok().map(Kernel::digest_of)
+}

@@ -27,6 +27,7 @@ mod release_pattern;
 mod releases;
 mod series;
 mod store;
+mod stored;
 mod strip;
 mod unpack;
 mod update;
@@ -53,9 +54,13 @@ pub use series::Series;
 pub use store::Kernel;
 pub use update::{Change, PackageChange};
 
-pub(crate) use cache_folder::{CacheLock, create_folder, touch, write_best_effort};
-pub(crate) use fetch::fetch;
+pub(crate) use cache_folder::{CacheLock, bytes_on_disk, create_folder, last_use, touch, write_best_effort};
+pub(crate) use fetch::{fetch, packed_image};
 pub(crate) use known_parts::KnownParts;
-pub(crate) use list::list;
-pub(crate) use releases::{Available, available, expand, fetch_releases, forget, remembered_kernels};
+pub(crate) use list::{list, pinned_digest};
+pub(crate) use own::digests as own_digests;
+pub(crate) use releases::{
+    Available, available, expand, fetch_releases, forget, remembered_digest, remembered_kernels, remembered_references,
+};
+pub(crate) use stored::{StoredKernel, stored};
 pub(crate) use update::update;

@@ -13,6 +13,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use super::cache_folder::{Cache, CacheError};
+use super::digest::Sha256;
 use super::error::KernelError;
 use super::fetch::{Progress, fetch_locked};
 use super::lock::{Archive, LockedKernel, PinnedPackage};
@@ -221,11 +222,7 @@ pub(crate) fn forget(reference: &ReleaseRef, cache: &Cache) -> Result<bool, Kern
 /// Fails when the file of a reference is damaged.
 pub(crate) fn remembered_kernels(cache: &Cache) -> Result<Vec<(ReleaseRef, Option<Kernel>)>, KernelError> {
     let mut kernels = Vec::new();
-    for entry in fs::read_dir(cache.root().join("references")).into_iter().flatten().flatten() {
-        let name = entry.file_name();
-        let Some(Ok(reference)) = name.to_str().and_then(|name| name.strip_suffix(".yaml")).map(str::parse) else {
-            continue;
-        };
+    for reference in remembered_references(cache) {
         if let Some(locked) = remembered(&reference, cache)? {
             let kernel = Kernel::open(cache, &locked, false).ok();
             let kernel = kernel.map(|kernel| Kernel { name: reference.as_str().into(), ..kernel });
@@ -233,6 +230,17 @@ pub(crate) fn remembered_kernels(cache: &Cache) -> Result<Vec<(ReleaseRef, Optio
         }
     }
     Ok(kernels)
+}
+
+/// The references that the cache remembers.
+pub(crate) fn remembered_references(cache: &Cache) -> Vec<ReleaseRef> {
+    let entries = fs::read_dir(cache.root().join("references")).into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.strip_suffix(".yaml")?.parse().ok()).collect()
+}
+
+/// The digest of the kernel that a reference was resolved to.
+pub(crate) fn remembered_digest(reference: &ReleaseRef, cache: &Cache) -> Option<Sha256> {
+    Some(Kernel::digest_of(&remembered(reference, cache).ok()??))
 }
 
 /// All releases, by version.
@@ -334,7 +342,6 @@ fn damaged(reference: &ReleaseRef, path: &Path, problem: &str) -> KernelError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::digest::Sha256;
 
     fn release(version: &str, suite: &str, has_modules: bool) -> Release {
         let package = format!("linux-image-{version}-cloud-amd64");

@@ -23,7 +23,7 @@ use super::vmlinux;
 /// Part of the folder's name in the cache. Increase it when the stored files change, so that kernels are unpacked again.
 const LAYOUT: u32 = 1;
 
-const MANIFEST: &str = "kernel.json";
+pub(super) const MANIFEST: &str = "kernel.json";
 const CONFIG: &str = "config";
 const MODULE_INDEX: &str = "modules.json";
 const MODULES: &str = "modules";
@@ -170,6 +170,12 @@ impl Kernel {
         Sha256::of_all("rxpath kernel", locked.packages.iter().map(|pin| pin.sha256))
     }
 
+    /// The release of the kernel in a folder of the cache; `None` if the folder is incomplete.
+    pub(super) fn stored_release(folder: &Path) -> Option<KernelName> {
+        let manifest: Manifest = serde_json::from_slice(&fs::read(folder.join(MANIFEST)).ok()?).ok()?;
+        Some(manifest.release.as_str().into())
+    }
+
     fn place(cache: &Cache, digest: Sha256) -> PathBuf {
         cache.root().join("kernels").join(format!("{digest}-{LAYOUT}"))
     }
@@ -224,6 +230,19 @@ impl Kernel {
             .and_then(|()| verified::store_digests(&folder, Self::verified_files(&folder)));
         stored.map_err(CacheError::io("write", &folder))?;
         Ok(held.publish(&folder, &Self::place(cache, Self::digest_of(locked)))?)
+    }
+
+    /// Takes the image out of a kernel's package files, into a file in `staging`.
+    pub(super) fn packed_image(staging: &Path, packages: &[PathBuf], owner: &str) -> Result<PathBuf, KernelError> {
+        let mut parts = Parts::new(staging.join("kernel"))?;
+        for package in packages {
+            unpack::each_entry(package, staging, &mut |path, entry| parts.take(path, entry))?;
+        }
+        let image =
+            parts.image.ok_or_else(|| KernelError::content(owner.to_owned(), ContentError::Missing("a vmlinuz")))?;
+        let path = staging.join("vmlinuz");
+        fs::write(&path, image).map_err(CacheError::io("write", &path))?;
+        Ok(path)
     }
 
     /// Returns the named modules and all their dependencies in the order in which to load them, without built-in ones.

@@ -31,6 +31,7 @@ pub use call_path::{CallPath, PathEntry, PathNode};
 pub(crate) use call_path::{subtree_ends, with_all_beneath};
 pub(crate) use capture_paths::{CapturePaths, CaptureSettings, Role, Stream, capture_paths};
 pub use contexts::ContextRules;
+pub use cost::SelfCost;
 pub use data_file::DataFileError;
 pub(crate) use fold::fold;
 pub(crate) use names::canonical;

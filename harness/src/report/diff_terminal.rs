@@ -54,16 +54,20 @@ fn write_changes(diff: &KernelDiff, top: usize, out: &mut Styled) {
 }
 
 fn write_functions(diff: &KernelDiff, top: usize, out: &mut Styled) {
-    let rows = diff.functions.iter().take(top).map(|cost| diff_words::function_row(diff, cost));
-    let mut rows: Vec<[String; 6]> = rows.collect();
-    rows.insert(0, FUNCTION_COLUMNS.map(str::to_owned));
+    let _ = writeln!(out);
+    function_table(diff.functions.iter().take(top).map(|cost| diff_words::function_row(diff, cost)), out);
+    write_rest(diff.functions.len(), top, out);
+}
+
+/// Writes the table of self costs.
+pub(super) fn function_table(rows: impl Iterator<Item = [String; 6]>, out: &mut Styled) {
+    let rows: Vec<[String; 6]> = std::iter::once(FUNCTION_COLUMNS.map(str::to_owned)).chain(rows).collect();
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
     let [function, before, now, change, cases] = [0, 1, 2, 3, 4].map(width);
-    let _ = writeln!(out, "\nself costs of a call, in instructions: medians of the places where they differ");
+    let _ = writeln!(out, "self costs of a call, in instructions: medians of the places where they differ");
     for [a, b, c, d, e, f] in &rows {
         let _ = writeln!(out, "  {a:<function$}  {b:>before$}  {c:>now$}  {d:>change$}  {e:>cases$}  {f}");
     }
-    write_rest(diff.functions.len(), top, out);
 }
 
 fn write_rest(all: usize, top: usize, out: &mut Styled) {

@@ -1,8 +1,10 @@
 //! The words of a diff, in every format.
 
+use std::ops::Range;
+
 use super::change_words::{self, count, grouped};
 use crate::diff::{Change, DiffLine, ExplainedDiff, FunctionCost, OperationCost, PathDiff, TimingLine};
-use crate::path::text;
+use crate::path::{PathNode, text};
 use crate::suite::{KernelDiff, RunKernel, SectionDiff, SharedChange};
 
 /// One line of a diff, in words.
@@ -115,11 +117,15 @@ pub(super) fn kernel(kernel: &RunKernel) -> String {
 
 /// Names a change by its first lines and the call above them: `skb_clone: +__skb_clone`.
 pub(super) fn change_title(diff: &KernelDiff, change: &SharedChange) -> String {
-    let path = &section_of(diff, change).explained.diff;
-    let first = &path.lines[change.lines.start];
-    let above = path.lines[..change.lines.start].iter().rev().find(|line| line.depth() < first.depth());
+    run_title(&section_of(diff, change).explained.diff, &change.lines)
+}
+
+/// Names a run of changed lines by the first of them and the call above: `skb_clone: +__skb_clone`.
+pub(super) fn run_title(path: &PathDiff, run: &Range<usize>) -> String {
+    let first = &path.lines[run.start];
+    let above = path.lines[..run.start].iter().rev().find(|line| line.depth() < first.depth());
     let above = above.and_then(|line| line.node()).map(|node| format!("{}: ", text::entry(&node.entry)));
-    let lines = &path.lines[change.lines.clone()];
+    let lines = &path.lines[run.clone()];
     let named =
         lines.iter().take(NAMED_LINES).filter_map(|line| Some(brief(&line.change, &text::entry(&line.node()?.entry))));
     let more = match lines.len().saturating_sub(NAMED_LINES) {
@@ -157,13 +163,23 @@ pub(super) const FUNCTION_COLUMNS: [&str; 6] = ["function", "before", "now", "ch
 
 /// A row of the table of self costs.
 pub(super) fn function_row(diff: &KernelDiff, cost: &FunctionCost) -> [String; 6] {
+    let (case, section) = &cost.example;
+    let case = diff.cases.iter().find(|one| one.case.as_str() == case);
+    let section = case.and_then(|case| case.sections.iter().find(|one| one.name == *section));
+    let nodes = section.map(|one| one.explained.diff.lines.iter().filter_map(DiffLine::node));
+    cost_row(cost, nodes.and_then(|nodes| callers(nodes, &cost.function)))
+}
+
+/// A row of the table of self costs, with the calls above the function in the example.
+pub(super) fn cost_row(cost: &FunctionCost, callers: Option<String>) -> [String; 6] {
+    let (case, section) = &cost.example;
     [
         cost.function.clone(),
         grouped(cost.before),
         grouped(cost.now),
         signed(cost.change()),
         format!("{} of {}", cost.cases, cost.called_in),
-        place(diff, cost),
+        format!("{case} {section}{}", callers.map(|path| format!(": {path}")).unwrap_or_default()),
     ]
 }
 
@@ -171,30 +187,20 @@ fn signed(change: i64) -> String {
     format!("{}{}", if change < 0 { "-" } else { "+" }, grouped(change.unsigned_abs()))
 }
 
-/// A place where a function's cost differs: `recv/tcp-peek receiver.recv: … > tcp_recvmsg > skb_copy_datagram_iter`.
-fn place(diff: &KernelDiff, cost: &FunctionCost) -> String {
+/// The first call of a function with the calls above it: `… > tcp_recvmsg > skb_copy_datagram_iter`.
+pub(super) fn callers<'n>(nodes: impl Iterator<Item = &'n PathNode>, function: &str) -> Option<String> {
     const CALLERS: usize = 2;
-    let (case, section) = &cost.example;
-    let found = diff.cases.iter().find(|one| one.case.as_str() == case).and_then(|one| {
-        let section = one.sections.iter().find(|one| one.name == *section)?;
-        let lines = &section.explained.diff.lines;
-        let is_it = |line: &DiffLine| line.node().is_some_and(|node| node.entry.function() == Some(&*cost.function));
-        let at = lines.iter().position(is_it)?;
-        let mut depth = lines[at].depth();
-        let mut names = vec![cost.function.as_str()];
-        for line in lines[..at].iter().rev() {
-            let name = line.node().and_then(|node| node.entry.function());
-            if let (true, Some(name)) = (line.depth() < depth, name) {
-                depth = line.depth();
-                names.push(name);
-            }
+    let mut above: Vec<&PathNode> = Vec::new();
+    for node in nodes {
+        above.truncate(above.iter().take_while(|above| above.depth < node.depth).count());
+        above.push(node);
+        if node.entry.function() == Some(function) {
+            let names: Vec<&str> = above.iter().filter_map(|node| node.entry.function()).collect();
+            let shown = &names[names.len().saturating_sub(CALLERS + 1)..];
+            return Some(format!("{}{}", if shown.len() < names.len() { "… > " } else { "" }, shown.join(" > ")));
         }
-        let cut = names.len() > CALLERS + 1;
-        names.truncate(CALLERS + 1);
-        names.reverse();
-        Some(format!("{}{}", if cut { "… > " } else { "" }, names.join(" > ")))
-    });
-    format!("{case} {section}{}", found.map(|path| format!(": {path}")).unwrap_or_default())
+    }
+    None
 }
 
 /// Formats a cost: `5000 (1 switch)`.

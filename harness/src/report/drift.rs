@@ -70,6 +70,7 @@ mod tests {
     #[test]
     fn the_largest_drift_is_named_first_and_each_reason_with_its_pairs() {
         let mut results = Results {
+            against: None,
             version: crate::suite::RESULTS_VERSION,
             kernels: Vec::new(),
             qemu: String::new(),

@@ -296,6 +296,7 @@ pub(super) mod tests {
             absent: absent.iter().map(|name| (*name).to_owned()).collect(),
         };
         Results {
+            against: None,
             version: RESULTS_VERSION,
             kernels: vec![kernel("6.2", "6.2.1-1"), kernel("6.12", "6.12.117-1")],
             qemu: String::new(),

@@ -60,7 +60,7 @@ fn status(one: &CaseResult) -> TestCaseStatus {
         Some(first) => format!("{word}: {}: {}", first.place, first.message.lines().next().unwrap_or("")),
         None => word.to_owned(),
     };
-    status.set_type(word).set_message(message).set_description(problems(one));
+    status.set_type(word).set_message(message).set_description(problems(&one.problems));
     status
 }
 

@@ -1,23 +1,23 @@
 //! Kernels, cases, images, measurements and findings as lines of text.
 
 use std::fmt::Write as _;
-use std::path::Path;
 
-use super::change_words::count;
 use crate::case::Case;
 use crate::kernel::{Change, Fetched, Listed};
-use crate::suite::Pruned;
 use crate::suite::benchmark::{Bench, Figure};
-use crate::vm::StoredImage;
 
-/// Formats a measured figure, with its ratio to an earlier measurement of the same.
+/// Formats a measured figure in its unit and in plain boots, with its ratio to an earlier measurement of the same: that of the
+/// boots, so that neither machine's speed counts.
 pub(crate) fn figure(figure: &Figure, earlier: Option<&Bench>) -> String {
-    let Figure { name, unit, runs, median, min, max } = figure;
+    let Figure { name, unit, runs, median, min, max, boots } = figure;
     let before = earlier.and_then(|bench| bench.figures.iter().find(|old| old.name == *name && old.unit == *unit));
-    let ratio = before.map_or(String::new(), |old| {
-        format!(", {:.2} times the earlier {} {unit}", *median as f64 / old.median.max(1) as f64, old.median)
+    let ratio = before.map_or(String::new(), |old| match (*boots, old.boots) {
+        (Some(boots), Some(before)) => format!(", {:.2} times the earlier {before:.2} boots", boots / before),
+        _ => format!(", {:.2} times the earlier {}", *median as f64 / old.median.max(1) as f64, old.median),
     });
-    format!("{median:>8} {unit:<3}  {name} (median of {runs}, {min} to {max}{ratio})\n")
+    let boots = boots.map_or(String::new(), |boots| format!("{boots:.2} boots"));
+    let unit = unit.word();
+    format!("{median:>8} {unit:<6}  {boots:>12}  {name} (median of {runs}, {min} to {max}{ratio})\n")
 }
 
 /// Lists the pinned kernels and QEMU, and whether they are in the cache.
@@ -71,61 +71,6 @@ pub(crate) fn cases(cases: &[Case]) -> String {
         let _ = writeln!(out, "{:<name$}  {}  ({machine}; {})", case.name, case.title, case.kernels);
     }
     out
-}
-
-/// Lists the warm images in a cache.
-pub(crate) fn images(cache: &Path, images: &[StoredImage]) -> String {
-    let mut out = String::new();
-    for image in images {
-        let _ = writeln!(out, "{}", image_line(image));
-    }
-    let total: u64 = images.iter().map(|image| image.bytes).sum();
-    let _ = writeln!(
-        out,
-        "{}, {} in {}",
-        count(images.len(), "warm image"),
-        megabytes(total),
-        cache.join("images").display()
-    );
-    out
-}
-
-/// Lists the removed images, and those that stay although no case needs them.
-pub(crate) fn pruned(pruned: &Pruned) -> String {
-    let mut out = String::new();
-    for image in &pruned.removed {
-        let _ = writeln!(out, "removed  {}", image_line(image));
-    }
-    for own in &pruned.own {
-        let what = own.kernel.as_ref().map_or("unpacked packages".to_owned(), |kernel| format!("kernel {kernel}"));
-        let _ = writeln!(out, "removed  {what}, not used for 30 days  {}", own.folder.display());
-    }
-    for image in &pruned.in_use {
-        let _ = writeln!(out, "kept, another rxpath process is making it  {}", image_line(image));
-    }
-    for kernel in &pruned.unknown {
-        let _ = writeln!(
-            out,
-            "{kernel} is not in the cache, so its images stay: fetch it with `rxpath kernels fetch {kernel}`"
-        );
-    }
-    let total: u64 = pruned.removed.iter().map(|image| image.bytes).sum();
-    let _ = writeln!(out, "{} removed ({}), {} kept", pruned.removed.len(), megabytes(total), pruned.kept);
-    out
-}
-
-fn image_line(image: &StoredImage) -> String {
-    let (kernel, machine) = match &image.info {
-        Some(info) => (info.kernel.as_str(), info.machine.as_str()),
-        None => ("?", "unreadable description"),
-    };
-    let base = image.info.as_ref().and_then(|info| info.base.as_ref());
-    let base = base.map(|base| format!(" from {base}")).unwrap_or_default();
-    format!("{kernel:<8} {machine:<28} {:>9}  {}{base}", megabytes(image.bytes), image.key)
-}
-
-fn megabytes(bytes: u64) -> String {
-    format!("{:.1} MB", bytes as f64 / 1e6)
 }
 
 /// One check of `rxpath doctor`.

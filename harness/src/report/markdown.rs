@@ -1,14 +1,15 @@
 //! Markdown for a pull request, a comment or a job summary: the answer first, the evidence folded below it.
 
-use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use super::change_words::{count, grouped, kind, kind_and_reason, percent, sign};
+use super::change_words::{count, grouped, kind_and_reason, sign};
+use super::diff_words::FUNCTION_COLUMNS;
 use super::drift::drift_sentence;
 use super::overview::{KernelView, Overview, class_letter};
-use crate::diff::{ExplainedDiff, runs};
+use super::run_words;
+use crate::diff::{ExplainedDiff, FunctionCost};
 use crate::path::text;
-use crate::suite::{CaseResult, Decision, Decisions, Results, RunKernel, SectionDiff, Verdict, changes_of};
+use crate::suite::{CaseResult, MovedTiming, PathChange, Results, RunChanges, RunKernel};
 
 /// The maximum size of a GitHub job summary, in bytes: 1 MiB for each step.
 pub const SUMMARY_LIMIT: usize = 1 << 20;
@@ -17,175 +18,118 @@ pub const SUMMARY_LIMIT: usize = 1 << 20;
 const ROWS: usize = 8;
 /// The maximum number of lines of the diff that is not folded.
 const OPEN_LINES: usize = 14;
-/// A cost that moved by less than this share since the earlier results is left out, unless it differs from the accepted
-/// one.
-const MOVED: f64 = 0.005;
-
-/// A changed case on a kernel, with what changed.
-struct Changed<'r> {
-    result: &'r CaseResult,
-    sections: Vec<SectionDiff>,
-}
+/// The number of functions whose self costs are not folded.
+const FUNCTIONS: usize = 10;
+/// The number of cases that are named where many have the same change.
+const NAMED_CASES: usize = 5;
 
 /// Formats the report in at most `limit` bytes: it leaves out the last parts if they do not fit, and says so.
 pub fn report(overview: &Overview, limit: usize) -> String {
     let results = overview.results;
-    let changed = changed_paths(overview);
-    let names: Vec<BTreeSet<String>> = changed.iter().map(names_of).collect();
-    let decisions = Decisions::new(&names).all();
-    let mut blocks = vec![headline(results, &decisions, changed.len())];
-    blocks.extend(broken(results));
-    blocks.extend(table(&changed, &decisions));
-    for (index, decision) in decisions.iter().take(ROWS).enumerate() {
-        blocks.push(diff(&changed[decision.snapshots[0]], decision, index == 0));
+    let changes = RunChanges::of(results, overview.earlier);
+    let mut blocks = vec![headline(results, &changes)];
+    blocks.extend(changes.failed.iter().map(|alike| failed(alike)));
+    blocks.extend(table(results, &changes));
+    for (index, change) in changes.changes.iter().take(ROWS).enumerate() {
+        blocks.push(diff(&changes, change, index == 0));
     }
-    if decisions.len() > ROWS {
-        let rest = decisions.iter().skip(ROWS);
-        let rest: String = rest.map(|decision| diff(&changed[decision.snapshots[0]], decision, false)).collect();
-        blocks.push(details(&format!("{} more diffs", decisions.len() - ROWS), &rest));
+    if let Some(rest) = changes.changes.get(ROWS..).filter(|rest| !rest.is_empty()) {
+        let diffs: String = rest.iter().map(|change| diff(&changes, change, false)).collect();
+        blocks.push(details(&count(rest.len(), "more diff"), &diffs));
     }
-    blocks.extend(timings(results, overview.earlier));
+    blocks.extend(functions(results, &changes));
+    blocks.extend(timings(results, &changes));
     blocks.extend(kernels(overview));
     cut(blocks, limit)
 }
 
-fn names_of(one: &Changed) -> BTreeSet<String> {
-    let names = changes_of(&one.sections);
-    // A snapshot that was never accepted has no differences to group by: it is a decision of its own.
-    if names.is_empty() { BTreeSet::from([format!("{} {}", one.result.case, one.result.kernel)]) } else { names }
-}
-
-/// The cases whose paths changed or were never accepted. Cases with only different timings are in the table of timings.
-fn changed_paths<'r>(overview: &Overview<'r>) -> Vec<Changed<'r>> {
-    let changed = overview.results.cases.iter().filter(|one| one.verdict == Verdict::Changed);
-    let changed = changed.map(|result| Changed { sections: overview.accepted_diffs(result), result });
-    changed.filter(|one| !one.sections.is_empty() || !one.result.has_other_timings()).collect()
-}
-
-fn headline(results: &Results, decisions: &[Decision], changed: usize) -> String {
-    let tally: Vec<String> =
-        results.tally().iter().map(|(verdict, count)| format!("{count} {}", verdict.word())).collect();
+fn headline(results: &Results, changes: &RunChanges) -> String {
     let kernels: Vec<String> =
         results.kernels.iter().map(|one| format!("{} ({})", code(&one.name), plain(&one.version))).collect();
     let mut out = format!("## rxpath: {}\n\n", results.worst().word());
-    let _ = write!(out, "{} on {}. ", tally.join(", "), kernels.join(", "));
-    if changed > 0 {
-        let (snapshots, changes) = (count(changed, "changed snapshot"), count(decisions.len(), "distinct change"));
-        let _ = write!(out, "{snapshots} with {changes}. ");
+    let tally = run_words::tally(results, |one| one.word().to_owned());
+    let against = results.against.as_ref().map(|against| format!(", compared with {}", code(against)));
+    let _ = write!(out, "{tally} on {}{}. ", kernels.join(", "), against.unwrap_or_default());
+    if !changes.changes.is_empty() {
+        let _ = write!(out, "{}. ", run_words::path_headline(changes));
     }
-    let moved = results.cases.iter().filter(|one| one.has_other_timings()).count();
-    if moved > 0 {
-        let _ = write!(out, "Timings differ from the accepted ones in {}. ", count(moved, "case"));
+    if !changes.moved.is_empty() {
+        let _ = write!(out, "{}. ", run_words::moved_headline(&changes.moved));
     }
     let _ = writeln!(out, "Mode: {}. QEMU: {}.", plain(&results.mode), plain(&results.qemu));
+    for (which, what) in [
+        (&changes.first_seen, "without a snapshot yet"),
+        (&changes.remeasured, "with timings of other operations or iterations than the snapshot"),
+    ] {
+        if !which.is_empty() {
+            let names = which.iter().map(|one| format!("{} on {}", code(&one.case), code(&one.kernel)));
+            let _ = writeln!(out, "\n{} {what}: {}.", count(which.len(), "result"), run_words::some(names, ROWS));
+        }
+    }
     for RunKernel { name, version, .. } in results.kernels.iter().filter(|kernel| kernel.unlocked) {
         let _ = writeln!(out, "\n{} is {}, the newest version and not the locked one.", code(name), plain(version));
     }
-    if let Some(sentence) = drift_sentence(results) {
-        let _ = writeln!(out, "\n{sentence}");
+    out
+}
+
+/// Says why these results failed, with the evidence folded; they have the same problems.
+fn failed(alike: &[&CaseResult]) -> String {
+    let [one, ..] = alike else { return String::new() };
+    let names = alike.iter().map(|one| format!("{} on {}", code(&one.case), code(&one.kernel)));
+    let mut out = format!("**{}**: {}\n\n", one.verdict.word(), run_words::some(names, ROWS));
+    let problems = || one.problems.iter().filter(|problem| !problem.is_difference());
+    for problem in problems() {
+        let first = problem.message.lines().next().unwrap_or("");
+        let _ = writeln!(out, "- {}: {}", code(&problem.place), plain(first));
+    }
+    let evidence: Vec<&str> =
+        problems().flat_map(|problem| problem.message.lines().skip(1).chain(problem.evidence.lines())).collect();
+    if !evidence.is_empty() {
+        out.push_str(&details("evidence", &fenced("text", &evidence.join("\n"))));
     }
     out
 }
 
-/// Lists the cases that neither passed nor changed, each with its evidence folded.
-fn broken(results: &Results) -> Vec<String> {
-    let worse = results.cases.iter().filter(|one| one.verdict > Verdict::Changed);
-    let block = |one: &CaseResult| {
-        let mut out = format!("**{}**: {} on {}\n\n", one.verdict.word(), code(&one.case), code(&one.kernel));
-        for problem in &one.problems {
-            let first = problem.message.lines().next().unwrap_or("");
-            let _ = writeln!(out, "- {}: {}", code(&problem.place), plain(first));
-        }
-        let evidence: Vec<&str> = one
-            .problems
-            .iter()
-            .flat_map(|problem| problem.message.lines().skip(1).chain(problem.evidence.lines()))
-            .collect();
-        if !evidence.is_empty() {
-            out.push_str(&details("evidence", &fenced("text", &evidence.join("\n"))));
-        }
-        out
-    };
-    worse.map(block).collect()
-}
-
-fn table(changed: &[Changed], decisions: &[Decision]) -> Vec<String> {
-    if decisions.is_empty() {
+/// Lists each change of paths once, with its cases.
+fn table(results: &Results, changes: &RunChanges) -> Vec<String> {
+    if changes.changes.is_empty() {
         return Vec::new();
     }
-    let head = "| what changed | in | snapshots |\n|---|---|---:|\n";
-    let row = |decision: &Decision| {
-        let first = &changed[decision.snapshots[0]];
-        let place = format!("{} on {}", code(&first.result.case), code(&first.result.kernel));
-        let more = decision.snapshots.len() - 1;
-        let others = if more > 0 { format!(" and {more} more") } else { String::new() };
-        let count = decision.snapshots.len() + decision.elsewhere.len();
-        format!("| {} | {place}{others} | {count} |\n", summary(first, decision))
+    let head = "| cases | change of paths | in |\n|--:|---|---|\n";
+    let row = |change: &PathChange| {
+        let (number, cases) = run_words::cases(results, changes, change, NAMED_CASES, code);
+        format!("| {number} | {} | {cases} |\n", code(&run_words::title(changes, change)))
     };
-    let mut out = vec![head.to_owned() + &decisions.iter().take(ROWS).map(row).collect::<String>()];
-    if decisions.len() > ROWS {
-        let rest: String = decisions.iter().skip(ROWS).map(row).collect();
-        out.push(details(&format!("{} more", decisions.len() - ROWS), &format!("{head}{rest}")));
+    let mut out = vec![head.to_owned() + &changes.changes.iter().take(ROWS).map(row).collect::<String>()];
+    if let Some(rest) = changes.changes.get(ROWS..).filter(|rest| !rest.is_empty()) {
+        let rows: String = rest.iter().map(row).collect();
+        out.push(details(&format!("{} more", rest.len()), &format!("{head}{rows}")));
     }
     out
 }
 
-/// Names the first functions of a decision.
-fn summary(first: &Changed, decision: &Decision) -> String {
-    const NAMED: usize = 3;
-    let mut named: Vec<String> = Vec::new();
-    let mut all = 0usize;
-    for (explained, at) in lines_of(first, decision) {
-        let line = &explained.diff.lines[at];
-        let Some(node) = line.node() else { continue };
-        all += 1;
-        let words = format!("{} {}", code(&text::entry(&node.entry)), plain(&kind(line)));
-        if named.len() < NAMED && !named.contains(&words) {
-            named.push(words);
-        }
-    }
-    match (named.is_empty(), all.saturating_sub(named.len())) {
-        (true, _) => "no snapshot was accepted yet".to_owned(),
-        (false, 0) => named.join(", "),
-        (false, more) => format!("{}, {more} more lines", named.join(", ")),
-    }
-}
-
-/// The lines of a snapshot that belong to a decision.
-fn lines_of<'c>(one: &'c Changed, decision: &'c Decision) -> impl Iterator<Item = (&'c ExplainedDiff, usize)> {
-    one.sections.iter().flat_map(|section| {
-        let all = runs(&section.explained.diff);
-        let wanted = all.into_iter().filter(|(name, _)| decision.changes.contains(name));
-        wanted.flat_map(|(_, run)| run).map(|at| (&section.explained, at))
-    })
-}
-
-/// Formats the changed parts of the paths of the decision's first snapshot.
-fn diff(one: &Changed, decision: &Decision, open: bool) -> String {
+/// Formats the changed lines of the first result with a change, and the lines around them.
+fn diff(changes: &RunChanges, change: &PathChange, open: bool) -> String {
+    let first = run_words::first_of(changes, change);
     let mut text = String::new();
-    for section in &one.sections {
-        let diff = &section.explained.diff;
-        let runs = runs(diff);
+    for (at, section) in first.sections.iter().enumerate() {
         let mine: Vec<usize> =
-            runs.into_iter().filter(|(name, _)| decision.changes.contains(name)).flat_map(|(_, run)| run).collect();
+            change.places.iter().filter(|place| place.section == at).flat_map(|place| place.lines.clone()).collect();
         if mine.is_empty() {
             continue;
         }
         let _ = writeln!(text, "@@ {} @@", section.name);
-        for hunk in diff.hunks(1) {
+        for hunk in section.explained.diff.hunks(1) {
             if hunk.clone().any(|at| mine.contains(&at)) {
                 hunk.for_each(|at| diff_line(&section.explained, at, &mut text));
             }
         }
     }
-    if text.is_empty() {
-        text = one.result.paths.iter().map(|saved| format!("@@ {} @@\n{}", saved.name, saved.path)).collect();
-    }
-    let name = format!("{} on {}", html_code(&one.result.case), html_code(&one.result.kernel));
+    let name = format!("{} on {}", html_code(&first.result.case), html_code(&first.result.kernel));
     if open && text.lines().count() <= OPEN_LINES {
         return format!("{name}:\n\n{}", fenced("diff", &text));
     }
-    details(&name, &fenced("diff", &text))
+    details(&format!("{}: {name}", html_code(&run_words::title(changes, change))), &fenced("diff", &text))
 }
 
 fn diff_line(explained: &ExplainedDiff, at: usize, out: &mut String) {
@@ -198,39 +142,48 @@ fn diff_line(explained: &ExplainedDiff, at: usize, out: &mut String) {
     let _ = if why.is_empty() { writeln!(out, "{text}") } else { writeln!(out, "{text:<48}  # {why}") };
 }
 
-/// Lists the costs that differ from the accepted ones or moved since earlier results.
-fn timings(results: &Results, earlier: Option<&Results>) -> Option<String> {
-    let mut rows: Vec<(f64, String)> = Vec::new();
-    for one in &results.cases {
-        let same = |other: &&CaseResult| (&other.case, &other.kernel) == (&one.case, &one.kernel);
-        let earlier = earlier.and_then(|earlier| earlier.cases.iter().find(same));
-        for timing in &one.timings {
-            let earlier = || earlier?.timing(&timing.name).map(|earlier| earlier.cost);
-            let Some(before) = timing.accepted.or_else(earlier) else { continue };
-            let share = (timing.cost as f64 - before as f64).abs() / (before as f64).max(1.0);
-            if share > MOVED || timing.accepted.is_some_and(|accepted| accepted != timing.cost) {
-                let row = format!(
-                    "| {} {} | {} | {} | {} | {} |\n",
-                    code(&one.case),
-                    code(&timing.name),
-                    code(&one.kernel),
-                    grouped(before),
-                    grouped(timing.cost),
-                    percent(before, timing.cost)
-                );
-                rows.push((share, row));
-            }
+/// Lists the functions whose self costs differ from those of the kernel that the run was compared with.
+fn functions(results: &Results, changes: &RunChanges) -> Vec<String> {
+    if changes.functions.is_empty() {
+        return Vec::new();
+    }
+    let head = format!("| {} |\n|---|--:|--:|--:|--:|---|\n", FUNCTION_COLUMNS.join(" | "));
+    let row = |cost: &FunctionCost| {
+        let [function, before, now, change, cases, place] = run_words::function_row(results, cost);
+        format!("| {} | {before} | {now} | {change} | {cases} | {} |\n", code(&function), plain(&place))
+    };
+    let rows = |functions: &[FunctionCost]| functions.iter().map(row).collect::<String>();
+    let (first, rest) = changes.functions.split_at(changes.functions.len().min(FUNCTIONS));
+    let title = "Self costs of a call, in instructions: medians of the places where they differ:";
+    let mut out = vec![format!("{title}\n\n{head}{}", rows(first))];
+    if !rest.is_empty() {
+        out.push(details(&count(rest.len(), "more function"), &format!("{head}{}", rows(rest))));
+    }
+    out
+}
+
+/// Lists the timings that moved, and names those that differ within the tolerance.
+fn timings(results: &Results, changes: &RunChanges) -> Option<String> {
+    let mut out = String::new();
+    if !changes.moved.is_empty() {
+        let unit = if results.mode == "exact" { "instructions" } else { "ns" };
+        let _ = writeln!(out, "| | operation | kernel | before, {unit} | now |\n|--:|---|---|--:|--:|");
+        for one in &changes.moved {
+            let MovedTiming { result, timing, before } = one;
+            let (case, name, kernel) = (code(&result.case), code(&timing.name), code(&result.kernel));
+            let (before, now) = (grouped(*before), grouped(timing.cost));
+            let _ =
+                writeln!(out, "| {} | {case} {name} | {kernel} | {before} | {now} |", run_words::share(one.share()));
         }
+        out = details(&format!("{}, largest first", run_words::moved_headline(&changes.moved)), &out);
     }
-    if rows.is_empty() {
-        return None;
+    if let Some(sentence) = run_words::accepted_with(&changes.moved) {
+        let _ = writeln!(out, "\n{}.", plain(&sentence));
     }
-    rows.sort_by(|one, other| other.0.total_cmp(&one.0));
-    let unit = if results.mode == "exact" { "instructions" } else { "ns" };
-    let head = format!("| operation | kernel | before, {unit} | now | |\n|---|---|---:|---:|---:|\n");
-    let count = rows.len();
-    let rows: String = rows.into_iter().map(|(_, row)| row).collect();
-    Some(details(&format!("{count} timings moved, largest change first"), &(head + &rows)))
+    if let Some(sentence) = drift_sentence(results) {
+        let _ = writeln!(out, "\n{sentence}");
+    }
+    Some(out).filter(|out| !out.is_empty())
 }
 
 /// Shows with letters, by case and kernel, which paths are equal; folded.
@@ -296,7 +249,7 @@ const LONGEST: usize = 120;
 
 /// Formats a name as code; it may contain any characters.
 fn code(name: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-/.:=[]@ ".contains(c);
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-/.:;,=[]@+→×… ".contains(c);
     let is_short = !name.trim().is_empty() && name.len() <= LONGEST;
     if is_short && name.chars().all(is_plain) { format!("`{name}`") } else { html_code(name) }
 }

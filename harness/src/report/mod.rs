@@ -1,5 +1,6 @@
 //! How results look: text for terminals, Markdown, HTML, JSON, JUnit and the formats of other programs.
 
+pub(crate) mod cache_listing;
 mod call_cost;
 mod call_trees;
 mod calls_text;
@@ -21,7 +22,11 @@ pub mod markdown;
 mod overview;
 mod progress_bars;
 pub(crate) mod release_list;
+pub(crate) mod review_json;
 pub(crate) mod review_text;
+#[cfg(test)]
+mod run_sample;
+mod run_words;
 mod screen;
 mod sequence;
 mod shown_trees;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::source_url::SourceUrl;
 use crate::path::{CallPath, PathEntry};
-use crate::suite::{CaseResult, Results, SavedSide, SectionDiff, explain_saved};
+use crate::suite::{CaseResult, Results, SavedSide, SectionDiff, accepted_diffs};
 
 /// A run, ready to be formatted.
 #[derive(Debug)]
@@ -89,15 +89,7 @@ impl<'r> Overview<'r> {
 
     /// Compares the paths of a result with the accepted ones.
     pub(crate) fn accepted_diffs(&self, result: &CaseResult) -> Vec<SectionDiff> {
-        let Some(accepted) = result.accepted_paths() else { return Vec::new() };
-        let old_name = format!("the accepted {}", result.kernel);
-        let found = result.found_paths();
-        let before = self.earlier.and_then(|earlier| earlier.functions_of(&result.kernel));
-        let after = self.results.functions_of(&result.kernel);
-        explain_saved(
-            SavedSide { name: &old_name, paths: &accepted, functions: before, result: None },
-            SavedSide { name: &result.kernel, paths: &found, functions: after, result: Some(result) },
-        )
+        accepted_diffs(self.results, self.earlier, result)
     }
 
     /// The name of the kernel in column `at`.

@@ -5,6 +5,7 @@
 //! compares kernels, and `inspect` shows one traced pass in detail. Imports go one way: store, run, judge, then the others.
 
 pub(crate) mod benchmark;
+mod cached_kernels;
 mod catalogue;
 mod compare;
 mod function_check;
@@ -13,6 +14,7 @@ mod judge;
 mod kernel_metadata;
 mod matrix;
 pub(crate) mod native;
+mod no_keep;
 mod project;
 mod prune;
 mod review;
@@ -20,6 +22,7 @@ mod run;
 mod selection;
 mod store;
 
+pub(crate) use cached_kernels::{CacheContents, CachedKernel, PruneLimits};
 pub(crate) use compare::accepted_matrix::{MetadataByImage, kernel_matrix};
 pub(crate) use compare::against::{SavedReference, compare_against, is_comparable};
 #[cfg(test)]
@@ -32,17 +35,27 @@ pub(crate) use inspect::record::{ExcerptError, RecordError};
 pub(crate) use inspect::timeline::{Thread, Timeline};
 pub(crate) use judge::BOOT;
 pub(crate) use judge::observe::{Observation, Section};
+#[cfg(test)]
+pub(crate) use judge::timings::Timings;
 pub(crate) use kernel_metadata::MetadataError;
+pub(crate) use no_keep::CacheBefore;
 pub(crate) use project::{find_root, init, last_results};
-pub(crate) use prune::{PruneError, Pruned, prune};
-pub(crate) use review::decisions::{Decision, Decisions, changes_of};
+pub(crate) use prune::{PruneError, Pruned, plan, prune};
+pub(crate) use review::decisions::{Decision, Decisions};
 pub(crate) use review::explained::{SavedSide, explain_saved};
-pub(crate) use review::pending::{Pending, PendingError, pending};
+pub(crate) use review::pending::{Pending, PendingError};
+pub(crate) use review::pending_review::{Review, ReviewError, letter};
+pub(crate) use review::pending_timings::PendingTiming;
 pub(crate) use review::refresh::{Refreshed, refresh};
+pub(crate) use review::run_changes::{ChangedPaths, MovedTiming, PathChange, Place, RunChanges, accepted_diffs};
 pub(crate) use run::image_spec::ImageSpec;
 pub(crate) use run::passes::PassError;
 pub(crate) use run::watcher::Watcher;
 pub(crate) use selection::SelectionError;
+#[cfg(test)]
+pub(crate) use store::measured_with::tests::sample as measured_with_sample;
+#[cfg(test)]
+pub(crate) use store::run_results::NO_SNAPSHOT;
 pub(crate) use store::saved::SavedFunctions;
 pub(crate) use store::snapshot::{SnapshotError, SnapshotKind};
 

@@ -138,9 +138,31 @@ impl Project {
         }
     }
 
+    /// The digests of a kernel, and of the packages that it was unpacked from, as far as they are known without fetching anything.
+    pub(crate) fn digests_of(&self, kernel: &KernelRef) -> Vec<String> {
+        let own = |paths: &[PathBuf]| kernel::own_digests(paths, &self.cache);
+        let digests = match kernel {
+            KernelRef::Pinned(series) => kernel::pinned_digest(*series, &self.pins, &self.lock).into_iter().collect(),
+            KernelRef::Release(release) => kernel::remembered_digest(release, &self.cache).into_iter().collect(),
+            KernelRef::Releases(_) => Vec::new(),
+            KernelRef::Path(path) => own(std::slice::from_ref(path)),
+            KernelRef::Packages(packages) => own(packages),
+        };
+        digests.iter().map(ToString::to_string).collect()
+    }
+
     /// Fetches and unpacks kernels and QEMU.
     pub fn fetch(&self, series: &[Series], progress: &(dyn Fn(Progress<'_>) + Sync)) -> Result<Fetched, KernelError> {
         kernel::fetch(&self.pins, &self.lock, series, &self.cache, &self.fetch, progress)
+    }
+
+    /// The image of a pinned kernel as its package has it.
+    pub(crate) fn packed_image(
+        &self,
+        series: Series,
+        progress: &(dyn Fn(Progress<'_>) + Sync),
+    ) -> Result<PathBuf, KernelError> {
+        kernel::packed_image(&self.pins, &self.lock, series, &self.cache, &self.fetch, progress)
     }
 
     /// The warm images of the cache.

@@ -1,33 +1,27 @@
-//! Removes warm images that no case needs any more, and the user's own kernels that were not used for long.
+//! Removes warm images that no case needs any more, the user's own kernels that were not used for long, and the kernels that are
+//! over the limits.
 
 use std::collections::{BTreeSet, HashSet};
 use std::path::PathBuf;
-use std::time::Duration;
 
 use crate::case::Case;
-use crate::kernel::own::{self, StoredOwn};
 use crate::kernel::{self, CacheError, Kernel, KernelError, KernelName, Series};
 use crate::vm::{Accelerator, Images, QemuProgram, Removal, StoredImage, VmError};
 
+use crate::suite::cached_kernels::{CacheContents, PruneLimits, PrunePlan};
 use crate::suite::project::{Project, ProjectError};
 use crate::suite::run::image_spec::{ImageSpec, qemu_program};
 
-/// How long a user's own kernel stays without being used.
-const UNUSED: Duration = Duration::from_secs(30 * 24 * 3600);
-
-/// The outcome of pruning a cache.
+/// The outcome of pruning a cache, or of planning to do so.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Pruned {
-    pub removed: Vec<StoredImage>,
-    /// Unneeded images that another process is making; they were kept.
-    pub in_use: Vec<StoredImage>,
-    /// The number of needed images.
-    pub kept: usize,
-    /// Pinned kernels and remembered releases that are not in the cache. All of their images are kept, because it is unknown
-    /// what they were made of.
-    pub unknown: Vec<KernelName>,
-    /// The user's own kernels, and unpacked packages, that were not used for 30 days.
-    pub own: Vec<StoredOwn>,
+    /// What was removed.
+    pub(crate) removed: PrunePlan,
+    /// What another process uses or makes; it was kept.
+    pub(crate) in_use: PrunePlan,
+    /// Pinned kernels and remembered releases that are not in the cache and have images there. All of these are kept, because it
+    /// is unknown what they were made of.
+    pub(crate) unknown: Vec<KernelName>,
 }
 
 /// Why a cache cannot be pruned.
@@ -63,9 +57,8 @@ impl PruneError {
     }
 }
 
-/// Removes the user's own kernels that were not used for 30 days, and the images that no case needs on a pinned kernel, on a
-/// release that the cache remembers, or on a user's own kernel that stays. Fetches nothing.
-pub(crate) fn prune(project: &Project) -> Result<Pruned, PruneError> {
+/// What [`prune`] would remove.
+pub(crate) fn plan(project: &Project, limits: PruneLimits) -> Result<Pruned, PruneError> {
     if !project.cache.is_tagged() {
         return Err(PruneError::NotOurs { folder: project.cache.root().to_owned() });
     }
@@ -84,37 +77,45 @@ pub(crate) fn prune(project: &Project) -> Result<Pruned, PruneError> {
             None => unknown.push(reference.as_str().into()),
         }
     }
-    let (own, mut by_name) = prune_own(project)?;
-    by_name.extend(unknown.iter().cloned());
+    let own = kernel::stored(&project.cache).into_iter().filter(|stored| stored.is_own).filter_map(|own| own.name);
+    let by_name: BTreeSet<KernelName> = own.chain(unknown.iter().cloned()).collect();
     let mut needed = BTreeSet::new();
     let qemu = qemu_program(&fetched.qemu);
     for kernel in &kernels {
         needed.extend(keys(&cases, kernel, &qemu)?);
     }
-    let images = project.images();
-    let (kept, unneeded): (Vec<_>, Vec<_>) =
-        images.stored()?.into_iter().partition(|image| is_needed(image, &needed, &by_name));
-    let mut pruned = Pruned { kept: kept.len(), unknown, own, ..Pruned::default() };
-    for image in unneeded {
-        match images.remove(&image.key)? {
-            Removal::Removed => pruned.removed.push(image),
-            Removal::InUse => pruned.in_use.push(image),
-        }
-    }
-    Ok(pruned)
+    let contents = CacheContents::of(project)?;
+    let images: Vec<&StoredImage> = contents.kernels.iter().flat_map(|kernel| &kernel.images).collect();
+    let has_images = |name: &KernelName| {
+        images
+            .iter()
+            .any(|image| image.info.as_ref().is_some_and(|info| KernelName::from(info.kernel.as_str()) == *name))
+    };
+    unknown.retain(has_images);
+    let removed = contents.plan(|image| is_needed(image, &needed, &by_name), limits);
+    Ok(Pruned { removed, unknown, ..Pruned::default() })
 }
 
-/// Removes the user's own kernels that were not used for long. Returns these, and the names of the others.
-fn prune_own(project: &Project) -> Result<(Vec<StoredOwn>, BTreeSet<KernelName>), CacheError> {
-    let (mut removed, mut kept) = (Vec::new(), BTreeSet::new());
-    for own in own::stored(&project.cache) {
-        if own.unused_for() >= UNUSED && own.remove_if_unused_for(UNUSED, &project.cache)? {
-            removed.push(own);
-        } else {
-            kept.extend(own.kernel);
-        }
+/// Removes the user's own kernels that were not used for 30 days, the images that no case needs on a pinned kernel, on a release
+/// that the cache remembers, or on a user's own kernel that stays, and the kernels that are over the limits. Fetches nothing.
+pub(crate) fn prune(project: &Project, limits: PruneLimits) -> Result<Pruned, PruneError> {
+    let Pruned { removed: plan, unknown, .. } = plan(project, limits)?;
+    let images = project.images();
+    let mut pruned = Pruned { unknown, ..Pruned::default() };
+    pruned.removed.kept = plan.kept;
+    for kernel in plan.kernels {
+        let is_gone = kernel.remove(&project.cache, &images)?;
+        let list = if is_gone { &mut pruned.removed } else { &mut pruned.in_use };
+        list.kernels.push(kernel);
     }
-    Ok((removed, kept))
+    for image in plan.images {
+        let list = match images.remove(&image.key)? {
+            Removal::Removed => &mut pruned.removed,
+            Removal::InUse => &mut pruned.in_use,
+        };
+        list.images.push(image);
+    }
+    Ok(pruned)
 }
 
 /// The keys of the images that the cases need on a kernel, and of those that they are derived from.
@@ -142,7 +143,7 @@ mod tests {
             )
         };
         let info = kernel.map(|kernel| serde_json::from_str(&text(kernel)).unwrap());
-        StoredImage { key: key.to_owned(), info, bytes: 0 }
+        StoredImage { key: key.to_owned(), info, bytes: 0, used: std::time::SystemTime::now() }
     }
 
     #[test]

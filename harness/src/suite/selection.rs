@@ -51,7 +51,7 @@ pub(crate) fn may_choose(names: &[String], file: &str) -> bool {
     names.iter().any(may)
 }
 
-fn chooses(wanted: &str, case: &CaseName) -> bool {
+pub(crate) fn chooses(wanted: &str, case: &CaseName) -> bool {
     *case == wanted
         || wanted == case.base()
         || wanted.trim_end_matches('/') == case.group()

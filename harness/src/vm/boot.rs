@@ -115,7 +115,8 @@ impl Boot<'_> {
         fs::write(folder.order(), encoded(order)).map_err(VmError::io("writing", folder.order()))?;
         if matches!(purpose, Purpose::Boot) {
             let file = folder.initramfs();
-            fs::write(&file, initramfs::build(&self.kernel.files)).map_err(VmError::io("writing", &file))?;
+            fs::write(&file, initramfs::build(initramfs::AGENT, &self.kernel.files))
+                .map_err(VmError::io("writing", &file))?;
         }
         let arguments = qemu_arguments(self.machine, self.kernel, &folder, purpose);
         let launch = Launch {

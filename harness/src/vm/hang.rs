@@ -11,8 +11,9 @@
 //!   and code that is so slow to execute that its time is hours away. CPU time, because a busy host, a process that was stopped
 //!   or a suspended machine does not use it.
 
-use std::fs;
 use std::time::{Duration, Instant};
+
+use crate::child::cpu_time;
 
 use super::error::Hang;
 
@@ -22,9 +23,6 @@ const SAMPLE_INTERVAL: Duration = Duration::from_secs(1);
 /// The most that one sample adds to the time without progress. More than that has passed only if the harness itself did not run:
 /// it was stopped, and QEMU perhaps with it.
 const MOST_BETWEEN_SAMPLES: Duration = Duration::from_secs(2);
-
-/// The unit of CPU times in /proc, `USER_HZ` (asm-generic/param.h), a second.
-const TICKS_PER_SECOND: u64 = 100;
 
 /// When a QEMU process counts as hung.
 #[derive(Clone, Copy, Debug)]
@@ -75,7 +73,7 @@ impl HangDetector {
         }
         self.sampled = Instant::now();
         // A time that cannot be read is not progress.
-        self.note(elapsed, cpu_time(self.pid).unwrap_or(self.cpu))
+        self.note(elapsed, cpu_time::of_process(self.pid).unwrap_or(self.cpu))
     }
 
     fn note(&mut self, elapsed: Duration, cpu: Duration) -> Option<Hang> {
@@ -91,16 +89,6 @@ impl HangDetector {
         }
         (cpu >= most).then_some(Hang::Endless(most))
     }
-}
-
-/// User and system time of all threads of a process: the 14th and 15th field (proc_pid_stat(5)), counted from the third, which
-/// follows the name.
-fn cpu_time(pid: u32) -> Option<Duration> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let (_, fields) = stat.rsplit_once(')')?;
-    let ticks: Option<Vec<u64>> =
-        fields.split_whitespace().skip(14 - 3).take(2).map(|field| field.parse().ok()).collect();
-    Some(Duration::from_millis(ticks?.iter().sum::<u64>() * 1_000 / TICKS_PER_SECOND))
 }
 
 #[cfg(test)]
@@ -143,9 +131,9 @@ mod tests {
 
     #[test]
     fn the_cpu_time_of_this_process_grows_with_its_work() {
-        let before = cpu_time(std::process::id()).unwrap();
+        let before = cpu_time::of_process(std::process::id()).unwrap();
         let mut rounds = 0_u64;
-        while cpu_time(std::process::id()).unwrap() <= before {
+        while cpu_time::of_process(std::process::id()).unwrap() <= before {
             rounds += 1;
         }
         assert!(rounds > 0, "a tick is 10 ms of work");

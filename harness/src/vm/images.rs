@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rxpath_guest::{Order, Preparation};
 use sha2::{Digest, Sha256};
@@ -15,7 +16,7 @@ use super::initramfs;
 use super::machine::{GuestKernel, Machine, QemuProgram};
 use super::qemu_arguments::{Purpose, qemu_arguments};
 use super::run_guest::{RunLimits, encoded, run_facts, run_modules};
-use super::warm_image::{DESCRIPTION_FILE, FACTS_FILE, ImageInfo, ImageKind, TRACED_MODULES_FILE, WarmImage};
+use super::warm_image::{DESCRIPTION_FILE, FACTS_FILE, ImageInfo, ImageKind, TRACED_MODULES_FILE, WarmImage, in_use};
 use crate::error_chain::error_chain;
 use crate::kernel::{Cache, verified};
 
@@ -48,7 +49,8 @@ impl Images {
         making: &dyn Fn(&GuestKernel, &str),
     ) -> Result<WarmImage, VmError> {
         let key = Self::key(kernel, machine, qemu);
-        let image = self.image(kernel, machine, qemu);
+        let in_use = self.cache.hold(&in_use(&kernel.digest)).map(Arc::new);
+        let image = WarmImage { _in_use: in_use, ..self.image(kernel, machine, qemu) };
         if image.verify().is_ok() {
             image.touch();
             return Ok(image);
@@ -79,6 +81,7 @@ impl Images {
     fn image(&self, kernel: &GuestKernel, machine: &Machine, qemu: &QemuProgram) -> WarmImage {
         WarmImage {
             cache: self.cache.clone(),
+            _in_use: None,
             folder: self.folder().join(Self::key(kernel, machine, qemu)),
             base: kernel.base().map(|base| self.folder().join(Self::key(&base, machine, qemu))),
             kernel: kernel.clone(),
@@ -111,6 +114,7 @@ impl Images {
         shared.map_err(VmError::io("sharing the images in", folder))?;
         let info = ImageInfo {
             kernel: kernel.series.clone(),
+            kernel_digest: Some(kernel.digest.clone()),
             qemu: qemu.version.clone(),
             machine: kernel.on(machine),
             base: kernel.base().map(|base| Self::key(&base, machine, qemu)),

@@ -24,9 +24,9 @@ const EXECUTABLE: u32 = 0o100_755;
 const CHARACTER_DEVICE: u32 = 0o020_600;
 
 /// Builds the initramfs: a cpio archive in the `newc` format (Documentation/driver-api/early-userspace/buffer-format.rst).
-pub(super) fn build(files: &[GuestFile]) -> Vec<u8> {
+pub(super) fn build(init: &[u8], files: &[GuestFile]) -> Vec<u8> {
     let size: usize = files.iter().map(|file| file.bytes.len()).sum();
-    let mut out = Vec::with_capacity(AGENT.len() + size + 4096);
+    let mut out = Vec::with_capacity(init.len() + size + 4096);
     let mut inode = 0;
     let mut entry = |out: &mut Vec<u8>, name: &str, mode: u32, device: (u32, u32), bytes: &[u8]| {
         inode += 1;
@@ -41,7 +41,7 @@ pub(super) fn build(files: &[GuestFile]) -> Vec<u8> {
     }
     // The standard output of PID 1: devtmpfs is not mounted yet when the kernel opens it.
     entry(&mut out, "dev/console", CHARACTER_DEVICE, (5, 1), &[]);
-    entry(&mut out, "init", EXECUTABLE, (0, 0), AGENT);
+    entry(&mut out, "init", EXECUTABLE, (0, 0), init);
     let mut folders = BTreeSet::new();
     for file in files {
         // The kernel does not create missing parent folders (init/initramfs.c).

@@ -1,12 +1,13 @@
 //! Lists and removes the warm images in a cache.
 
 use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::time::SystemTime;
 
 use super::error::VmError;
 use super::images::{Images, KEY_DIGITS, image_lock};
 use super::warm_image::{DESCRIPTION_FILE, ImageInfo};
+use crate::kernel::{bytes_on_disk, last_use};
 
 /// A warm image in a cache. Whether it is whole is checked only when it is used.
 #[derive(Clone, Debug)]
@@ -16,6 +17,7 @@ pub struct StoredImage {
     pub(crate) info: Option<ImageInfo>,
     /// Its size on the disk without holes.
     pub(crate) bytes: u64,
+    pub(crate) used: SystemTime,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +42,7 @@ impl Images {
                 key: entry.file_name().to_string_lossy().into_owned(),
                 info: description.and_then(|text| serde_json::from_slice(&text).ok()),
                 bytes: bytes_on_disk(&entry.path()),
+                used: last_use(&entry.path()),
             });
         }
         out.sort_by_cached_key(|image| {
@@ -62,14 +65,6 @@ fn is_image(folder: &Path) -> bool {
     let name = folder.file_name().unwrap_or_default().as_encoded_bytes();
     let is_digit = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
     name.len() == KEY_DIGITS && name.iter().all(is_digit) && folder.join(DESCRIPTION_FILE).is_file()
-}
-
-/// The size on the disk of a folder's files.
-fn bytes_on_disk(folder: &Path) -> u64 {
-    /// The unit of `st_blocks` (stat(3type)).
-    const BLOCK: u64 = 512;
-    let files = fs::read_dir(folder).into_iter().flatten().flatten();
-    files.filter_map(|file| file.metadata().ok()).map(|data| data.blocks() * BLOCK).sum()
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
 //! A warm image: a saved machine, checked before it is trusted.
 
 use std::borrow::Cow;
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -39,8 +40,11 @@ impl ImageKind {
 /// What is stored beside an image: what it is, and how to know that it is whole.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct ImageInfo {
-    /// The kernel's series.
+    /// The kernel's name.
     pub(crate) kernel: String,
+    /// The digest of the kernel's bytes; `None` in the description of an earlier rxpath.
+    #[serde(default)]
+    pub(crate) kernel_digest: Option<String>,
     /// QEMU's version.
     pub(crate) qemu: String,
     /// Describes CPUs, memory, network devices and modules, for `rxpath cache`.
@@ -60,12 +64,19 @@ pub(crate) struct ImageInfo {
 #[derive(Clone, Debug)]
 pub struct WarmImage {
     pub(super) cache: Cache,
+    /// Keeps the kernel from being removed (see [`in_use`]).
+    pub(super) _in_use: Option<Arc<File>>,
     pub(super) folder: PathBuf,
     /// The folder of the image that it is derived from, if it was not booted.
     pub(super) base: Option<PathBuf>,
     pub(super) kernel: GuestKernel,
     pub(super) machine: Machine,
     pub(super) qemu: QemuProgram,
+}
+
+/// The name of the lock that processes share while they use a kernel's images. Who removes the kernel needs it alone.
+pub(crate) fn in_use(kernel_digest: &str) -> String {
+    format!("in-use-{kernel_digest}")
 }
 
 /// Why an image on disk cannot be used.
@@ -168,6 +179,7 @@ mod tests {
         let digests = |folder: &Path| verified::digests(folder, ["untraced.image"]).unwrap();
         let info = ImageInfo {
             kernel: "6.12".to_owned(),
+            kernel_digest: None,
             qemu: "10".to_owned(),
             machine: String::new(),
             base: None,
@@ -178,6 +190,7 @@ mod tests {
         fs::write(folder.join(DESCRIPTION_FILE), serde_json::to_vec(&info).unwrap()).unwrap();
         WarmImage {
             cache: Cache::at(folder).unwrap(),
+            _in_use: None,
             folder: folder.to_owned(),
             base: base.map(Path::to_owned),
             kernel: GuestKernel {

@@ -3,6 +3,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod cache_limits;
 mod commands;
 mod costs;
 mod derived;

@@ -39,10 +39,7 @@ fn a_run_on_a_bumped_kernel_keeps_what_was_accepted_of_paths_and_of_timings_apar
     let differs = |one: &CaseResult| (one.accepted_paths().is_some(), one.has_other_timings());
     assert_eq!(results.cases.iter().map(differs).collect::<Vec<_>>(), [(false, true), (true, true)]);
     let text = markdown::report(&Overview::of(&results), markdown::SUMMARY_LIMIT);
-    assert!(
-        text.contains("1 changed snapshot with 1 distinct change. Timings differ from the accepted ones in 2 cases."),
-        "{text}"
-    );
+    assert!(text.contains("2 changed on `6.18`") && text.contains("of paths in 1 case."), "{text}");
     assert!(text.contains("| `errors/bad-address` `receiver.recv` | `6.18` |"), "{text}");
-    assert!(!text.contains("no snapshot was accepted yet"), "{text}");
+    assert!(!text.contains("without a snapshot"), "{text}");
 }

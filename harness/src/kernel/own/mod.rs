@@ -9,12 +9,11 @@ mod module_files;
 mod own_image;
 mod packages;
 mod place;
-mod stored;
 
 pub use error::OwnError;
 
 pub(super) use module_files::read as read_module;
-pub(crate) use stored::{StoredOwn, stored};
+pub(in crate::kernel) use place::names;
 
 use std::fs;
 use std::io;
@@ -92,6 +91,24 @@ fn open_place(place: &Place, cache: &Cache) -> Result<Kernel, KernelError> {
         modules: ModuleFiles::InPlace(modules),
         folder,
     })
+}
+
+/// The digests of the kernel's image and of the packages that it is in, which name their folders in the cache. What cannot be read
+/// has none.
+pub(crate) fn digests(paths: &[PathBuf], cache: &Cache) -> Vec<Sha256> {
+    let packages = paths.iter().all(|path| packages::is_package(path)).then(|| packages::digest(paths).ok()).flatten();
+    let place = match (packages, paths) {
+        (Some(digest), _) => place::find(&packages::folder(digest, cache)).ok(),
+        (None, [path]) => place::find(path).ok(),
+        (None, _) => None,
+    };
+    let image = place.and_then(|place| own_image::read(&place.image).ok());
+    image.map(|image| Sha256::of(image.bytes())).into_iter().chain(packages).collect()
+}
+
+/// The name of the kernel in a folder of the cache; `None` if the folder is incomplete.
+pub(super) fn stored_name(folder: &Path, digest: &str) -> Option<KernelName> {
+    Some(name_of(&Manifest::load(folder)?.release, digest))
 }
 
 /// The name of a kernel whose image has this digest.

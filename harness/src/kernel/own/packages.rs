@@ -17,13 +17,8 @@ pub(super) fn is_package(path: &Path) -> bool {
 
 /// Unpacks what belongs to a kernel into the cache, under the digest of the packages, and returns the folder.
 pub(super) fn unpack(packages: &[PathBuf], cache: &Cache) -> Result<PathBuf, KernelError> {
-    let mut digests = Vec::new();
-    for package in packages {
-        let (digest, _size) = Sha256::of_file(package).map_err(OwnError::read(package))?;
-        digests.push(digest);
-    }
-    let digest = Sha256::of_all("rxpath packages", digests);
-    let folder = cache.root().join("unpacked").join(digest.to_string());
+    let digest = digest(packages)?;
+    let folder = folder(digest, cache);
     if folder.is_dir() {
         touch(&folder);
         return Ok(folder);
@@ -47,6 +42,21 @@ pub(super) fn unpack(packages: &[PathBuf], cache: &Cache) -> Result<PathBuf, Ker
     }
     held.publish(&staged, &folder)?;
     Ok(folder)
+}
+
+/// The combined digest of packages.
+pub(super) fn digest(packages: &[PathBuf]) -> Result<Sha256, OwnError> {
+    let mut digests = Vec::new();
+    for package in packages {
+        let (digest, _size) = Sha256::of_file(package).map_err(OwnError::read(package))?;
+        digests.push(digest);
+    }
+    Ok(Sha256::of_all("rxpath packages", digests))
+}
+
+/// Where packages with this digest are unpacked.
+pub(super) fn folder(digest: Sha256, cache: &Cache) -> PathBuf {
+    cache.root().join("unpacked").join(digest.to_string())
 }
 
 /// Whether a path cannot leave the folder that it is joined to.

@@ -157,6 +157,6 @@ pub(super) fn entries(folder: &Path) -> Vec<DirEntry> {
 }
 
 /// The names of the entries of a folder.
-pub(super) fn names(folder: &Path) -> Vec<String> {
+pub(in crate::kernel) fn names(folder: &Path) -> Vec<String> {
     entries(folder).iter().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
 }

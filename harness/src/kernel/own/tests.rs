@@ -5,6 +5,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::kernel::modules::tests::module_with;
 use crate::kernel::payload::tests::{PACKED, UNPACKED};
+use crate::kernel::stored;
 use crate::kernel::vmlinux::tests::{gzip, image, without_pvh_note};
 
 /// The release in the header of [`image`].
@@ -388,7 +389,7 @@ fn what_was_not_used_for_long_is_removed_and_each_use_counts() {
     };
     age(40);
     let all = stored(&world.cache);
-    assert_eq!(all.iter().map(|own| own.kernel.clone()).collect::<Vec<_>>(), [Some(name), None]);
+    assert_eq!(all.iter().map(|own| own.name.clone()).collect::<Vec<_>>(), [Some(name), None]);
     assert!(all.iter().all(|own| own.unused_for() > day * 39));
     world.open("image.deb").unwrap();
     assert!(all.iter().all(|own| own.unused_for() < day));
@@ -396,6 +397,18 @@ fn what_was_not_used_for_long_is_removed_and_each_use_counts() {
     age(40);
     assert!(all.iter().all(|own| own.remove_if_unused_for(day * 30, &world.cache).unwrap()));
     assert!(stored(&world.cache).is_empty());
+}
+
+#[test]
+fn the_digests_of_a_kernel_name_its_folders() {
+    let image = package(&[("./boot/vmlinuz-6.1.0-x", &bz_image())]);
+    let world = World::new(&[("image.deb", &image), ("bzImage", &bz_image()), ("nothing", b"")]);
+    world.open("image.deb").unwrap();
+    let digests = |path: &str| digests(&[world.path(path)], &world.cache).iter().map(Sha256::to_string).collect();
+    let folders: Vec<String> = stored(&world.cache).into_iter().map(|stored| stored.digest).collect();
+    assert_eq!((folders.len(), digests("image.deb")), (2, folders.clone()));
+    assert_eq!(digests("bzImage"), folders[..1]);
+    assert_eq!(digests("nothing"), [""; 0]);
 }
 
 /// `RXPATH_TREE=/path/to/build cargo test … -- --ignored` opens a real build tree.

@@ -1,16 +1,26 @@
-//! The page of what changed in a case: old and new side by side, with unchanged lines folded.
+//! The page of what changed in a case: a summary, then old and new side by side, with unchanged lines folded.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
 
 use maud::{Markup, html};
 
-use super::layout::{case_file, difference_file, page as whole_page, shortened};
-use crate::diff::{Change, DiffLine, ExplainedDiff};
+use super::difference_summary::{Named, change_of, self_costs, summary};
+use super::layout::{case_file, difference_file, page as whole_page, shortened, slug};
+use super::path_tree::section_id;
+use crate::diff::{Change, DiffLine, ExplainedDiff, differs};
+use crate::path::cost::{SelfCost, SelfCosts};
 use crate::path::{PathNode, text};
-use crate::report::change_words::{self, grouped, kind_and_reason, percent, sign};
+use crate::report::change_words::{self, count, grouped, kind_and_reason, sign};
 use crate::report::overview::{CaseView, Overview};
-use crate::suite::{CaseResult, SectionDiff, explain_saved};
+use crate::suite::{SectionDiff, explain_saved};
 
 /// The number of unchanged lines around a change that are not folded.
 const CONTEXT: usize = 2;
+/// Fewer unchanged lines than these are shown, because a fold takes a line itself.
+const FOLDED: usize = 3;
+/// The most indentation of a line, in characters: deeper trees are indented by less a level.
+const INDENTATION: f64 = 18.0;
 
 /// Makes all pages on changes of a case, each with the name of its file.
 pub(super) fn pages(overview: &Overview, case: &CaseView) -> Vec<(String, String)> {
@@ -33,102 +43,151 @@ pub(super) fn pages(overview: &Overview, case: &CaseView) -> Vec<(String, String
     out
 }
 
-type Named<'a> = (&'a str, Option<&'a CaseResult>);
-
 fn page(case: &CaseView, old: Named<'_>, new: Named<'_>, sections: &[SectionDiff]) -> String {
     let title = format!("{}: from {} to {}", shortened(case.name), shortened(old.0), shortened(new.0));
-    let changes: usize = sections.iter().map(|section| section.explained.diff.changes().count()).sum();
-    let mut number = 0;
     let body = html! {
         h1 { a href=(case_file(case.name)) { (shortened(case.name)) } ": from " (shortened(old.0)) " to " (shortened(new.0)) }
-        p { (case.title()) }
-        p.soft { (changes) " lines changed. " kbd { "n" } " and " kbd { "p" } " move to the next and the previous change." }
-        @for (at, section) in sections.iter().enumerate() {
-            section aria-labelledby={ "section-" (at) } {
-                h2 id={ "section-" (at) } { (shortened(&section.name)) }
-                (costs(&section.name, old, new))
-                @if section.explained.diff.is_same() {
-                    details.fold { summary { "the same " (section.explained.diff.lines.len()) " lines" } (rows(&section.explained, 0..section.explained.diff.lines.len(), &mut number)) }
-                } @else {
-                    div.row.soft { span { (shortened(old.0)) } span { (shortened(new.0)) } span.y { "what changed and why" } }
-                    (folded(&section.explained, &mut number))
-                }
+        @if !case.title().is_empty() { p.lead { (case.title()) } }
+        (summary(sections, old, new))
+        (self_costs(case.name, sections, old, new))
+        @for section in sections {
+            @let id = section_id(&section.name);
+            section aria-labelledby=(id) {
+                h2 id=(id) { (shortened(&section.name)) }
+                (Rows::of(section, old, new).lines())
             }
         }
     };
     whole_page(&title, "search functions", &body)
 }
 
-fn costs(section: &str, old: Named<'_>, new: Named<'_>) -> Markup {
-    let cost = |side: Named<'_>| side.1?.timing(section).map(|timing| timing.cost);
-    html! {
-        @if let (Some(before), Some(after)) = (cost(old), cost(new)) {
-            p.soft { "Cost: " (grouped(before)) " before, " strong { (grouped(after)) } " now (" (percent(before, after)) ", lower quartiles)" }
-        }
-    }
+/// The lines of a section, with the self costs of both sides.
+struct Rows<'a> {
+    section: &'a SectionDiff,
+    names: [&'a str; 2],
+    costs: [Option<&'a SelfCosts>; 2],
+    ids: Vec<String>,
 }
 
-/// Shows the lines, with runs of unchanged ones folded.
-fn folded(explained: &ExplainedDiff, number: &mut usize) -> Markup {
-    let count = explained.diff.lines.len();
-    let mut parts = Vec::new();
-    let mut at = 0;
-    for hunk in explained.diff.hunks(CONTEXT) {
-        parts.push((false, at..hunk.start));
-        parts.push((true, hunk.clone()));
-        at = hunk.end;
+impl<'a> Rows<'a> {
+    fn of(section: &'a SectionDiff, old: Named<'a>, new: Named<'a>) -> Self {
+        let costs = [old, new].map(|side| {
+            let saved = side.1?.paths.iter().find(|saved| saved.name == section.name)?;
+            Some(&saved.self_costs).filter(|costs| !costs.is_empty())
+        });
+        Self { section, names: [old.0, new.0], costs, ids: ids(section) }
     }
-    parts.push((false, at..count));
-    html! {
-        div.code {
-            @for (shown, part) in parts.into_iter().filter(|(_, part)| !part.is_empty()) {
-                @if shown {
-                    (rows(explained, part, number))
-                } @else {
-                    details.fold { summary { (part.len()) " unchanged lines" } (rows(explained, part, number)) }
+
+    /// Shows the lines, with runs of unchanged ones folded.
+    fn lines(&self) -> Markup {
+        let diff = &self.section.explained.diff;
+        let (all, deepest) = (diff.lines.len(), diff.lines.iter().map(DiffLine::depth).max().unwrap_or(0));
+        let step = (INDENTATION / f64::from(deepest.max(1))).min(2.0);
+        let mut parts = Vec::new();
+        let mut at = 0;
+        for hunk in diff.hunks(CONTEXT) {
+            parts.push((hunk.start - at < FOLDED, at..hunk.start));
+            parts.push((true, hunk.clone()));
+            at = hunk.end;
+        }
+        parts.push((at > 0 && all - at < FOLDED, at..all));
+        let has_costs = self.costs.iter().any(Option::is_some);
+        html! {
+            div.code.plain[!has_costs] style={ "--step:" (format!("{step:.2}")) "ch" } {
+                div.row.heads {
+                    span.o { (shortened(self.names[0])) } span.n { (shortened(self.names[1])) }
+                    @if has_costs { span.oc { "self" } span.nc { "self" } span.d { "change" } }
+                    span.y { "what changed and why" }
+                }
+                @for (is_shown, part) in parts.into_iter().filter(|(_, part)| !part.is_empty()) {
+                    @if is_shown {
+                        (self.rows(part))
+                    } @else {
+                        details.fold { summary { (count(part.len(), "unchanged line")) } (self.rows(part)) }
+                    }
                 }
             }
         }
     }
-}
 
-fn rows(explained: &ExplainedDiff, part: std::ops::Range<usize>, number: &mut usize) -> Markup {
-    html! {
-        @for at in part {
-            @let line = &explained.diff.lines[at];
-            @if line.is_change() {
-                @let id = { *number += 1; *number };
-                div class={ "row change " (class(line)) } id={ "change-" (id) } tabindex="-1" { (cells(explained, at)) }
-            } @else {
-                div.row { (cells(explained, at)) }
+    fn rows(&self, part: Range<usize>) -> Markup {
+        html! {
+            @for at in part {
+                @let line = &self.section.explained.diff.lines[at];
+                @if line.is_change() {
+                    div class={ "row change " (class(line)) } id=(self.ids[at]) tabindex="-1" { (self.cells(at)) }
+                } @else {
+                    div.row { (self.cells(at)) }
+                }
             }
         }
     }
-}
 
-fn cells(explained: &ExplainedDiff, at: usize) -> Markup {
-    let line = &explained.diff.lines[at];
-    html! {
-        span.o { (side(&line.old, if sign(line) == '+' { ' ' } else { sign(line) })) }
-        span.n { (side(&line.new, if sign(line) == '-' { ' ' } else { sign(line) })) }
-        span.y {
-            (kind_and_reason(explained, at))
-            @if let Some(cost) = change_words::cost(explained, at) { " (" (cost) ")" }
+    fn cells(&self, at: usize) -> Markup {
+        let explained = &self.section.explained;
+        let line = &explained.diff.lines[at];
+        let (old, new) = (self.cost(0, &line.old), self.cost(1, &line.new));
+        html! {
+            (side("o", &line.old, if sign(line) == '+' { ' ' } else { sign(line) }))
+            @if let Some(old) = old { span.oc { (number(old)) } }
+            (side("n", &line.new, if sign(line) == '-' { ' ' } else { sign(line) }))
+            @if let Some(new) = new { span.nc { (number(new)) } }
+            @if let (Some(old), Some(new)) = (old, new) {
+                @if differs(old, new) && !old.shared && !new.shared { span.d { (change_of(old.cost, new.cost)) } }
+            }
+            @if line.is_change() { span.y { (why(explained, at)) } }
         }
+    }
+
+    fn cost(&self, side: usize, node: &Option<PathNode>) -> Option<SelfCost> {
+        self.costs[side]?.get(node.as_ref()?.entry.function()?).copied()
     }
 }
 
-fn side(node: &Option<PathNode>, sign: char) -> Markup {
+fn why(explained: &ExplainedDiff, at: usize) -> String {
+    let lines = &explained.diff.lines;
+    let has_calls = lines.get(at + 1).is_some_and(|below| below.depth() > lines[at].depth());
+    // Without calls beneath it, the total is the self cost, which has a column.
+    let cost = change_words::cost(explained, at).filter(|_| has_calls).map(|cost| format!(" ({cost} with all calls)"));
+    kind_and_reason(explained, at) + &cost.unwrap_or_default()
+}
+
+/// A self cost, with `~` if another CPU had a turn in each call.
+fn number(cost: SelfCost) -> String {
+    format!("{}{}", if cost.shared { "~" } else { "" }, grouped(cost.cost))
+}
+
+/// Ids of the changed lines, by names: a link to one survives changes elsewhere.
+fn ids(section: &SectionDiff) -> Vec<String> {
+    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+    let of_line = |line: &DiffLine| {
+        let words = line.node().map(|node| text::entry(&node.entry)).unwrap_or_default();
+        let id = format!("change-{}-{}", slug(&section.name), slug(&words));
+        let times = seen.entry(id.clone()).or_default();
+        *times += 1;
+        if *times == 1 { id } else { format!("{id}~{times}") }
+    };
+    section.explained.diff.lines.iter().map(of_line).collect()
+}
+
+fn side(column: &str, node: &Option<PathNode>, sign: char) -> Markup {
     html! {
         @if let Some(node) = node {
-            (sign) " " ("  ".repeat(node.depth.min(200) as usize)) span.f { (shortened(&text::line(node))) }
+            span class=(column) style={ "--d:" (node.depth.min(200)) } {
+                @if sign != ' ' { b { (sign) } }
+                span.f { (shortened(&text::line(node))) }
+            }
+        } @else {
+            span class=(column) {}
         }
     }
 }
 
 fn class(line: &DiffLine) -> &'static str {
     match line.change {
-        Change::Moved { .. } | Change::Renamed { .. } | Change::Times { .. } => "mod",
+        Change::Moved { .. } if line.new.is_some() => "new moved",
+        Change::Moved { .. } => "gone moved",
+        Change::Renamed { .. } | Change::Times { .. } => "mod",
         _ if line.new.is_some() => "new",
         _ => "gone",
     }

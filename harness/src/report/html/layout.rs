@@ -26,12 +26,13 @@ pub(super) fn page(title: &str, search: &str, body: &Markup) -> String {
                 a.skip href="#main" { "skip to the content" }
                 header {
                     nav aria-label="pages" {
-                        a href="index.html" { "matrix" } " "
+                        a href="index.html" { "all cases" }
                         a href="timings.html" { "timings" }
                     }
-                    form role="search" {
-                        label for="search" { (search) }
-                        input id="search" type="search" autocomplete="off" aria-describedby="found";
+                    // The script of the page shows the search, which does nothing without it.
+                    form role="search" hidden {
+                        label.unseen for="search" { (search) }
+                        input id="search" type="search" placeholder=(search) autocomplete="off" aria-describedby="found";
                         output id="found" for="search" {}
                     }
                 }
@@ -39,7 +40,7 @@ pub(super) fn page(title: &str, search: &str, body: &Markup) -> String {
                 footer {
                     "Keys: " kbd { "/" } " search, " kbd { "Enter" } " next hit, " kbd { "n" } " " kbd { "p" }
                     " next and previous change, " kbd { "e" } " " kbd { "c" } " expand and collapse all, "
-                    kbd { "m" } " matrix, " kbd { "t" } " timings"
+                    kbd { "m" } " all cases, " kbd { "t" } " timings"
                 }
                 script { (PreEscaped(SCRIPT)) }
             }
@@ -48,9 +49,31 @@ pub(super) fn page(title: &str, search: &str, body: &Markup) -> String {
     .into_string()
 }
 
-/// Shows a verdict as a coloured word.
+/// Shows a verdict as a sign and a coloured word.
 pub(super) fn verdict(verdict: Verdict) -> Markup {
-    html! { span class={ "verdict " (verdict.word()) } { (verdict.word()) } }
+    html! { span class={ "verdict " (verdict.word()) } { span aria-hidden="true" { (sign(verdict)) " " } (verdict.word()) } }
+}
+
+/// Shows a verdict as a sign alone, for tables.
+pub(super) fn mark(verdict: Verdict) -> Markup {
+    html! { span class={ "mark " (verdict.word()) } role="img" aria-label=(verdict.word()) title=(verdict.word()) { (sign(verdict)) } }
+}
+
+fn sign(verdict: Verdict) -> char {
+    match verdict {
+        Verdict::Pass => '✓',
+        Verdict::New => '+',
+        Verdict::Skipped => '–',
+        Verdict::Changed => '≠',
+        Verdict::Inconclusive => '?',
+        Verdict::Failed => '✗',
+        Verdict::Crashed | Verdict::Hung | Verdict::Broken => '!',
+    }
+}
+
+/// Puts a table into a region that scrolls by itself. `label` must be unique on the page.
+pub(super) fn scrolled(label: &str, table: &Markup) -> Markup {
+    html! { div.scroll tabindex="0" role="region" aria-label=(label) { (table) } }
 }
 
 /// Shows a class of equal paths as a letter on a colour.
@@ -66,11 +89,19 @@ pub(super) fn band(class: Option<usize>, section: &str) -> Markup {
 }
 
 /// The maximum length of a name that is not cut.
-const LONGEST: usize = 160;
+pub(super) const LONGEST: usize = 160;
 
 /// Cuts a name that would fill the page.
 pub(super) fn shortened(name: &str) -> String {
     cut(name, LONGEST)
+}
+
+/// Cuts a sentence that would fill the page, between two words.
+pub(super) fn words_cut(sentence: &str) -> String {
+    const LONGEST: usize = 200;
+    let Some((end, _)) = sentence.char_indices().nth(LONGEST) else { return sentence.to_owned() };
+    let words = sentence[..end].rsplit_once(char::is_whitespace).map_or(&sentence[..end], |(words, _)| words);
+    format!("{words} …")
 }
 
 /// Cuts a name after `most` characters.

@@ -1,12 +1,16 @@
 //! The HTML report: a folder of self-contained pages that link to each other, readable from disk without a network.
 
 mod case_page;
+mod case_picture;
 mod difference_page;
+mod difference_summary;
 mod function_page;
 mod index_page;
 mod kernels_page;
 mod layout;
+mod matrix_table;
 mod path_tree;
+mod problem_words;
 mod timings_page;
 
 use std::io;

@@ -5,40 +5,65 @@ use std::collections::BTreeSet;
 use maud::{Markup, html};
 
 use super::layout::{function_file, shortened, slug};
-use crate::path::cost::Costs;
 use crate::path::{CallPath, PathEntry, text};
-use crate::report::change_words::{cost_of, uncertain};
+use crate::report::change_words::{about_costs, cost_of, grouped, uncertain};
+use crate::suite::SavedPath;
 
 /// The maximum nesting of elements. Deeper lines are listed without folding, because a path may have any depth.
 const DEEPEST: usize = 150;
+
+/// What the calls of a path cost on a kernel.
+#[derive(Clone, Copy)]
+pub(super) struct Numbers<'p> {
+    pub(super) kernel: &'p str,
+    pub(super) saved: &'p SavedPath,
+}
 
 /// A path on a page.
 struct Tree<'p> {
     path: &'p CallPath,
     ends: Vec<usize>,
     /// The prefix of the ids of its lines.
-    id: String,
+    id: &'p str,
     /// The names of the sections in which a task sleeps, with the ids of their trees, for links from wake-ups.
     sleepers: &'p [(String, String)],
-    /// The costs of calls, where they are known.
-    costs: &'p Costs,
+    numbers: Option<Numbers<'p>>,
     uncertain: BTreeSet<&'p str>,
 }
 
 /// Shows a path as a tree. `label` is its name for screen readers, and must be unique on the page like `id`.
-pub(super) fn tree(path: &CallPath, id: &str, label: &str, sleepers: &[(String, String)], costs: &Costs) -> Markup {
-    let tree = Tree { path, ends: path.subtree_ends(), id: id.to_owned(), sleepers, costs, uncertain: uncertain(path) };
-    html! { div.tree tabindex="0" role="region" aria-label=(label) { (tree.nodes(0, path.nodes.len(), 0)) } }
+pub(super) fn tree(
+    path: &CallPath,
+    id: &str,
+    label: &str,
+    sleepers: &[(String, String)],
+    numbers: Option<Numbers<'_>>,
+) -> Markup {
+    let tree = Tree { path, ends: path.subtree_ends(), id, sleepers, numbers, uncertain: uncertain(path) };
+    html! {
+        @if let Some((numbers, about)) = numbers.and_then(|numbers| Some((numbers, about_costs(path, &numbers.saved.costs)?))) {
+            p.soft { "Numbers (" (shortened(numbers.kernel)) "): " strong { "total" } " is " (about) "; " strong { "self" } " is without the calls beneath it." }
+        }
+        div.tree.costed[numbers.is_some()] id=(id) tabindex="0" role="region" aria-label=(label) {
+            @if numbers.is_some() { div.heads { span.self { "self" } span.total { "total" } "call" } }
+            (tree.nodes(0, path.nodes.len(), 0))
+        }
+    }
+}
+
+/// The id of a section of the page. It depends on names alone, so links to it survive a reorder.
+pub(super) fn section_id(section: &str) -> String {
+    format!("path-{}", slug(section))
+}
+
+/// The id of a section's tree on a kernel.
+pub(super) fn tree_id(section: &str, kernel: &str) -> String {
+    format!("{}-on-{}", section_id(section), slug(kernel))
 }
 
 /// The id of the first line of a tree at which its task sleeps.
 pub(super) fn sleep_id(tree: &str) -> String {
     format!("{tree}-sleeps")
-}
-
-/// The id of a section's tree for a class of kernels.
-pub(super) fn tree_id(section: &str, class: usize) -> String {
-    format!("{}-{class}", slug(section))
 }
 
 impl Tree<'_> {
@@ -66,11 +91,12 @@ impl Tree<'_> {
         let node = &self.path.nodes[at];
         let words = shortened(&text::entry(&node.entry));
         html! {
+            (self.costs(node.entry.function()))
             @match &node.entry {
                 PathEntry::Call(name) => a.f href=(function_file(name)) { (words) },
                 PathEntry::Sleeps => {
                     @let first = !self.path.nodes[..at].iter().any(|node| node.entry == PathEntry::Sleeps);
-                    span.w id=[first.then(|| sleep_id(&self.id))] { "sleeps until woken" }
+                    span.w id=[first.then(|| sleep_id(self.id))] { "sleeps until woken" }
                 },
                 PathEntry::Preempted => span.w { "is preempted" },
                 PathEntry::Repeat => span.x { "repeats" },
@@ -83,7 +109,17 @@ impl Tree<'_> {
                 },
             }
             @if node.times > 1 { " " span.x { "×" (node.times) } }
-            @if let Some(cost) = node.entry.function().and_then(|name| cost_of(name, self.costs, &self.uncertain)) { " " span.c { (cost) } }
+        }
+    }
+
+    /// The self cost and the total of a call, in the columns at the left.
+    fn costs(&self, function: Option<&str>) -> Markup {
+        let known = function.zip(self.numbers);
+        let own = known.and_then(|(function, numbers)| numbers.saved.self_costs.get(function));
+        let total = known.and_then(|(function, numbers)| cost_of(function, &numbers.saved.costs, &self.uncertain));
+        html! {
+            @if let Some(own) = own { span.self { @if own.shared { "~" } (grouped(own.cost)) } }
+            @if let Some(total) = total { span.total { (total) } }
         }
     }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::kernel::KernelName;
 use crate::kernel::config::Config;
-use crate::suite::judge::snapshot_check::difference;
+use crate::suite::judge::snapshot_check::{difference, note_accepted_costs};
 use crate::suite::judge::timings::{TimingComparison, Timings};
 use crate::suite::store::path_document::write_document;
 use crate::suite::store::results_file::ResultsError;
@@ -21,6 +21,7 @@ pub(crate) fn compare_against(results: &mut Results, reference: &KernelName) {
         results.cases.iter_mut().partition(|one| one.kernel == *reference);
     let theirs: Vec<&CaseResult> = theirs.into_iter().map(|one| &*one).collect();
     compare_all(others, &theirs, reference);
+    results.against = Some(reference.to_string());
 }
 
 /// The saved results of one kernel.
@@ -63,8 +64,8 @@ impl SavedReference {
         &self.label
     }
 
-    pub(crate) fn cases(&self) -> &[CaseResult] {
-        &self.results.cases
+    pub(crate) fn results(&self) -> &Results {
+        &self.results
     }
 
     /// The options of the kernel that change what every function costs, if they are known.
@@ -77,6 +78,7 @@ impl SavedReference {
     pub(crate) fn compare(&self, results: &mut Results) {
         let theirs: Vec<&CaseResult> = self.results.cases.iter().collect();
         compare_all(results.cases.iter_mut().collect(), &theirs, &self.label);
+        results.against = Some(self.label.clone());
     }
 }
 
@@ -104,6 +106,7 @@ fn compare_with(result: &mut CaseResult, before: &CaseResult, label: &str) {
     let (old, new) = (paths(before), paths(result));
     if old != new {
         result.downgrade(Verdict::Changed, difference(label, ("there", "here"), &old, &new));
+        result.accepted = Some(old);
     }
     let (old, timings) = (timings(before).document(), timings(result));
     match timings.compare_with(&old) {
@@ -114,6 +117,7 @@ fn compare_with(result: &mut CaseResult, before: &CaseResult, label: &str) {
         }
         TimingComparison::Different => {
             result.downgrade(Verdict::Changed, difference(label, ("there", "here"), &old, &timings.document()));
+            note_accepted_costs(&mut result.timings, &before.timings);
         }
     }
 }
@@ -164,6 +168,9 @@ mod tests {
                        here `g`";
         assert_eq!(mine[1].problems[0].message, message);
         assert_eq!(mine[3].notes, ["not compared: there is no path of 6.12"]);
+        assert_eq!((mine[1].accepted.as_deref(), &mine[0].accepted), (Some("# a.recv\nf\n"), &None));
+        assert_eq!((mine[2].timings[0].accepted, mine[0].timings[0].accepted), (Some(1000), None));
+        assert_eq!(results.against.as_deref(), Some("6.12"));
     }
 
     fn results(kernels: &[&str], mode: &str, cases: &[serde_json::Value]) -> serde_json::Value {

@@ -128,6 +128,7 @@ impl TwoKernels<'_> {
             mode: Accelerator::Exact.word().to_owned(),
             cases: all,
             functions: saved.to_vec(),
+            against: None,
         };
         Ok((diff, results))
     }
@@ -194,7 +195,7 @@ fn costs(result: &CaseResult) -> Vec<(String, OperationCost)> {
 }
 
 /// The sections of a case on both kernels, with the self costs of their functions.
-fn parts<'a>(old: &'a CaseResult, new: &'a CaseResult) -> impl Iterator<Item = Part<'a>> {
+pub(crate) fn parts<'a>(old: &'a CaseResult, new: &'a CaseResult) -> impl Iterator<Item = Part<'a>> {
     static NONE: SelfCosts = SelfCosts::new();
     let names: BTreeSet<&str> = old.paths.iter().chain(&new.paths).map(|saved| saved.name.as_str()).collect();
     let of = |result: &'a CaseResult, name: &str| {

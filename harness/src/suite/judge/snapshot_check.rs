@@ -6,7 +6,7 @@ use crate::kernel::KernelName;
 use crate::suite::judge::timings::{TimingVerdict, Timings};
 use crate::suite::store::measured_with::MeasuredWith;
 use crate::suite::store::path_document::section_at;
-use crate::suite::store::run_results::{CaseResult, Problem, Verdict};
+use crate::suite::store::run_results::{CaseResult, NO_SNAPSHOT, Problem, Verdict};
 use crate::suite::store::saved::OperationTiming;
 use crate::suite::store::snapshot::{SnapshotError, SnapshotKind, Snapshots, first_difference};
 
@@ -42,7 +42,9 @@ impl SnapshotCheck<'_> {
             }
             return self.withdraw(SnapshotKind::Timing);
         }
-        let (document, accepted) = (timings.document(), accepted.map(|accepted| accepted.text));
+        let (accepted, accepted_with) = accepted.map(|accepted| (accepted.text, accepted.measured_with)).unzip();
+        result.accepted_with = accepted_with.flatten();
+        let document = timings.document();
         let mut problem = self.difference(SnapshotKind::Timing, &document, accepted.as_deref());
         if verdict == Some(TimingVerdict::Inexact) {
             problem.message.push_str(
@@ -53,7 +55,7 @@ impl SnapshotCheck<'_> {
         result.downgrade(Verdict::Changed, problem);
         self.propose(SnapshotKind::Timing, &document, Some(measured_with), result);
         if let Some(accepted) = accepted {
-            note_accepted_costs(&mut result.timings, &accepted);
+            note_accepted_costs(&mut result.timings, &parsed(&accepted));
         }
     }
 
@@ -82,7 +84,7 @@ impl SnapshotCheck<'_> {
     fn difference(&self, kind: SnapshotKind, document: &str, accepted: Option<&str>) -> Problem {
         let file = self.snapshots.file(self.case, self.kernel, kind);
         let Some(accepted) = accepted else {
-            return Problem::new("snapshot", format!("there is no snapshot yet: expected {}", file.display()));
+            return Problem::new("snapshot", format!("{NO_SNAPSHOT}: expected {}", file.display()));
         };
         difference(&file.display().to_string(), ("accepted", "found"), accepted, document)
     }
@@ -116,13 +118,16 @@ pub(crate) fn difference(source: &str, words: (&str, &str), accepted: &str, docu
     Problem { evidence: unified(accepted, document), ..Problem::new(section, message) }
 }
 
-/// Adds the accepted costs to the timings. None are added if someone edited the accepted document so that it cannot be read;
-/// its difference is shown as text.
-fn note_accepted_costs(timings: &mut [OperationTiming], accepted: &str) {
-    let accepted = Timings::parse(accepted).unwrap_or_default().timings;
+/// Adds the costs that the timings were compared with.
+pub(crate) fn note_accepted_costs(timings: &mut [OperationTiming], accepted: &[OperationTiming]) {
     for timing in timings {
         timing.accepted = accepted.iter().find(|one| one.name == timing.name).map(|one| one.cost);
     }
+}
+
+/// The accepted timings; none if someone edited the document so that it cannot be read: its difference is shown as text.
+fn parsed(accepted: &str) -> Vec<OperationTiming> {
+    Timings::parse(accepted).unwrap_or_default().timings
 }
 
 /// The changed lines of two texts with three lines around them, as `diff -u` writes them.
@@ -187,6 +192,7 @@ mod tests {
         assert_eq!((near.notes.len(), near.timings[0].accepted), (0, None));
         let (far, is_pending) = checked(Some(10_000), 10_051, "other");
         assert_eq!((far.verdict, far.timings[0].accepted, is_pending), (Verdict::Changed, Some(10_000), true));
+        assert!(far.has_other_timings() && far.accepted_with.is_some());
         assert_eq!((drift(&far), &*far.problems[0].place), (None, "instructions, lower quartile of 2 iterations"));
         let (inexact, _) = checked(Some(10_000), 10_001, &sample().agent);
         assert_eq!((inexact.verdict, drift(&inexact)), (Verdict::Changed, None));

@@ -85,6 +85,7 @@ pub fn run_matrix(
         .zip(&known)
         .map(|(kernel, known)| RunKernel::of(kernel, known.as_ref().ok().and_then(|known| known.config.as_ref())));
     Results {
+        against: None,
         version: RESULTS_VERSION,
         kernels: run_kernels.collect(),
         qemu: fetched.qemu.version.clone(),

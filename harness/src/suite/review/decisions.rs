@@ -4,6 +4,7 @@
 //! smallest set first, and a snapshot is done when all of its changes are decided. Every decision finishes at least one
 //! snapshot, so there are at most as many decisions as snapshots.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diff::runs;
@@ -14,6 +15,8 @@ use crate::suite::compare::sides::SectionDiff;
 pub(crate) struct Decisions {
     /// The undecided changes of each snapshot, as indices of `names`.
     open: Vec<BTreeSet<usize>>,
+    /// The place of each snapshot in the order of decisions: the lowest first.
+    ranks: Vec<usize>,
     /// Whether each snapshot is done.
     done: Vec<bool>,
     /// The names of the changes.
@@ -33,8 +36,8 @@ pub(crate) struct Decision {
 }
 
 impl Decisions {
-    /// Starts with the changes of each snapshot, all undecided.
-    pub(crate) fn new(changes: &[BTreeSet<String>]) -> Self {
+    /// Starts with the changes of each snapshot, all undecided, in the order of the snapshots' ranks.
+    pub(crate) fn ranked(changes: &[BTreeSet<String>], ranks: Vec<usize>) -> Self {
         let mut numbers: BTreeMap<&String, usize> = BTreeMap::new();
         let mut names = Vec::new();
         let mut number = |name| {
@@ -44,18 +47,21 @@ impl Decisions {
             })
         };
         let open = changes.iter().map(|one| one.iter().map(&mut number).collect()).collect();
-        Self { open, done: vec![false; changes.len()], names }
+        Self { open, ranks, done: vec![false; changes.len()], names }
     }
 
-    /// The next decision: the smallest set of changes that finishes a snapshot; of equally small sets, the one that finishes
-    /// most.
+    /// The next decision: of the lowest rank, the smallest set of changes that finishes a snapshot; of equally small sets, the one
+    /// that finishes most.
     pub(crate) fn next(&self) -> Option<Decision> {
         let mut groups: BTreeMap<&BTreeSet<usize>, Vec<usize>> = BTreeMap::new();
         for (at, open) in self.open.iter().enumerate().filter(|(at, _)| !self.done[*at]) {
             groups.entry(open).or_default().push(at);
         }
-        let (numbers, snapshots) =
-            groups.into_iter().min_by_key(|(open, snapshots)| (open.len(), std::cmp::Reverse(snapshots.len())))?;
+        let rank = |snapshots: &[usize]| snapshots.iter().map(|at| self.ranks[*at]).min();
+        let order = |(open, snapshots): &(&BTreeSet<usize>, Vec<usize>)| {
+            (rank(snapshots), open.len(), Reverse(snapshots.len()))
+        };
+        let (numbers, snapshots) = groups.into_iter().min_by_key(order)?;
         let has_all =
             |at: &usize| !self.done[*at] && self.open[*at].len() > numbers.len() && numbers.is_subset(&self.open[*at]);
         Some(Decision {
@@ -102,6 +108,10 @@ pub(crate) fn changes_of(sections: &[SectionDiff]) -> BTreeSet<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn unranked(changes: &[BTreeSet<String>]) -> Decisions {
+        Decisions::ranked(changes, vec![0; changes.len()])
+    }
     use proptest::prelude::*;
 
     fn sets(texts: &[&str]) -> Vec<BTreeSet<String>> {
@@ -110,7 +120,7 @@ mod tests {
 
     #[test]
     fn a_change_in_many_snapshots_is_decided_once() {
-        let all = Decisions::new(&sets(&["a", "a", "a b", "a", "a b c"])).all();
+        let all = unranked(&sets(&["a", "a", "a b", "a", "a b c"])).all();
         let decided: Vec<(Vec<&str>, &[usize])> = all
             .iter()
             .map(|one| (one.changes.iter().map(String::as_str).collect(), one.snapshots.as_slice()))
@@ -121,7 +131,7 @@ mod tests {
 
     #[test]
     fn a_rejected_change_is_still_undecided_in_other_snapshots() {
-        let mut decisions = Decisions::new(&sets(&["a", "a b"]));
+        let mut decisions = unranked(&sets(&["a", "a b"]));
         let first = decisions.next().unwrap();
         decisions.finish(&first.snapshots);
         assert_eq!(decisions.next().unwrap().changes.len(), 2);
@@ -132,7 +142,7 @@ mod tests {
         fn there_are_never_more_decisions_than_snapshots_and_each_snapshot_is_finished_once(
             changes in prop::collection::vec(prop::collection::btree_set("[a-f]", 0..4), 0..12)
         ) {
-            let mut decisions = Decisions::new(&changes);
+            let mut decisions = unranked(&changes);
             let mut finished = Vec::new();
             let mut count = 0;
             while let Some(decision) = decisions.next() {

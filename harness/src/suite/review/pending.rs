@@ -12,6 +12,7 @@ use crate::replace_file::replace_file;
 use crate::suite::compare::sides::SectionDiff;
 use crate::suite::review::decisions::changes_of;
 use crate::suite::review::explained::{SavedSide, explain_saved};
+use crate::suite::review::pending_timings::{PendingTiming, first_timings, pending_timings};
 use crate::suite::store::path_document::read_document;
 use crate::suite::store::run_results::Results;
 use crate::suite::store::snapshot::{SnapshotError, SnapshotKind, read_snapshot};
@@ -117,12 +118,26 @@ impl Pending {
         )
     }
 
-    /// The names of the changes to decide; the same change has the same name in every snapshot. All timings of a kernel are
-    /// one change, and so is a snapshot with nothing to compare with.
+    /// The timings that differ from the accepted ones, the largest movement first; all of them if none were accepted. Empty for
+    /// paths.
+    pub(crate) fn pending_timings(&self) -> Vec<PendingTiming> {
+        match (self.kind, &self.old) {
+            (SnapshotKind::Path, _) => Vec::new(),
+            (SnapshotKind::Timing, Some(old)) => pending_timings(old, &self.new),
+            (SnapshotKind::Timing, None) => first_timings(&self.new),
+        }
+    }
+
+    /// The names of the changes to decide; the same change has the same name in every snapshot. Timings are one change, named by
+    /// what moved most, and so is a snapshot with nothing to compare with.
     pub(crate) fn changes(&self, differences: &[SectionDiff]) -> BTreeSet<String> {
         let found = changes_of(differences);
         match self.kind {
-            SnapshotKind::Timing => BTreeSet::from([format!("timings on {}", self.kernel)]),
+            SnapshotKind::Timing if self.old.is_none() => BTreeSet::from(["timings: the first ones".to_owned()]),
+            SnapshotKind::Timing => {
+                let kind = self.pending_timings().first().map_or("their text changed".to_owned(), PendingTiming::kind);
+                BTreeSet::from([format!("timings: {kind}")])
+            }
             SnapshotKind::Path if found.is_empty() => BTreeSet::from([format!("all of\n{}", self.new)]),
             SnapshotKind::Path => found,
         }

@@ -57,6 +57,7 @@ impl From<ResultsV1> for Results {
             mode,
             cases: cases.into_iter().map(CaseResult::from).collect(),
             functions,
+            against: None,
         }
     }
 }

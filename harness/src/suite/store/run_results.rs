@@ -69,6 +69,9 @@ impl Verdict {
     }
 }
 
+/// How the message of a problem starts if there is nothing to compare with.
+pub(crate) const NO_SNAPSHOT: &str = "there is no snapshot yet";
+
 /// A reason why a case did not pass.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Problem {
@@ -84,6 +87,11 @@ impl Problem {
     /// A problem without further evidence.
     pub(crate) fn new(place: impl Into<String>, message: impl Into<String>) -> Self {
         Self { place: place.into(), message: message.into(), evidence: String::new() }
+    }
+
+    /// Whether the evidence is a diff of what was found with what was accepted.
+    pub(crate) fn is_difference(&self) -> bool {
+        self.evidence.starts_with("@@ ")
     }
 }
 
@@ -121,6 +129,9 @@ pub struct CaseResult {
     /// What the timings were measured with. Unknown outside exact mode, and for a kernel without snapshots.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub measured_with: Option<MeasuredWith>,
+    /// What the accepted timings were measured with, if the timings differ from them and their snapshot says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accepted_with: Option<MeasuredWith>,
     /// The timings that differ from the accepted ones within the tolerance, if there are any. They do not affect the verdict.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drift: Option<Drift>,
@@ -149,9 +160,9 @@ impl CaseResult {
         self.timings.iter().find(|timing| timing.name == name)
     }
 
-    /// Whether timings differ from the accepted ones.
+    /// Whether timings differ from the accepted ones, so that the verdict is not better than changed.
     pub fn has_other_timings(&self) -> bool {
-        self.timings.iter().any(|timing| timing.accepted.is_some())
+        self.timings.iter().any(|timing| timing.accepted.is_some_and(|accepted| accepted != timing.cost))
     }
 
     /// A result that passed, without anything measured.
@@ -202,6 +213,9 @@ pub struct Results {
     pub qemu: String,
     /// `exact` or `native`; both, separated by a comma, in merged results.
     pub mode: String,
+    /// What the kernels were compared with instead of snapshots: one of them, or the kernel and file of saved results.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub against: Option<String>,
     /// Ordered by case, then by kernel.
     pub cases: Vec<CaseResult>,
     /// Which functions of the paths each kernel has, to explain differences.
@@ -224,6 +238,7 @@ impl Results {
             all.cases.extend(run.cases);
             all.functions.retain(|one| !run.functions.iter().any(|other| other.kernel == one.kernel));
             all.functions.extend(run.functions);
+            all.against = all.against.or(run.against);
             for (all, one) in [(&mut all.qemu, run.qemu), (&mut all.mode, run.mode)] {
                 if !all.split(", ").any(|known| known == one) {
                     all.push_str(&format!(", {one}"));

@@ -40,7 +40,11 @@ fn record(case: &str, series: Series, keep: &Path) -> Result<PathBuf, Failed> {
     let results = run_matrix(&cases, &fetched, &project.images(), &project.snapshots(), &matrix, &Silent);
     let folder = keep.join(case).join(series.to_string());
     if !folder.is_dir() {
-        return Err(format!("no capture was kept:\n{}", rxpath::report::terminal::results(&results)).into());
+        return Err(format!(
+            "no capture was kept:\n{}",
+            rxpath::report::terminal::results(&results, None, rxpath::report::terminal::Detail::Full)
+        )
+        .into());
     }
     Ok(folder)
 }
