@@ -58,7 +58,12 @@ pub(crate) fn show(common: &Common, arguments: &ShowArguments) -> Result<u8, Com
 }
 
 /// The paths of a case on one kernel.
-fn observe(project: &Project, fetched: &Fetched, case: &Case, kernel: &Kernel) -> Result<Observation, CommandError> {
+pub(super) fn observe(
+    project: &Project,
+    fetched: &Fetched,
+    case: &Case,
+    kernel: &Kernel,
+) -> Result<Observation, CommandError> {
     check_runs_on(case, kernel)?;
     let bars = MatrixBars::new(1);
     let limits = RunLimits::default();

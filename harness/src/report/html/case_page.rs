@@ -137,6 +137,13 @@ fn section_of(overview: &Overview, case: &CaseView, at: usize, section: &str) ->
     }
 }
 
+/// The id of the tree of a section on the kernel in a column.
+pub(super) fn tree_of(overview: &Overview, case: &CaseView, section: &str, column: usize) -> Option<String> {
+    let at = case.sections.iter().position(|name| name == section)?;
+    let class = case.kernels[column].as_ref()?.classes[at]?;
+    Some(tree_id(section, overview.kernel(*columns(case, at, class).first()?)))
+}
+
 fn newest(case: &CaseView, section: usize) -> Option<usize> {
     case.kernels.iter().flatten().rev().find_map(|kernel| kernel.classes[section])
 }

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use maud::{Markup, html};
+use maud::{Markup, PreEscaped, html};
 
+use super::difference_picture::icicle;
 use super::difference_summary::{Named, change_of, self_costs, summary};
 use super::layout::{case_file, difference_file, page as whole_page, shortened, slug};
 use super::path_tree::section_id;
@@ -13,6 +14,7 @@ use crate::path::cost::{SelfCost, SelfCosts};
 use crate::path::{PathNode, text};
 use crate::report::change_words::{self, count, grouped, kind_and_reason, sign};
 use crate::report::overview::{CaseView, Overview};
+use crate::report::sequence::STYLE;
 use crate::suite::{SectionDiff, explain_saved};
 
 /// The number of unchanged lines around a change that are not folded.
@@ -50,11 +52,14 @@ fn page(case: &CaseView, old: Named<'_>, new: Named<'_>, sections: &[SectionDiff
         @if !case.title().is_empty() { p.lead { (case.title()) } }
         (summary(sections, old, new))
         (self_costs(case.name, sections, old, new))
+        style { (PreEscaped(STYLE)) }
         @for section in sections {
             @let id = section_id(&section.name);
             section aria-labelledby=(id) {
                 h2 id=(id) { (shortened(&section.name)) }
-                (Rows::of(section, old, new).lines())
+                @let rows = Rows::of(section, old, new);
+                (icicle(section, old.1, new.1, &|line| rows.href(line)))
+                (rows.lines())
             }
         }
     };
@@ -76,6 +81,11 @@ impl<'a> Rows<'a> {
             Some(&saved.self_costs).filter(|costs| !costs.is_empty())
         });
         Self { section, names: [old.0, new.0], costs, ids: ids(section) }
+    }
+
+    /// The place of a changed line.
+    fn href(&self, line: usize) -> Option<String> {
+        self.section.explained.diff.lines.get(line)?.is_change().then(|| format!("#{}", self.ids[line]))
     }
 
     /// Shows the lines, with runs of unchanged ones folded.

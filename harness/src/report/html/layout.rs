@@ -2,6 +2,7 @@
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
+use super::claims_page::CLAIMS_PAGE;
 use crate::report::overview::class_letter;
 use crate::suite::Verdict;
 
@@ -28,6 +29,7 @@ pub(super) fn page(title: &str, search: &str, body: &Markup) -> String {
                     nav aria-label="pages" {
                         a href="index.html" { "all cases" }
                         a href="timings.html" { "timings" }
+                        a href=(CLAIMS_PAGE) { "claims" }
                     }
                     // The script of the page shows the search, which does nothing without it.
                     form role="search" hidden {

@@ -2,7 +2,9 @@
 
 mod case_page;
 mod case_picture;
+mod claims_page;
 mod difference_page;
+mod difference_picture;
 mod difference_summary;
 mod function_page;
 mod index_page;
@@ -69,6 +71,7 @@ pub fn write(overview: &Overview, folder: &Path) -> io::Result<Written> {
             Ok::<_, io::Error>(all)
         })
     })?;
+    written.add(put(claims_page::CLAIMS_PAGE, claims_page::page(overview))?);
     written.add(put("timings.html", timings_page::page(overview))?);
     written.add(put("index.html", index_page::page(overview, &functions))?);
     Ok(written)

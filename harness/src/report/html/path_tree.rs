@@ -66,6 +66,11 @@ pub(super) fn sleep_id(tree: &str) -> String {
     format!("{tree}-sleeps")
 }
 
+/// The id of a line of a tree.
+pub(super) fn line_id(tree: &str, line: usize) -> String {
+    format!("{tree}-{line}")
+}
+
 impl Tree<'_> {
     fn nodes(&self, from: usize, to: usize, depth: usize) -> Markup {
         let mut at = from;
@@ -79,9 +84,9 @@ impl Tree<'_> {
         html! {
             @for child in children {
                 @if depth < DEEPEST && self.ends[child] > child + 1 {
-                    details open { summary { (self.line(child)) } (self.nodes(child + 1, self.ends[child], depth + 1)) }
+                    details open { summary id=(line_id(self.id, child)) { (self.line(child)) } (self.nodes(child + 1, self.ends[child], depth + 1)) }
                 } @else {
-                    div { (self.line(child)) }
+                    div id=(line_id(self.id, child)) { (self.line(child)) }
                 }
             }
         }

@@ -9,14 +9,11 @@ use crate::report::change_words::grouped;
 /// The style of the picture; the colours are CSS variables, for light and dark.
 pub(crate) const STYLE: &str = include_str!("sequence.css");
 
-/// Where a call leads: the href of its line in a tree, and its own id.
-pub(super) struct Links<'l> {
-    pub href: &'l dyn Fn(&str, usize) -> Option<String>,
-    pub id: &'l dyn Fn(&str, usize) -> Option<String>,
-}
+/// The href of a line of a path.
+pub(super) type Href<'l> = &'l dyn Fn(&str, usize) -> Option<String>;
 
 /// Draws the picture. `id` makes the ids in it unique; `title` is its name, which `with_title` shows above it.
-pub(super) fn draw(picture: &Picture, id: &str, title: &str, standalone: bool, links: Option<&Links>) -> String {
+pub(super) fn draw(picture: &Picture, id: &str, title: &str, standalone: bool, href: Option<Href<'_>>) -> String {
     let mut out = String::new();
     let above = if standalone { 24.0 } else { 0.0 };
     let below = if standalone { 20.0 } else { 0.0 };
@@ -47,7 +44,6 @@ pub(super) fn draw(picture: &Picture, id: &str, title: &str, standalone: bool, l
     for track in &picture.tracks {
         let _ =
             write!(out, "<path class=\"base\" d=\"M{} {}H{}\"/>", Px(LEFT), Px(track.y + BAR / 2.0), Px(WIDTH - 12.0));
-        lane_name(&mut out, track.y + 10.0, &track.name, track.cpu);
         for one in &track.pieces {
             piece(&mut out, one, track.y, id);
         }
@@ -56,7 +52,6 @@ pub(super) fn draw(picture: &Picture, id: &str, title: &str, standalone: bool, l
         arrow(&mut out, one);
     }
     for lane in &picture.calls {
-        lane_name(&mut out, lane.y + 34.0, &lane.name, lane.cpu);
         let _ = write!(
             out,
             "<text class=\"l\" x=\"{}\" y=\"{}\">calls of {}</text>",
@@ -65,8 +60,15 @@ pub(super) fn draw(picture: &Picture, id: &str, title: &str, standalone: bool, l
             Escaped(&lane.name)
         );
         for one in &lane.boxes {
-            call(&mut out, one, id, links);
+            call(&mut out, one, id, href);
         }
+    }
+    // On top of everything, because they stay at the left of a picture that is scrolled.
+    for track in &picture.tracks {
+        lane_name(&mut out, track.y + 10.0, &track.name, track.cpu);
+    }
+    for lane in &picture.calls {
+        lane_name(&mut out, lane.y + 34.0, &lane.name, lane.cpu);
     }
     out.push_str("</svg>");
     out
@@ -109,7 +111,7 @@ fn lane_name(out: &mut String, y: f64, name: &str, cpu: u16) {
     const FITS: usize = 15;
     let short: String = name.chars().take(FITS).collect();
     let _ = write!(out, "<text class=\"n\" x=\"4\" y=\"{}\">{}</text>", Px(y), Escaped(&short));
-    let _ = write!(out, "<text class=\"l\" x=\"4\" y=\"{}\">CPU {cpu}</text>", Px(y + 13.0));
+    let _ = write!(out, "<text class=\"c\" x=\"4\" y=\"{}\">CPU {cpu}</text>", Px(y + 13.0));
 }
 
 fn class(kind: Kind) -> &'static str {
@@ -163,14 +165,10 @@ fn arrow(out: &mut String, arrow: &Arrow) {
     let _ = write!(out, "<text class=\"w{anchor}\" x=\"{}\" y=\"{}\">{}</text>", Px(x), Px(y), Escaped(&arrow.text));
 }
 
-fn call(out: &mut String, one: &CallBox, pattern: &str, links: Option<&Links>) {
-    let href = links.and_then(|links| (links.href)(&one.path, one.line));
-    let id = links.and_then(|links| (links.id)(&one.path, one.line));
+fn call(out: &mut String, one: &CallBox, pattern: &str, href: Option<Href<'_>>) {
+    let href = href.and_then(|href| href(&one.path, one.line));
     let tag = if href.is_some() { "a" } else { "g" };
     let _ = write!(out, "<{tag} class=\"{}\"", class(one.kind));
-    if let Some(id) = id {
-        let _ = write!(out, " id=\"{}\"", Escaped(&id));
-    }
     if let Some(href) = href {
         let _ = write!(out, " href=\"{}\" tabindex=\"-1\"", Escaped(&href));
     }
@@ -194,7 +192,7 @@ fn call(out: &mut String, one: &CallBox, pattern: &str, links: Option<&Links>) {
 }
 
 /// Cuts a name to `fits` characters; `None` if too little would be left of it.
-fn fitted(name: &str, fits: usize) -> Option<String> {
+pub(crate) fn fitted(name: &str, fits: usize) -> Option<String> {
     const LEAST: usize = 3;
     match name.chars().count() <= fits {
         true => Some(name.to_owned()),
@@ -204,7 +202,7 @@ fn fitted(name: &str, fits: usize) -> Option<String> {
 }
 
 /// A length with at most one decimal.
-struct Px(f64);
+pub(crate) struct Px(pub(crate) f64);
 
 impl fmt::Display for Px {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -217,7 +215,7 @@ impl fmt::Display for Px {
 }
 
 /// Text with the characters escaped that XML reserves, and without those that it does not allow.
-struct Escaped<'t>(&'t str);
+pub(crate) struct Escaped<'t>(pub(crate) &'t str);
 
 impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -244,8 +242,7 @@ mod tests {
     fn a_blocking_receive_as_svg() {
         let (sequence, paths) = blocking();
         let href = |path: &str, line: usize| Some(format!("#{path}-{line}"));
-        let links = Links { href: &href, id: &|_, _| None };
-        let svg = draw(&layout(&sequence, &paths), "k", "a \"case\" on 6.12", false, Some(&links));
+        let svg = draw(&layout(&sequence, &paths), "k", "a \"case\" on 6.12", false, Some(&href));
         assert_eq!(svg.replace("><", ">\n<") + "\n", include_str!("blocking.svg"));
     }
 
