@@ -44,6 +44,29 @@ fn a_capture_and_the_trace_dat_of_it_print_the_same_calls() {
 }
 
 #[test]
+fn a_trace_dat_whose_kallsyms_hides_its_addresses_prints_them_with_one_remark() {
+    let mut dat = std::fs::read(data().join("trace-cmd/6.12-v6.dat")).unwrap();
+    // As a user without CAP_SYSLOG reads /proc/kallsyms.
+    for at in 0..dat.len() - 18 {
+        if dat[at..].starts_with(b"ffffffff") && (dat[at + 16], dat[at + 18]) == (b' ', b' ') {
+            dat[at..at + 16].fill(b'0');
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("hidden.dat");
+    std::fs::write(&file, &dat).unwrap();
+    let (_, named, _) = decode(&data().join("trace-cmd/6.12-v6.dat"));
+    let (code, hidden, remark) = decode(&file);
+    assert_eq!((code, remark.lines().count()), (0, 1), "{remark}");
+    assert!(remark.contains("functions are shown as addresses: kallsyms hides"), "{remark}");
+    assert_eq!(calls(&hidden).len(), calls(&named).len());
+    let is_address = |line: &&str| line.split_whitespace().next_back().is_some_and(|name| name.starts_with("0xffff"));
+    // The first line after the heading of a task is that of the columns.
+    let rows = calls(&hidden).into_iter().filter(|line| !line.trim_end().ends_with(" ns"));
+    assert_eq!(rows.filter(|line| !is_address(line)).collect::<Vec<_>>(), Vec::<&str>::new());
+}
+
+#[test]
 fn what_cannot_be_decoded_is_a_wrong_request_with_a_place() {
     let folder = tempfile::tempdir().unwrap();
     let broken = |name: &str, bytes: &[u8]| {

@@ -327,16 +327,26 @@ pub(crate) struct ExportArguments {
     /// The file to write; `-` is standard output.
     #[arg(long, short, value_name = "FILE")]
     pub(crate) output: PathBuf,
+    /// Export this iteration; 0 is the first one after the warm-up [default: the first that takes the steady paths].
+    #[arg(long, value_name = "N", conflicts_with = "all")]
+    pub(crate) iteration: Option<u32>,
+    /// Export only the calls of this actor; may be repeated.
+    #[arg(long = "actor", value_name = "ACTOR")]
+    pub(crate) actors: Vec<String>,
+    /// Export the whole recording.
+    #[arg(long)]
+    pub(crate) all: bool,
     #[command(flatten)]
     pub(crate) packages: Packages,
 }
 
+/// All formats but trace.dat have times without the tracer's share: what the calls take in `rxpath show`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ExportFormat {
-    /// trace-cmd report and KernelShark.
+    /// trace-cmd report and KernelShark: the whole recording, with raw stamps that include the tracer's share.
     #[value(name = "trace.dat")]
     TraceDat,
-    /// ui.perfetto.dev: Chrome's JSON, with arrows from a waking task to the task that it wakes.
+    /// ui.perfetto.dev: Chrome's JSON, with arrows from a waking task to the task that it wakes; 1 ns is 1 instruction.
     Perfetto,
     /// inferno-flamegraph and flamegraph.pl: stacks with the instructions spent in each, without time asleep.
     Folded,

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::command_line::DecodeArguments;
 use super::error::CommandError;
 use super::print;
+use crate::output::warn;
 use crate::read_file::read_named;
 use crate::report::call_trees;
 use crate::suite::{SavedCapture, SavedError, saved_captures};
@@ -53,7 +54,14 @@ fn trace_dat(path: &Path) -> Result<String, Problem> {
     let bytes = read_named(path, MOST_BYTES)?;
     let dat = TraceDat::parse(&bytes)?;
     let mut forests = decode_pages(&dat.text(), &dat.cpu_pages())?;
-    let symbols = Symbols::parse(&dat.kallsyms, "")?;
+    let symbols = match Symbols::parse(&dat.kallsyms, "") {
+        // A kernel that hides its addresses (kernel.kptr_restrict) still records those of the calls.
+        Err(error @ (SymbolsError::Hidden | SymbolsError::Empty)) => {
+            warn(format_args!("rxpath: {}: functions are shown as addresses: {error}", path.display()));
+            Symbols::default()
+        }
+        parsed => parsed?,
+    };
     // Scheduler events have the name of a task at that time, but trace-cmd may have recorded none.
     let names = dat.cmdlines.lines().filter_map(|line| line.split_once(' '));
     for (pid, comm) in names.filter_map(|(pid, comm)| Some((pid.parse().ok()?, comm))) {

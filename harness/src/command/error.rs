@@ -11,8 +11,8 @@ use crate::report::source_url::SourceUrlError;
 use crate::suite::benchmark::BenchError;
 use crate::suite::native::NativeError;
 use crate::suite::{
-    CompareError, MetadataError, PassError, PendingError, ProjectError, PruneError, RecordError, ResultsError,
-    ReviewError, SaveCaptureError, SavedError, SelectionError, SnapshotError,
+    CompareError, ExcerptError, MetadataError, PassError, PendingError, ProjectError, PruneError, RecordError,
+    ResultsError, ReviewError, SaveCaptureError, SavedError, SelectionError, SnapshotError,
 };
 use crate::vm::VmError;
 
@@ -62,6 +62,8 @@ pub(crate) enum CommandError {
     #[error(transparent)]
     Measurement(#[from] MeasurementError),
     #[error(transparent)]
+    Excerpt(#[from] ExcerptError),
+    #[error(transparent)]
     Record(#[from] RecordError),
     #[error("could not write JSON")]
     Json(#[from] serde_json::Error),
@@ -104,6 +106,7 @@ impl CommandError {
             Self::Native(error) => matches!(error, NativeError::NoKvm { .. }),
             Self::Compare(error) => error.is_request(),
             Self::Record(RecordError::Setup { .. }) => true,
+            Self::Excerpt(error) => !matches!(error, ExcerptError::Pass(_)),
             Self::Project(_)
             | Self::Selection(_)
             | Self::Results(_)

@@ -26,7 +26,7 @@ pub struct TracerCost {
 
 /// The prefix of functions with which the kernel records an event (include/linux/tracepoint.h, `__DO_TRACE_CALL`).
 /// Their time, with everything they call, is the tracer's.
-const RECORDS_EVENTS: &str = "__traceiter_";
+pub(crate) const RECORDS_EVENTS: &str = "__traceiter_";
 
 /// The function that records a context switch, which happens between two tasks.
 pub(crate) const RECORDS_SWITCHES: &str = "__traceiter_sched_switch";

@@ -32,7 +32,7 @@ pub(crate) use compare::kernel_diff::{CaseDiff, KernelDiff, SharedChange, TwoKer
 pub(crate) use compare::result_cache::ResultCache;
 pub(crate) use compare::sides::{CompareError, SectionDiff};
 pub(crate) use function_check::check_functions_in_cache;
-pub(crate) use inspect::record::RecordError;
+pub(crate) use inspect::record::{ExcerptError, RecordError};
 pub(crate) use inspect::timeline::{Thread, Timeline};
 pub(crate) use judge::BOOT;
 pub(crate) use judge::observe::{Observation, Section};
@@ -63,6 +63,7 @@ pub(crate) use store::snapshot::{SnapshotError, SnapshotKind};
 
 pub use compare::sides::accepted;
 pub use inspect::record::{Capture, record_case};
+pub use inspect::timeline::Excerpt;
 pub use kernel_metadata::KernelMetadata;
 pub use matrix::matrix::{MatrixOptions, run_matrix};
 pub use project::{Project, ProjectError, ProjectOptions};

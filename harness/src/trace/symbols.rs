@@ -46,8 +46,8 @@ pub enum Presence {
     Traceable,
 }
 
-/// The functions of one kernel, by address.
-#[derive(Clone, Debug)]
+/// The functions of one kernel, by address. By default none is known.
+#[derive(Clone, Debug, Default)]
 pub struct Symbols {
     /// Those of the kernel itself. The images of a kernel, of which there are dozens, share one table of a few megabytes.
     kernel: Arc<Table>,

@@ -1,4 +1,4 @@
-//! The Firefox Profiler's processed profile format: a sample for each span of time with the same stack.
+//! The Firefox Profiler's processed profile format: a sample for each period in which one call ran itself.
 
 use std::time::SystemTime;
 

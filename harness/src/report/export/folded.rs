@@ -3,16 +3,13 @@
 use std::collections::BTreeMap;
 
 use crate::suite::{Thread, Timeline};
-use crate::trace::TaskKey;
 
-/// Formats every stack with the instructions spent in it. Leaves out the time in which an idle task waits, but not the interrupts
-/// that arrive during that time.
+/// Formats every stack with the instructions that its innermost call ran itself. An operation is a frame around its calls.
 pub fn folded(timeline: &Timeline) -> String {
     let mut spent: BTreeMap<String, u64> = BTreeMap::new();
     for thread in &timeline.threads {
         let mut stacks: BTreeMap<usize, u64> = BTreeMap::new();
-        let is_idle = |span: usize| matches!(thread.task, TaskKey::Idle(_)) && thread.spans[span].parent.is_none();
-        for slice in thread.slices.iter().filter(|slice| !is_idle(slice.span)) {
+        for slice in &thread.slices {
             *stacks.entry(slice.span).or_default() += slice.end - slice.start;
         }
         for (span, count) in stacks {

@@ -15,9 +15,13 @@ pub fn perfetto(timeline: &Timeline, title: &str) -> serde_json::Result<Vec<u8>>
         let (pid, tid) = place(thread);
         events.push(json!({"ph": "M", "name": "thread_name", "pid": pid, "tid": tid, "args": {"name": thread.name}}));
         for span in &thread.spans {
+            let (category, arguments) = match span.operation {
+                Some(iteration) => ("operation", json!({"cpu": span.cpu, "iteration": iteration})),
+                None => ("call", json!({"cpu": span.cpu})),
+            };
             let mut event = json!({
-                "ph": "X", "name": span.name, "cat": "call", "pid": pid, "tid": tid, "ts": micros(span.start),
-                "args": {"cpu": span.cpu},
+                "ph": "X", "name": span.name, "cat": category, "pid": pid, "tid": tid, "ts": micros(span.start),
+                "args": arguments,
             });
             match span.end {
                 Some(end) => event["dur"] = micros(end.saturating_sub(span.start)),

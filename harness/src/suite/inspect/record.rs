@@ -1,13 +1,12 @@
 //! A traced pass, complete and unfolded, for `rxpath show`, `rxpath export` and other programs.
 
-use std::collections::BTreeMap;
-
 use rxpath_guest::Tag;
 
 use crate::case::{Case, CaseName, Lowered, PassKind};
 use crate::kernel::{Kernel, Qemu};
+use crate::nearest::any_of;
 use crate::path::own_times::TracerCost;
-use crate::suite::inspect::timeline::Timeline;
+use crate::suite::inspect::timeline::{Excerpt, Recording, Timeline};
 use crate::suite::judge::observe::Observation;
 use crate::suite::kernel_metadata::{KernelMetadata, MetadataError, traced_facts};
 use crate::suite::run::image_spec::{ImageSpec, qemu_program};
@@ -47,6 +46,21 @@ pub enum RecordError {
     Vm(#[from] VmError),
 }
 
+/// A part of a recording that cannot be shown.
+#[derive(Debug, thiserror::Error)]
+pub enum ExcerptError {
+    #[error("iteration {wanted} is not in the recording: it has {known}")]
+    Iteration {
+        wanted: u32,
+        /// Separated by commas.
+        known: String,
+    },
+    #[error("no actor is called `{wanted}`: expected {known}")]
+    Actor { wanted: String, known: String },
+    #[error(transparent)]
+    Pass(#[from] PassError),
+}
+
 /// Runs the traced pass of a case.
 pub fn record_case(
     case: &Case,
@@ -80,11 +94,27 @@ impl Capture {
         Observation::of(case, &self.lowered, &self.recorded, &self.metadata, self.tracer.as_ref().ok().copied())
     }
 
-    /// The calls of each task over time.
-    pub fn timeline(&self) -> Result<Timeline, PassError> {
-        let tids = self.recorded.report.actor_tids.iter().zip(&self.lowered.names);
-        let actors: BTreeMap<i32, String> = tids.map(|(tid, (name, _))| (*tid, name.clone())).collect();
-        Ok(Timeline::of(&self.forests()?, &self.metadata, &actors))
+    /// The calls of each task over time. Without the tracer's cost, times include its share.
+    pub fn timeline(&self, excerpt: &Excerpt) -> Result<Timeline, ExcerptError> {
+        let forests = self.forests()?;
+        let recording = Recording {
+            forests: &forests,
+            names: &self.metadata,
+            report: &self.recorded.report,
+            roles: &self.lowered.names,
+            tracer: self.tracer.as_ref().ok().copied().unwrap_or_default(),
+        };
+        let iterations = recording.iterations();
+        if let Some(wanted) = excerpt.iteration.filter(|wanted| !iterations.contains(wanted)) {
+            let known = iterations.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
+            return Err(ExcerptError::Iteration { wanted, known });
+        }
+        let actors = || self.lowered.names.iter().map(|(name, _)| name.as_str());
+        if let Some(wanted) = excerpt.actors.iter().find(|wanted| !actors().any(|actor| actor == *wanted)) {
+            let known = any_of(actors());
+            return Err(ExcerptError::Actor { wanted: wanted.clone(), known });
+        }
+        Ok(Timeline::of(&recording, excerpt))
     }
 
     /// The capture as a `trace.dat`, for trace-cmd and KernelShark.

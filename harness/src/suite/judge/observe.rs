@@ -1,6 +1,6 @@
 //! From a traced capture to the steady path of each operation and context.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rxpath_guest::{Details, OpResult, RunReport, SentPacket, Slot, Tag};
 
@@ -112,6 +112,14 @@ impl Observation {
     /// The paths of all sections, by name.
     pub(crate) fn shown_paths(&self) -> impl Iterator<Item = (&str, &CallPath)> {
         self.sections.iter().filter_map(|section| Some((section.name.as_str(), section.shown()?)))
+    }
+
+    /// The iteration that takes the most of the steady paths, and the first of these.
+    pub(crate) fn steadiest_iteration(&self) -> Option<u32> {
+        let iterations: BTreeSet<u32> = self.sections.iter().flat_map(|one| one.paths.keys().copied()).collect();
+        let differs = |section: &&Section, iteration: u32| section.paths.get(&iteration) != section.shown();
+        let others = |one: &u32| self.sections.iter().filter(|section| differs(section, *one)).count();
+        iterations.into_iter().min_by_key(others)
     }
 
     /// The steady paths as the text of a snapshot.
