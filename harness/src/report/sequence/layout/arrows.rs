@@ -24,7 +24,7 @@ impl LooseArrow {
         let Self { from_lane, to_lane, x, to_x, corridor, row, text, text_x, text_ends } = self;
         let top = corridors[corridor] + ARROW_ROW * row as f64;
         let line = top + 14.0;
-        let is_below = to_lane.map_or(true, |to| to > from_lane);
+        let is_below = to_lane.is_none_or(|to| to > from_lane);
         let edge = |lane: usize, bottom: bool| tracks[lane].y + if bottom { BAR } else { 0.0 };
         let mut points = vec![(x, edge(from_lane, is_below)), (x, line)];
         let down = match to_lane {
