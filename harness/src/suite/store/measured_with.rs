@@ -99,10 +99,17 @@ impl MeasuredWith {
 
 /// A text as a YAML scalar, with quotes where insta writes them.
 fn scalar(text: &str) -> String {
-    let is_plain = !text.contains([':', '{', '}', '[', ']', ',', '#', '`', '"', '\'', '\\'])
+    /// What YAML 1.1 reads as the end of a line, and JSON does not escape.
+    const LINE_ENDS: [char; 3] = ['\u{85}', '\u{2028}', '\u{2029}'];
+    let is_plain = !text.contains(LINE_ENDS)
+        && !text.contains([':', '{', '}', '[', ']', ',', '#', '`', '"', '\'', '\\'])
         && text.parse::<f64>().is_err()
         && serde_yaml::from_str::<String>(text).is_ok_and(|read| read == text);
-    if is_plain { text.to_owned() } else { serde_json::Value::from(text).to_string() }
+    if is_plain {
+        return text.to_owned();
+    }
+    let escaped = |quoted: String, end: char| quoted.replace(end, &format!("\\u{:04x}", u32::from(end)));
+    LINE_ENDS.into_iter().fold(serde_json::Value::from(text).to_string(), escaped)
 }
 
 #[cfg(test)]
@@ -161,6 +168,14 @@ pub(crate) mod tests {
         let digest = MeasuredWith::digest_of_inputs;
         assert_eq!(digest("ab", b"c").len(), DIGITS);
         assert_ne!(digest("ab", b"c"), digest("a", b"bc"));
+    }
+
+    #[test]
+    fn what_yaml_reads_as_the_end_of_a_line_is_escaped() {
+        for kernel in ["a\u{85}b", "\u{1e026}\u{2028}\u{fffc}", "\u{2029}"] {
+            let with = MeasuredWith { kernel: kernel.to_owned(), ..sample() };
+            assert_eq!(read(&with.heading()), with);
+        }
     }
 
     proptest! {
