@@ -23,6 +23,7 @@ pub(crate) mod sequence;
 mod shape;
 pub mod steady;
 pub mod text;
+pub(crate) mod time_axis;
 pub(crate) mod timing;
 mod too_deep;
 pub(crate) mod tree_view;

@@ -3,38 +3,34 @@
 use std::collections::BTreeSet;
 
 use super::{Away, AwayKind, Cut, TimedTree};
+use crate::path::time_axis::TimeAxis;
 use crate::trace::TaskKey;
 
 /// The time axis.
 pub(super) struct Axis {
-    /// Start of a run by the trace clock, the sum of all runs before it, its length, and its task.
-    runs: Vec<(u64, u64, u64, TaskKey)>,
+    time: TimeAxis,
+    /// Start of a run by the trace clock, its length, and its task.
+    runs: Vec<(u64, u64, TaskKey)>,
     /// The starts of runs before which no task was in the middle of a call.
     fresh: BTreeSet<u64>,
 }
 
 impl Axis {
     pub(super) fn of<'t>(trees: impl Iterator<Item = &'t TimedTree> + Clone) -> Self {
-        let of_tree = |tree: &'t TimedTree| tree.runs.iter().map(|run| (run.start, 0, run.took, tree.task));
-        let mut runs: Vec<(u64, u64, u64, TaskKey)> = trees.clone().flat_map(of_tree).collect();
+        let of_tree = |tree: &'t TimedTree| tree.runs.iter().map(|run| (run.start, run.took, tree.task));
+        let mut runs: Vec<(u64, u64, TaskKey)> = trees.clone().flat_map(of_tree).collect();
         runs.sort_unstable();
-        let mut sum = 0;
-        for (_, before, took, _) in &mut runs {
-            *before = sum;
-            sum += *took;
-        }
-        let fresh = fresh_starts(trees);
-        Self { runs, fresh }
+        let time = TimeAxis::of(runs.iter().map(|(start, took, _)| (*start, *took)));
+        Self { time, runs, fresh: fresh_starts(trees) }
     }
 
     pub(super) fn length(&self) -> u64 {
-        self.runs.last().map_or(0, |(_, before, took, _)| before + took)
+        self.time.length()
     }
 
     /// The place of a time of the trace clock.
     pub(super) fn at(&self, time: u64) -> u64 {
-        let next = self.runs.partition_point(|(start, ..)| *start < time);
-        self.runs.get(next).map_or_else(|| self.length(), |(_, before, ..)| *before)
+        self.time.at(time)
     }
 
     /// The start and length of a call; one without a recorded end lasts until the last run.
@@ -54,8 +50,8 @@ impl Axis {
         }
         let periods = trees.filter_map(|tree| Some((self.at(tree.start()), self.at(tree.end()?))));
         let periods: Vec<(u64, u64)> = periods.collect();
-        let own: Vec<(u64, u64)> =
-            self.runs.iter().filter(|run| run.3 == task).map(|run| (run.1, run.1 + run.2)).collect();
+        let own = self.runs.iter().filter(|run| run.2 == task);
+        let own: Vec<(u64, u64)> = own.map(|(start, took, _)| (self.at(*start), self.at(*start) + took)).collect();
         for pair in own.windows(2) {
             let (from, to) = (pair[0].1, pair[1].0);
             let is_inside = periods.iter().any(|(start, end)| *start <= from && to <= *end);
@@ -70,7 +66,9 @@ impl Axis {
 
     pub(super) fn cuts(&self) -> Vec<Cut> {
         let pairs = self.runs.windows(2).filter(|pair| self.fresh.contains(&pair[1].0));
-        pairs.map(|pair| Cut { time: pair[1].1, ns: pair[1].0.saturating_sub(pair[0].0 + pair[0].2) }).collect()
+        pairs
+            .map(|pair| Cut { time: self.at(pair[1].0), ns: pair[1].0.saturating_sub(pair[0].0 + pair[0].1) })
+            .collect()
     }
 }
 

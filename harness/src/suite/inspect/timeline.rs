@@ -12,6 +12,7 @@ use rxpath_guest::RunReport;
 
 use crate::path::own_runs::OwnRun;
 use crate::path::own_times::{Costing, RECORDS_EVENTS, TracerCost};
+use crate::path::time_axis::TimeAxis;
 use crate::path::{FunctionNames, Operation, operations};
 use crate::trace::{CallForests, Forest, Node, NodeKind, TaskKey};
 
@@ -112,7 +113,7 @@ impl Timeline {
             recording.forests.by_task.values().map(|forest| (forest, choose(&forest))).collect();
         let own_runs = |(forest, chosen): &(&Forest, Vec<bool>)| own_runs(&costing, forest, chosen, window.as_ref());
         let runs: Vec<Vec<OwnRun>> = tasks.iter().map(own_runs).collect();
-        let axis = Axis::of(runs.iter().flatten());
+        let axis = TimeAxis::of(runs.iter().flatten().map(|run| (run.start, run.took)));
         let mut timeline = Self::default();
         let mut shown: Vec<(&Forest, &[bool])> = Vec::new();
         for ((forest, chosen), runs) in tasks.iter().zip(&runs).filter(|((forest, _), _)| is_wanted(&forest.task)) {
@@ -177,7 +178,7 @@ impl Recording<'_> {
         chosen: &[bool],
         runs: &[OwnRun],
         operations: &[&Operation],
-        axis: &Axis,
+        axis: &TimeAxis,
     ) -> Thread {
         let (name, task) = (self.name_of(&forest.task), forest.task);
         let mut thread = Thread { task, name, spans: Vec::new(), slices: Vec::new(), away: Vec::new() };
@@ -225,7 +226,7 @@ impl Recording<'_> {
         thread
     }
 
-    fn operation(&self, op: &Operation, axis: &Axis) -> Span {
+    fn operation(&self, op: &Operation, axis: &TimeAxis) -> Span {
         let role = self.roles.get(usize::from(op.actor));
         let step = role.and_then(|(_, steps)| steps.get(usize::from(op.step)));
         let name = format!("{}.{}", role.map_or("?", |(name, _)| name), step.map_or("?", |step| step));
@@ -262,34 +263,8 @@ fn own_runs(costing: &Costing, forest: &Forest, chosen: &[bool], window: Option<
     costing.own_times(&forest.nodes).runs.into_iter().filter(is_counted).collect()
 }
 
-/// The time axis: the start of each period in which a call ran itself, with the sum of all periods before it.
-struct Axis {
-    before: Vec<(u64, u64)>,
-    length: u64,
-}
-
-impl Axis {
-    fn of<'r>(runs: impl Iterator<Item = &'r OwnRun>) -> Self {
-        let mut runs: Vec<(u64, u64)> = runs.map(|run| (run.start, run.took)).collect();
-        runs.sort_unstable();
-        let mut length = 0;
-        let before = runs.into_iter().map(|(start, took)| {
-            length += took;
-            (start, length - took)
-        });
-        let before = before.collect();
-        Self { before, length }
-    }
-
-    /// The place of a stamp: the sum of all periods that started before it.
-    fn at(&self, time: u64) -> u64 {
-        let next = self.before.partition_point(|(start, _)| *start < time);
-        self.before.get(next).map_or(self.length, |(_, before)| *before)
-    }
-}
-
 /// The wake-ups among these tasks, in the order of the threads.
-fn wakes(tasks: &[(&Forest, &[bool])], axis: &Axis) -> Vec<Wake> {
+fn wakes(tasks: &[(&Forest, &[bool])], axis: &TimeAxis) -> Vec<Wake> {
     let mut wakes = Vec::new();
     for (from, (forest, chosen)) in tasks.iter().enumerate() {
         for (node, _) in forest.nodes.iter().zip(*chosen).filter(|(_, chosen)| **chosen) {
