@@ -58,6 +58,12 @@ impl CachedKernel {
         self.unpacked + self.images.iter().map(|image| image.bytes).sum::<u64>()
     }
 
+    /// The digest of the kernel; `None` if only images are left, and they do not say it.
+    pub(crate) fn digest(&self) -> Option<&str> {
+        let of_images = || self.images.iter().find_map(|image| image.info.as_ref()?.kernel_digest.as_deref());
+        self.stored.as_ref().map(|stored| stored.digest.as_str()).or_else(of_images)
+    }
+
     fn is_long_unused(&self) -> bool {
         self.stored.as_ref().is_some_and(|stored| stored.is_own && stored.unused_for() >= UNUSED)
     }
@@ -65,10 +71,8 @@ impl CachedKernel {
     /// Removes it with its images. Returns false, and may leave a part, if another process uses or makes it.
     /// Fails when the cache cannot be written.
     pub(crate) fn remove(&self, cache: &Cache, images: &Images) -> Result<bool, VmError> {
-        let digest = self.stored.as_ref().map(|stored| stored.digest.as_str());
-        let of_images = || self.images.iter().find_map(|image| image.info.as_ref()?.kernel_digest.as_deref());
         // Held until everything is gone.
-        let _alone = match digest.or_else(of_images).map(|digest| cache.try_lock(&in_use(digest))).transpose()? {
+        let _alone = match self.digest().map(|digest| cache.try_lock(&in_use(digest))).transpose()? {
             Some(None) => return Ok(false),
             alone => alone,
         };

@@ -46,11 +46,7 @@ impl<'a> CacheBefore<'a> {
         let mut digests = self.digests.clone();
         digests.extend(self.kernels.iter().flat_map(|kernel| self.project.digests_of(kernel)));
         for kernel in CacheContents::of(self.project)?.kernels {
-            let digest = |kernel: &CachedKernel| {
-                let of_images = || kernel.images.iter().find_map(|image| image.info.as_ref()?.kernel_digest.clone());
-                kernel.stored.as_ref().map(|stored| stored.digest.clone()).or_else(of_images)
-            };
-            if !digest(&kernel).is_some_and(|digest| digests.contains(&digest)) {
+            if !kernel.digest().is_some_and(|digest| digests.contains(digest)) {
                 continue;
             }
             let name = kernel.names.iter().next().map_or("its packages".to_owned(), ToString::to_string);
