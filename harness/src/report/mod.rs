@@ -8,7 +8,6 @@ mod calls_text;
 mod case_trees;
 mod change_words;
 mod claims;
-mod date;
 mod diff_json;
 mod diff_markdown;
 #[cfg(test)]

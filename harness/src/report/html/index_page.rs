@@ -1,5 +1,6 @@
 //! The first page: what changed and what did not pass, then the verdict of each case on each kernel.
 
+use chrono::DateTime;
 use maud::{Markup, html};
 
 use super::function_page;
@@ -7,7 +8,6 @@ use super::index_changes;
 use super::layout::{band, verdict};
 use super::matrix_table::{filters, groups, table};
 use crate::report::change_words::count;
-use crate::report::date::utc;
 use crate::report::functions::FunctionView;
 use crate::report::overview::{CaseView, KernelView, Overview};
 use crate::report::run_words;
@@ -41,7 +41,7 @@ fn facts(overview: &Overview) -> Markup {
         }
         p.soft {
             (run_words::kernels(results)) ". QEMU " (results.qemu) ", " (results.mode) " mode"
-            @if let Some(finished) = results.finished { ", " (utc(finished)) }
+            @if let Some(finished) = results.finished.and_then(utc) { ", " (finished) }
             "."
             @for kernel in results.kernels.iter().filter(|kernel| kernel.unlocked) {
                 " " (kernel.name) " is the newest version, not the locked one."
@@ -56,5 +56,22 @@ pub(super) fn bands(case: &CaseView, kernel: &KernelView) -> Markup {
         span.bands {
             @for (name, class) in case.sections.iter().zip(&kernel.classes) { (band(*class, name)) }
         }
+    }
+}
+
+/// Formats seconds since 1970: `2026-11-30 21:52 UTC`. `None` if no calendar has that day.
+fn utc(seconds: u64) -> Option<String> {
+    let time = DateTime::from_timestamp(i64::try_from(seconds).ok()?, 0)?;
+    Some(time.format("%Y-%m-%d %H:%M UTC").to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::utc;
+
+    #[test]
+    fn seconds_are_a_date_and_a_time_unless_no_calendar_has_them() {
+        assert_eq!(utc(1_796_075_520).as_deref(), Some("2026-11-30 21:52 UTC"));
+        assert_eq!(utc(u64::MAX), None);
     }
 }
