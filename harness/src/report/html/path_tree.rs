@@ -84,21 +84,23 @@ impl Tree<'_> {
         html! {
             @for child in children {
                 @if depth < DEEPEST && self.ends[child] > child + 1 {
-                    details open { summary id=(line_id(self.id, child)) { (self.line(child)) } (self.links(child)) (self.nodes(child + 1, self.ends[child], depth + 1)) }
+                    details open { summary id=(line_id(self.id, child)) { (self.line(child, true)) } (self.link(child)) (self.nodes(child + 1, self.ends[child], depth + 1)) }
                 } @else {
-                    div id=(line_id(self.id, child)) { (self.line(child)) (self.links(child)) }
+                    div id=(line_id(self.id, child)) { (self.line(child, false)) }
                 }
             }
         }
     }
 
-    fn line(&self, at: usize) -> Markup {
+    /// A line with its link in it, unless it folds: then the line is a button.
+    fn line(&self, at: usize, folds: bool) -> Markup {
         let node = &self.path.nodes[at];
         let words = shortened(&text::entry(&node.entry));
         html! {
             (self.costs(node.entry.function()))
             @match &node.entry {
-                PathEntry::Call(_) => span.f { (words) },
+                PathEntry::Call(_) if folds => span.f { (words) },
+                PathEntry::Call(name) => a.f href=(function_file(name)) { (words) },
                 PathEntry::Sleeps => {
                     @let first = !self.path.nodes[..at].iter().any(|node| node.entry == PathEntry::Sleeps);
                     span.w id=[first.then(|| sleep_id(self.id))] { "sleeps until woken" }
@@ -109,12 +111,12 @@ impl Tree<'_> {
                 PathEntry::Wakes(who) => span.w { "wakes " (shortened(who)) " →" },
             }
             @if node.times > 1 { " " span.x { "×" (node.times) } }
+            @if !folds && !matches!(node.entry, PathEntry::Call(_)) { (self.link(at)) }
         }
     }
 
-    /// The link of a line, beside it: to the page of its function, or to where the task that it wakes sleeps. It is not in the
-    /// line, because that is a button if it folds.
-    fn links(&self, at: usize) -> Markup {
+    /// The link of a line: to the page of its function, or to where the task that it wakes sleeps.
+    fn link(&self, at: usize) -> Markup {
         html! {
             @match &self.path.nodes[at].entry {
                 PathEntry::Call(name) => a.to href=(function_file(name)) aria-label={ "page of " (shortened(name)) } { "ƒ" },
